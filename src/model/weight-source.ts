@@ -1,0 +1,39 @@
+import type { CodecId } from "../codecs/index.ts";
+import type { DecoderSpec } from "./decoder-spec.ts";
+
+/** A matrix in f32, row-major. */
+export interface DenseMatrix {
+  readonly kind: "dense";
+  readonly rows: number;
+  readonly cols: number;
+  /** [rows, cols] */
+  readonly data: Float32Array;
+}
+
+/** A matrix as a codec stores it; `bytes.length` is the codec's packedBytes(rows, cols). */
+export interface PackedMatrix {
+  readonly kind: "packed";
+  readonly codec: CodecId;
+  readonly rows: number;
+  readonly cols: number;
+  readonly bytes: Uint8Array;
+}
+
+export type Matrix = DenseMatrix | PackedMatrix;
+
+/**
+ * Where weights come from: a checkpoint (dense, read from disk when asked for), an artifact (packed), or an overlay.
+ * Ids are those of `matricesOf` and `vectorsOf`; an unknown id is a bug.
+ */
+export interface WeightSource {
+  readonly spec: DecoderSpec;
+  /** File or folder, for messages. */
+  readonly label: string;
+  /** The whole matrix. A packed source returns the same bytes at every call; a checkpoint reads the file anew. */
+  readMatrix(id: string): Promise<Matrix>;
+  /** Rows [from, to) in f32, [to - from, cols]; reads no more than it must. */
+  readRows(id: string, from: number, to: number): Promise<Float32Array>;
+  /** A norm weight or bias in f32. */
+  readVector(id: string): Promise<Float32Array>;
+  close(): Promise<void>;
+}

@@ -1,0 +1,95 @@
+import type { DecoderSpec } from "../model/decoder-spec.ts";
+import type { WeightSource } from "../model/weight-source.ts";
+
+/** How keys and values are kept in the cache. */
+export type KvType = "f32" | "f16";
+
+/**
+ * Keys and values of one sequence, block by block. Lengths are per block: a drafter may have run only the first blocks.
+ * Made of 64-position pages; a fork shares full pages; a sliding window keeps window + 64 positions.
+ */
+export interface KvCache {
+  readonly kvType: KvType;
+  readonly maxTokens: number;
+  /** Positions held by a block. */
+  length(block: number): number;
+  /** Forgets positions >= length in blocks >= fromBlock (default: all). */
+  truncate(length: number, fromBlock?: number): void;
+  /** An independent cache with the same contents; full pages are shared. */
+  fork(): KvCache;
+  /**
+   * Length that the sequence will reach in this regime: longrope models pick their factors by it (beyond
+   * originalMaxPositions ALL positions use the long factors). May be changed only while the cache is empty or if the
+   * regime stays the same; otherwise throws, and the caller truncates to 0 and feeds the sequence anew.
+   */
+  reserve(totalTokens: number): void;
+  /** True when `reserve(totalTokens)` would need a rebuild. */
+  needsRebuild(totalTokens: number): boolean;
+  dispose(): void;
+}
+
+/**
+ * Consecutive rows of one sequence: positions [position, position + count). With a cache the rows attend to everything
+ * in it before them, and in every block run the cache must hold exactly `position` positions; without one (null)
+ * the span starts at position 0 and is a whole sequence of its own, in f32.
+ */
+export interface RowSpan {
+  readonly cache: KvCache | null;
+  readonly position: number;
+  readonly count: number;
+}
+
+/** Parts of blocks to leave out (the residual stream passes unchanged): one flag per attention and per MLP. */
+export interface SkipSet {
+  readonly attention: readonly boolean[];
+  readonly mlp: readonly boolean[];
+}
+
+export interface RunBlocksOptions {
+  readonly skip?: SkipSet | undefined;
+}
+
+/** What an executor says of itself, for `inspect` and `--json`. */
+export interface ExecutorInfo {
+  readonly executor: "tfjs" | "native";
+  /** tfjs: `tensorflow`, `wasm` or `cpu`. */
+  readonly backend: string;
+  /** Why this one and not a faster one. */
+  readonly reason: string;
+  readonly threads: number | null;
+  /** `packed`: expanded a matrix at a time; `resident`: expanded once; `streamed`: read a block at a time. */
+  readonly residency: Residency;
+}
+
+export type Residency = "packed" | "resident" | "streamed";
+
+/**
+ * Runs a decoder. `Hidden` is the executor's own kind of buffer ([rows, hiddenSize], f32); the caller owns what it gets
+ * and releases it with `release`. Rows of several sequences may share one call.
+ */
+export interface Executor<Hidden = unknown> {
+  readonly spec: DecoderSpec;
+  readonly info: ExecutorInfo;
+  createCache(options: { maxTokens: number; kvType?: KvType }): KvCache;
+  /** hidden[0] of the ids: [ids.length, hiddenSize]. */
+  embed(ids: Int32Array): Promise<Hidden>;
+  /** Runs blocks [from, to) on all rows; the input is left as it is. `spans` cover the rows in order. */
+  runBlocks(hidden: Hidden, from: number, to: number, spans: readonly RowSpan[], options?: RunBlocksOptions): Promise<Hidden>;
+  /** Logits [rows, vocabSize] of the given rows (default: all): final norm, then output head. `norm: false` leaves the norm out. */
+  logits(hidden: Hidden, rows?: Int32Array, options?: { norm?: boolean }): Promise<Float32Array>;
+  /** Copies a hidden state out: [rows, hiddenSize]. */
+  read(hidden: Hidden): Promise<Float32Array>;
+  /** A hidden state from numbers: data is [rows, hiddenSize]. */
+  write(data: Float32Array, rows: number): Hidden;
+  /** Rows [from, to) as a new hidden state. */
+  slice(hidden: Hidden, from: number, to: number): Hidden;
+  release(hidden: Hidden): void;
+  dispose(): Promise<void>;
+}
+
+/** An executor whose kind of hidden state the caller need not know. */
+// biome-ignore lint/suspicious/noExplicitAny: Hidden is opaque and occurs in both directions; unknown would not unify.
+export type AnyExecutor = Executor<any>;
+
+/** Makes an executor over any weight source; offline stages take one and so do not depend on a kind of executor. */
+export type ExecutorFactory = (source: WeightSource) => Promise<AnyExecutor>;

@@ -1,0 +1,22 @@
+import { z } from "zod";
+
+/**
+ * The result of a scorer: a file that can be opened, and planned from any number of times.
+ * `importance`: one number a block, higher = keep more bits (lsaq, cosine).
+ * `losses`: predicted loss of a unit at a codec (output-mse: relative output error; kl: KL divergence in nats).
+ */
+export const Scores = z.strictObject({
+  formatVersion: z.literal(1),
+  scorer: z.string(),
+  /** Options that the numbers depend on: k, norm, tokens, codecs, … */
+  options: z.record(z.string(), z.unknown()),
+  /** sha256 of the checkpoint's config and weights headers, and of the calibration token ids. */
+  checkpointId: z.string(),
+  calibrationId: z.string(),
+  tokens: z.number().int().positive(),
+  /** One entry a block, in order. Null where the scorer measures losses only. */
+  importance: z.array(z.number()).nullable(),
+  /** Unit (`blocks.<i>`, `embedding`, `head`) -> codec id -> loss. Null where the scorer predicts none. */
+  losses: z.record(z.string(), z.record(z.string(), z.number())).nullable(),
+});
+export type Scores = z.infer<typeof Scores>;

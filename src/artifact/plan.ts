@@ -1,36 +1,9 @@
 import { z } from "zod";
+import { MemorySum } from "../model/memory-sum.ts";
+
+export { MemoryItem, MemorySum } from "../model/memory-sum.ts";
 
 const bytes = z.number().int().nonnegative();
-
-/** One line of the memory sum. */
-export const MemoryItem = z.strictObject({
-  /** Stable key: `embedding.levels`, `attn.levels`, `mlp.scales`, `vectors`, `header`, `padding`, `exits`, `kv`, `workspace`, … */
-  key: z.string(),
-  /** The same for people. */
-  label: z.string(),
-  bytes,
-  /** In the weights files (and equal to their bytes in sum), or needed at run time only. */
-  where: z.enum(["file", "runtime"]),
-});
-export type MemoryItem = z.infer<typeof MemoryItem>;
-
-/** What a run needs, itemised (model/memory.ts computes it; nothing else does). */
-export const MemorySum = z.strictObject({
-  items: z.array(MemoryItem),
-  /** Sum of the items `where: "file"`: exactly the bytes of the weights files. */
-  fileBytes: bytes,
-  /** Sum of all items: what the budget covers by default. */
-  modelBytes: bytes,
-  /** Measured base of the runtime, beside the sum; inside it with `budgetCovers: "process"`. */
-  runtimeBaseBytes: bytes,
-  budgetCovers: z.enum(["model", "process"]),
-  /** What is held against the budget. */
-  totalBytes: bytes,
-  contextTokens: z.number().int().positive(),
-  kvType: z.enum(["f32", "f16"]),
-  residency: z.enum(["packed", "resident"]),
-});
-export type MemorySum = z.infer<typeof MemorySum>;
 
 /** The codec of one unit. Here a unit is one matrix; matrices that must agree have the same codec. */
 export const PlanUnit = z.strictObject({

@@ -74,7 +74,13 @@ export interface Executor<Hidden = unknown> {
   /** hidden[0] of the ids: [ids.length, hiddenSize]. */
   embed(ids: Int32Array): Promise<Hidden>;
   /** Runs blocks [from, to) on all rows; the input is left as it is. `spans` cover the rows in order. */
-  runBlocks(hidden: Hidden, from: number, to: number, spans: readonly RowSpan[], options?: RunBlocksOptions): Promise<Hidden>;
+  runBlocks(
+    hidden: Hidden,
+    from: number,
+    to: number,
+    spans: readonly RowSpan[],
+    options?: RunBlocksOptions,
+  ): Promise<Hidden>;
   /** Logits [rows, vocabSize] of the given rows (default: all): final norm, then output head. `norm: false` leaves the norm out. */
   logits(hidden: Hidden, rows?: Int32Array, options?: { norm?: boolean }): Promise<Float32Array>;
   /** Copies a hidden state out: [rows, hiddenSize]. */

@@ -18,5 +18,10 @@ export const Scores = z.strictObject({
   importance: z.array(z.number()).nullable(),
   /** Unit (`blocks.<i>`, `embedding`, `head`) -> codec id -> loss. Null where the scorer predicts none. */
   losses: z.record(z.string(), z.record(z.string(), z.number())).nullable(),
+  /** Further figures of a unit at a codec (output-mse: `mse`, `relDelta`), for reading; planning does not use them. */
+  details: z.record(z.string(), z.record(z.string(), z.record(z.string(), z.number()))).optional(),
 });
 export type Scores = z.infer<typeof Scores>;
+
+/** Unit -> codec -> loss, as in `Scores.losses`. */
+export type Losses = Record<string, Record<string, number>>;

@@ -1,0 +1,59 @@
+import yargs from "yargs";
+import { UserError } from "../errors.ts";
+import { TOOL_VERSION } from "../version.ts";
+import { examplesText } from "./command.ts";
+import { COMMANDS } from "./commands.ts";
+import { reportFailure } from "./failure.ts";
+import { Terminal } from "./terminal.ts";
+
+const EXAMPLES = [
+  ["compress models/smollm2 --budget '160 MiB' --context 2048 --out outputs/smollm2", "fit a checkpoint into a budget"],
+  ["run outputs/smollm2/artifact 'Once upon a time' --max-tokens 64", "run the result"],
+  ["plan models/smollm2 --budget '160 MiB' --context 2048 --recipe uniform --sweep", "see what budgets would buy"],
+] as const;
+
+/** Runs one command line and returns its exit status: 0, 1 (the user can mend it), 70 (a bug), 75 (stopped, run again), 130/143. */
+export async function runCommandLine(args: readonly string[]): Promise<number> {
+  const terminal = new Terminal({ json: args.includes("--json") });
+  try {
+    await parserFor(args, terminal).parseAsync();
+    return 0;
+  } catch (error) {
+    return reportFailure(error, terminal);
+  } finally {
+    terminal.close();
+  }
+}
+
+function parserFor(args: readonly string[], terminal: Terminal) {
+  const parser = yargs([...args])
+    .scriptName("layerwise")
+    .usage("$0 <command>\n\nFits a language model to a device's byte budget, layer by layer, and runs it.")
+    .locale("en")
+    .parserConfiguration({ "duplicate-arguments-array": false })
+    .wrap(terminal.helpWidth)
+    .version(TOOL_VERSION)
+    .help()
+    .alias("h", "help")
+    .epilogue(`${examplesText(EXAMPLES)}\n\nEach command has its own help: layerwise <command> --help`)
+    .demandCommand(1, "no command given")
+    .strict()
+    .recommendCommands()
+    .exitProcess(false)
+    .fail((message, error) => {
+      throw error ?? new UserError("USAGE", usageMessage(message, args), usageHint(args));
+    });
+  for (const command of COMMANDS) command.register(parser, terminal);
+  return parser;
+}
+
+/** yargs' own message on one line; a near miss of a command names both. */
+function usageMessage(message: string, args: readonly string[]): string {
+  const line = message.replaceAll(/\s+/g, " ").trim();
+  return line.startsWith("Did you mean") ? `unknown command ${args[0]}: ${line}` : line;
+}
+
+function usageHint(args: readonly string[]): string {
+  const name = COMMANDS.find((command) => command.name === args[0])?.name;
+  return name ? `layerwise ${name} --help` : "layerwise --help";
+}

@@ -1,0 +1,143 @@
+import readline from "node:readline";
+import type { Conversation, RenderedConversation } from "../../decoding/chat.ts";
+import type { GenerateOptions, Generation } from "../../decoding/generate.ts";
+import type { OpenModel } from "../../decoding/open-model.ts";
+import { Interrupted, UserError } from "../../errors.ts";
+import type { ChatMessage } from "../../model/chat-template.ts";
+import { defineCommand } from "../command.ts";
+import { executionOptions, openOptions } from "../execution-options.ts";
+import { generationStatistics, statisticsLines } from "../generation-statistics.ts";
+import { samplerOptions, samplingOptions } from "../sampling-options.ts";
+import type { Terminal } from "../terminal.ts";
+
+/** `layerwise chat`: a conversation, line by line; its KV cache is kept between turns. */
+export const chatCommand = defineCommand({
+  command: "chat <model>",
+  describe: "Talk with an artifact or a checkpoint; /reset forgets, /quit ends",
+  examples: [
+    ["chat outputs/smollm2/artifact", "a conversation; Ctrl-C stops an answer"],
+    ["chat outputs/smollm2/artifact --system 'Answer in one sentence.' < questions.txt", "each line is a turn"],
+  ],
+  options: (yargs) =>
+    executionOptions(
+      samplingOptions(
+        yargs.positional("model", {
+          type: "string",
+          demandOption: true,
+          describe: "Artifact, run folder or checkpoint",
+        }),
+      ),
+    )
+      .option("system", { type: "string", describe: "System message" })
+      .option("raw", { type: "boolean", describe: "No chat template: the model continues the plain text" })
+      .option("verbose", {
+        type: "boolean",
+        default: false,
+        describe: "Speeds and counts of each turn on standard error",
+      })
+      .conflicts("system", "raw"),
+  async run(args, terminal) {
+    const { openModel } = await import("../../decoding/open-model.ts");
+    const { Conversation } = await import("../../decoding/chat.ts");
+    const model = await openModel(args.model, openOptions(args));
+    const session = model.createSession();
+    try {
+      const render = await renderer(model, args);
+      const conversation = new Conversation(session, model.tokenizer, render);
+      const turns = await converse(conversation, args.verbose ? model : null, terminal, {
+        maxTokens: args.maxTokens ?? null,
+        sampler: samplerOptions(args),
+        stop: args.stop,
+        onProgress: terminal.onProgress,
+      });
+      const { kvType, contextTokens } = session;
+      terminal.document({
+        model: model.folder,
+        kind: model.kind,
+        turns,
+        contextTokens,
+        kvType,
+        executor: model.executor.info,
+      });
+      if (terminal.signal.aborted) throw new Interrupted("stopped");
+    } finally {
+      session.close();
+      await model.close();
+    }
+  },
+});
+
+interface Turn {
+  readonly user: string;
+  readonly text: string;
+  readonly reason: Generation["reason"];
+  readonly statistics: ReturnType<typeof generationStatistics>;
+}
+
+/** Reads lines until /quit, the end of input or a signal. */
+async function converse(
+  conversation: Conversation,
+  verbose: OpenModel | null,
+  terminal: Terminal,
+  options: GenerateOptions,
+): Promise<Turn[]> {
+  const interactive = Boolean(process.stdin.isTTY) && !terminal.json;
+  const lines = readline.createInterface({ input: process.stdin, output: interactive ? process.stderr : undefined });
+  let answering: AbortController | null = null;
+  // With a terminal Ctrl-C comes as a key: it stops the answer, or the conversation where there is none.
+  lines.on("SIGINT", () => (answering ? answering.abort() : lines.close()));
+  terminal.signal.addEventListener("abort", () => lines.close(), { once: true });
+  const turns: Turn[] = [];
+  if (interactive) lines.prompt();
+  for await (const line of lines) {
+    const user = line.trim();
+    if (user === "/quit") break;
+    if (user === "/reset") conversation.reset();
+    else if (user !== "") {
+      answering = new AbortController();
+      const signal = AbortSignal.any([terminal.signal, answering.signal]);
+      const generation = await answer(conversation, user, terminal, { ...options, signal });
+      answering = null;
+      const statistics = generationStatistics(generation);
+      turns.push({ user, text: generation.text, reason: generation.reason, statistics });
+      if (verbose) for (const text of statisticsLines(statistics, verbose.executor.info)) terminal.note(text);
+    }
+    if (terminal.signal.aborted) break;
+    if (interactive) lines.prompt();
+  }
+  lines.close();
+  return turns;
+}
+
+async function answer(
+  conversation: Conversation,
+  user: string,
+  terminal: Terminal,
+  options: GenerateOptions,
+): Promise<Generation> {
+  const pieces = conversation.say(user, options);
+  let step = await pieces.next();
+  for (; !step.done; step = await pieces.next()) if (!terminal.json) terminal.write(step.value.text);
+  if (!terminal.json) terminal.write("\n");
+  return step.value;
+}
+
+async function renderer(
+  model: OpenModel,
+  { raw, system }: { raw: boolean | undefined; system: string | undefined },
+): Promise<(messages: readonly ChatMessage[]) => RenderedConversation> {
+  if (raw) return (messages) => ({ text: messages.map((message) => message.content).join("\n"), specialTokens: true });
+  if (model.tokenizer.chatTemplate === null) {
+    throw new UserError(
+      "CHAT_TEMPLATE",
+      `${model.folder}: the tokenizer has no chat template`,
+      "use --raw for plain text",
+    );
+  }
+  const { applyChatTemplate } = await import("../../model/chat-template.ts");
+  const first: ChatMessage[] = system === undefined ? [] : [{ role: "system", content: system }];
+  return (messages) => ({
+    text: applyChatTemplate(model.tokenizer, [...first, ...messages], { addGenerationPrompt: true }),
+    specialTokens: false,
+  });
+}

@@ -1,0 +1,33 @@
+import { UserError } from "../../errors.ts";
+import { defineCommand } from "../command.ts";
+import { mergeRunOptions, runOptions } from "../run-options.ts";
+
+/** `layerwise compress`: the whole pipeline, from a checkpoint to an artifact. */
+export const compressCommand = defineCommand({
+  command: "compress <checkpoint>",
+  describe: "Make an artifact that fits a budget out of a checkpoint",
+  examples: [
+    [
+      "compress models/smollm2 --budget '160 MiB' --context 2048 --out outputs/smollm2",
+      "the artifact is outputs/smollm2/artifact",
+    ],
+    [
+      "compress models/smollm2 --budget phone-4gb --recipe max-quality --out outputs/phone",
+      "for a device, by a recipe",
+    ],
+    [
+      "compress models/smollm2 --budget auto --calibration notes.txt --out outputs/here",
+      "this machine's memory, own text",
+    ],
+  ],
+  resumable: true,
+  options: (yargs) =>
+    runOptions(yargs.positional("checkpoint", { type: "string", demandOption: true, describe: "Hugging Face folder" }))
+      .option("out", { type: "string", demandOption: true, describe: "Run folder; the same command continues in it" })
+      .demandOption("budget"),
+  async run(args, terminal) {
+    if (args.checkpoint === "") throw new UserError("USAGE", "checkpoint: expected a folder, found an empty name");
+    const { runPipeline } = await import("../pipeline-run.ts");
+    await runPipeline(args.out, await mergeRunOptions(args.checkpoint, args, null), "quantize", terminal);
+  },
+});

@@ -1,0 +1,106 @@
+import { text } from "node:stream/consumers";
+import type { Generation } from "../../decoding/generate.ts";
+import type { OpenModel } from "../../decoding/open-model.ts";
+import { Interrupted } from "../../errors.ts";
+import { defineCommand } from "../command.ts";
+import { executionOptions, openOptions } from "../execution-options.ts";
+import { generationStatistics, statisticsLines } from "../generation-statistics.ts";
+import { samplerOptions, samplingOptions } from "../sampling-options.ts";
+
+/** `layerwise run`: generated text, and nothing else, on standard output. */
+export const runCommand = defineCommand({
+  command: "run <model> <prompt>",
+  describe: "Continue a prompt with an artifact or a checkpoint",
+  examples: [
+    ["run outputs/smollm2/artifact 'Once upon a time' --max-tokens 64", "the most likely text"],
+    [
+      "run outputs/smollm2/artifact 'What is a lake?' --chat --temperature 0.7 --top-p 0.9 --seed 1",
+      "an answer, drawn",
+    ],
+    ["run outputs/smollm2/artifact - --max-tokens 64 < prompt.txt", "the prompt from standard input"],
+  ],
+  options: (yargs) =>
+    executionOptions(
+      samplingOptions(
+        yargs
+          .positional("model", { type: "string", demandOption: true, describe: "Artifact, run folder or checkpoint" })
+          .positional("prompt", {
+            type: "string",
+            demandOption: true,
+            describe: "Text to continue; - reads standard input",
+          }),
+      ),
+    )
+      .option("chat", { type: "boolean", describe: "The prompt is a message: apply the chat template" })
+      .option("system", { type: "string", describe: "System message, with --chat" })
+      .option("raw", { type: "boolean", describe: "Add no special tokens, such as BOS, to the prompt" })
+      .option("verbose", { type: "boolean", default: false, describe: "Speeds and counts on standard error" })
+      .conflicts("chat", "raw")
+      .implies("system", "chat"),
+  async run(args, terminal) {
+    const prompt = args.prompt === "-" ? (await text(process.stdin)).replace(/\r?\n$/, "") : args.prompt;
+    const { openModel } = await import("../../decoding/open-model.ts");
+    const { generate } = await import("../../decoding/generate.ts");
+    const model = await openModel(args.model, openOptions(args));
+    const session = model.createSession();
+    try {
+      const ids = await encodePrompt(model, prompt, args);
+      const pieces = generate(session, model.tokenizer, ids, {
+        maxTokens: args.maxTokens ?? null,
+        sampler: samplerOptions(args),
+        stop: args.stop,
+        signal: terminal.signal,
+        onProgress: terminal.onProgress,
+      });
+      let step = await pieces.next();
+      for (; !step.done; step = await pieces.next()) if (!terminal.json) terminal.write(step.value.text);
+      const generation: Generation = step.value;
+      if (!terminal.json && process.stdout.isTTY) terminal.write("\n");
+      const statistics = generationStatistics(generation);
+      if (args.verbose) for (const line of statisticsLines(statistics, model.executor.info)) terminal.note(line);
+      else terminal.note(`layerwise: ended by ${endingText(generation)} after ${generation.ids.length} tokens`);
+      terminal.document({
+        model: model.folder,
+        kind: model.kind,
+        prompt,
+        text: generation.text,
+        ids: generation.ids,
+        reason: generation.reason,
+        stop: generation.stop,
+        statistics,
+        sampler: samplerOptions(args),
+        contextTokens: model.contextTokens,
+        kvType: session.kvType,
+        executor: model.executor.info,
+      });
+      if (generation.reason === "aborted") throw new Interrupted("stopped");
+    } finally {
+      session.close();
+      await model.close();
+    }
+  },
+});
+
+async function encodePrompt(
+  model: OpenModel,
+  prompt: string,
+  args: { chat: boolean | undefined; raw: boolean | undefined; system: string | undefined },
+): Promise<Int32Array> {
+  if (!args.chat) return model.tokenizer.encode(prompt, { specialTokens: !args.raw });
+  const { applyChatTemplate } = await import("../../model/chat-template.ts");
+  const system = args.system === undefined ? [] : [{ role: "system", content: args.system }];
+  const messages = [...system, { role: "user", content: prompt }];
+  const rendered = applyChatTemplate(model.tokenizer, messages, { addGenerationPrompt: true });
+  return model.tokenizer.encode(rendered, { specialTokens: false });
+}
+
+function endingText({ reason, stop }: Generation): string {
+  const texts = {
+    eos: "the end-of-sequence token",
+    stop: `the stop string ${JSON.stringify(stop)}`,
+    length: "--max-tokens",
+    context: "the end of the context",
+    aborted: "a signal",
+  };
+  return texts[reason];
+}

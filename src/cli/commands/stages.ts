@@ -1,0 +1,71 @@
+import path from "node:path";
+import { UserError } from "../../errors.ts";
+import type { Stage } from "../../pipeline/compress-options.ts";
+import { type Command, defineCommand } from "../command.ts";
+import { mergeRunOptions, runOptions } from "../run-options.ts";
+
+/** `layerwise calibrate`: begins a run folder with its calibration tokens. */
+export const calibrateCommand = stageCommand(
+  "calibrate",
+  "Choose and encode the calibration text of a run folder",
+  "calibrate models/smollm2 --recipe lsaq --out outputs/smollm2",
+);
+
+/** `layerwise score`: measures how much each block matters. */
+export const scoreCommand = stageCommand(
+  "score",
+  "Score the blocks on the calibration text of a run folder",
+  "score outputs/smollm2",
+);
+
+/** `layerwise quantize`: packs the artifact of a run folder's plan. */
+export const quantizeCommand = stageCommand(
+  "quantize",
+  "Quantize and pack the artifact that a run folder's plan asks for",
+  "quantize outputs/smollm2 --budget '120 MiB'",
+);
+
+/** A stage on a run folder, or with --out on a checkpoint that begins one; stages before it run where they have not. */
+function stageCommand(stage: Stage, describe: string, example: string): Command {
+  return defineCommand({
+    command: `${stage} <source>`,
+    describe,
+    examples: [[example, "stages before it run first, where their results are not there"]],
+    resumable: true,
+    options: (yargs) =>
+      runOptions(
+        yargs.positional("source", {
+          type: "string",
+          demandOption: true,
+          describe: "Run folder, or a checkpoint with --out",
+        }),
+      ).option("out", { type: "string", describe: "Run folder to begin or continue from a checkpoint" }),
+    async run(args, terminal) {
+      const { recallOptions } = await import("../../pipeline/compress-options.ts");
+      const { runPipeline } = await import("../pipeline-run.ts");
+      const saved = args.out === undefined ? await recallOptions(args.source) : await savedIn(args.out);
+      if (args.out !== undefined && saved && path.resolve(args.source) !== saved.checkpoint) {
+        throw new UserError(
+          "RUN_FOLDER_OTHER",
+          `${args.out}: expected a run of ${args.source}, found one of ${saved.checkpoint}`,
+          "choose another --out",
+        );
+      }
+      const checkpoint = args.out === undefined && saved ? saved.checkpoint : args.source;
+      // What is chosen and scored does not depend on the budget, so the early stages do not ask for one.
+      const budget = args.budget ?? saved?.budget ?? (stage === "quantize" ? undefined : "auto");
+      const options = await mergeRunOptions(checkpoint, { ...args, budget }, saved);
+      await runPipeline(args.out ?? args.source, options, stage, terminal);
+    },
+  });
+}
+
+async function savedIn(folder: string) {
+  const { recallOptions } = await import("../../pipeline/compress-options.ts");
+  try {
+    return await recallOptions(folder);
+  } catch (error) {
+    if (error instanceof UserError && error.code === "NOT_A_RUN_FOLDER") return null;
+    throw error;
+  }
+}

@@ -1,0 +1,39 @@
+import type { Generation } from "../decoding/generate.ts";
+import type { ExecutorInfo } from "../runtime/executor.ts";
+import { formatCount, formatNumber } from "./number-text.ts";
+
+/** How fast one generation went; null where there is nothing to divide. */
+export interface GenerationStatistics {
+  readonly promptTokens: number;
+  readonly reusedTokens: number;
+  readonly generatedTokens: number;
+  readonly firstTokenMs: number | null;
+  readonly promptTokensPerSecond: number | null;
+  /** Over the tokens after the first. */
+  readonly generateTokensPerSecond: number | null;
+}
+
+export function generationStatistics(generation: Generation): GenerationStatistics {
+  const { ids, promptTokens, reusedTokens, firstTokenMs, generateMs } = generation;
+  const rate = (tokens: number, ms: number | null) => (tokens > 0 && ms ? (tokens * 1000) / ms : null);
+  return {
+    promptTokens,
+    reusedTokens,
+    generatedTokens: ids.length,
+    firstTokenMs,
+    promptTokensPerSecond: rate(promptTokens - reusedTokens, firstTokenMs),
+    generateTokensPerSecond: rate(ids.length - 1, generateMs),
+  };
+}
+
+/** The same for people, with what computed it. */
+export function statisticsLines(statistics: GenerationStatistics, info: ExecutorInfo): string[] {
+  const rate = (value: number | null) => (value === null ? "–" : `${formatNumber(value)} tokens/s`);
+  const threads = info.threads === null ? "" : `, ${info.threads} threads`;
+  return [
+    `executor: ${info.executor} ${info.backend} (${info.reason})${threads}, ${info.residency}`,
+    `prompt: ${formatCount(statistics.promptTokens)} tokens (${statistics.reusedTokens} from the cache), ${rate(statistics.promptTokensPerSecond)}`,
+    `first token: ${statistics.firstTokenMs === null ? "–" : `${formatNumber(statistics.firstTokenMs)} ms`}`,
+    `generated: ${formatCount(statistics.generatedTokens)} tokens, ${rate(statistics.generateTokensPerSecond)}`,
+  ];
+}

@@ -1,0 +1,84 @@
+import path from "node:path";
+import { UserError } from "../errors.ts";
+import { parseWith, readJsonFile } from "../formats/files.ts";
+import { openCheckpoint } from "../model/checkpoint.ts";
+import { type RunOptions, recallOptions } from "../pipeline/compress-options.ts";
+import { planRequest } from "../pipeline/plan-step.ts";
+import { ALLOCATORS } from "../planning/allocators/index.ts";
+import type { Budget } from "../planning/budget.ts";
+import { readBudget } from "../planning/device-file.ts";
+import type { PlanRequest } from "../planning/planner.ts";
+import { Scores } from "../scoring/scores.ts";
+import { mergeRunOptions, type RunChoice } from "./run-options.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** All that `layerwise plan` plans from. */
+export interface PlanInput {
+  readonly request: PlanRequest;
+  /** Null where none was asked for. */
+  readonly budget: Budget | null;
+  /** What a run folder would remember of these choices. */
+  readonly options: RunOptions;
+  /** The source is a run folder. */
+  readonly isRun: boolean;
+}
+
+export interface PlanChoice extends RunChoice {
+  readonly source: string;
+  readonly scores?: string | undefined;
+}
+
+/** Reads headers, recipe and saved scores of a checkpoint or a run folder; no weights. */
+export async function readPlanInput(choice: PlanChoice, terminal: Terminal): Promise<PlanInput> {
+  const saved = await savedOptions(choice.source);
+  const text = choice.budget ?? saved?.budget;
+  const budget = text === undefined ? null : await readBudget(text);
+  const asked = await mergeRunOptions(saved?.checkpoint ?? choice.source, { ...choice, budget: text ?? "auto" }, saved);
+  const checkpoint = await openCheckpoint(asked.checkpoint);
+  await checkpoint.close();
+  const scores = await readScores(choice, saved !== null, checkpoint.id);
+  const options = scores === null ? withoutRanking(asked, choice, terminal) : asked;
+  const request = { ...planRequest(checkpoint, options, budget ?? NO_DEVICE), scores };
+  return { request, budget, options, isRun: saved !== null };
+}
+
+const NO_DEVICE: Budget = { bytes: 0, kind: "expression", explanation: "", device: null };
+
+async function savedOptions(source: string): Promise<RunOptions | null> {
+  try {
+    return await recallOptions(source);
+  } catch (error) {
+    if (error instanceof UserError && error.code === "NOT_A_RUN_FOLDER") return null;
+    throw error;
+  }
+}
+
+/** Scores of the file asked for, or of the run folder where it has them. */
+async function readScores(choice: PlanChoice, isRun: boolean, checkpointId: string): Promise<Scores | null> {
+  const file = choice.scores ?? (isRun ? path.join(choice.source, "scores.json") : null);
+  if (file === null) return null;
+  const content = await readJsonFile(file).catch((error: unknown) => {
+    if (choice.scores === undefined && error instanceof UserError && error.code === "FILE_NOT_FOUND") return null;
+    throw error;
+  });
+  if (content === null) return null;
+  const scores = parseWith(Scores, isStepFile(content) ? content.value : content, file);
+  if (scores.checkpointId !== checkpointId) {
+    const message = `${file}: checkpoint id: expected ${checkpointId}, found ${scores.checkpointId}`;
+    throw new UserError("SCORES_MISMATCH", message, "score this checkpoint: layerwise score");
+  }
+  return scores;
+}
+
+/** A step of a run folder keeps its result under `value`. */
+function isStepFile(content: unknown): content is { value: unknown } {
+  return typeof content === "object" && content !== null && "value" in content && "key" in content;
+}
+
+/** Without scores nothing can be ranked: plans uniformly, and says so, unless a recipe asked for more. */
+function withoutRanking(options: RunOptions, choice: PlanChoice, terminal: Terminal): RunOptions {
+  const { recipe } = options;
+  if (!ALLOCATORS[recipe.plan.allocator].needsScores || choice.recipe !== undefined) return options;
+  terminal.note(`layerwise: no scores yet: planned by uniform instead of ${recipe.plan.allocator}`);
+  return { ...options, recipe: { ...recipe, plan: { ...recipe.plan, allocator: "uniform" } } };
+}

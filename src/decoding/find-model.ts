@@ -1,0 +1,34 @@
+import path from "node:path";
+import { UserError } from "../errors.ts";
+import { openFile } from "../formats/byte-source.ts";
+
+/** What a path holds that can be run. */
+export interface FoundModel {
+  readonly kind: "artifact" | "checkpoint";
+  /** The folder itself; for a run folder its `artifact` folder. */
+  readonly folder: string;
+}
+
+/** Tells an artifact (also inside a run folder) from a checkpoint. Throws UserError MODEL_NOT_FOUND where it is neither. */
+export async function findModel(target: string): Promise<FoundModel> {
+  if (await isFile(path.join(target, "manifest.json"))) return { kind: "artifact", folder: target };
+  if (await isFile(path.join(target, "config.json"))) return { kind: "checkpoint", folder: target };
+  const inside = path.join(target, "artifact");
+  if (await isFile(path.join(inside, "manifest.json"))) return { kind: "artifact", folder: inside };
+  throw new UserError(
+    "MODEL_NOT_FOUND",
+    `${target}: expected an artifact (manifest.json) or a checkpoint (config.json), found neither`,
+    "name the folder that holds one of them",
+  );
+}
+
+async function isFile(file: string): Promise<boolean> {
+  try {
+    const source = await openFile(file);
+    await source.close();
+    return true;
+  } catch (error) {
+    if (error instanceof UserError && (error.code === "FILE_NOT_FOUND" || error.code === "NOT_A_FOLDER")) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,183 @@
+import { Interrupted, UserError } from "../errors.ts";
+import { createTextStream, type Tokenizer } from "../model/tokenizer.ts";
+import type { OnProgress } from "../progress.ts";
+import { createSampler, type SamplerOptions } from "./sampler.ts";
+import { checkPromptFits, type Session } from "./session.ts";
+import { createStopMatcher } from "./stop.ts";
+
+/** Why generation ended: end-of-sequence token, a stop string, max tokens, the context was full, or the signal. */
+export type StopReason = "eos" | "stop" | "length" | "context" | "aborted";
+
+export interface GenerateOptions {
+  /** Most tokens to generate; null generates until something else ends it. */
+  readonly maxTokens: number | null;
+  readonly sampler?: Partial<SamplerOptions> | undefined;
+  /** Generation ends before the first of these in the text. */
+  readonly stop?: readonly string[] | undefined;
+  /** Go on past end-of-sequence tokens (benchmarks). */
+  readonly ignoreEos?: boolean | undefined;
+  readonly signal?: AbortSignal | undefined;
+  /** Progress of the prompt, in tokens. */
+  readonly onProgress?: OnProgress | undefined;
+  /** Milliseconds on a clock that never goes back; for tests. */
+  readonly now?: (() => number) | undefined;
+}
+
+/** A piece of streamed text; `id` is null for text held back until the end. Text may be empty while it is held back. */
+export interface GeneratedPiece {
+  readonly id: number | null;
+  readonly text: string;
+}
+
+/** How a generation went. */
+export interface Generation {
+  readonly reason: StopReason;
+  /** The stop string that ended it, where one did. */
+  readonly stop: string | null;
+  /** Generated ids, an ending end-of-sequence token excluded. */
+  readonly ids: readonly number[];
+  /** Generated text, as streamed. */
+  readonly text: string;
+  readonly promptTokens: number;
+  /** Tokens of the prompt that were in the KV cache already. */
+  readonly reusedTokens: number;
+  /** Until the first token was chosen; null if none was. */
+  readonly firstTokenMs: number | null;
+  /** From the first token to the last. */
+  readonly generateMs: number;
+}
+
+/**
+ * Continues the session with `promptIds` and yields text as it becomes certain; returns how it ended.
+ * The session then holds the prompt and the generated tokens but for the last, which nothing has needed yet.
+ * Throws UserError CONTEXT where the prompt exceeds the context; nothing is fed then.
+ */
+export async function* generate(
+  session: Session,
+  tokenizer: Tokenizer,
+  promptIds: ArrayLike<number>,
+  options: GenerateOptions,
+): AsyncGenerator<GeneratedPiece, Generation> {
+  const now = options.now ?? (() => performance.now());
+  const { maxTokens, signal } = options;
+  const reusedTokens = session.length;
+  const promptTokens = reusedTokens + promptIds.length;
+  checkPrompt(session, promptIds, maxTokens);
+  const eos = new Set(options.ignoreEos ? [] : [...session.executor.spec.eosTokens, ...tokenizer.eosTokens]);
+  const sampler = createSampler(options.sampler);
+  const history = [...session.ids, ...Array.from(promptIds)];
+  const out = createStoppingTextStream(tokenizer, options.stop ?? [], history);
+
+  const ids: number[] = [];
+  let feeding: ArrayLike<number> = promptIds;
+  let reason: StopReason | null = maxTokens === 0 ? "length" : null;
+  let firstTokenMs: number | null = null;
+  let generateMs = 0;
+  const started = now();
+  while (reason === null) {
+    const logits = await feedUnlessAborted(session, feeding, options);
+    const id = logits ? sampler.next(logits, history) : null;
+    if (id === null || eos.has(id)) {
+      reason = id === null ? "aborted" : "eos";
+      break;
+    }
+    if (firstTokenMs === null) firstTokenMs = now() - started;
+    else generateMs = now() - started - firstTokenMs;
+    ids.push(id);
+    history.push(id);
+    feeding = [id];
+    yield { id, text: out.push(id) };
+    if (out.stop !== null) reason = "stop";
+    else if (ids.length === maxTokens) reason = "length";
+    else if (session.length === session.contextTokens) reason = "context";
+    else if (signal?.aborted) reason = "aborted";
+  }
+  const rest = out.flush();
+  if (rest !== "") yield { id: null, text: rest };
+  if (out.stop !== null) reason = "stop";
+  return { reason, stop: out.stop, ids, text: out.text, promptTokens, reusedTokens, firstTokenMs, generateMs };
+}
+
+function checkPrompt(session: Session, promptIds: ArrayLike<number>, maxTokens: number | null): void {
+  if (promptIds.length === 0) {
+    throw new UserError("PROMPT_EMPTY", "prompt: expected at least one token, found none", "give some text");
+  }
+  checkPromptFits(session.length + promptIds.length, maxTokens ?? 0, session.contextTokens);
+}
+
+/** Logits after the ids, or null where the signal stopped the work: an abort ends a generation, it does not fail it. */
+async function feedUnlessAborted(
+  session: Session,
+  ids: ArrayLike<number>,
+  { signal, onProgress }: GenerateOptions,
+): Promise<Float32Array | null> {
+  try {
+    return await session.feed(ids, { signal, onProgress: ids.length > 1 ? onProgress : undefined });
+  } catch (error) {
+    if (error instanceof Interrupted) return null;
+    throw error;
+  }
+}
+
+interface StoppingTextStream {
+  /** All text let through so far. */
+  readonly text: string;
+  /** The stop string that was completed. */
+  readonly stop: string | null;
+  push(id: number): string;
+  flush(): string;
+}
+
+/**
+ * Text of ids as it becomes certain: whole characters that cannot be part of a stop string. Special tokens have no text, but a
+ * stop string that is one stops. `after`: the ids before, so that a first word keeps its space.
+ */
+function createStoppingTextStream(
+  tokenizer: Tokenizer,
+  stopStrings: readonly string[],
+  after: readonly number[],
+): StoppingTextStream {
+  const characters = createTextStream(tokenizer, { skipSpecial: true, after });
+  const stops = createStopMatcher(stopStrings);
+  const stopIds = specialIds(tokenizer, stopStrings);
+  let text = "";
+  let stop: string | null = null;
+  const pass = (piece: string) => {
+    const step = stops.push(piece);
+    stop = step.stop;
+    text += step.text;
+    return step.text;
+  };
+  const flush = () => {
+    const last = pass(characters.flush());
+    const held = stop === null ? stops.flush() : "";
+    text += held;
+    return last + held;
+  };
+  return {
+    get text() {
+      return text;
+    },
+    get stop() {
+      return stop;
+    },
+    push(id) {
+      const special = stopIds.get(id);
+      if (special === undefined) return pass(characters.push(id));
+      const rest = flush();
+      stop ??= special;
+      return rest;
+    },
+    flush: () => (stop === null ? flush() : ""),
+  };
+}
+
+/** Stop strings that are one special token: id -> string. */
+function specialIds(tokenizer: Tokenizer, stopStrings: readonly string[]): Map<number, string> {
+  const found = new Map<number, string>();
+  for (const stop of stopStrings) {
+    const ids = tokenizer.encode(stop, { specialTokens: false });
+    if (ids.length === 1 && tokenizer.decode(ids, { skipSpecial: true }) === "") found.set(ids[0], stop);
+  }
+  return found;
+}

@@ -1,0 +1,102 @@
+import { openArtifact } from "../artifact/reader.ts";
+import { UserError } from "../errors.ts";
+import { openCheckpoint } from "../model/checkpoint.ts";
+import { checkTokenizerFits, loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
+import type { WeightSource } from "../model/weight-source.ts";
+import type { AnyExecutor, KvType, Residency } from "../runtime/executor.ts";
+import { createTfjsExecutor } from "../runtime/tfjs/executor.ts";
+import { findModel } from "./find-model.ts";
+import { Session } from "./session.ts";
+
+export interface OpenModelOptions {
+  readonly backend?: "auto" | "tensorflow" | "wasm" | "cpu" | undefined;
+  readonly threads?: number | undefined;
+  /** Keep every matrix expanded. Default: an artifact's plan decides, a checkpoint is. */
+  readonly resident?: boolean | undefined;
+  /** Default: as planned for an artifact, f32 for a checkpoint. */
+  readonly kvType?: KvType | undefined;
+}
+
+/** A model ready to run, from an artifact or a checkpoint. */
+export interface OpenModel {
+  readonly kind: "artifact" | "checkpoint";
+  /** The folder it was read from. */
+  readonly folder: string;
+  readonly executor: AnyExecutor;
+  readonly tokenizer: Tokenizer;
+  /** Longest sequence: the artifact's planned context, a checkpoint's positions. */
+  readonly contextTokens: number;
+  readonly kvType: KvType;
+  /** Bytes of the weights as stored. */
+  readonly weightBytes: number;
+  /** A new sequence; close it when done. */
+  createSession(): Session;
+  close(): Promise<void>;
+}
+
+/** Opens an artifact, a run folder's artifact or a checkpoint and makes its executor. */
+export async function openModel(target: string, options: OpenModelOptions = {}): Promise<OpenModel> {
+  const { kind, folder } = await findModel(target);
+  const weights = kind === "artifact" ? await openArtifactWeights(folder) : await openCheckpointWeights(folder);
+  try {
+    const tokenizer = await loadTokenizer(folder);
+    checkTokenizerFits(tokenizer, weights.source.spec);
+    const executor = await createTfjsExecutor(weights.source, executorOptions(weights, options));
+    const { contextTokens, weightBytes } = weights;
+    const kvType = options.kvType ?? weights.kvType;
+    return {
+      kind,
+      folder,
+      executor,
+      tokenizer,
+      contextTokens,
+      kvType,
+      weightBytes,
+      createSession: () => new Session(executor, { contextTokens, kvType }),
+      async close() {
+        await executor.dispose();
+        await weights.source.close();
+      },
+    };
+  } catch (error) {
+    await weights.source.close();
+    throw error;
+  }
+}
+
+interface Weights {
+  readonly source: WeightSource;
+  readonly contextTokens: number;
+  readonly kvType: KvType;
+  readonly residency: Residency;
+  /** What `resident: false` means for these weights. */
+  readonly compact: Residency;
+  readonly weightBytes: number;
+}
+
+async function openArtifactWeights(folder: string): Promise<Weights> {
+  const source = await openArtifact(folder);
+  const { contextTokens, kvType, residency, fileBytes } = source.memory;
+  return { source, contextTokens, kvType, residency, compact: "packed", weightBytes: fileBytes };
+}
+
+async function openCheckpointWeights(folder: string): Promise<Weights> {
+  const source = await openCheckpoint(folder);
+  return {
+    source,
+    contextTokens: source.spec.maxPositions,
+    kvType: "f32",
+    residency: "resident",
+    compact: "streamed",
+    weightBytes: source.weightBytes,
+  };
+}
+
+function executorOptions(weights: Weights, { resident, backend, threads }: OpenModelOptions) {
+  if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
+    throw new UserError("THREADS", `threads: expected a whole number from 1 up, found ${threads}`);
+  }
+  const asked: Residency = resident ? "resident" : weights.compact;
+  const residency = resident === undefined ? weights.residency : asked;
+  return { residency, backend: backend ?? "auto", ...(threads === undefined ? {} : { threads }) };
+}

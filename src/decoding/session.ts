@@ -1,0 +1,146 @@
+import { throwIfAborted, UserError } from "../errors.ts";
+import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
+import type { WorkOptions } from "../progress.ts";
+import type { AnyExecutor, KvCache, KvType } from "../runtime/executor.ts";
+
+export interface SessionOptions {
+  /** Positions that the sequence may reach: the artifact's context. */
+  readonly contextTokens: number;
+  readonly kvType?: KvType | undefined;
+}
+
+/** One sequence being decoded: an executor, its KV cache and the ids so far. Close it when done; the executor stays open. */
+export class Session {
+  readonly executor: AnyExecutor;
+  readonly contextTokens: number;
+  private readonly cache: KvCache;
+  private tokens: number[];
+  /** Positions that every block of the cache holds; below `tokens.length` only after a rebuild was interrupted. */
+  private cached: number;
+
+  constructor(
+    executor: AnyExecutor,
+    options: SessionOptions,
+    copyOf?: { cache: KvCache; ids: number[]; cached: number },
+  ) {
+    this.executor = executor;
+    this.contextTokens = options.contextTokens;
+    this.cache = copyOf?.cache ?? createCache(executor, options);
+    this.tokens = copyOf?.ids ?? [];
+    this.cached = copyOf?.cached ?? 0;
+  }
+
+  /** Every id fed so far, in order. */
+  get ids(): readonly number[] {
+    return this.tokens;
+  }
+
+  get length(): number {
+    return this.tokens.length;
+  }
+
+  get kvType(): KvType {
+    return this.cache.kvType;
+  }
+
+  /**
+   * Appends ids and returns the logits of the last one, [vocabSize].
+   * Where the new length changes the rotary regime (longrope) the whole sequence is computed anew.
+   * After an abort or a failure the session holds the ids that it held before. Throws UserError CONTEXT beyond the context.
+   */
+  async feed(ids: ArrayLike<number>, { signal, onProgress }: WorkOptions = {}): Promise<Float32Array> {
+    if (ids.length === 0) throw new Error("Session.feed: no ids");
+    const before = this.tokens.length;
+    const total = before + ids.length;
+    if (total > this.contextTokens) throw contextError(total, 0, this.contextTokens);
+    if (this.cache.needsRebuild(total)) this.forget(0);
+    this.cache.reserve(total);
+    for (let i = 0; i < ids.length; i++) this.tokens.push(ids[i]);
+    try {
+      let logits: Float32Array | null = null;
+      while (this.cached < total) {
+        await nextTurn();
+        throwIfAborted(signal);
+        logits = await this.runChunk(Math.min(total, this.cached + PROMPT_CHUNK_ROWS));
+        onProgress?.({ stage: "prompt", done: this.cached, total });
+      }
+      if (!logits) throw new Error("Session.feed: nothing was computed");
+      return logits;
+    } catch (error) {
+      this.tokens.length = before;
+      this.forget(Math.min(before, this.cached));
+      throw error;
+    }
+  }
+
+  /** Forgets every id from `length` on. */
+  truncate(length: number): void {
+    if (length > this.tokens.length) throw new Error(`Session.truncate: ${length} of ${this.tokens.length} ids`);
+    this.tokens.length = length;
+    this.forget(Math.min(length, this.cached));
+  }
+
+  /** An independent session with the same contents; full pages of the cache are shared. */
+  fork(): Session {
+    const copyOf = { cache: this.cache.fork(), ids: [...this.tokens], cached: this.cached };
+    return new Session(this.executor, { contextTokens: this.contextTokens }, copyOf);
+  }
+
+  close(): void {
+    this.cache.dispose();
+  }
+
+  /** Computes positions [cached, to); the logits of the last one if it is the sequence's end, else null. */
+  private async runChunk(to: number): Promise<Float32Array | null> {
+    const { executor, cache } = this;
+    const count = to - this.cached;
+    const span = { cache, position: this.cached, count };
+    const embedded = await executor.embed(Int32Array.from(this.tokens.slice(this.cached, to)));
+    const hidden = await released(executor, embedded, () =>
+      executor.runBlocks(embedded, 0, executor.spec.blocks.length, [span]),
+    );
+    return released(executor, hidden, async () => {
+      this.cached = to;
+      return to === this.tokens.length ? executor.logits(hidden, Int32Array.of(count - 1)) : null;
+    });
+  }
+
+  private forget(length: number): void {
+    this.cache.truncate(length);
+    this.cached = length;
+  }
+}
+
+function createCache(executor: AnyExecutor, options: SessionOptions): KvCache {
+  const maxTokens = options.contextTokens;
+  return executor.createCache(options.kvType ? { maxTokens, kvType: options.kvType } : { maxTokens });
+}
+
+/** Runs `work` and releases the hidden state afterwards, whatever happens. */
+async function released<H, T>(executor: { release(hidden: H): void }, hidden: H, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } finally {
+    executor.release(hidden);
+  }
+}
+
+/** Lets pending events run (signals, writes): the executors compute without yielding. */
+function nextTurn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}
+
+/** Throws UserError CONTEXT where a prompt leaves no room in the context for a first token. */
+export function checkPromptFits(promptTokens: number, maxTokens: number, contextTokens: number): void {
+  if (promptTokens > contextTokens) throw contextError(promptTokens, maxTokens, contextTokens);
+}
+
+function contextError(promptTokens: number, maxTokens: number, contextTokens: number): UserError {
+  const number = (n: number) => n.toLocaleString("en-US");
+  const generate = maxTokens > 0 ? ` and ${number(maxTokens)} to generate` : "";
+  return new UserError(
+    "CONTEXT",
+    `prompt of ${number(promptTokens)} tokens${generate}: the artifact's context is ${number(contextTokens)} tokens`,
+    "shorten the prompt, or compress again with a larger --context",
+  );
+}

@@ -1,0 +1,99 @@
+import { promises as fs } from "node:fs";
+import { UserError } from "../errors.ts";
+import { fileError } from "./files.ts";
+
+/** Bytes that can be read at any position: an open file, or a buffer. */
+export interface ByteSource {
+  /** File name, for messages. */
+  readonly label: string;
+  readonly byteLength: number;
+  /** Bytes [offset, offset + length), in the first `length` bytes of `into` where given; a UserError if the file ends before. */
+  read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
+  close(): Promise<void>;
+}
+
+function checkRange(source: ByteSource, offset: number, length: number, into: Uint8Array | undefined): void {
+  if (!Number.isSafeInteger(offset) || !Number.isSafeInteger(length) || offset < 0 || length < 0) {
+    throw new RangeError(`${source.label}: bad read of ${length} bytes at ${offset}`);
+  }
+  if (into && into.length < length) throw new RangeError(`buffer of ${into.length} bytes for a read of ${length}`);
+  if (offset + length > source.byteLength) throw shortRead(source.label, offset + length, source.byteLength);
+}
+
+function shortRead(label: string, expectedBytes: number, foundBytes: number): UserError {
+  return new UserError(
+    "FILE_TRUNCATED",
+    `${label}: file ends early: expected at least ${expectedBytes} bytes, found ${foundBytes}`,
+    "download or copy the file again",
+  );
+}
+
+class FileSource implements ByteSource {
+  readonly label: string;
+  readonly byteLength: number;
+  private readonly handle: fs.FileHandle;
+
+  constructor(label: string, byteLength: number, handle: fs.FileHandle) {
+    this.label = label;
+    this.byteLength = byteLength;
+    this.handle = handle;
+  }
+
+  async read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array> {
+    checkRange(this, offset, length, into);
+    const target = into ? into.subarray(0, length) : new Uint8Array(length);
+    let done = 0;
+    while (done < length) {
+      const bytesRead = await this.readSome(target, done, offset + done);
+      if (bytesRead === 0) throw shortRead(this.label, offset + length, offset + done);
+      done += bytesRead;
+    }
+    return target;
+  }
+
+  private async readSome(target: Uint8Array, start: number, position: number): Promise<number> {
+    try {
+      const { bytesRead } = await this.handle.read(target, start, target.length - start, position);
+      return bytesRead;
+    } catch (error) {
+      throw fileError(error, this.label, "read");
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.handle.close();
+  }
+}
+
+/** Opens a file for positioned reads; a UserError if it is missing, forbidden or not a regular file. */
+export async function openFile(path: string): Promise<ByteSource> {
+  let handle: fs.FileHandle | undefined;
+  try {
+    // Looked at before it is opened: opening a pipe would wait for its writer.
+    if (!(await fs.stat(path)).isFile()) {
+      throw new UserError("NOT_A_FILE", `${path}: expected a file, found something else`, "name the file itself");
+    }
+    handle = await fs.open(path, "r");
+    return new FileSource(path, (await handle.stat()).size, handle);
+  } catch (error) {
+    await handle?.close();
+    throw fileError(error, path, "read");
+  }
+}
+
+/** Bytes in memory as a source. */
+export function bytesSource(label: string, bytes: Uint8Array): ByteSource {
+  const source: ByteSource = {
+    label,
+    byteLength: bytes.length,
+    async read(offset, length, into) {
+      checkRange(source, offset, length, into);
+      const part = bytes.subarray(offset, offset + length);
+      if (!into) return new Uint8Array(part);
+      into.set(part);
+      return into.subarray(0, length);
+    },
+    async close() {},
+  };
+  return source;
+}

@@ -1,0 +1,27 @@
+/** The device entry point: opens an artifact or a checkpoint and decodes. Reaches no offline stage. */
+export type { Plan } from "./artifact/plan.ts";
+export { openArtifact } from "./artifact/reader.ts";
+export { verifyArtifact } from "./artifact/verify.ts";
+export { Conversation, type RenderConversation, type RenderedConversation } from "./decoding/chat.ts";
+export { type FoundModel, findModel } from "./decoding/find-model.ts";
+export {
+  type GeneratedPiece,
+  type GenerateOptions,
+  type Generation,
+  generate,
+  type StopReason,
+} from "./decoding/generate.ts";
+export { type OpenModel, type OpenModelOptions, openModel } from "./decoding/open-model.ts";
+export { createSampler, GREEDY, type Sampler, type SamplerOptions } from "./decoding/sampler.ts";
+export { Session, type SessionOptions } from "./decoding/session.ts";
+export { createStopMatcher, type StopMatcher } from "./decoding/stop.ts";
+export { Interrupted, UserError } from "./errors.ts";
+export { applyChatTemplate, type ChatMessage } from "./model/chat-template.ts";
+export { openCheckpoint } from "./model/checkpoint.ts";
+export type { DecoderSpec } from "./model/decoder-spec.ts";
+export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
+export type { WeightSource } from "./model/weight-source.ts";
+export type { OnProgress, Progress, WorkOptions } from "./progress.ts";
+export type { AnyExecutor, Executor, ExecutorInfo, KvCache, KvType, Residency, RowSpan } from "./runtime/executor.ts";
+export { createTfjsExecutor } from "./runtime/tfjs/executor.ts";
+export { TOOL_VERSION } from "./version.ts";

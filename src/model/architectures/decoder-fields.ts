@@ -1,0 +1,105 @@
+import type { ConfigReader } from "../config-reader.ts";
+import type { ACTIVATIONS, AttentionSpec, LinearSpec, NormSpec, RopeSpec } from "../decoder-spec.ts";
+
+/** Most blocks that a config may ask for: a lying file must not make us allocate without end. */
+const MAX_BLOCKS = 4096;
+/** Most attention heads: fused tensors cost one row range a head. */
+const MAX_HEADS = 4096;
+
+/** Names of `hidden_act` that mean the same function. gelu_new and gelu_pytorch_tanh are the tanh approximation. */
+const ACTIVATION_NAMES: Readonly<Record<string, (typeof ACTIVATIONS)[number]>> = {
+  silu: "silu",
+  swish: "silu",
+  gelu: "gelu-erf",
+  gelu_new: "gelu-tanh",
+  gelu_pytorch_tanh: "gelu-tanh",
+  gelu_fast: "gelu-tanh",
+  relu: "relu",
+};
+
+/** Sizes that every family states. */
+export interface DecoderSizes {
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  readonly intermediateSize: number;
+  readonly layers: number;
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly maxPositions: number;
+}
+
+/** Reads the sizes; head counts that do not divide are refused. `family`: which of num_key_value_heads and head_dim it has. */
+export function readSizes(config: ConfigReader, family: { kvHeads: boolean; headDim: boolean }): DecoderSizes {
+  const hiddenSize = config.count("hidden_size");
+  const heads = config.count("num_attention_heads");
+  if (heads > MAX_HEADS) config.refuse("num_attention_heads", `at most ${MAX_HEADS}`);
+  const given = family.headDim && config.raw("head_dim") !== undefined;
+  if (!given && hiddenSize % heads !== 0) {
+    config.refuse("hidden_size", `a multiple of num_attention_heads ${heads}`);
+  }
+  const kvHeads = family.kvHeads ? config.count("num_key_value_heads", heads) : heads;
+  if (heads % kvHeads !== 0) config.refuse("num_key_value_heads", `a divisor of num_attention_heads ${heads}`);
+  const layers = config.count("num_hidden_layers");
+  if (layers > MAX_BLOCKS) config.refuse("num_hidden_layers", `at most ${MAX_BLOCKS}`);
+  return {
+    vocabSize: config.count("vocab_size"),
+    hiddenSize,
+    intermediateSize: config.count("intermediate_size"),
+    layers,
+    heads,
+    kvHeads,
+    headDim: given ? config.count("head_dim") : hiddenSize / heads,
+    maxPositions: config.count("max_position_embeddings"),
+  };
+}
+
+/** The function that `hidden_act` names; one that is not implemented is refused. */
+export function readActivation(config: ConfigReader): (typeof ACTIVATIONS)[number] {
+  const name = config.text("hidden_act");
+  if (!Object.hasOwn(ACTIVATION_NAMES, name)) {
+    config.refuse("hidden_act", `one of ${Object.keys(ACTIVATION_NAMES).join(", ")} (not supported)`);
+  }
+  return ACTIVATION_NAMES[name];
+}
+
+/** The first beginning-of-text token and all end-of-text tokens. */
+export function readTokens(config: ConfigReader, vocabSize: number): { bosToken: number | null; eosTokens: number[] } {
+  return {
+    bosToken: config.ids("bos_token_id", vocabSize)[0] ?? null,
+    eosTokens: config.ids("eos_token_id", vocabSize),
+  };
+}
+
+/** RMS norm over `length` channels. */
+export function rmsNorm(config: ConfigReader, length: number): NormSpec {
+  return { kind: "rms", size: length, eps: config.positive("rms_norm_eps") };
+}
+
+/** Layer norm with bias over `length` channels. */
+export function layerNorm(config: ConfigReader, length: number): NormSpec {
+  return { kind: "layer", size: length, eps: config.positive("layer_norm_eps") };
+}
+
+/** One linear weight. */
+export function linear(rows: number, cols: number, bias: boolean): LinearSpec {
+  return { rows, cols, bias };
+}
+
+/** Attention scaled by 1/sqrt(headDim), biases as told; window and q/k norm are added by the families that have them. */
+export function attentionOf(sizes: DecoderSizes, rope: RopeSpec, bias: { qkv: boolean; o: boolean }): AttentionSpec {
+  const { heads, kvHeads, headDim, hiddenSize } = sizes;
+  return {
+    heads,
+    kvHeads,
+    headDim,
+    scale: 1 / Math.sqrt(headDim),
+    window: null,
+    rope,
+    qkNorm: null,
+    q: linear(heads * headDim, hiddenSize, bias.qkv),
+    k: linear(kvHeads * headDim, hiddenSize, bias.qkv),
+    v: linear(kvHeads * headDim, hiddenSize, bias.qkv),
+    o: linear(hiddenSize, heads * headDim, bias.o),
+  };
+}

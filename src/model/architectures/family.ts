@@ -1,0 +1,13 @@
+import type { ConfigReader } from "../config-reader.ts";
+import type { DecoderSpec } from "../decoder-spec.ts";
+import type { TensorNames } from "./tensor-names.ts";
+
+/** One family of models: how its `config.json` reads and how its tensors are called. */
+export interface Family {
+  /** Names in the config's `architectures` that have this output head. */
+  readonly classes: readonly string[];
+  /** Throws a UserError for a value that is impossible or not supported. */
+  describe(config: ConfigReader): { readonly spec: DecoderSpec; readonly names: TensorNames };
+  /** Tensor names that may be present and mean nothing. */
+  readonly ignored: readonly RegExp[];
+}

@@ -1,0 +1,87 @@
+import type { ConfigReader } from "../config-reader.ts";
+import type { BlockSpec, DecoderSpec } from "../decoder-spec.ts";
+import {
+  attentionOf,
+  type DecoderSizes,
+  layerNorm,
+  linear,
+  readActivation,
+  readSizes,
+  readTokens,
+} from "./decoder-fields.ts";
+import type { Family } from "./family.ts";
+import { readRope } from "./rope-fields.ts";
+import { interleavedQkv, type PartName, type TensorNames } from "./tensor-names.ts";
+import { refuseWindow } from "./window-fields.ts";
+
+/** Fraction of a head that rotates where `rotary_pct` is left out. */
+const DEFAULT_ROTARY_FRACTION = 0.25;
+
+/** GPT-NeoX and Pythia: layer norms, two in each block even where it is parallel; q, k, v fused head by head. */
+export const gptNeox: Family = {
+  classes: ["GPTNeoXForCausalLM"],
+  ignored: [
+    /^gpt_neox\.layers\.\d+\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/,
+    /^gpt_neox\.rotary_emb\.inv_freq$/,
+  ],
+  describe(config) {
+    const sizes = readSizes(config, { kvHeads: false, headDim: false });
+    refuseWindow(config, sizes.layers);
+    return { spec: neoxSpec(config, sizes), names: neoxNames(sizes) };
+  },
+};
+
+function neoxSpec(config: ConfigReader, sizes: DecoderSizes): DecoderSpec {
+  const { vocabSize, hiddenSize, intermediateSize, headDim, maxPositions } = sizes;
+  const norm = layerNorm(config, hiddenSize);
+  const attentionBias = config.flag("attention_bias", true);
+  const rope = readRope(config, {
+    headDim,
+    maxPositions,
+    partial: DEFAULT_ROTARY_FRACTION,
+    thetaAlias: "rotary_emb_base",
+    partialAlias: "rotary_pct",
+  });
+  const block: BlockSpec = {
+    residual: config.flag("use_parallel_residual", true) ? "parallel" : "sequential",
+    attentionNorm: norm,
+    attention: attentionOf(sizes, rope, { qkv: attentionBias, o: attentionBias }),
+    mlpNorm: norm,
+    mlp: {
+      activation: readActivation(config),
+      gate: null,
+      up: linear(intermediateSize, hiddenSize, true),
+      down: linear(hiddenSize, intermediateSize, true),
+    },
+  };
+  return {
+    family: config.text("model_type"),
+    vocabSize,
+    hiddenSize,
+    maxPositions,
+    tied: config.flag("tie_word_embeddings", false),
+    headBias: false,
+    blocks: Array.from({ length: sizes.layers }, () => block),
+    finalNorm: norm,
+    ...readTokens(config, vocabSize),
+  };
+}
+
+function neoxNames({ heads, headDim }: DecoderSizes): TensorNames {
+  return {
+    embedding: "gpt_neox.embed_in",
+    head: "embed_out",
+    finalNorm: "gpt_neox.final_layer_norm",
+    block: (i) => {
+      const at = (name: string): PartName => ({ tensor: `gpt_neox.layers.${i}.${name}` });
+      return {
+        "attn.norm": at("input_layernorm"),
+        ...interleavedQkv(`gpt_neox.layers.${i}.attention.query_key_value`, heads, headDim),
+        "attn.o": at("attention.dense"),
+        "mlp.norm": at("post_attention_layernorm"),
+        "mlp.up": at("mlp.dense_h_to_4h"),
+        "mlp.down": at("mlp.dense_4h_to_h"),
+      };
+    },
+  };
+}

@@ -1,0 +1,70 @@
+import { type ConfigReader, readConfig } from "../config-reader.ts";
+import type { ModelDescription } from "./architecture.ts";
+import type { Family } from "./family.ts";
+import { gptNeox } from "./gpt-neox.ts";
+import { llama } from "./llama.ts";
+import { mistral } from "./mistral.ts";
+import { phi } from "./phi.ts";
+import { phi3 } from "./phi3.ts";
+import { qwen2 } from "./qwen2.ts";
+import { qwen3 } from "./qwen3.ts";
+import { sourcesOf } from "./tensor-names.ts";
+import { refuseUnsupported, unknownFields } from "./unsupported-fields.ts";
+
+/** Every family that can be read, by the `model_type` of its `config.json`. */
+export const ARCHITECTURES = {
+  llama,
+  mistral,
+  qwen2,
+  qwen3,
+  gpt_neox: gptNeox,
+  phi,
+  phi3,
+} as const satisfies Record<string, Family>;
+
+/** A `model_type` of the table. */
+export type ArchitectureName = keyof typeof ARCHITECTURES;
+
+/**
+ * Turns a parsed `config.json` into a description; `label` is the checkpoint's folder, for messages.
+ * Throws a UserError for an unknown family, an impossible value, or a field that would change the maths and is not supported.
+ */
+export function describeModel(config: unknown, label: string): ModelDescription {
+  return describe(readConfig(config, label));
+}
+
+/** Fields of a `config.json` that describeModel accepts without knowing what they mean, sorted; `inspect` lists them. */
+export function unknownConfigFields(config: unknown, label: string): string[] {
+  const reader = readConfig(config, label);
+  describe(reader);
+  return unknownFields(reader);
+}
+
+function describe(config: ConfigReader): ModelDescription {
+  const family = familyOf(config);
+  refuseUnsupported(config);
+  const { spec, names } = family.describe(config);
+  return { spec, sources: sourcesOf(spec, names), ignored: family.ignored };
+}
+
+function familyOf(config: ConfigReader): Family {
+  const name = config.text("model_type");
+  const family = Object.entries(ARCHITECTURES).find(([type]) => type === name)?.[1];
+  if (!family) {
+    return config.refuse(
+      "model_type",
+      `one of ${Object.keys(ARCHITECTURES).join(", ")}`,
+      "docs/adding-an-architecture.md says how to add a family.",
+    );
+  }
+  const classes = config.raw("architectures");
+  const known: readonly unknown[] = family.classes;
+  if (classes !== undefined && !(Array.isArray(classes) && classes.length === 1 && known.includes(classes[0]))) {
+    config.refuse(
+      "architectures",
+      JSON.stringify([family.classes[0]]),
+      "Only models with a language model's output head can be run.",
+    );
+  }
+  return family;
+}

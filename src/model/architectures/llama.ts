@@ -1,0 +1,21 @@
+import type { Family } from "./family.ts";
+import { gatedSpec, LLAMA_BUFFERS, LLAMA_NAMES, readGatedSizes } from "./gated-decoder.ts";
+import { refuseWindow } from "./window-fields.ts";
+
+/** Llama 1 to 3, SmolLM, TinyLlama and whatever else says `model_type: llama`. */
+export const llama: Family = {
+  classes: ["LlamaForCausalLM", "LLaMAForCausalLM"],
+  ignored: LLAMA_BUFFERS,
+  describe(config) {
+    const sizes = readGatedSizes(config);
+    refuseWindow(config, sizes.layers);
+    const attentionBias = config.flag("attention_bias", false);
+    const spec = gatedSpec(config, sizes, {
+      bias: { qkv: attentionBias, o: attentionBias, mlp: config.flag("mlp_bias", false) },
+      partial: null,
+      windows: Array.from({ length: sizes.layers }, () => null),
+      qkNorm: false,
+    });
+    return { spec, names: LLAMA_NAMES };
+  },
+};

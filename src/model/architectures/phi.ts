@@ -1,0 +1,68 @@
+import type { ConfigReader } from "../config-reader.ts";
+import type { BlockSpec, DecoderSpec } from "../decoder-spec.ts";
+import { attentionOf, layerNorm, linear, readActivation, readSizes, readTokens } from "./decoder-fields.ts";
+import type { Family } from "./family.ts";
+import { readRope } from "./rope-fields.ts";
+import type { PartName, TensorNames } from "./tensor-names.ts";
+import { refuseWindow } from "./window-fields.ts";
+
+/** Fraction of a head that rotates where `partial_rotary_factor` is left out. */
+const DEFAULT_ROTARY_FRACTION = 0.5;
+
+/** Phi-1, Phi-1.5 and Phi-2: parallel blocks under one layer norm, biases everywhere, the output head included. */
+export const phi: Family = {
+  classes: ["PhiForCausalLM"],
+  ignored: [/^model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/, /^model\.rotary_emb\.inv_freq$/],
+  describe(config) {
+    return { spec: phiSpec(config), names: PHI_NAMES };
+  },
+};
+
+function phiSpec(config: ConfigReader): DecoderSpec {
+  const sizes = readSizes(config, { kvHeads: true, headDim: false });
+  refuseWindow(config, sizes.layers);
+  const { vocabSize, hiddenSize, intermediateSize, headDim, maxPositions } = sizes;
+  const norm = layerNorm(config, hiddenSize);
+  const rope = readRope(config, { headDim, maxPositions, partial: DEFAULT_ROTARY_FRACTION });
+  const block: BlockSpec = {
+    residual: "parallel",
+    attentionNorm: norm,
+    attention: attentionOf(sizes, rope, { qkv: true, o: true }),
+    mlpNorm: null,
+    mlp: {
+      activation: readActivation(config),
+      gate: null,
+      up: linear(intermediateSize, hiddenSize, true),
+      down: linear(hiddenSize, intermediateSize, true),
+    },
+  };
+  return {
+    family: config.text("model_type"),
+    vocabSize,
+    hiddenSize,
+    maxPositions,
+    tied: config.flag("tie_word_embeddings", false),
+    headBias: true,
+    blocks: Array.from({ length: sizes.layers }, () => block),
+    finalNorm: norm,
+    ...readTokens(config, vocabSize),
+  };
+}
+
+const PHI_NAMES: TensorNames = {
+  embedding: "model.embed_tokens",
+  head: "lm_head",
+  finalNorm: "model.final_layernorm",
+  block: (i) => {
+    const at = (name: string): PartName => ({ tensor: `model.layers.${i}.${name}` });
+    return {
+      "attn.norm": at("input_layernorm"),
+      "attn.q": at("self_attn.q_proj"),
+      "attn.k": at("self_attn.k_proj"),
+      "attn.v": at("self_attn.v_proj"),
+      "attn.o": at("self_attn.dense"),
+      "mlp.up": at("mlp.fc1"),
+      "mlp.down": at("mlp.fc2"),
+    };
+  },
+};

@@ -1,0 +1,19 @@
+import type { Family } from "./family.ts";
+import { gatedSpec, LLAMA_BUFFERS, LLAMA_NAMES, readGatedSizes } from "./gated-decoder.ts";
+import { readWindows } from "./window-fields.ts";
+
+/** Qwen2 and Qwen2.5: Llama with biases on q, k and v; a window only where `use_sliding_window` is true. */
+export const qwen2: Family = {
+  classes: ["Qwen2ForCausalLM"],
+  ignored: LLAMA_BUFFERS,
+  describe(config) {
+    const sizes = readGatedSizes(config);
+    const spec = gatedSpec(config, sizes, {
+      bias: { qkv: true, o: false, mlp: false },
+      partial: null,
+      windows: readWindows(config, sizes.layers, { used: false, window: 4096, fromLayer: 28 }),
+      qkNorm: false,
+    });
+    return { spec, names: LLAMA_NAMES };
+  },
+};

@@ -1,0 +1,101 @@
+import { type BlockRole, type DecoderSpec, type MatrixInfo, matricesOf, vectorsOf } from "../decoder-spec.ts";
+import type { TensorSource } from "./architecture.ts";
+
+/** Part of a block that has parameters: a linear weight or a norm. */
+export type BlockPart = BlockRole | "attn.norm" | "attn.qNorm" | "attn.kNorm" | "mlp.norm";
+
+/** Where a part lies: the tensor's name without `.weight` or `.bias`, and which rows of a fused tensor. */
+export interface PartName {
+  readonly tensor: string;
+  readonly fused?: { readonly rows: number; readonly ranges: readonly (readonly [number, number])[] };
+}
+
+/** How a family names its tensors, without `.weight` and `.bias`. */
+export interface TensorNames {
+  readonly embedding: string;
+  readonly head: string;
+  readonly finalNorm: string;
+  block(index: number): Partial<Record<BlockPart, PartName>>;
+}
+
+/** For every id of matricesOf(spec) and vectorsOf(spec), where it lies. A part that the family does not name is a bug. */
+export function sourcesOf(spec: DecoderSpec, names: TensorNames): Map<string, TensorSource> {
+  const blocks = spec.blocks.map((_, i) => names.block(i));
+  const sources = new Map<string, TensorSource>();
+  for (const matrix of matricesOf(spec)) sources.set(matrix.id, matrixSource(matrix, spec, names, blocks));
+  for (const { id, block, length } of vectorsOf(spec)) {
+    const dot = id.lastIndexOf(".");
+    const suffix = id.slice(dot);
+    const part = block === null ? outerName(id.slice(0, dot), names) : partName(blocks, block, id.slice(0, dot));
+    sources.set(id, sourceOf(part, suffix, [part.fused?.rows ?? length]));
+  }
+  return sources;
+}
+
+function matrixSource(
+  matrix: MatrixInfo,
+  spec: DecoderSpec,
+  names: TensorNames,
+  blocks: readonly Partial<Record<BlockPart, PartName>>[],
+): TensorSource {
+  if (matrix.block !== null) {
+    const part = partName(blocks, matrix.block, matrix.id);
+    return sourceOf(part, ".weight", [part.fused?.rows ?? matrix.rows, matrix.cols]);
+  }
+  const shape = [matrix.rows, matrix.cols];
+  if (matrix.id === "head") return sourceOf({ tensor: names.head }, ".weight", shape);
+  // A tied model may store either of the two names.
+  const stored = spec.tied ? [names.embedding, names.head] : [names.embedding];
+  return { names: stored.map((name) => `${name}.weight`), shape, rowRanges: null };
+}
+
+function outerName(part: string, names: TensorNames): PartName {
+  if (part === "finalNorm") return { tensor: names.finalNorm };
+  if (part === "head") return { tensor: names.head };
+  throw new Error(`vector of no known part: ${part}`);
+}
+
+function partName(blocks: readonly Partial<Record<BlockPart, PartName>>[], block: number, id: string): PartName {
+  const part = id.slice(`blocks.${block}.`.length);
+  const found = Object.entries(blocks[block]).find(([name]) => name === part)?.[1];
+  if (!found) throw new Error(`the architecture names no tensor for ${id}`);
+  return found;
+}
+
+function sourceOf(part: PartName, suffix: string, shape: readonly number[]): TensorSource {
+  return { names: [`${part.tensor}${suffix}`], shape, rowRanges: part.fused?.ranges ?? null };
+}
+
+/** Names of the q, k and v of a fused tensor made of three stacked blocks: all queries, all keys, all values. */
+export function stackedQkv(
+  tensor: string,
+  queryRows: number,
+  kvRows: number,
+): Record<"attn.q" | "attn.k" | "attn.v", PartName> {
+  const rows = queryRows + 2 * kvRows;
+  const part = (from: number, to: number): PartName => ({ tensor, fused: { rows, ranges: [[from, to]] } });
+  return {
+    "attn.q": part(0, queryRows),
+    "attn.k": part(queryRows, queryRows + kvRows),
+    "attn.v": part(queryRows + kvRows, rows),
+  };
+}
+
+/** Names of the q, k and v of a fused tensor that holds, head after head, the rows [q | k | v] of that head. */
+export function interleavedQkv(
+  tensor: string,
+  heads: number,
+  headDim: number,
+): Record<"attn.q" | "attn.k" | "attn.v", PartName> {
+  const part = (place: number): PartName => ({
+    tensor,
+    fused: {
+      rows: 3 * heads * headDim,
+      ranges: Array.from({ length: heads }, (_, h) => {
+        const from = (3 * h + place) * headDim;
+        return [from, from + headDim] as const;
+      }),
+    },
+  });
+  return { "attn.q": part(0), "attn.k": part(1), "attn.v": part(2) };
+}

@@ -1,0 +1,55 @@
+import type { ConfigReader } from "../config-reader.ts";
+
+/** What a family does with the window fields: transformers' defaults where a config leaves them out. */
+export interface WindowFields {
+  /** `use_sliding_window` where absent. */
+  readonly used: boolean;
+  /** `sliding_window` where the key is absent; null means none. */
+  readonly window: number | null;
+  /** `max_window_layers` where absent: the window holds from this block on; null where the family has no such field. */
+  readonly fromLayer: number | null;
+}
+
+/** Sliding window of each block, null where it attends to everything. `layer_types` decides where it is present. */
+export function readWindows(config: ConfigReader, layers: number, family: WindowFields): (number | null)[] {
+  const types = layerTypes(config, layers);
+  const window = readWindow(config, family);
+  const from = firstWindowLayer(config, family.fromLayer);
+  if (types) {
+    if (window === null && types.includes("sliding_attention")) {
+      config.refuse("layer_types", "no sliding_attention without a sliding_window in use");
+    }
+    return types.map((type) => (type === "sliding_attention" ? window : null));
+  }
+  return Array.from({ length: layers }, (_, i) => (i >= from ? window : null));
+}
+
+/** For families whose attention has no window: a window that is switched on is refused. */
+export function refuseWindow(config: ConfigReader, layers: number): void {
+  const windows = readWindows(config, layers, { used: true, window: null, fromLayer: null });
+  if (windows.some((window) => window !== null)) {
+    config.refuse("sliding_window", "null (this family's attention has no window)");
+  }
+}
+
+function readWindow(config: ConfigReader, family: WindowFields): number | null {
+  const stated = config.raw("sliding_window") === undefined ? null : config.count("sliding_window");
+  if (!config.flag("use_sliding_window", family.used)) return null;
+  return config.keys.includes("sliding_window") ? stated : family.window;
+}
+
+function firstWindowLayer(config: ConfigReader, fallback: number | null): number {
+  if (fallback === null) return 0;
+  // 0 is a legal value: every block has the window.
+  return config.raw("max_window_layers") === 0 ? 0 : config.count("max_window_layers", fallback);
+}
+
+function layerTypes(config: ConfigReader, layers: number): string[] | null {
+  const value = config.raw("layer_types");
+  if (value === undefined) return null;
+  const expected = `${layers} times full_attention or sliding_attention`;
+  if (!Array.isArray(value) || value.length !== layers) return config.refuse("layer_types", expected);
+  return value.map((type: unknown) =>
+    type === "full_attention" || type === "sliding_attention" ? type : config.refuse("layer_types", expected),
+  );
+}

@@ -1,0 +1,135 @@
+import { CODECS } from "../codecs/index.ts";
+import { type AttentionSpec, type DecoderSpec, headMatrixId, type MatrixInfo, matricesOf } from "./decoder-spec.ts";
+import type { MemoryItem, MemorySum } from "./memory-sum.ts";
+import { type PackedLayout, type PackedTensor, packedLayout } from "./packed-layout.ts";
+import { workspaceBytes } from "./workspace.ts";
+
+/** Positions of one page of the KV cache. */
+const KV_PAGE = 64;
+/** Positions kept behind a sliding window, so that rejected drafts can be truncated. */
+const KV_WINDOW_SLACK = 64;
+const KV_BYTES = { f32: 4, f16: 2 } as const;
+
+/** What a memory sum depends on beside the model and its codecs. */
+export interface MemoryOptions {
+  /** Positions that one sequence may reach. */
+  readonly contextTokens: number;
+  readonly kvType: MemorySum["kvType"];
+  readonly residency: MemorySum["residency"];
+  /** Measured base of the runtime's process. */
+  readonly runtimeBaseBytes: number;
+  readonly budgetCovers: MemorySum["budgetCovers"];
+  /** Bytes of the exits file, if there is one. */
+  readonly exitBytes?: number | undefined;
+}
+
+const GROUPS = { embedding: "embedding", attn: "attention", mlp: "MLP", head: "output head" } as const;
+type Group = keyof typeof GROUPS;
+
+/** The itemised memory of a run. Planner, writer, `inspect`, report and `verify` all use this one function. */
+export function memorySum(spec: DecoderSpec, codecs: ReadonlyMap<string, string>, options: MemoryOptions): MemorySum {
+  return layoutMemory(spec, packedLayout(spec, codecs), options);
+}
+
+/** {@link memorySum} of a layout that is there already. */
+export function layoutMemory(spec: DecoderSpec, layout: PackedLayout, options: MemoryOptions): MemorySum {
+  const { contextTokens, kvType, residency, runtimeBaseBytes, budgetCovers } = options;
+  const files = fileItems(layout, options.exitBytes ?? 0);
+  const items = [...files, ...runtimeItems(spec, options)];
+  const modelBytes = sumBytes(items);
+  return {
+    items,
+    fileBytes: sumBytes(files),
+    modelBytes,
+    runtimeBaseBytes,
+    budgetCovers,
+    totalBytes: budgetCovers === "process" ? modelBytes + runtimeBaseBytes : modelBytes,
+    contextTokens,
+    kvType,
+    residency,
+  };
+}
+
+const sumBytes = (items: readonly { bytes: number }[]) => items.reduce((sum, { bytes }) => sum + bytes, 0);
+
+/** Levels and scales by role, vectors, headers, padding, exits: together the files. */
+function fileItems(layout: PackedLayout, exitBytes: number): MemoryItem[] {
+  const tensors = layout.segments.flat();
+  const matrices = tensors.flatMap((tensor) => (tensor.kind === "matrix" ? [tensor] : []));
+  const vectors = tensors.filter((tensor) => tensor.kind === "vector");
+  const content = (of: readonly PackedTensor[]) => of.reduce((sum, { contentBytes }) => sum + contentBytes, 0);
+  const header = layout.files.reduce((sum, file) => sum + file.layout.dataOffset, 0);
+  const items: MemoryItem[] = [];
+  const add = (key: string, label: string, bytes: number) => items.push({ key, label, bytes, where: "file" });
+  for (const [group, name] of Object.entries(GROUPS)) {
+    const parts = matrices.filter(({ matrix }) => groupOf(matrix) === group).map(partsOf);
+    if (parts.length === 0) continue;
+    add(
+      `${group}.levels`,
+      `${name}: levels`,
+      parts.reduce((sum, { levels }) => sum + levels, 0),
+    );
+    add(
+      `${group}.scales`,
+      `${name}: scales`,
+      parts.reduce((sum, { scales }) => sum + scales, 0),
+    );
+  }
+  add("vectors", "norms and biases", content(vectors));
+  add("header", "file headers", header);
+  add("padding", "padding", sumBytes(tensors) - content(tensors));
+  add("exits", "exit heads", exitBytes);
+  return items;
+}
+
+function groupOf({ role }: MatrixInfo): Group {
+  if (role === "embedding" || role === "head") return role;
+  return role.startsWith("attn.") ? "attn" : "mlp";
+}
+
+function partsOf({ codec, matrix }: Extract<PackedTensor, { kind: "matrix" }>) {
+  return CODECS[codec].packedParts(matrix.rows, matrix.cols);
+}
+
+function runtimeItems(spec: DecoderSpec, options: MemoryOptions): MemoryItem[] {
+  const { contextTokens, kvType, residency } = options;
+  const items: MemoryItem[] = [
+    {
+      key: "kv",
+      label: `KV cache (${contextTokens} tokens, ${kvType})`,
+      bytes: kvBytes(spec, options),
+      where: "runtime",
+    },
+    {
+      key: "workspace",
+      label: "workspace",
+      bytes: workspaceBytes(spec, { contextTokens, residency }),
+      where: "runtime",
+    },
+  ];
+  if (residency === "resident") {
+    items.push({ key: "expanded", label: "expanded matrices (f32)", bytes: expandedBytes(spec), where: "runtime" });
+  }
+  return items;
+}
+
+/** Keys and values of one sequence at its longest. */
+function kvBytes(spec: DecoderSpec, { contextTokens, kvType }: MemoryOptions): number {
+  const numbers = spec.blocks.reduce((sum, { attention }) => {
+    if (!attention) return sum;
+    return sum + heldPositions(attention, contextTokens) * attention.kvHeads * attention.headDim * 2;
+  }, 0);
+  return numbers * KV_BYTES[kvType];
+}
+
+/** A sliding window keeps whole pages, and one more where it does not begin at a page. */
+function heldPositions({ window }: AttentionSpec, contextTokens: number): number {
+  if (window === null) return contextTokens;
+  return Math.min(contextTokens, (Math.ceil((window + KV_WINDOW_SLACK) / KV_PAGE) + 1) * KV_PAGE);
+}
+
+/** Matrices that a resident executor multiplies with, in f32; an embedding that is not the head stays packed. */
+function expandedBytes(spec: DecoderSpec): number {
+  const multiplied = matricesOf(spec).filter(({ block, id }) => block !== null || id === headMatrixId(spec));
+  return multiplied.reduce((sum, { rows, cols }) => sum + rows * cols * 4, 0);
+}

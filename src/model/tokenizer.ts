@@ -1,0 +1,119 @@
+import path from "node:path";
+import { Tokenizer as Library } from "@huggingface/tokenizers";
+import { UserError } from "../errors.ts";
+import type { DecoderSpec } from "./decoder-spec.ts";
+import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer-files.ts";
+
+export { createTextStream, type TextStream, type TextStreamOptions } from "./tokenizer-stream.ts";
+
+/** Text to token ids and back, as the checkpoint's tokenizer files say. */
+export interface Tokenizer {
+  /** Folder of the files, for messages. */
+  readonly label: string;
+  /** Largest id + 1. */
+  readonly vocabSize: number;
+  readonly bosToken: number | null;
+  readonly eosToken: number | null;
+  /** Ids that end a generation: the tokenizer's eos and those of generation_config.json. */
+  readonly eosTokens: readonly number[];
+  /** Jinja source, or null where the model has none. */
+  readonly chatTemplate: string | null;
+  /** `bos_token`, `eos_token`, … -> text: what chat templates call them. */
+  readonly specialTexts: Readonly<Record<string, string>>;
+  /** Names of the files in the folder that an artifact must carry. */
+  readonly files: readonly string[];
+  /** `specialTokens` (default true): with BOS and EOS where the tokenizer puts them. Text of special tokens becomes their ids. */
+  encode(text: string, options?: { specialTokens?: boolean }): Int32Array;
+  /** Ids outside the vocabulary give nothing. `skipSpecial` (default false) leaves special tokens out. */
+  decode(ids: ArrayLike<number>, options?: { skipSpecial?: boolean }): string;
+}
+
+/** Loads the tokenizer of a checkpoint or artifact folder; UserError where its files are missing, damaged or of an unknown kind. */
+export async function loadTokenizer(folder: string): Promise<Tokenizer> {
+  const files = await readTokenizerFiles(folder);
+  const library = openLibrary(files, folder);
+  const idOf = (text: string | undefined): number | null => (text && library.token_to_id(text)) ?? null;
+  const bosToken = idOf(files.specialTexts.bos_token);
+  const eosToken = idOf(files.specialTexts.eos_token);
+  const special = new Set(files.specialIds);
+  for (const text of [...Object.values(files.specialTexts), ...files.additionalSpecialTexts]) {
+    const id = idOf(text);
+    if (id !== null) special.add(id);
+  }
+  const frame = frameOf(files, library, bosToken, eosToken);
+
+  return {
+    label: folder,
+    vocabSize: files.vocabSize,
+    bosToken,
+    eosToken,
+    eosTokens: [...new Set([...files.generationEosIds, ...(eosToken === null ? [] : [eosToken])])],
+    chatTemplate: files.chatTemplate,
+    specialTexts: files.specialTexts,
+    files: files.present,
+    encode: (text, { specialTokens = true } = {}) => {
+      if (!specialTokens) return toIds(library.encode(text, { add_special_tokens: false }).ids);
+      if (!frame) return toIds(library.encode(text).ids);
+      return toIds([...frame.before, ...library.encode(text, { add_special_tokens: false }).ids, ...frame.after]);
+    },
+    decode: (ids, { skipSpecial = false } = {}) => {
+      const kept = Array.from(ids).filter(
+        (id) => library.id_to_token(id) !== undefined && !(skipSpecial && special.has(id)),
+      );
+      return kept.length === 0 ? "" : library.decode(kept);
+    },
+  };
+}
+
+/** UserError where the tokenizer can make ids that the model's embedding has no row for. */
+export function checkTokenizerFits(tokenizer: Tokenizer, spec: DecoderSpec): void {
+  if (tokenizer.vocabSize <= spec.vocabSize) return;
+  const file = path.join(tokenizer.label, "tokenizer.json");
+  throw new UserError(
+    "TOKENIZER_TOO_LARGE",
+    `${file}: largest token id: expected below ${spec.vocabSize} (rows of the embedding), found ${tokenizer.vocabSize - 1}`,
+    "use the tokenizer that belongs to these weights",
+  );
+}
+
+function openLibrary(files: TokenizerFiles, folder: string): Library {
+  try {
+    // Off, though older configs say true: it would eat spaces before punctuation that the model did write.
+    return new Library(files.tokenizerJson, { ...files.configJson, clean_up_tokenization_spaces: false });
+  } catch (error) {
+    const reason = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ");
+    throw new UserError(
+      "TOKENIZER",
+      `${path.join(folder, "tokenizer.json")}: expected a tokenizer of a supported kind: ${reason}`,
+      "docs/tokenizers.md says what is supported",
+    );
+  }
+}
+
+/**
+ * BOS and EOS where `add_bos_token` or `add_eos_token` say so: transformers lets them overrule the template of
+ * tokenizer.json. Null where neither is stated: the template holds.
+ */
+function frameOf(
+  files: TokenizerFiles,
+  library: Library,
+  bosToken: number | null,
+  eosToken: number | null,
+): { before: number[]; after: number[] } | null {
+  if (files.addBos === null && files.addEos === null) return null;
+  const template = library.encode("").ids;
+  const addBos = files.addBos ?? (template.length > 0 && template[0] === bosToken);
+  const addEos = files.addEos ?? (template.length > 0 && template[template.length - 1] === eosToken);
+  return {
+    before: addBos && bosToken !== null ? [bosToken] : [],
+    after: addEos && eosToken !== null ? [eosToken] : [],
+  };
+}
+
+/** Ids as the library gives them; it leaves a token that the vocabulary lacks undefined. */
+function toIds(ids: readonly (number | undefined)[]): Int32Array {
+  return Int32Array.from(ids, (id) => {
+    if (id === undefined) throw new Error("the tokenizer made a token that its vocabulary lacks");
+    return id;
+  });
+}

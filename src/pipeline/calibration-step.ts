@@ -1,0 +1,54 @@
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import path from "node:path";
+import { z } from "zod";
+import { buildCalibration } from "../calibration/build.ts";
+import type { Calibration } from "../calibration/calibration.ts";
+import { fileError } from "../formats/files.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
+import type { WorkOptions } from "../progress.ts";
+import type { RunOptions } from "./compress-options.ts";
+
+/** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
+export const CalibrationStep = z.strictObject({
+  id: z.string(),
+  tokens: z.number().int().positive(),
+  sources: z.array(z.strictObject({ path: z.string(), sha256: z.string(), tokens: z.number(), sequences: z.number() })),
+  sequences: z.array(z.array(z.number().int().nonnegative())),
+});
+export type CalibrationStep = z.infer<typeof CalibrationStep>;
+
+/** What the choice of sequences depends on: contents, not paths. */
+export async function calibrationInputs(tokenizer: Tokenizer, { calibration, recipe }: RunOptions): Promise<unknown> {
+  const { sequenceTokens, seed } = recipe.calibration;
+  const sources = await Promise.all(
+    calibration.map(async ({ path: file, tokens }) => ({ sha256: await fileSha256(file), tokens })),
+  );
+  return { tokenizer: await fileSha256(path.join(tokenizer.label, "tokenizer.json")), sources, sequenceTokens, seed };
+}
+
+/** Picks the calibration sequences. */
+export async function calibrate(
+  tokenizer: Tokenizer,
+  { calibration, recipe }: RunOptions,
+  work: WorkOptions,
+): Promise<CalibrationStep> {
+  const { sequenceTokens, seed } = recipe.calibration;
+  const built = await buildCalibration(tokenizer, calibration, { sequenceTokens, seed, ...work });
+  return { ...built, sources: [...built.sources], sequences: built.sequences.map((sequence) => [...sequence]) };
+}
+
+/** The saved sequences as scorers take them. */
+export function restoreCalibration(saved: CalibrationStep): Calibration {
+  return { ...saved, sequences: saved.sequences.map((sequence) => Int32Array.from(sequence)) };
+}
+
+async function fileSha256(file: string): Promise<string> {
+  const hash = createHash("sha256");
+  try {
+    for await (const chunk of createReadStream(file)) hash.update(chunk);
+  } catch (error) {
+    throw fileError(error, file, "read");
+  }
+  return hash.digest("hex");
+}

@@ -1,0 +1,76 @@
+import path from "node:path";
+import { z } from "zod";
+import type { Plan } from "../artifact/plan.ts";
+import { UserError } from "../errors.ts";
+import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
+import type { WorkOptions } from "../progress.ts";
+import type { Scores } from "../scoring/scores.ts";
+import { Recipe } from "./recipe.ts";
+import type { StepReport } from "./run-folder.ts";
+import { readableJson } from "./step-key.ts";
+
+/** The steps at which a run may end, in order. */
+export const STAGES = ["calibrate", "score", "plan", "quantize"] as const;
+export type Stage = (typeof STAGES)[number];
+
+/** What a run folder remembers of how it was made, so that a stage can be run on it later. Paths are absolute. */
+export const RunOptions = z.strictObject({
+  checkpoint: z.string(),
+  /** Size expression, `auto`, or a device profile. */
+  budget: z.string(),
+  /** Null: the device's or the recipe's. */
+  contextTokens: z.number().int().positive().nullable(),
+  kvType: z.enum(["f32", "f16"]).nullable(),
+  residency: z.enum(["packed", "resident"]).nullable(),
+  budgetCovers: z.enum(["model", "process"]).nullable(),
+  backend: z.enum(["auto", "tensorflow", "wasm", "cpu"]),
+  threads: z.number().int().positive().nullable(),
+  recipe: Recipe,
+  /** Calibration files that replace the recipe's, or the recipe's as absolute paths. */
+  calibration: z.array(z.strictObject({ path: z.string(), tokens: z.number().int().positive() })),
+});
+export type RunOptions = z.infer<typeof RunOptions>;
+
+export interface CompressOptions extends WorkOptions, RunOptions {
+  /** The run folder. */
+  readonly out: string;
+  /** The last step to run; default: all. */
+  readonly until?: Stage | undefined;
+  readonly onStep?: ((report: StepReport) => void) | undefined;
+}
+
+/** What a run has produced so far. */
+export interface CompressResult {
+  readonly runFolder: string;
+  /** Folder of the artifact; null when the run ended before. */
+  readonly artifact: string | null;
+  readonly scores: Scores | null;
+  readonly plan: Plan | null;
+  /** Where the budget came from, one line for people. */
+  readonly budget: string;
+  readonly budgetBytes: number;
+  /** Tensors of the checkpoint that no matrix or vector uses. */
+  readonly unusedTensors: readonly string[];
+}
+
+const OPTIONS_FILE = "options.json";
+
+/** Keeps the options in the run folder. */
+export async function rememberOptions(out: string, options: RunOptions): Promise<void> {
+  await writeFileAtomic(path.join(out, OPTIONS_FILE), readableJson(RunOptions.strip().parse(options)));
+}
+
+/** The options that a run folder was made with. Throws UserError `NOT_A_RUN_FOLDER` where there are none. */
+export async function recallOptions(out: string): Promise<RunOptions> {
+  const file = path.join(out, OPTIONS_FILE);
+  try {
+    return await readJsonFile(file, RunOptions);
+  } catch (error) {
+    if (!(error instanceof UserError) || error.code !== "FILE_NOT_FOUND") throw error;
+    throw new UserError(
+      "NOT_A_RUN_FOLDER",
+      `${out}: expected a run folder with ${OPTIONS_FILE}, found none`,
+      "start one with layerwise compress or layerwise calibrate CHECKPOINT --out FOLDER",
+    );
+  }
+}

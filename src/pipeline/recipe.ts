@@ -1,0 +1,108 @@
+import { readdirSync } from "node:fs";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { z } from "zod";
+import { UserError } from "../errors.ts";
+import { fileError } from "../formats/files.ts";
+import { didYouMean } from "../planning/near-names.ts";
+import { PlanSettings } from "../planning/settings.ts";
+import { parseYamlDocument } from "../planning/yaml-document.ts";
+import { QUANTIZER_IDS } from "../quantization/index.ts";
+import { SCORER_IDS } from "../scoring/index.ts";
+
+/** Where the recipes that ship lie; the same from src/ and from dist/. */
+const RECIPES_FOLDER = fileURLToPath(new URL("../../pipelines/", import.meta.url));
+
+const positive = z.number().int().positive();
+
+/** One calibration text: a file relative to the recipe, and how many tokens to take of it. */
+export const CalibrationSourceSettings = z.strictObject({ path: z.string().min(1), tokens: positive });
+
+/** Which text is run through the model, and in what pieces. */
+export const CalibrationSettings = z.strictObject({
+  sources: z.array(CalibrationSourceSettings).min(1),
+  sequenceTokens: positive.default(512),
+  seed: z.number().int().nonnegative().default(0),
+});
+export type CalibrationSettings = z.infer<typeof CalibrationSettings>;
+
+/** How blocks are scored; the scorer checks its own options. */
+export const ScoreSettings = z.strictObject({
+  scorer: z.enum(SCORER_IDS).default("lsaq"),
+  options: z.record(z.string(), z.unknown()).default({}),
+});
+export type ScoreSettings = z.infer<typeof ScoreSettings>;
+
+/** How numbers are chosen for a codec. */
+export const QuantizeSettings = z.strictObject({ quantizer: z.enum(QUANTIZER_IDS).default("nearest") });
+export type QuantizeSettings = z.infer<typeof QuantizeSettings>;
+
+/** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
+export const Recipe = z.strictObject({
+  name: z.string().min(1),
+  description: z.string().default(""),
+  calibration: CalibrationSettings,
+  score: ScoreSettings.prefault({}),
+  plan: PlanSettings.prefault({}),
+  quantize: QuantizeSettings.prefault({}),
+  /** Context in tokens where the command names none; a model made for less gets its own longest. */
+  context: positive.default(2048),
+  /** Of everything random but the choice of calibration text. */
+  seed: z.number().int().nonnegative().default(0),
+});
+export type Recipe = z.infer<typeof Recipe>;
+
+/** A recipe and where it came from: its calibration paths are relative to `folder`. */
+export interface LoadedRecipe {
+  readonly recipe: Recipe;
+  readonly file: string;
+  readonly folder: string;
+}
+
+/**
+ * Reads a recipe by file (`my.yaml`) or by the name of one that ships (`lsaq`). Throws UserError `RECIPE_UNKNOWN`,
+ * `YAML_SYNTAX` or `YAML_FIELD` ("file:line: path: expected …, found …"), or `FILE_*`.
+ */
+export async function loadRecipe(pathOrName: string): Promise<LoadedRecipe> {
+  const isFile = /\.ya?ml$/i.test(pathOrName) || pathOrName.includes("/");
+  const file = isFile ? pathOrName : path.join(RECIPES_FOLDER, `${pathOrName}.yaml`);
+  if (!isFile && !recipeNames().includes(pathOrName)) throw unknownRecipe(pathOrName);
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    throw fileError(error, file, "read");
+  }
+  return { recipe: parseRecipe(text, file), file, folder: path.dirname(file) };
+}
+
+/** A recipe from its text; `file` is for messages. Throws as {@link loadRecipe}. */
+export function parseRecipe(text: string, file: string): Recipe {
+  return parseYamlDocument(text, file, Recipe);
+}
+
+/** Names of the recipes that ship. */
+export function recipeNames(): string[] {
+  const files = readdirSync(RECIPES_FOLDER).filter((file) => file.endsWith(".yaml"));
+  return files.map((file) => path.basename(file, ".yaml")).sort();
+}
+
+/** The calibration files of a recipe as paths from the current folder, in order. */
+export function calibrationFiles({ recipe, folder }: LoadedRecipe): { path: string; tokens: number }[] {
+  return recipe.calibration.sources.map((source) => ({ ...source, path: path.resolve(folder, source.path) }));
+}
+
+/** The context to plan for: the one asked for, else the recipe's as far as the model was made for it. */
+export function contextFor(recipe: Recipe, maxPositions: number, asked?: number): number {
+  return asked ?? Math.min(recipe.context, maxPositions);
+}
+
+function unknownRecipe(name: string): UserError {
+  const names = recipeNames();
+  return new UserError(
+    "RECIPE_UNKNOWN",
+    `recipe: expected one of ${names.join(", ")} or a .yaml file, found "${name}"`,
+    didYouMean(name, names, "name a recipe that exists or a file"),
+  );
+}

@@ -1,0 +1,178 @@
+import { promises as fs } from "node:fs";
+import path from "node:path";
+import { z } from "zod";
+import { throwIfAborted } from "../errors.ts";
+import { fileError, writeFileAtomic } from "../formats/files.ts";
+import { type FolderLock, lockFolder } from "./lock.ts";
+import { hashOf, readableJson } from "./step-key.ts";
+
+/** How a step went. */
+export interface StepReport {
+  readonly name: string;
+  readonly key: string;
+  /** True when the result was there already. */
+  readonly cached: boolean;
+  /** Why an earlier result was not taken: "its inputs changed", "scores.json is damaged: …"; null where there was none. */
+  readonly note: string | null;
+  readonly elapsedMs: number;
+}
+
+/** Settings of a run folder. */
+export interface RunFolderOptions {
+  /** Part of every step's key: another version computes anew. */
+  readonly toolVersion: string;
+  /** Clock in milliseconds, for reports only. */
+  readonly now?: (() => number) | undefined;
+  readonly onStep?: ((report: StepReport) => void) | undefined;
+  /** Checked before each step; steps check it inside. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** A step's result; `key` goes into the inputs of the steps that depend on it. */
+export interface StepResult<T> {
+  readonly value: T;
+  readonly key: string;
+  readonly cached: boolean;
+}
+
+/** What a computation is given. */
+export interface StepWork {
+  readonly key: string;
+  /** A folder for partial work: kept when the step is interrupted, found again under the same key, removed at the end. */
+  scratch(): Promise<string>;
+}
+
+export interface StepOptions<T> {
+  /** Says whether what a saved result refers to (files beside it) is still there; null or why not. */
+  readonly check?: ((value: T) => Promise<string | null>) | undefined;
+}
+
+const StepName = z.string().regex(/^[a-z][a-z0-9-]*$/, "a step's name is lower-case words joined by hyphens");
+
+/** What `<name>.json` holds. */
+const StepFile = z.object({ key: z.string(), inputs: z.unknown(), value: z.unknown() });
+
+/**
+ * Opens (and makes) a run folder for writing. Throws UserError `RUN_FOLDER_LOCKED` when another process writes to it,
+ * `FILE_*` or `DISK_FULL` when it cannot be made or written.
+ */
+export async function openRunFolder(folder: string, options: RunFolderOptions): Promise<RunFolder> {
+  try {
+    await fs.mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw fileError(error, folder, "make the run folder");
+  }
+  return new RunFolder(folder, options, await lockFolder(folder));
+}
+
+/** The working folder of one offline run: every step leaves a file in it; a step whose inputs are the same is not repeated. */
+export class RunFolder {
+  readonly folder: string;
+  private readonly options: RunFolderOptions;
+  private readonly lock: FolderLock;
+
+  constructor(folder: string, options: RunFolderOptions, lock: FolderLock) {
+    this.folder = folder;
+    this.options = options;
+    this.lock = lock;
+  }
+
+  /**
+   * The saved result of the same inputs, or a computed one, which is saved as `<name>.json`. Results must be plain JSON;
+   * what comes back is the schema's reading of the saved text, computed or not. A damaged file is computed anew.
+   */
+  async step<T>(
+    name: string,
+    schema: z.ZodType<T>,
+    inputs: unknown,
+    compute: (work: StepWork) => Promise<T>,
+    { check }: StepOptions<T> = {},
+  ): Promise<StepResult<T>> {
+    StepName.parse(name);
+    const now = this.options.now ?? (() => performance.now());
+    const began = now();
+    const key = hashOf({ name, inputs, toolVersion: this.options.toolVersion });
+    const saved = await this.readStep(name, key, schema);
+    const missing = "value" in saved && check ? await check(saved.value) : null;
+    const cached = "value" in saved && missing === null;
+    const value = cached ? saved.value : await this.computeStep(name, key, schema, inputs, compute);
+    const note = "note" in saved ? saved.note : missing;
+    this.options.onStep?.({ name, key, cached, note, elapsedMs: now() - began });
+    return { value, key, cached };
+  }
+
+  /** Lets the next writer in. */
+  async close(): Promise<void> {
+    await this.lock.release();
+  }
+
+  private async computeStep<T>(
+    name: string,
+    key: string,
+    schema: z.ZodType<T>,
+    inputs: unknown,
+    compute: (work: StepWork) => Promise<T>,
+  ): Promise<T> {
+    throwIfAborted(this.options.signal);
+    this.lock.assertHeld();
+    const work: StepWork = { key, scratch: () => this.makeScratch(name, key) };
+    const value = await compute(work);
+    const text = readableJson({ key, inputs, value });
+    const kept = schema.parse(StepFile.parse(JSON.parse(text)).value);
+    this.lock.assertHeld();
+    await writeFileAtomic(this.fileOf(name), text);
+    await this.removeScratch(name, null);
+    return kept;
+  }
+
+  private async readStep<T>(
+    name: string,
+    key: string,
+    schema: z.ZodType<T>,
+  ): Promise<{ value: T } | { note: string | null }> {
+    const file = this.fileOf(name);
+    let text: string;
+    try {
+      text = await fs.readFile(file, "utf8");
+    } catch (error) {
+      if (error instanceof Error && "code" in error && error.code === "ENOENT") return { note: null };
+      throw fileError(error, file, "read");
+    }
+    try {
+      const saved = StepFile.parse(JSON.parse(text));
+      return saved.key === key ? { value: schema.parse(saved.value) } : { note: "its inputs changed" };
+    } catch {
+      return { note: `${name}.json is damaged` };
+    }
+  }
+
+  private async makeScratch(name: string, key: string): Promise<string> {
+    const folder = path.join(this.folder, "scratch", scratchName(name, key));
+    await this.removeScratch(name, key);
+    try {
+      await fs.mkdir(folder, { recursive: true });
+    } catch (error) {
+      throw fileError(error, folder, "make the scratch folder");
+    }
+    return folder;
+  }
+
+  /** Removes this step's partial work, all but that of `keepKey`. */
+  private async removeScratch(name: string, keepKey: string | null): Promise<void> {
+    const folder = path.join(this.folder, "scratch");
+    const names = await fs.readdir(folder).catch(() => []);
+    const kept = keepKey === null ? null : scratchName(name, keepKey);
+    for (const entry of names.filter((entry) => entry.startsWith(`${name}.`) && entry !== kept)) {
+      await fs.rm(path.join(folder, entry), { recursive: true, force: true });
+    }
+    if (keepKey === null) await fs.rmdir(folder).catch(() => undefined);
+  }
+
+  private fileOf(name: string): string {
+    return path.join(this.folder, `${name}.json`);
+  }
+}
+
+function scratchName(name: string, key: string): string {
+  return `${name}.${key.slice(0, 16)}`;
+}

@@ -1,0 +1,106 @@
+import path from "node:path";
+import { z } from "zod";
+import type { Calibration } from "../calibration/calibration.ts";
+import type { CodecId } from "../codecs/index.ts";
+import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
+import type { Checkpoint } from "../model/checkpoint.ts";
+import { ALLOCATORS } from "../planning/allocators/index.ts";
+import type { PlanRequest } from "../planning/planner.ts";
+import { codecsToScore, outerCodecsToScore, unitsOf } from "../planning/units.ts";
+import type { WorkOptions } from "../progress.ts";
+import { packWith } from "../quantization/overlay.ts";
+import type { ExecutorFactory } from "../runtime/executor.ts";
+import { createTfjsExecutor } from "../runtime/tfjs/executor.ts";
+import { SCORERS } from "../scoring/index.ts";
+import { scoreModel } from "../scoring/score-model.ts";
+import type { Losses, Scores } from "../scoring/scores.ts";
+import type { RunOptions } from "./compress-options.ts";
+import type { Recipe } from "./recipe.ts";
+import type { StepWork } from "./run-folder.ts";
+import { readableJson } from "./step-key.ts";
+
+/** Whether the recipe's allocator ranks blocks at all. */
+export function needsScores(recipe: Recipe): boolean {
+  return ALLOCATORS[recipe.plan.allocator].needsScores;
+}
+
+/** What scores depend on besides the steps before; the codecs count only where losses are measured at them. */
+export function scoreInputs(request: Omit<PlanRequest, "scores">, recipe: Recipe, upstream: readonly unknown[]): unknown {
+  const { scorer, options } = recipe.score;
+  const measured = SCORERS[scorer].predictsLoss ? { ...candidates(request), quantizer: recipe.quantize.quantizer } : null;
+  return { upstream, scorer, options, measured };
+}
+
+/** Runs the recipe's scorer over the calibration tokens; kl keeps what is measured and continues from there. */
+export async function scoreCheckpoint(
+  checkpoint: Checkpoint,
+  calibration: Calibration,
+  request: Omit<PlanRequest, "scores">,
+  { recipe, step, onProgress, signal, ...execution }: RunOptions & WorkOptions & { step: StepWork },
+): Promise<Scores> {
+  const partial = await openPartial(step);
+  const { codecs, embeddingCodecs } = candidates(request);
+  const isLossy = (codec: CodecId) => !isLossless(codec, request.storedDtype);
+  const scores = await scoreModel({
+    source: checkpoint,
+    checkpointId: checkpoint.id,
+    calibration,
+    codecs: codecs.filter(isLossy),
+    embeddingCodecs: embeddingCodecs.filter(isLossy),
+    ...recipe.score,
+    createExecutor: streamedExecutors(execution),
+    rounding: (codec) => packWith(codec, recipe.quantize.quantizer),
+    saved: partial.saved,
+    onPartial: partial.keep,
+    onProgress,
+    signal,
+  }).finally(partial.settled);
+  return { ...scores, losses: scores.losses && withLossless(scores.losses, { codecs, embeddingCodecs }, request.storedDtype) };
+}
+
+/** Codecs that hold the stored weights exactly are not measured: their loss is 0. */
+function isLossless(codec: CodecId, storedDtype: string): boolean {
+  return codec === "f32" || codec === storedDtype.toLowerCase();
+}
+
+function withLossless(losses: Losses, { codecs, embeddingCodecs }: Candidates, storedDtype: string): Losses {
+  const zeros = (unit: string) =>
+    (unit.startsWith("blocks.") ? codecs : embeddingCodecs)
+      .filter((codec) => isLossless(codec, storedDtype))
+      .map((codec): [string, number] => [codec, 0]);
+  return Object.fromEntries(
+    Object.entries(losses).map(([unit, byCodec]) => [unit, { ...byCodec, ...Object.fromEntries(zeros(unit)) }]),
+  );
+}
+
+interface Candidates {
+  readonly codecs: readonly CodecId[];
+  readonly embeddingCodecs: readonly CodecId[];
+}
+
+/** Executors that read a block at a time, as the options say. */
+export function streamedExecutors({ backend, threads }: Pick<RunOptions, "backend" | "threads">): ExecutorFactory {
+  return (source) => createTfjsExecutor(source, { residency: "streamed", backend, threads: threads ?? undefined });
+}
+
+function candidates(request: Omit<PlanRequest, "scores">): { codecs: CodecId[]; embeddingCodecs: CodecId[] } {
+  const units = unitsOf(request.spec, request.recipe.plan, request.storedDtype);
+  return { codecs: codecsToScore(units), embeddingCodecs: outerCodecsToScore(units) };
+}
+
+const PartialLosses = z.record(z.string(), z.record(z.string(), z.number()));
+
+/** Losses measured so far, in the step's scratch folder. */
+async function openPartial(step: StepWork) {
+  const file = path.join(await step.scratch(), "losses.json");
+  const saved = await readJsonFile(file, PartialLosses).catch(() => undefined);
+  let writing: Promise<void> = Promise.resolve();
+  return {
+    saved,
+    keep: (losses: Losses): void => {
+      const text = readableJson(losses);
+      writing = writing.then(() => writeFileAtomic(file, text));
+    },
+    settled: () => writing,
+  };
+}

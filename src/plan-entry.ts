@@ -1,0 +1,15 @@
+/** The planning entry point: pure, without any `node:` module, so that it bundles for a browser. */
+export { MemoryItem, MemorySum, Plan, PlanUnit } from "./artifact/plan.ts";
+export { UserError } from "./errors.ts";
+export { describeModel } from "./model/architectures/index.ts";
+export { DecoderSpec } from "./model/decoder-spec.ts";
+export { memorySum } from "./model/memory.ts";
+export { ALLOCATORS } from "./planning/allocators/index.ts";
+export { type Budget, type BudgetSources, type FreeMemory, resolveBudget } from "./planning/budget.ts";
+export { formatBytes, parseBytes } from "./planning/bytes.ts";
+export { DeviceProfile } from "./planning/device-profile.ts";
+export { feasibleRange, makePlan } from "./planning/plan.ts";
+export { createPlanner, type FeasibleRange, type Planner, type PlanRequest } from "./planning/planner.ts";
+export { PlanSettings } from "./planning/settings.ts";
+export { type Sweep, type SweepPoint, sweepBudgets } from "./planning/sweep.ts";
+export { Scores } from "./scoring/scores.ts";

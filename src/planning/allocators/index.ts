@@ -1,0 +1,16 @@
+import type { Allocator } from "./allocator.ts";
+import { lsaq } from "./lsaq.ts";
+import { luc } from "./luc.ts";
+import { uniform } from "./uniform.ts";
+
+/** Every allocator under its name in recipes and plans. A new one is a file and a line here. */
+export const ALLOCATORS = { lsaq, luc, uniform } as const satisfies Record<string, Allocator>;
+
+export type AllocatorId = keyof typeof ALLOCATORS;
+
+function isAllocatorId(id: string): id is AllocatorId {
+  return Object.hasOwn(ALLOCATORS, id);
+}
+
+/** All names, in the table's order. */
+export const ALLOCATOR_IDS: readonly AllocatorId[] = Object.keys(ALLOCATORS).filter(isAllocatorId);

@@ -1,0 +1,30 @@
+import { type Allocator, firstThatFits, importanceOf, leastImportantFirst } from "./allocator.ts";
+
+/**
+ * LUC bits (EDGE-LLM, papers.md section 2.2): blocks of above-mean sensitivity get the higher of the two narrowest
+ * codecs, the others the narrowest; to meet the budget the least sensitive of the former are lowered too.
+ * The budget is a ceiling only: the rule never goes above its own choice.
+ */
+export const luc: Allocator = {
+  needsScores: true,
+  allocate(problem) {
+    const base = problem.codecs.length - 1;
+    const start = aboveMean(importanceOf(problem)).map((high) => (high ? Math.max(0, base - 1) : base));
+    return firstThatFits(problem, steps(start, leastImportantFirst(problem), base));
+  },
+};
+
+/** Which numbers are above the mean of all. */
+export function aboveMean(values: readonly number[]): boolean[] {
+  const mean = values.reduce((sum, value) => sum + value, 0) / values.length;
+  return values.map((value) => value > mean);
+}
+
+function* steps(start: readonly number[], order: readonly number[], base: number): Generator<readonly number[]> {
+  let levels = [...start];
+  yield levels;
+  for (const block of order.filter((b) => start[b] !== base)) {
+    levels = levels.with(block, base);
+    yield levels;
+  }
+}

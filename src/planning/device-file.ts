@@ -1,0 +1,42 @@
+import { readFile } from "node:fs/promises";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { UserError } from "../errors.ts";
+import { fileError } from "../formats/files.ts";
+import { type Budget, resolveBudget } from "./budget.ts";
+import { DeviceProfile } from "./device-profile.ts";
+import { readFreeMemory } from "./free-memory.ts";
+import { parseYamlDocument } from "./yaml-document.ts";
+
+/** Where the profiles that ship lie; the same from src/ and from dist/. */
+const DEVICES_FOLDER = fileURLToPath(new URL("../../pipelines/devices/", import.meta.url));
+
+const YAML_FILE = /\.ya?ml$/i;
+const DEVICE_NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)+$/;
+
+/**
+ * The budget that a text means: a size expression, `auto`, a device profile file, or the name of a profile that ships
+ * (`phone-4gb`). Throws UserError.
+ */
+export async function readBudget(text: string, options: { reserve?: string | undefined } = {}): Promise<Budget> {
+  const isDevice = YAML_FILE.test(text.trim()) || DEVICE_NAME.test(text.trim());
+  const device = isDevice ? await loadDeviceProfile(text.trim()) : undefined;
+  return resolveBudget(text, { device, freeMemory: readFreeMemory, reserve: options.reserve });
+}
+
+/** A device profile by file or by the name of one that ships. Throws UserError `DEVICE_UNKNOWN`, `YAML_*`, `FILE_*`. */
+export async function loadDeviceProfile(nameOrFile: string): Promise<DeviceProfile> {
+  const file = YAML_FILE.test(nameOrFile) ? nameOrFile : path.join(DEVICES_FOLDER, `${nameOrFile}.yaml`);
+  let text: string;
+  try {
+    text = await readFile(file, "utf8");
+  } catch (error) {
+    if (file === nameOrFile) throw fileError(error, file, "read");
+    throw new UserError(
+      "DEVICE_UNKNOWN",
+      `device: expected a profile of pipelines/devices/ or a .yaml file, found "${nameOrFile}"`,
+      "name a profile that exists, or state the budget as a size",
+    );
+  }
+  return parseYamlDocument(text, file, DeviceProfile);
+}

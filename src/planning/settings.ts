@@ -1,0 +1,18 @@
+import { z } from "zod";
+import { ALLOCATOR_IDS } from "./allocators/index.ts";
+import { CodecChoice } from "./codec-choice.ts";
+import { RuleText } from "./rules.ts";
+
+/** The recipe's `plan` part: which allocator, among which codecs, under which rules. */
+export const PlanSettings = z.strictObject({
+  allocator: z.enum(ALLOCATOR_IDS).default("lsaq"),
+  /** Codecs of the blocks' matrices, one a width. */
+  codecs: z.array(CodecChoice).min(1).default(["16", "q8s-g32", "q4s-g32"]),
+  embedding: CodecChoice.default("8 bits"),
+  /** Output head; null: as the embedding. */
+  head: CodecChoice.nullable().default(null),
+  kvType: z.enum(["f32", "f16"]).default("f16"),
+  /** Glob over matrices (`mlp.down`, `blocks.{0..3}.*`) -> effect; the last rule that matches a matrix counts. */
+  rules: z.record(z.string().min(1), RuleText).default({}),
+});
+export type PlanSettings = z.infer<typeof PlanSettings>;

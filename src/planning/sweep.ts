@@ -1,0 +1,44 @@
+import type { Plan } from "../artifact/plan.ts";
+import { createPlanner, type FeasibleRange, type PlanRequest } from "./planner.ts";
+import { assignmentOf, bitsPerWeight } from "./prediction.ts";
+
+/** One budget of a sweep. */
+export interface SweepPoint {
+  readonly budgetBytes: number;
+  /** What its plan takes of it. */
+  readonly totalBytes: number;
+  /** Mean bits of all weights' levels, scales not counted. */
+  readonly bitsPerWeight: number;
+  /** Predicted by the scores (`kl`, `output-mse`); null for others. */
+  readonly predictedLoss: number | null;
+  /** Sum over blocks of importance x bits lowered below 16 (`lsaq`, `cosine`); null for others. */
+  readonly importanceLowered: number | null;
+  readonly plan: Plan;
+}
+
+/** Plans under budgets at even distances. */
+export interface Sweep {
+  readonly range: FeasibleRange;
+  readonly points: readonly SweepPoint[];
+}
+
+/** `count` budgets from the smallest feasible to what the largest plan needs, ends included, each with its plan. */
+export function sweepBudgets(request: PlanRequest, { count = 10 }: { count?: number } = {}): Sweep {
+  const planner = createPlanner(request);
+  const range = planner.range();
+  const span = range.largestBytes - range.smallestBytes;
+  const points = Array.from({ length: count }, (_, i) => {
+    const share = count === 1 ? 1 : i / (count - 1);
+    const budgetBytes = range.smallestBytes + Math.floor(span * share);
+    const plan = planner.plan(budgetBytes);
+    return {
+      budgetBytes,
+      totalBytes: plan.memory.totalBytes,
+      bitsPerWeight: bitsPerWeight(planner.units, assignmentOf(plan)),
+      predictedLoss: plan.predictedLoss,
+      importanceLowered: plan.importanceLowered,
+      plan,
+    };
+  });
+  return { range, points };
+}

@@ -1,0 +1,113 @@
+import type { Codec, Quantized } from "../codecs/codec.ts";
+import { UserError } from "../errors.ts";
+import type { DenseMatrix } from "../model/weight-source.ts";
+import { asymmetricCode, fitAsymmetric } from "./asymmetric-search.ts";
+import type { QuantizeOptions } from "./quantizer.ts";
+import { fitSymmetric, symmetricLevel } from "./symmetric-search.ts";
+
+/** The largest magnitudes that the 16-bit floats hold: beyond the midpoint to the next power of two they round to infinity. */
+const FLOAT_LIMITS: Readonly<Record<string, number>> = {
+  f16: 65504,
+  bf16: 3.3895313892515355e38,
+  f32: 3.4028234663852886e38,
+};
+
+/**
+ * Nearest levels under scales that an error-minimising search chose, group by group: never a larger squared error than plain
+ * rounding under the group's largest magnitude. Float codecs take the weights as they are.
+ */
+export function quantizeNearest(matrix: DenseMatrix, codec: Codec, options: QuantizeOptions = {}): Quantized {
+  const label = options.label ?? "matrix";
+  checkFinite(matrix, label);
+  const { rows, cols, data } = matrix;
+  if (codec.scheme === "float") {
+    checkFloatRange(matrix, codec, label);
+    return { kind: "float", rows, cols, values: data };
+  }
+  const groups = codec.groupsPerRow(cols);
+  const scales = new Float32Array(rows * groups);
+  const minima = codec.scheme === "asymmetric" ? new Float32Array(rows * groups) : null;
+  const codes = new Uint8Array(rows * cols);
+  const groupCols = codec.group ?? cols;
+  for (let row = 0; row < rows; row++) {
+    for (let group = 0; group < groups; group++) {
+      const from = row * cols + group * groupCols;
+      const to = Math.min(from + groupCols, (row + 1) * cols);
+      const at = row * groups + group;
+      const fits = minima
+        ? asymmetricGroup(data, from, to, codec.bits, codes, scales, minima, at)
+        : symmetricGroup(data, from, to, codec.bits, codes, scales, at);
+      if (!fits) throw outOfRange(label, row, codec);
+    }
+  }
+  return { kind: "integer", rows, cols, codes, scales, minima };
+}
+
+function symmetricGroup(
+  x: Float32Array,
+  from: number,
+  to: number,
+  bits: number,
+  codes: Uint8Array,
+  scales: Float32Array,
+  at: number,
+): boolean {
+  const fit = fitSymmetric(x, from, to, bits);
+  if (!fit) return false;
+  const half = 2 ** (bits - 1);
+  for (let i = from; i < to; i++) codes[i] = symmetricLevel(x[i], fit.scale, half) + half;
+  scales[at] = fit.scale;
+  return true;
+}
+
+function asymmetricGroup(
+  x: Float32Array,
+  from: number,
+  to: number,
+  bits: number,
+  codes: Uint8Array,
+  scales: Float32Array,
+  minima: Float32Array,
+  at: number,
+): boolean {
+  const fit = fitAsymmetric(x, from, to, bits);
+  if (!fit) return false;
+  const top = 2 ** bits - 1;
+  for (let i = from; i < to; i++) codes[i] = asymmetricCode(x[i], fit.scale, fit.minimum, top);
+  scales[at] = fit.scale;
+  minima[at] = fit.minimum;
+  return true;
+}
+
+function checkFinite({ data, cols }: DenseMatrix, label: string): void {
+  // One number that is not finite makes the sum NaN: no branch an element.
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum += data[i] * 0;
+  if (sum === 0) return;
+  const at = data.findIndex((x) => !Number.isFinite(x));
+  const count = data.reduce((n, x) => (Number.isFinite(x) ? n : n + 1), 0);
+  throw new UserError(
+    "WEIGHTS_NOT_FINITE",
+    `${label}: weights: expected finite numbers, found ${data[at]} at row ${Math.floor(at / cols)}, column ${at % cols} (${count} in all)`,
+    "the checkpoint is damaged or its training diverged",
+  );
+}
+
+function checkFloatRange({ data, cols }: DenseMatrix, codec: Codec, label: string): void {
+  const limit = FLOAT_LIMITS[codec.id];
+  const at = data.findIndex((x) => Math.abs(x) > limit);
+  if (at < 0) return;
+  throw new UserError(
+    "WEIGHTS_RANGE",
+    `${label}: row ${Math.floor(at / cols)}: expected magnitudes up to ${limit} for ${codec.id}, found ${data[at]}`,
+    "choose bf16 or f32 for this matrix",
+  );
+}
+
+function outOfRange(label: string, row: number, codec: Codec): UserError {
+  return new UserError(
+    "WEIGHTS_RANGE",
+    `${label}: row ${row}: expected weights that an f16 scale of ${codec.id} reaches, found larger ones`,
+    "choose bf16 or f32 for this matrix",
+  );
+}

@@ -1,0 +1,241 @@
+import type { BlockSpec, DecoderSpec } from "../../model/decoder-spec.ts";
+import { type RopeRegime, ropeRegime } from "../../model/rope.ts";
+import type { KvCache, KvType } from "../executor.ts";
+import { GrowingArray } from "./growing-array.ts";
+import {
+  copyPage,
+  newPage,
+  PAGE_POSITIONS,
+  type Page,
+  splitHeadsInto,
+  storeRows,
+  transposeInto,
+  widened,
+} from "./kv-page.ts";
+
+/** Positions kept behind a sliding window, so that rejected drafts can be truncated. */
+export const WINDOW_SLACK = 64;
+
+/** What one block holds: pages[i] starts at position (firstPage + i) * 64. */
+interface BlockPages {
+  pages: Page[];
+  firstPage: number;
+  length: number;
+}
+
+/** A block's keys and values in f32, in the orientation that the attention products take. */
+export interface WidenedBlock {
+  /** Position of the first one held. */
+  readonly start: number;
+  readonly positions: number;
+  /** [kvHeads, headDim, positions]; overwritten by the next call that gets the same buffers. */
+  readonly keys: Float32Array;
+  /** [kvHeads, positions, headDim] */
+  readonly values: Float32Array;
+}
+
+/** Arrays that blocks are widened into, one block at a time; an executor has one set for all its caches. */
+export interface WideningBuffers {
+  readonly keys: GrowingArray;
+  readonly values: GrowingArray;
+  readonly page: GrowingArray;
+}
+
+export function createWideningBuffers(): WideningBuffers {
+  return { keys: new GrowingArray(), values: new GrowingArray(), page: new GrowingArray() };
+}
+
+/** KV cache of one sequence in JavaScript memory, as f16 bits or f32. */
+export class PagedKvCache implements KvCache {
+  readonly kvType: KvType;
+  readonly maxTokens: number;
+  private readonly spec: DecoderSpec;
+  private blocks: BlockPages[];
+  private reserved = 0;
+
+  constructor(spec: DecoderSpec, options: { maxTokens: number; kvType: KvType }) {
+    this.spec = spec;
+    this.kvType = options.kvType;
+    this.maxTokens = options.maxTokens;
+    this.blocks = spec.blocks.map(() => ({ pages: [], firstPage: 0, length: 0 }));
+  }
+
+  length(block: number): number {
+    return this.pagesOf(block).length;
+  }
+
+  truncate(length: number, fromBlock = 0): void {
+    for (const held of this.blocks.slice(fromBlock)) {
+      if (held.length <= length) continue;
+      held.length = Math.max(0, length);
+      held.pages.length = Math.max(0, Math.ceil(held.length / PAGE_POSITIONS) - held.firstPage);
+      if (held.pages.length === 0) held.firstPage = Math.floor(held.length / PAGE_POSITIONS);
+    }
+  }
+
+  fork(): PagedKvCache {
+    const copy = new PagedKvCache(this.spec, this);
+    copy.reserved = this.reserved;
+    copy.blocks = this.blocks.map(({ pages, firstPage, length }) => {
+      for (const page of pages) page.shared = true;
+      return { pages: [...pages], firstPage, length };
+    });
+    return copy;
+  }
+
+  reserve(totalTokens: number): void {
+    this.checkTotal(totalTokens);
+    if (this.changesRegime(totalTokens)) {
+      throw new Error(
+        `KV cache: ${totalTokens} tokens need other rotary factors: truncate to 0 and feed the sequence anew`,
+      );
+    }
+    this.reserved = totalTokens;
+  }
+
+  /** As `reserve`, for a sequence that goes on to `totalTokens` at least. */
+  cover(totalTokens: number): void {
+    if (totalTokens > this.reserved) this.reserve(totalTokens);
+  }
+
+  /** Also true where a truncation went back further than a sliding window has kept. */
+  needsRebuild(totalTokens: number): boolean {
+    return this.changesRegime(totalTokens) || this.blocks.some((held, i) => missesWindow(held, this.spec.blocks[i]));
+  }
+
+  /** The rotary regime of this sequence in a block. */
+  regime(block: number): RopeRegime {
+    return regimeOf(this.spec.blocks[block], this.reserved);
+  }
+
+  dispose(): void {
+    this.blocks = [];
+  }
+
+  /** Appends keys and values of `count` positions, [count, kvHeads * headDim] each, to a block that holds `position` ones. */
+  append(block: number, position: number, keys: Float32Array, values: Float32Array): void {
+    const held = this.pagesOf(block);
+    const width = this.widthOf(block);
+    const count = keys.length / width;
+    this.checkTotal(position + count);
+    this.checkPosition(block, position);
+    for (let done = 0; done < count; ) {
+      const offset = (held.length % PAGE_POSITIONS) * width;
+      const rows = Math.min(count - done, PAGE_POSITIONS - (held.length % PAGE_POSITIONS));
+      const page = this.writablePage(held, width);
+      storeRows(page.keys, offset, keys.subarray(done * width, (done + rows) * width));
+      storeRows(page.values, offset, values.subarray(done * width, (done + rows) * width));
+      held.length += rows;
+      done += rows;
+    }
+  }
+
+  /** Throws unless a block holds exactly `position` positions and those that its window still needs. */
+  checkPosition(block: number, position: number): void {
+    const held = this.pagesOf(block);
+    if (held.length !== position) {
+      throw new Error(`KV cache: block ${block} holds ${held.length} positions, the rows start at ${position}`);
+    }
+    if (missesWindow(held, this.spec.blocks[block])) {
+      throw new Error(
+        `KV cache: block ${block} no longer holds the window before ${position}: truncate to 0 and feed anew`,
+      );
+    }
+  }
+
+  /** All positions that a block holds, in f32. */
+  widen(block: number, buffers: WideningBuffers): WidenedBlock {
+    const held = this.pagesOf(block);
+    const { kvHeads, headDim } = this.attentionOf(block);
+    const start = held.firstPage * PAGE_POSITIONS;
+    const positions = held.length - start;
+    const width = kvHeads * headDim;
+    const keys = buffers.keys.take(width * positions);
+    const values = buffers.values.take(width * positions);
+    held.pages.forEach((page, i) => {
+      const first = i * PAGE_POSITIONS;
+      const rows = Math.min(PAGE_POSITIONS, positions - first);
+      transposeInto(keys, positions, first, widened(page.keys, rows * width, buffers.page), rows, width);
+      splitHeadsInto(
+        values,
+        positions,
+        first,
+        widened(page.values, rows * width, buffers.page),
+        rows,
+        kvHeads,
+        headDim,
+      );
+    });
+    return { start, positions, keys, values };
+  }
+
+  /** Drops pages that lie wholly before what the block's sliding window and its slack keep. */
+  trim(block: number): void {
+    const window = this.attentionOf(block).window;
+    if (window === null) return;
+    const held = this.pagesOf(block);
+    const firstKept = Math.max(0, held.length - (window + WINDOW_SLACK));
+    const drop = Math.floor(firstKept / PAGE_POSITIONS) - held.firstPage;
+    if (drop <= 0) return;
+    held.pages.splice(0, drop);
+    held.firstPage += drop;
+  }
+
+  /** Bytes of the pages of all blocks; shared pages count in full. */
+  byteLength(): number {
+    const pages = this.blocks.flatMap((held) => held.pages);
+    return pages.reduce((sum, page) => sum + page.keys.byteLength + page.values.byteLength, 0);
+  }
+
+  /** The page that position `held.length` belongs to, made or copied if it must be. */
+  private writablePage(held: BlockPages, width: number): Page {
+    const number = Math.floor(held.length / PAGE_POSITIONS);
+    const index = number - held.firstPage;
+    if (index === held.pages.length) {
+      const positions = Math.min(PAGE_POSITIONS, this.maxTokens - number * PAGE_POSITIONS);
+      held.pages.push(newPage(this.kvType, positions * width));
+    }
+    if (held.pages[index].shared) held.pages[index] = copyPage(held.pages[index]);
+    return held.pages[index];
+  }
+
+  private changesRegime(totalTokens: number): boolean {
+    const changes = (block: BlockSpec) => regimeOf(block, totalTokens) !== regimeOf(block, this.reserved);
+    return this.blocks.some((held) => held.length > 0) && this.spec.blocks.some(changes);
+  }
+
+  private checkTotal(totalTokens: number): void {
+    if (totalTokens > this.maxTokens) {
+      throw new Error(`KV cache: made for ${this.maxTokens} tokens, asked for ${totalTokens}`);
+    }
+  }
+
+  private pagesOf(block: number): BlockPages {
+    const held = this.blocks[block];
+    if (!held) throw new Error(`KV cache: no block ${block}, or the cache is disposed of`);
+    return held;
+  }
+
+  private attentionOf(block: number) {
+    const attention = this.spec.blocks[block].attention;
+    if (!attention) throw new Error(`KV cache: block ${block} has no attention`);
+    return attention;
+  }
+
+  private widthOf(block: number): number {
+    const { kvHeads, headDim } = this.attentionOf(block);
+    return kvHeads * headDim;
+  }
+}
+
+function regimeOf(block: BlockSpec, totalTokens: number): RopeRegime {
+  const rope = block.attention?.rope;
+  return rope ? ropeRegime(rope, totalTokens) : "short";
+}
+
+/** True where the next position's window reaches back before the first position held. */
+function missesWindow(held: BlockPages, block: BlockSpec): boolean {
+  const window = block.attention?.window ?? null;
+  if (window === null || held.length === 0) return false;
+  return held.pages.length === 0 || held.firstPage * PAGE_POSITIONS > Math.max(0, held.length - window + 1);
+}

@@ -1,0 +1,131 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { codecOf } from "../../codecs/index.ts";
+import type { AttentionSpec, BlockRole, LinearSpec, MlpSpec, NormSpec } from "../../model/decoder-spec.ts";
+import type { Matrix, WeightSource } from "../../model/weight-source.ts";
+import type {
+  AttentionWeights,
+  BlockWeights,
+  ExecutedMatrix,
+  LinearWeights,
+  MlpWeights,
+  NormWeights,
+} from "./block-weights.ts";
+import { TensorSet } from "./tensor-set.ts";
+
+/** Weights of a block, and the tensors among them. */
+export interface LoadedBlock {
+  readonly weights: BlockWeights;
+  readonly tensors: TensorSet;
+  /** Every matrix is packed: keeping the block costs no more than the source does. */
+  readonly packed: boolean;
+}
+
+/** What the functions below share. */
+interface Loading {
+  readonly source: WeightSource;
+  /** `blocks.<i>` */
+  readonly name: string;
+  /** Turn packed matrices into dense tensors. */
+  readonly expand: boolean;
+  readonly tensors: TensorSet;
+}
+
+/** Reads the weights of one block; with `expand` packed matrices become dense tensors. */
+export async function loadBlock(source: WeightSource, block: number, expand: boolean): Promise<LoadedBlock> {
+  const spec = source.spec.blocks[block];
+  const tensors = new TensorSet();
+  const loading: Loading = { source, name: `blocks.${block}`, expand, tensors };
+  try {
+    const weights: BlockWeights = {
+      attentionNorm: await loadNorm(source, `blocks.${block}.attn.norm`, spec.attentionNorm, tensors),
+      attention: spec.attention && (await loadAttention(loading, spec.attention)),
+      mlpNorm: await loadNorm(source, `blocks.${block}.mlp.norm`, spec.mlpNorm, tensors),
+      mlp: spec.mlp && (await loadMlp(loading, spec.mlp)),
+    };
+    return { weights, tensors, packed: matricesIn(weights).every((matrix) => "kind" in matrix) };
+  } catch (error) {
+    tensors.dispose();
+    throw error;
+  }
+}
+
+/** Reads a norm's weight and, for layer norm, bias; null where there is no norm. */
+export async function loadNorm(
+  source: WeightSource,
+  id: string,
+  spec: NormSpec | null,
+  tensors: TensorSet,
+): Promise<NormWeights | null> {
+  if (!spec) return null;
+  const vector = async (part: string) => tensors.add(tf.tensor1d(await source.readVector(`${id}.${part}`)));
+  return { weight: await vector("weight"), bias: spec.kind === "layer" ? await vector("bias") : null };
+}
+
+/** A matrix as a tensor in [in, out] orientation. */
+export function denseTensor(matrix: Matrix): tf.Tensor2D {
+  if (matrix.kind === "packed") {
+    return tf.tensor2d(codecOf(matrix.codec).unpackTransposed(matrix, 0, matrix.rows), [matrix.cols, matrix.rows]);
+  }
+  return tf.tidy(() => tf.transpose(tf.tensor2d(matrix.data, [matrix.rows, matrix.cols])));
+}
+
+async function loadAttention(loading: Loading, spec: AttentionSpec): Promise<AttentionWeights> {
+  const { q, k, v, o } = spec;
+  return {
+    qkv: await loadLinear(loading, { "attn.q": q, "attn.k": k, "attn.v": v }),
+    qkNorm: spec.qkNorm && (await loadQkNorm(loading, spec)),
+    o: await loadLinear(loading, { "attn.o": o }),
+  };
+}
+
+async function loadMlp(loading: Loading, { gate, up, down }: MlpSpec): Promise<MlpWeights> {
+  return {
+    input: await loadLinear(loading, gate ? { "mlp.gate": gate, "mlp.up": up } : { "mlp.up": up }),
+    down: await loadLinear(loading, { "mlp.down": down }),
+  };
+}
+
+/** The query norm's weight for every query head, then the key norm's for every key head. */
+async function loadQkNorm({ source, name, tensors }: Loading, spec: AttentionSpec): Promise<NormWeights> {
+  const { heads, kvHeads, headDim } = spec;
+  const q = await source.readVector(`${name}.attn.qNorm.weight`);
+  const k = await source.readVector(`${name}.attn.kNorm.weight`);
+  const rows = Float32Array.from(
+    { length: (heads + kvHeads) * headDim },
+    (_, i) => (i < heads * headDim ? q : k)[i % headDim],
+  );
+  return { weight: tensors.add(tf.tensor2d(rows, [heads + kvHeads, headDim])), bias: null };
+}
+
+/** Matrices that share their input; dense ones are laid side by side in one tensor, so that they take one product. */
+async function loadLinear(loading: Loading, linears: { [role in BlockRole]?: LinearSpec }): Promise<LinearWeights> {
+  const { source, name, expand, tensors } = loading;
+  const matrices: ExecutedMatrix[] = [];
+  for (const role of Object.keys(linears)) {
+    const matrix = await source.readMatrix(`${name}.${role}`);
+    matrices.push(matrix.kind === "packed" && !expand ? matrix : tensors.add(denseTensor(matrix)));
+  }
+  const bias = await loadBias(loading, linears);
+  const dense = matrices.filter((matrix) => matrix instanceof tf.Tensor);
+  if (dense.length < 2 || dense.length < matrices.length) return { matrices, bias };
+  const joined = tensors.add(tf.concat2d(dense, 1));
+  for (const part of dense) part.dispose();
+  return { matrices: [joined], bias };
+}
+
+/** The biases side by side, zeros for a matrix without one; null where none has one. */
+async function loadBias({ source, name, tensors }: Loading, linears: { [role in BlockRole]?: LinearSpec }) {
+  const entries = Object.entries(linears);
+  if (!entries.some(([, linear]) => linear.bias)) return null;
+  const bias = new Float32Array(entries.reduce((sum, [, linear]) => sum + linear.rows, 0));
+  let offset = 0;
+  for (const [role, linear] of entries) {
+    if (linear.bias) bias.set(await source.readVector(`${name}.${role}.bias`), offset);
+    offset += linear.rows;
+  }
+  return tensors.add(tf.tensor1d(bias));
+}
+
+function matricesIn({ attention, mlp }: BlockWeights): ExecutedMatrix[] {
+  return [attention?.qkv, attention?.o, mlp?.input, mlp?.down].flatMap((linear) => linear?.matrices ?? []);
+}

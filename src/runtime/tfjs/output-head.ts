@@ -1,0 +1,110 @@
+import * as tf from "@tensorflow/tfjs-core";
+import type { Codec } from "../../codecs/codec.ts";
+import { codecOf } from "../../codecs/index.ts";
+import { headMatrixId } from "../../model/decoder-spec.ts";
+import type { PackedMatrix, WeightSource } from "../../model/weight-source.ts";
+import { PROMPT_CHUNK_ROWS } from "../../model/workspace.ts";
+import type { Residency } from "../executor.ts";
+import { denseTensor } from "./load-weights.ts";
+
+/** Multiplies normed hidden states with the output head, in pieces of bounded size. */
+export interface OutputHead {
+  /** x [rows, hiddenSize] -> [rows, vocabSize] */
+  logits(x: tf.Tensor2D): Promise<Float32Array>;
+  dispose(): void;
+}
+
+/** Rows [from, to) of the head as a tensor [hiddenSize, to - from]; the caller disposes of it before it asks for the next. */
+type ReadTile = (from: number, to: number) => Promise<tf.Tensor2D>;
+
+/** Opens the head as `residency` says; `scratch` bounds a tile of it. */
+export async function openOutputHead(
+  source: WeightSource,
+  residency: Residency,
+  scratch: Float32Array,
+): Promise<OutputHead> {
+  const { spec } = source;
+  const id = headMatrixId(spec);
+  const bias = spec.headBias ? await source.readVector("head.bias") : null;
+  const matrix = residency === "streamed" ? null : await source.readMatrix(id);
+  if (matrix && residency === "resident") return residentHead(denseTensor(matrix), bias, scratch.length);
+  const tileRows = Math.max(1, Math.floor(scratch.length / spec.hiddenSize));
+  const readTile: ReadTile =
+    matrix?.kind === "packed"
+      ? packedTiles(matrix, codecOf(matrix.codec), scratch)
+      : async (from, to) =>
+          denseTensor({
+            kind: "dense",
+            rows: to - from,
+            cols: spec.hiddenSize,
+            data: await source.readRows(id, from, to),
+          });
+  return {
+    logits: async (x) => withBias(await tiledLogits(x, spec.vocabSize, tileRows, readTile), bias),
+    dispose: () => {},
+  };
+}
+
+/** The whole head as a tensor [hiddenSize, vocabSize]; the hidden states pass a few rows at a time. */
+function residentHead(weights: tf.Tensor2D, bias: Float32Array | null, pieceLength: number): OutputHead {
+  const vocabSize = weights.shape[1];
+  const step = Math.max(1, Math.floor(pieceLength / vocabSize));
+  return {
+    logits: async (x) => {
+      const logits = new Float32Array(x.shape[0] * vocabSize);
+      for (let row = 0; row < x.shape[0]; row += step)
+        logits.set(productOf(rowsOf(x, row, step), weights), row * vocabSize);
+      return withBias(logits, bias);
+    },
+    dispose: () => weights.dispose(),
+  };
+}
+
+function packedTiles(matrix: PackedMatrix, codec: Codec, scratch: Float32Array): ReadTile {
+  return async (from, to) => {
+    const expanded = scratch.subarray(0, matrix.cols * (to - from));
+    return tf.tensor2d(codec.unpackTransposed(matrix, from, to, expanded), [matrix.cols, to - from]);
+  };
+}
+
+/** Tile after tile of the head against all rows, written where it belongs. */
+async function tiledLogits(
+  x: tf.Tensor2D,
+  vocabSize: number,
+  tileRows: number,
+  readTile: ReadTile,
+): Promise<Float32Array> {
+  const rows = x.shape[0];
+  const logits = new Float32Array(rows * vocabSize);
+  for (let from = 0; from < vocabSize; from += tileRows) {
+    const to = Math.min(vocabSize, from + tileRows);
+    const weights = await readTile(from, to);
+    for (let row = 0; row < rows; row += PROMPT_CHUNK_ROWS) {
+      const piece = productOf(rowsOf(x, row, PROMPT_CHUNK_ROWS), weights);
+      for (let i = 0; i * (to - from) < piece.length; i++) {
+        logits.set(piece.subarray(i * (to - from), (i + 1) * (to - from)), (row + i) * vocabSize + from);
+      }
+    }
+    weights.dispose();
+  }
+  return logits;
+}
+
+/** Up to `count` rows from `row` on: a tensor of its own. */
+function rowsOf(x: tf.Tensor2D, row: number, count: number): tf.Tensor2D {
+  return tf.slice(x, [row, 0], [Math.min(count, x.shape[0] - row), x.shape[1]]);
+}
+
+/** The numbers of x times weights; disposes of x. */
+function productOf(x: tf.Tensor2D, weights: tf.Tensor2D): Float32Array {
+  const product = tf.matMul(x, weights);
+  const numbers = product.dataSync<"float32">();
+  product.dispose();
+  x.dispose();
+  return numbers;
+}
+
+function withBias(logits: Float32Array, bias: Float32Array | null): Float32Array {
+  if (bias) for (let i = 0; i < logits.length; i++) logits[i] += bias[i % bias.length];
+  return logits;
+}

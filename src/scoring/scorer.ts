@@ -1,0 +1,102 @@
+import type { z } from "zod";
+import { UserError } from "../errors.ts";
+import type { DenseMatrix, Matrix, WeightSource } from "../model/weight-source.ts";
+import type { WorkOptions } from "../progress.ts";
+import type { AnyExecutor, ExecutorFactory, RowSpan } from "../runtime/executor.ts";
+import type { Losses, Scores } from "./scores.ts";
+
+/** Gives a matrix as a codec would store it; null leaves it as it is. `packWith(codec, quantizer)` makes one. */
+export type Rounding = (id: string, matrix: DenseMatrix) => Matrix | null;
+
+/** What every scorer is given. */
+export interface ScorerContext extends WorkOptions {
+  readonly source: WeightSource;
+  /** Calibration sequences, as many as this scorer wants. */
+  readonly sequences: readonly Int32Array[];
+  /** Candidate codecs of the blocks. */
+  readonly codecs: readonly string[];
+  /** Candidate codecs of embedding and output head. */
+  readonly embeddingCodecs: readonly string[];
+  /** Makes a streamed executor. */
+  readonly createExecutor: ExecutorFactory;
+  readonly rounding: (codec: string) => Rounding;
+  /** Losses of an interrupted run; what is in it is not measured again. */
+  readonly saved?: Losses | undefined;
+  /** Called with all losses so far whenever some are finished. */
+  readonly onPartial?: ((losses: Losses) => void) | undefined;
+}
+
+/** The numbers of a scorer, and the options they depend on. */
+export interface ScoreFigures {
+  readonly options: Record<string, unknown>;
+  readonly importance: number[] | null;
+  readonly losses: Losses | null;
+  readonly details?: Scores["details"];
+}
+
+/** Some sequences that run in one pass. */
+export interface RowGroup {
+  readonly index: number;
+  /** Ids of the sequences one after the other, [rows]. */
+  readonly ids: Int32Array;
+  readonly spans: readonly RowSpan[];
+}
+
+/** A hidden state of a group: hidden[0] or the output of a block. */
+export interface HiddenState {
+  readonly hidden: unknown;
+  /** The numbers, [rows, hiddenSize]; read once. */
+  data(): Promise<Float32Array>;
+}
+
+/** One block run on one group, by the original weights. */
+export interface SweepStep {
+  readonly block: number;
+  readonly group: RowGroup;
+  readonly input: HiddenState;
+  readonly output: HiddenState;
+}
+
+/** Looks on while one sweep runs block after block, group after group. */
+export interface SweepObserver {
+  begin?(group: RowGroup, embedded: HiddenState): Promise<void>;
+  step(step: SweepStep): Promise<void>;
+  finish(): ScoreFigures;
+  close?(): Promise<void>;
+}
+
+interface ScorerFacts {
+  /** One line for help texts. */
+  readonly summary: string;
+  /** True when `losses` are measured, so that a plan's loss can be predicted. */
+  readonly predictsLoss: boolean;
+  /** Calibration that the scorer is meant for; it uses no more tokens than these unless its option `tokens` says so. */
+  readonly defaultCalibration: { readonly sequences: number; readonly sequenceTokens: number };
+}
+
+/** A scorer that needs each block's input and output only; all of them share one sweep. */
+export interface SweepScorer extends ScorerFacts {
+  readonly kind: "sweep";
+  start(context: ScorerContext, executor: AnyExecutor, options: unknown): Promise<SweepObserver>;
+}
+
+/** A scorer that runs the model its own way. */
+export interface ModelScorer extends ScorerFacts {
+  readonly kind: "model";
+  score(context: ScorerContext, executor: AnyExecutor, options: unknown): Promise<ScoreFigures>;
+}
+
+export type Scorer = SweepScorer | ModelScorer;
+
+/** Checks a scorer's options; throws UserError naming the option. */
+export function parseOptions<Schema extends z.ZodType>(
+  scorer: string,
+  schema: Schema,
+  options: unknown,
+): z.output<Schema> {
+  const parsed = schema.safeParse(options ?? {});
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const where = issue.path.length > 0 ? `${issue.path.join(".")}: ` : "";
+  throw new UserError("SCORER_OPTIONS", `scorer ${scorer}: options: ${where}${issue.message}`);
+}

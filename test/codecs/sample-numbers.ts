@@ -1,0 +1,34 @@
+import type { Codec, Quantized } from "../../src/codecs/codec.ts";
+import { roundToF16 } from "../../src/tensor/half.ts";
+import { Random } from "../../src/tensor/random.ts";
+
+/** Random numbers that fit a codec, as a quantizer would choose them: scales of both signs, every code. */
+export function sampleNumbers(codec: Codec, rows: number, cols: number, seed = 1): Quantized {
+  const random = new Random(seed).fork(`${codec.id} ${rows} ${cols}`);
+  if (codec.scheme === "float") {
+    return { kind: "float", rows, cols, values: Float32Array.from({ length: rows * cols }, () => random.nextNormal()) };
+  }
+  const halves = (spread: number) =>
+    Float32Array.from({ length: rows * codec.groupsPerRow(cols) }, () => roundToF16(random.nextNormal() * spread));
+  return {
+    kind: "integer",
+    rows,
+    cols,
+    codes: Uint8Array.from({ length: rows * cols }, () => random.nextInt(2 ** codec.bits)),
+    scales: halves(0.01),
+    minima: codec.scheme === "asymmetric" ? halves(0.1) : null,
+  };
+}
+
+/** The numbers that a quantized matrix stands for, by the codec's definition: [rows, cols]. */
+export function valuesOf(codec: Codec, quantized: Quantized): Float32Array {
+  if (quantized.kind === "float") return quantized.values;
+  const { rows, cols, codes, scales, minima } = quantized;
+  const groups = codec.groupsPerRow(cols);
+  const groupCols = codec.group ?? cols;
+  return Float32Array.from({ length: rows * cols }, (_, i) => {
+    const group = Math.floor(i / cols) * groups + Math.floor((i % cols) / groupCols);
+    if (minima) return scales[group] * codes[i] + minima[group];
+    return scales[group] * (codes[i] - 2 ** (codec.bits - 1));
+  });
+}

@@ -1,0 +1,179 @@
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { describeModel, unknownConfigFields } from "../../src/model/architectures/index.ts";
+import { DecoderSpec, matricesOf, vectorsOf } from "../../src/model/decoder-spec.ts";
+
+const shared = path.resolve("../shared");
+const fixtures = path.join(shared, "fixtures/architectures");
+const models = ["neox-tiny", "stories260k", "tinystories-656k"].map((name) => path.join(shared, "models", name));
+const folders = existsSync(fixtures)
+  ? [...readdirSync(fixtures).flatMap((name) => (name.includes(".") ? [] : [path.join(fixtures, name)])), ...models]
+  : [];
+
+const readJson = (file: string): unknown => JSON.parse(readFileSync(file, "utf8"));
+const load = (folder: string, file = "config.json") => describeModel(readJson(path.join(folder, file)), folder);
+const fixture = (name: string) => load(path.join(fixtures, name));
+
+/** What transformers 5 makes of a config of the old form, for the models that come without one. */
+function inNewForm(folder: string): Record<string, unknown> {
+  const { rope_theta, rope_scaling, torch_dtype, ...rest }: Record<string, unknown> = JSON.parse(
+    readFileSync(path.join(folder, "config.json"), "utf8"),
+  );
+  expect(rope_scaling).toBeNull();
+  return { ...rest, dtype: torch_dtype, pad_token_id: null, rope_parameters: { rope_theta, rope_type: "default" } };
+}
+
+/** Tensor name -> shape, from the headers of all safetensors files of a folder. */
+function storedShapes(folder: string): Map<string, number[]> {
+  const shapes = new Map<string, number[]>();
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(".safetensors"))) {
+    const bytes = readFileSync(path.join(folder, file));
+    const header: Record<string, { shape: number[] }> = JSON.parse(
+      bytes.subarray(8, 8 + Number(bytes.readBigUInt64LE(0))).toString("utf8"),
+    );
+    for (const [name, { shape }] of Object.entries(header)) if (name !== "__metadata__") shapes.set(name, shape);
+  }
+  return shapes;
+}
+
+describe.skipIf(folders.length === 0)("describeModel on the fixtures (skipped: ../shared is absent)", () => {
+  it("finds 13 fixtures and 3 models", () => expect(folders).toHaveLength(16));
+
+  describe.each(folders.map((folder) => [path.basename(folder), folder]))("%s", (_, folder) => {
+    it("reads the hub's form and transformers 5's form as the same model", () => {
+      const v5 = existsSync(path.join(folder, "config.v5.json")) ? load(folder, "config.v5.json") : null;
+      expect(v5 ?? describeModel(inNewForm(folder), folder)).toEqual(load(folder));
+      expect(unknownConfigFields(readJson(path.join(folder, "config.json")), folder)).toEqual([]);
+    });
+
+    it("gives a spec that survives the manifest: plain data that its schema accepts", () => {
+      const { spec } = load(folder);
+      expect(DecoderSpec.parse(JSON.parse(JSON.stringify(spec)))).toEqual(spec);
+    });
+
+    it("says for every parameter where it lies, with the shape that is stored there", () => {
+      const { spec, sources } = load(folder);
+      const stored = storedShapes(folder);
+      const ids = [...matricesOf(spec).map((m) => m.id), ...vectorsOf(spec).map((v) => v.id)];
+      expect([...sources.keys()].sort()).toEqual(ids.sort());
+      for (const { names, shape } of sources.values()) {
+        const name = names.find((n) => stored.has(n));
+        expect(name, names.join(" or ")).toBeDefined();
+        if (name) expect(stored.get(name)).toEqual(shape);
+      }
+    });
+
+    it("covers every stored row exactly once, and ignores what is left", () => {
+      const { sources, ignored } = load(folder);
+      const stored = storedShapes(folder);
+      const rowsRead = new Map<string, number[]>();
+      for (const { names, shape, rowRanges } of sources.values()) {
+        const name = names.find((n) => stored.has(n)) ?? "";
+        const rows = rowsRead.get(name) ?? new Array<number>(shape[0]).fill(0);
+        for (const [from, to] of rowRanges ?? [[0, shape[0]]]) for (let r = from; r < to; r++) rows[r]++;
+        rowsRead.set(name, rows);
+      }
+      for (const [name, rows] of rowsRead)
+        expect(
+          rows.every((times) => times === 1),
+          name,
+        ).toBe(true);
+      const left = [...stored.keys()].filter((name) => !rowsRead.has(name));
+      expect(left.filter((name) => !ignored.some((pattern) => pattern.test(name)))).toEqual([]);
+    });
+  });
+
+  it("has as many matrix rows as the ranges of a fused tensor give", () => {
+    for (const folder of folders) {
+      const { spec, sources } = load(folder);
+      for (const { id, rows } of matricesOf(spec)) {
+        const ranges = sources.get(id)?.rowRanges;
+        if (ranges) expect(ranges.reduce((sum, [from, to]) => sum + to - from, 0)).toBe(rows);
+      }
+    }
+  });
+});
+
+describe.skipIf(folders.length === 0)("what the fixtures hold (skipped: ../shared is absent)", () => {
+  const block = (name: string) => fixture(name).spec.blocks[0];
+
+  it("llama3-rope: list of end tokens, llama3 scaling", () => {
+    const { spec } = fixture("llama3-rope");
+    expect(spec.eosTokens).toEqual([2, 5, 9]);
+    expect(spec.blocks[0].attention?.rope).toEqual({
+      dims: 16,
+      theta: 5000,
+      scaling: { kind: "llama3", factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositions: 64 },
+    });
+  });
+
+  it("llama-bias-bf16: biases on q, k, v, o and none in the MLP", () => {
+    const { attention, mlp } = block("llama-bias-bf16");
+    expect([attention?.q, attention?.k, attention?.v, attention?.o].map((l) => l?.bias)).toEqual([
+      true,
+      true,
+      true,
+      true,
+    ]);
+    expect(mlp?.up.bias).toBe(false);
+  });
+
+  it("mistral-window and qwen2-tied: a window counts only where it is in use", () => {
+    expect(fixture("mistral-window").spec.blocks.map((b) => b.attention?.window)).toEqual([8, 8, 8]);
+    expect(fixture("qwen2-tied").spec.blocks.map((b) => b.attention?.window)).toEqual([null, null, null]);
+  });
+
+  it("qwen3: head size of its own, norms on heads, scale by the head size", () => {
+    const { attention } = block("qwen3");
+    expect(attention).toMatchObject({ headDim: 24, qkNorm: { kind: "rms", size: 24 }, o: { rows: 64, cols: 96 } });
+    expect(attention?.scale).toBeCloseTo(1 / Math.sqrt(24), 15);
+  });
+
+  it("neox: parallel or sequential, partial rotary, erf GELU, q k v head by head", () => {
+    const { spec, sources } = fixture("neox-parallel");
+    expect(spec.blocks[0]).toMatchObject({ residual: "parallel", mlp: { activation: "gelu-erf", gate: null } });
+    expect(spec.blocks[0].mlpNorm).not.toBeNull();
+    expect(spec.blocks[0].attention?.rope?.dims).toBe(4);
+    expect(block("neox-sequential").residual).toBe("sequential");
+    expect(block("neox-sequential").attention?.rope?.dims).toBe(8);
+    const ranges = (id: string) => sources.get(id)?.rowRanges?.slice(0, 2);
+    expect(ranges("blocks.0.attn.q")).toEqual([
+      [0, 16],
+      [48, 64],
+    ]);
+    expect(ranges("blocks.0.attn.k")).toEqual([
+      [16, 32],
+      [64, 80],
+    ]);
+    expect(ranges("blocks.0.attn.v.bias")).toEqual([
+      [32, 48],
+      [80, 96],
+    ]);
+  });
+
+  it("phi: one norm for both branches, tanh GELU, a bias on the head", () => {
+    expect(fixture("phi").spec.headBias).toBe(true);
+    expect(block("phi")).toMatchObject({ residual: "parallel", mlpNorm: null, mlp: { activation: "gelu-tanh" } });
+  });
+
+  it("phi3-longrope: stacked q k v, gate above up, attention factor from the stretch", () => {
+    const { spec, sources } = fixture("phi3-longrope");
+    const scaling = spec.blocks[0].attention?.rope?.scaling;
+    expect(scaling?.kind).toBe("longrope");
+    if (scaling?.kind === "longrope") {
+      expect(scaling.attentionFactor).toBeCloseTo(Math.sqrt(1 + Math.log(8) / Math.log(16)), 15);
+      expect(scaling.longFactor[7]).toBe(14);
+    }
+    expect(sources.get("blocks.0.attn.k")?.rowRanges).toEqual([[64, 96]]);
+    expect(sources.get("blocks.0.mlp.gate")?.rowRanges).toEqual([[0, 112]]);
+    expect(sources.get("blocks.0.mlp.up")?.rowRanges).toEqual([[112, 224]]);
+  });
+
+  it("tinystories-656k: a tied model may store either name", () => {
+    const { spec, sources } = load(path.join(shared, "models/tinystories-656k"));
+    expect(spec.tied).toBe(true);
+    expect(sources.get("embedding")?.names).toEqual(["model.embed_tokens.weight", "lm_head.weight"]);
+    expect(sources.has("head")).toBe(false);
+  });
+});

@@ -1,0 +1,100 @@
+import { readdirSync, readFileSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+
+/** Floors from low to high: a file imports from its own floor and from lower ones only. */
+const FLOORS: readonly (readonly string[])[] = [
+  ["errors", "progress", "version", "tensor"],
+  ["formats", "codecs", "native"],
+  ["model"],
+  ["artifact"],
+  ["runtime"],
+  ["decoding"],
+  ["calibration", "scoring", "planning", "quantization", "pruning", "exits", "tuning", "evaluation"],
+  ["pipeline", "bench", "report"],
+  ["cli", "index", "plan-entry", "compress-entry"],
+];
+
+/** Packages and modules that only some places may import. */
+const FENCES: readonly { module: RegExp; allowed: readonly string[] }[] = [
+  { module: /^@tensorflow\//, allowed: ["runtime/tfjs/", "exits/", "tuning/"] },
+  { module: /^(yargs|cli-progress|cli-table3|picocolors)(\/|$)/, allowed: ["cli/"] },
+  { module: /^mathjs$/, allowed: ["planning/bytes.ts"] },
+  {
+    module: /^node:fs(\/promises)?$/,
+    allowed: [
+      "formats/",
+      "artifact/",
+      "calibration/",
+      "cli/",
+      "evaluation/text-file.ts",
+      "model/checkpoint",
+      "model/tokenizer",
+      "pipeline/",
+      "planning/device-profile.ts",
+      "planning/free-memory.ts",
+      "bench/",
+    ],
+  },
+];
+
+const MAX_LINES = 300;
+const SOURCE = path.resolve("src");
+
+const files = readdirSync(SOURCE, { recursive: true, encoding: "utf8" })
+  .filter((file) => file.endsWith(".ts"))
+  .map((file) => file.split(path.sep).join("/"))
+  .sort();
+
+const textOf = (file: string) => readFileSync(path.join(SOURCE, file), "utf8");
+
+/** Module names that a source imports, statically or lazily. */
+function importsOf(text: string): string[] {
+  return [...text.matchAll(/(?:from\s+|import\s+|import\(\s*)"([^"]+)"/g)].map((match) => match[1]);
+}
+
+/** First path segment without the extension: the room a file lives in. */
+const roomOf = (file: string) => file.split("/")[0].replace(/\.ts$/, "");
+const floorOf = (room: string) => FLOORS.findIndex((rooms) => rooms.includes(room));
+
+describe("layout", () => {
+  it("knows every room", () => {
+    expect(files.length).toBeGreaterThan(50);
+    expect(files.filter((file) => floorOf(roomOf(file)) < 0)).toEqual([]);
+  });
+
+  it("looks downstairs only", () => {
+    const upward = files.flatMap((file) =>
+      importsOf(textOf(file))
+        .filter((name) => name.startsWith("."))
+        .map((name) => path.posix.normalize(path.posix.join(path.posix.dirname(file), name)))
+        .filter((target) => floorOf(roomOf(target)) > floorOf(roomOf(file)))
+        .map((target) => `${file} -> ${target}`),
+    );
+    // Types of names that upper tables define (codec ids) are no dependency at run time, and stand in lower floors anyway.
+    expect(upward).toEqual([]);
+  });
+
+  it("keeps the fences", () => {
+    const breaches = files.flatMap((file) =>
+      importsOf(textOf(file)).flatMap((name) =>
+        FENCES.filter((fence) => fence.module.test(name) && !fence.allowed.some((start) => file.startsWith(start))).map(
+          () => `${file} imports ${name}`,
+        ),
+      ),
+    );
+    expect(breaches).toEqual([]);
+  });
+
+  it(`has no file over ${MAX_LINES} lines`, () => {
+    expect(files.filter((file) => textOf(file).split("\n").length > MAX_LINES)).toEqual([]);
+  });
+
+  it("lets only the command line speak", () => {
+    const speaks = /\bconsole\.|process\.(exit|argv|stdout|stderr|stdin)\b/;
+    expect(files.filter((file) => !file.startsWith("cli/") && speaks.test(textOf(file)))).toEqual([]);
+    const environment = /process\.env\b/;
+    const allowed = ["cli/", "runtime/tfjs/backend.ts"];
+    expect(files.filter((file) => environment.test(textOf(file)) && !allowed.some((start) => file.startsWith(start)))).toEqual([]);
+  });
+});

@@ -1,0 +1,89 @@
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openCheckpoint } from "../../../src/model/checkpoint.ts";
+import type { WeightSource } from "../../../src/model/weight-source.ts";
+import { createTfjsExecutor, type TfjsExecutor } from "../../../src/runtime/tfjs/executor.ts";
+import { argmax, expectSummary, feed, hiddenStates, logitsOf, maxDifference, negativeLogLikelihoods } from "./compare.ts";
+import { architectureCases, type Golden, HAS_SHARED, modelCases, readGolden } from "./goldens.ts";
+
+const LOGIT_TOLERANCE = 2e-4;
+const cases = [...architectureCases(), ...modelCases()];
+
+describe.skipIf(!HAS_SHARED).each(cases)("golden $name (skipped without ../shared)", (goldenCase) => {
+  let source: WeightSource;
+  let executor: TfjsExecutor;
+  let golden: Golden;
+
+  beforeAll(async () => {
+    golden = readGolden(goldenCase);
+    source = await openCheckpoint(goldenCase.folder);
+    executor = await createTfjsExecutor(source, { residency: "resident" });
+  });
+  afterAll(async () => {
+    await executor.dispose();
+    await source.close();
+  });
+
+  it("gives the reference logits and likelihoods", async () => {
+    const logits = await logitsOf(executor, golden.input_ids[0]);
+    expect(maxDifference(logits, golden.logits_seq0.flat())).toBeLessThanOrEqual(LOGIT_TOLERANCE);
+    expect(maxDifference(negativeLogLikelihoods(logits, golden.input_ids[0]), golden.nll)).toBeLessThanOrEqual(LOGIT_TOLERANCE);
+    const second = await logitsOf(executor, golden.input_ids[1]);
+    expect(maxDifference(second.slice(-executor.spec.vocabSize), golden.logits_seq1_last)).toBeLessThanOrEqual(LOGIT_TOLERANCE);
+  });
+
+  it("gives the reference hidden states block by block, and the final norm", async () => {
+    const states = await hiddenStates(executor, golden.input_ids[0]);
+    expect(states).toHaveLength(golden.hidden.length);
+    for (const summary of golden.hidden) expectSummary(states[summary.index], executor.spec.hiddenSize, summary);
+    expectSummary(await finalNormed(executor, states[states.length - 1]), executor.spec.hiddenSize, golden.final_normed);
+  });
+
+  it("continues greedily as the reference, a token at a time from chunked prompts", async () => {
+    const { prompt, continuation } = golden.greedy;
+    for (const chunk of [prompt.length, 3]) {
+      expect(await continueGreedily(executor, prompt, continuation.length, chunk)).toEqual(continuation);
+    }
+  });
+
+  it("gives the likelihoods of a long passage and of a short sequence", async () => {
+    for (const part of [golden.long, golden.short_sequence]) {
+      if (!part) continue;
+      const logits = await logitsOf(executor, part.input_ids);
+      expect(maxDifference(negativeLogLikelihoods(logits, part.input_ids), part.nll)).toBeLessThanOrEqual(LOGIT_TOLERANCE);
+    }
+    if (golden.short_sequence) {
+      const logits = await logitsOf(executor, golden.short_sequence.input_ids);
+      const last = logits.slice(-executor.spec.vocabSize);
+      expect(maxDifference(last, golden.short_sequence.logits_last)).toBeLessThanOrEqual(LOGIT_TOLERANCE);
+    }
+  });
+});
+
+/** The final norm alone: a head that is the identity would give it, so it is taken from the executor's own decoder. */
+async function finalNormed(executor: TfjsExecutor, hidden: Float32Array): Promise<Float32Array> {
+  const state = executor.write(hidden, hidden.length / executor.spec.hiddenSize);
+  const normed = executor.finalNormed(state);
+  const numbers = await executor.read(normed);
+  executor.release(state);
+  executor.release(normed);
+  return numbers;
+}
+
+/** Greedy tokens with an f32 cache; where the rotary regime changes the sequence is fed anew. */
+async function continueGreedily(executor: TfjsExecutor, prompt: readonly number[], tokens: number, chunk: number): Promise<number[]> {
+  const cache = executor.createCache({ maxTokens: prompt.length + tokens, kvType: "f32" });
+  const ids = [...prompt];
+  let logits = await feed(executor, cache, ids, chunk);
+  while (ids.length < prompt.length + tokens) {
+    ids.push(argmax(logits));
+    if (cache.needsRebuild(ids.length)) {
+      cache.truncate(0);
+      cache.reserve(ids.length);
+      logits = await feed(executor, cache, ids, chunk);
+    } else {
+      logits = await feed(executor, cache, ids.slice(-1));
+    }
+  }
+  cache.dispose();
+  return ids.slice(prompt.length);
+}

@@ -1,0 +1,168 @@
+import { describe, expect, it } from "vitest";
+import { calibrationFromSequences } from "../../src/calibration/sequences.ts";
+import type { ExecutorFactory } from "../../src/runtime/executor.ts";
+import { createTfjsExecutor } from "../../src/runtime/tfjs/executor.ts";
+import { isScorerId, SCORER_IDS, SCORERS } from "../../src/scoring/index.ts";
+import { scoreModel, scoreModels } from "../../src/scoring/score-model.ts";
+import { type Losses, Scores } from "../../src/scoring/scores.ts";
+import { fixtureRounding } from "./reference.ts";
+import { type Damage, randomSequences, randomSource, tinySpec } from "./tiny-model.ts";
+
+const createExecutor: ExecutorFactory = (source) =>
+  createTfjsExecutor(source, { residency: "streamed", backend: "cpu" });
+const BLOCKS = 4;
+const calibration = calibrationFromSequences(randomSequences(6, 20, 96, 1));
+
+/** Rounds every matrix, embedding and head too. */
+const roundAll = (codec: string) => {
+  const rounding = fixtureRounding(codec);
+  return (_id: string, matrix: Parameters<typeof rounding>[1]) => rounding("blocks.", matrix);
+};
+
+function inputs(options: { damage?: Damage; tied?: boolean } = {}) {
+  const source = randomSource(tinySpec(BLOCKS, options.tied), 5, options.damage);
+  return { source, checkpointId: "c", calibration, codecs: ["2bit", "4bit"], createExecutor, rounding: roundAll };
+}
+
+/** Importance of each block: as measured, or the loss at 4 bits. */
+function ranking(scores: Scores): number[] {
+  return (
+    scores.importance ?? Array.from({ length: BLOCKS }, (_, i) => scores.losses?.[`blocks.${i}`]["4bit"] ?? Number.NaN)
+  );
+}
+
+/** Block 2 writes far more into the residual stream, and a few large weights spoil the levels of their groups. */
+const spoil: Damage = (id, data) => {
+  if (id !== "blocks.2.attn.o" && id !== "blocks.2.mlp.down") return;
+  for (let i = 0; i < data.length; i++) data[i] *= i % 16 === 0 ? 60 : 6;
+};
+
+describe.each(SCORER_IDS)("scorer %s", (scorer) => {
+  it("gives finite numbers, one a block, valid by the schema", async () => {
+    const scores = await scoreModel({ ...inputs(), scorer });
+    expect(Scores.parse(JSON.parse(JSON.stringify(scores)))).toEqual(scores);
+    expect(ranking(scores)).toHaveLength(BLOCKS);
+    expect(ranking(scores).every(Number.isFinite)).toBe(true);
+    expect(scores).toMatchObject({ scorer, checkpointId: "c", calibrationId: calibration.id, tokens: 120 });
+    expect(scores.losses !== null).toBe(SCORERS[scorer].predictsLoss);
+  });
+
+  it("ranks a damaged block first", async () => {
+    const values = ranking(await scoreModel({ ...inputs({ damage: spoil }), scorer }));
+    expect(values.indexOf(Math.max(...values))).toBe(2);
+  });
+
+  it("gives the same numbers again, and alone as with others", async () => {
+    const alone = await scoreModel({ ...inputs(), scorer });
+    expect(await scoreModel({ ...inputs(), scorer })).toEqual(alone);
+    const together = await scoreModels(
+      inputs(),
+      SCORER_IDS.map((id) => ({ scorer: id })),
+    );
+    expect(together.find((scores) => scores.scorer === scorer)).toEqual(alone);
+  });
+
+  it("uses as many tokens as its option says", async () => {
+    const scores = await scoreModel({ ...inputs(), scorer, options: { tokens: 50 } });
+    expect(scores).toMatchObject({ tokens: 50, options: { sequences: 3 } });
+  });
+
+  it("refuses options it does not know, and tells which", async () => {
+    const work = scoreModel({ ...inputs(), scorer, options: { wrong: 1 } });
+    await expect(work).rejects.toThrow(new RegExp(`^scorer ${scorer}: options: .*wrong`));
+    await expect(scoreModel({ ...inputs(), scorer, options: { tokens: 0 } })).rejects.toThrow("options: tokens:");
+  });
+
+  it("reports progress up to the end and stops when told", async () => {
+    const reports: number[] = [];
+    await scoreModel({ ...inputs(), scorer, onProgress: ({ done, total }) => reports.push(done / total) });
+    expect(reports.at(-1)).toBeCloseTo(1, 9);
+    expect(reports.every((share, i) => i === 0 || share >= reports[i - 1])).toBe(true);
+    const stop = new AbortController();
+    const stopped = scoreModel({ ...inputs(), scorer, signal: stop.signal, onProgress: () => stop.abort() });
+    await expect(stopped).rejects.toThrow("stopped");
+  });
+});
+
+describe("scoreModels", () => {
+  it("shares one sweep: every matrix is read once for three scorers", async () => {
+    const given = inputs();
+    await scoreModels({ ...given, codecs: [] }, [{ scorer: "lsaq" }, { scorer: "cosine" }, { scorer: "output-mse" }]);
+    const reads = given.source.reads.filter((id) => id.startsWith("blocks."));
+    expect(reads.length).toBe(new Set(reads).size);
+  });
+
+  it("refuses an empty calibration set", async () => {
+    const empty = calibrationFromSequences([]);
+    await expect(scoreModel({ ...inputs(), calibration: empty, scorer: "cosine" })).rejects.toThrow(
+      "at least one token",
+    );
+  });
+
+  it("knows its scorers by name", () => {
+    expect(SCORER_IDS).toEqual(["lsaq", "cosine", "output-mse", "kl"]);
+    expect(isScorerId("toString")).toBe(false);
+  });
+});
+
+describe("lsaq", () => {
+  it("breaks ties by cosine distance", async () => {
+    // With k = vocabulary all sets are equal: only the tie-break is left.
+    const options = { k: 96 };
+    const [lsaq, cosine] = await scoreModels(inputs(), [{ scorer: "lsaq", options }, { scorer: "cosine" }]);
+    const order = (values: readonly number[] | null) =>
+      [...(values ?? []).keys()].sort((a, b) => (values?.[a] ?? 0) - (values?.[b] ?? 0));
+    expect(Math.max(...(lsaq.importance ?? []))).toBeLessThan(1e-8);
+    expect(order(lsaq.importance)).toEqual(order(cosine.importance));
+    await expect(scoreModel({ ...inputs(), scorer: "lsaq", options: { k: 97 } })).rejects.toThrow(
+      "at most 96, found 97",
+    );
+  });
+});
+
+describe("kl", () => {
+  const score = (given: Parameters<typeof scoreModel>[0]) => scoreModel(given);
+
+  it("measures embedding and head as units, one when tied", async () => {
+    const untied = await score({ ...inputs(), scorer: "kl", embeddingCodecs: ["4bit"] });
+    expect(Object.keys(untied.losses ?? {})).toEqual([
+      "embedding",
+      "blocks.0",
+      "blocks.1",
+      "blocks.2",
+      "blocks.3",
+      "head",
+    ]);
+    expect(Object.keys(untied.losses?.head ?? {})).toEqual(["4bit"]);
+    expect(untied.losses?.head["4bit"]).toBeGreaterThan(0);
+    const tied = await score({ ...inputs({ tied: true }), scorer: "kl" });
+    expect(Object.keys(tied.losses ?? {})).not.toContain("head");
+    expect(tied.losses?.embedding["2bit"]).toBeGreaterThan(tied.losses?.embedding["4bit"] ?? 0);
+  });
+
+  it("does not depend on how variants are grouped or logits chunked", async () => {
+    const whole = await score({ ...inputs(), scorer: "kl" });
+    const split = await score({
+      ...inputs(),
+      scorer: "kl",
+      options: { maxVariantBytes: 1, maxLogitBytes: 96 * 4 * 7 },
+    });
+    for (const [unit, byCodec] of Object.entries(whole.losses ?? {})) {
+      for (const [codec, loss] of Object.entries(byCodec)) expect(split.losses?.[unit][codec]).toBeCloseTo(loss, 6);
+    }
+  });
+
+  it("goes on from saved losses and ends with the same scores", async () => {
+    const partial: Losses[] = [];
+    const options = { maxVariantBytes: 3 * 120 * 32 * 4 };
+    const full = await score({ ...inputs(), scorer: "kl", options, onPartial: (losses) => partial.push(losses) });
+    expect(partial.length).toBe(4);
+    for (const saved of partial) {
+      const given = inputs();
+      expect(await score({ ...given, scorer: "kl", options, saved })).toEqual(full);
+    }
+    const given = inputs();
+    await score({ ...given, scorer: "kl", options, saved: partial[3] });
+    expect(given.source.reads.filter((id) => id.startsWith("blocks."))).toEqual([]);
+  });
+});

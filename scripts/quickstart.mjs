@@ -1,7 +1,7 @@
 // npm run quickstart: sets up, compresses the example checkpoint to a budget, writes text with the artifact, compares it with
 // its checkpoint on held-out text, and prints the benchmark. What is already done is skipped.
 import { spawnSync } from "node:child_process";
-import { rmSync, existsSync } from "node:fs";
+import { existsSync, rmSync } from "node:fs";
 
 const CHECKPOINT = "examples/stories260k";
 const OUT = "outputs/quickstart";

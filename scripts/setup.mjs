@@ -1,8 +1,8 @@
 // npm run setup: installs, makes the real tfjs-node work where this machine can, and builds. Skips what is already done.
 // Runs before any `npm install`, so it imports nothing but Node.
 import { spawnSync } from "node:child_process";
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -23,7 +23,8 @@ function fail(text) {
 }
 
 const [major, minor] = process.versions.node.split(".").map(Number);
-if (major < 20 || (major === 20 && minor < 19)) fail(`Node ${process.versions.node} is too old: 20.19 or newer is needed`);
+if (major < 20 || (major === 20 && minor < 19))
+  fail(`Node ${process.versions.node} is too old: 20.19 or newer is needed`);
 
 /** The stamp holds the hash of the lock file that node_modules was installed from. */
 function installPackages() {
@@ -42,7 +43,10 @@ function tfjsNodeWorks() {
   const probe = `const tf = require("@tensorflow/tfjs-node");
     const y = tf.matMul(tf.tensor2d([[1, 2]]), tf.tensor2d([[3], [4]])).dataSync();
     process.exit(tf.getBackend() === "tensorflow" && y[0] === 11 ? 0 : 1);`;
-  const result = spawnSync(process.execPath, ["-e", probe], { stdio: "ignore", env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3" } });
+  const result = spawnSync(process.execPath, ["-e", probe], {
+    stdio: "ignore",
+    env: { ...process.env, TF_CPP_MIN_LOG_LEVEL: "3" },
+  });
   return result.status === 0;
 }
 
@@ -58,7 +62,10 @@ function installTfjsNode() {
 function newest(folder) {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
     .filter((entry) => entry.isFile())
-    .reduce((latest, entry) => Math.max(latest, statSync(path.join(entry.parentPath ?? entry.path, entry.name)).mtimeMs), 0);
+    .reduce(
+      (latest, entry) => Math.max(latest, statSync(path.join(entry.parentPath ?? entry.path, entry.name)).mtimeMs),
+      0,
+    );
 }
 
 function build() {

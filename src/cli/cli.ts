@@ -3,6 +3,7 @@ import { UserError } from "../errors.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { examplesText } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
+import { markDashes, unmarkDashes } from "./dash-arguments.ts";
 import { reportFailure } from "./failure.ts";
 import { Terminal } from "./terminal.ts";
 
@@ -13,8 +14,9 @@ const EXAMPLES = [
 ] as const;
 
 /** Runs one command line and returns its exit status: 0, 1 (the user can mend it), 70 (a bug), 75 (stopped, run again), 130/143. */
-export async function runCommandLine(args: readonly string[]): Promise<number> {
-  const terminal = new Terminal({ json: args.includes("--json") });
+export async function runCommandLine(commandLine: readonly string[]): Promise<number> {
+  const args = markDashes(commandLine);
+  const terminal = new Terminal({ json: args.some((arg) => arg === "--json" || arg === "--json=true") });
   try {
     await parserFor(args, terminal).parseAsync();
     return 0;
@@ -26,11 +28,11 @@ export async function runCommandLine(args: readonly string[]): Promise<number> {
 }
 
 function parserFor(args: readonly string[], terminal: Terminal) {
-  const parser = yargs([...args])
+  const parser = yargs(args)
+    .middleware([unmarkDashes, refuseRepeated], true)
     .scriptName("layerwise")
     .usage("$0 <command>\n\nFits a language model to a device's byte budget, layer by layer, and runs it.")
     .locale("en")
-    .parserConfiguration({ "duplicate-arguments-array": false })
     .wrap(terminal.helpWidth)
     .version(TOOL_VERSION)
     .help()
@@ -45,6 +47,15 @@ function parserFor(args: readonly string[], terminal: Terminal) {
     });
   for (const command of COMMANDS) command.register(parser, terminal);
   return parser;
+}
+
+/** Options that may be given more than once. */
+const REPEATABLE = new Set(["_", "models", "stop", "backends", "calibration"]);
+
+/** yargs collects a repeated option into an array, which no command expects of an option that takes one value. */
+function refuseRepeated(argv: Record<string, unknown>): void {
+  const repeated = Object.keys(argv).find((key) => Array.isArray(argv[key]) && !REPEATABLE.has(key));
+  if (repeated) throw new UserError("USAGE", `--${repeated}: expected once, found several times`);
 }
 
 /** yargs' own message on one line; a near miss of a command names both. */

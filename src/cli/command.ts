@@ -28,7 +28,6 @@ export function defineCommand<T>(declaration: CommandDeclaration<T>): Command {
       .options(
         yargs.option("json", {
           type: "boolean",
-          default: false,
           describe: "Print one JSON document to standard output, all else to standard error",
         }),
       )

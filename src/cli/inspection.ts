@@ -1,4 +1,5 @@
 import path from "node:path";
+import type { Provenance } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/reader.ts";
 import { CODEC_IDS } from "../codecs/index.ts";
 import { openSafetensors, showName, showShape } from "../formats/safetensors/index.ts";
@@ -6,16 +7,17 @@ import { type Checkpoint, openCheckpoint } from "../model/checkpoint.ts";
 import { type DecoderSpec, matricesOf, vectorsOf } from "../model/decoder-spec.ts";
 import { memorySum } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
+import { RUNTIME_BASE_BYTES } from "../runtime/base-bytes.ts";
+import type { Backend } from "../runtime/tfjs/backend.ts";
 import { formatCount, formatMiB } from "./number-text.ts";
 import { memoryText, planText } from "./plan-text.ts";
 import { renderTable } from "./table.ts";
 import type { Colours } from "./terminal.ts";
 
-/** What `inspect` found: the JSON document, the same for people, and whether an executor could run it. */
+/** What `inspect` found: the JSON document, and the same for people. */
 export interface Inspection {
   readonly document: Record<string, unknown>;
   readonly lines: readonly string[];
-  readonly runnable: boolean;
 }
 
 /** A single safetensors file: its tensors, in the order of the header. */
@@ -41,21 +43,20 @@ export async function inspectSafetensors(file: string, colours: Colours): Promis
       ...Object.entries(metadata ?? {}).map(([key, value]) => `${key}: ${value}`),
       ...(rows.length > 0 ? [renderTable(columns, rows, colours)] : []),
     ],
-    runnable: false,
   };
 }
 
 /** A checkpoint: its spec, files and element types, and the memory that it would take as it is stored. */
 export async function inspectCheckpoint(
   folder: string,
-  context: number | undefined,
+  options: { contextTokens: number | undefined; backend: Backend },
   colours: Colours,
 ): Promise<Inspection> {
   const checkpoint = await openCheckpoint(folder);
   try {
     const { spec, id, files, weightBytes, dtypes, unused } = checkpoint;
-    const contextTokens = context ?? Math.min(2048, spec.maxPositions);
-    const memory = storedMemory(checkpoint, contextTokens);
+    const contextTokens = options.contextTokens ?? Math.min(2048, spec.maxPositions);
+    const memory = storedMemory(checkpoint, contextTokens, RUNTIME_BASE_BYTES[options.backend]);
     const types = [...dtypes].map(([dtype, use]) => ({ dtype, ...use }));
     return {
       document: {
@@ -69,7 +70,6 @@ export async function inspectCheckpoint(
         ...(unused.length > 0 ? [`tensors that the model does not use: ${unused.join(", ")}`] : []),
         ...["", "as it is stored, it would take", memoryText(memory, colours), ""],
       ],
-      runnable: true,
     };
   } finally {
     await checkpoint.close();
@@ -80,20 +80,26 @@ export async function inspectCheckpoint(
 export async function inspectArtifact(folder: string, colours: Colours): Promise<Inspection> {
   const artifact = await openArtifact(folder);
   await artifact.close();
-  const { manifest, manifestSha256, memory, spec } = artifact;
+  const { manifest, memory, spec } = artifact;
   return {
-    document: { kind: "artifact", path: folder, manifestSha256, ...manifest, memory },
+    document: { kind: "artifact", path: folder, ...manifest, memory },
     lines: [
       `${folder}: artifact, ${specText(spec)}`,
-      `manifest sha256 ${manifestSha256}`,
+      `manifest sha256 ${manifest.manifestSha256}`,
+      provenanceText(manifest.provenance),
       ...["", planText(manifest.plan, null, colours), ""],
     ],
-    runnable: true,
   };
 }
 
+function provenanceText({ toolVersion, source, quantizer, scorer, recipe, seed }: Provenance): string {
+  const name = typeof recipe.name === "string" ? `recipe ${recipe.name}, ` : "";
+  const scored = scorer === null ? "" : `scorer ${scorer}, `;
+  return `made by layerwise ${toolVersion} of checkpoint ${source.id.slice(0, 16)}…: ${name}${scored}quantizer ${quantizer}, seed ${seed}`;
+}
+
 /** Memory of a run with every matrix in its stored type; types without a codec of their own count as f32. */
-function storedMemory(checkpoint: Checkpoint, contextTokens: number): MemorySum {
+function storedMemory(checkpoint: Checkpoint, contextTokens: number, runtimeBaseBytes: number): MemorySum {
   const codecs = new Map(
     matricesOf(checkpoint.spec).map(({ id }) => {
       const stored = checkpoint.storedDtype(id).toLowerCase();
@@ -104,7 +110,7 @@ function storedMemory(checkpoint: Checkpoint, contextTokens: number): MemorySum 
     contextTokens,
     kvType: "f16",
     residency: "packed",
-    runtimeBaseBytes: 0,
+    runtimeBaseBytes,
     budgetCovers: "model",
   });
 }

@@ -5,9 +5,14 @@ import { formatDuration } from "./number-text.ts";
 /** Plain lines come no more often than this. */
 const PLAIN_LINE_MS = 10_000;
 
+/** Where progress is written: standard error, or what stands for it. */
+export interface ProgressStream extends NodeJS.WritableStream {
+  readonly isTTY?: boolean;
+}
+
 /** Long work on standard error: a bar with the time left on a terminal, elsewhere a plain line now and then. */
 export class ProgressDisplay {
-  private readonly stream: NodeJS.WriteStream;
+  private readonly stream: ProgressStream;
   private readonly now: () => number;
   private bar: cliProgress.SingleBar | null = null;
   private stage = "";
@@ -15,7 +20,7 @@ export class ProgressDisplay {
   private doneAtStart = 0;
   private lastLineMs: number;
 
-  constructor(stream: NodeJS.WriteStream, now: () => number = () => performance.now()) {
+  constructor(stream: ProgressStream, now: () => number = () => performance.now()) {
     this.stream = stream;
     this.now = now;
     this.lastLineMs = now();
@@ -50,6 +55,8 @@ export class ProgressDisplay {
         barsize: 24,
         barCompleteChar: "#",
         barIncompleteChar: "-",
+        // Its own handler of SIGINT would leave the program; Terminal stops the work instead.
+        gracefulExit: false,
         hideCursor: null,
         clearOnComplete: true,
         fps: 5,

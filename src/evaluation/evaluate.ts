@@ -3,6 +3,7 @@ import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, RowSpan } from "../runtime/executor.ts";
 import { summarizeDivergence } from "./divergence.ts";
 import type { Arithmetic, DivergenceResult, EvaluationResult, ModelResult } from "./evaluation-result.ts";
+import { LOGIT_BYTES, rowsOfLogits } from "./logit-rows.ts";
 import { negativeLogLikelihood, summarizePerplexity } from "./perplexity.ts";
 import { compareRow, prepareReferenceRow, type RowSummary, summarizeRow } from "./row-distribution.ts";
 import { countTargets, type Window, type Windows } from "./windows.ts";
@@ -17,7 +18,7 @@ export interface EvaluateRequest extends WorkOptions {
   readonly windows: Windows;
   /** Windows share a pass up to so many rows (default 2048): a streamed or packed executor reads its weights once a pass. */
   readonly rowsPerPass?: number | undefined;
-  /** Rows of logits held at a time, for each executor (default 64). */
+  /** Rows of logits held at a time, for each executor (default: 64 MiB of them). */
   readonly logitRows?: number | undefined;
 }
 
@@ -49,12 +50,13 @@ export async function evaluate(request: EvaluateRequest): Promise<EvaluationResu
   const base = reference ? collect(reference, tokens, false) : null;
   const others = compared.map((other) => collect(other, tokens, reference !== undefined));
 
+  const logitRows = request.logitRows ?? rowsOfLogits(executor.spec.vocabSize, LOGIT_BYTES);
   const passes = groupWindows(windows.windows, request.rowsPerPass ?? 2048);
   let done = 0;
   let scored = 0;
   for (const pass of passes) {
     throwIfAborted(request.signal);
-    scored = await evaluatePass(pass, base, others, scored, request.logitRows ?? 64);
+    scored = await evaluatePass(pass, base, others, scored, logitRows);
     done += pass.length;
     request.onProgress?.({ stage: "evaluating", done, total: windows.windows.length, detail: `${scored} tokens` });
   }

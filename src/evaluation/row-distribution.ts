@@ -75,7 +75,7 @@ export function prepareReferenceRow(logits: Float32Array, weights: Float32Array)
     const value = expNegative(max - logits[i]);
     sum += value;
     weights[i] = value;
-    mass += weights[i];
+    mass += Math.fround(value);
   }
   return { logits, weights, mass, logSumExp: max + Math.log(sum), argmax };
 }

@@ -1,13 +1,11 @@
-import { createHash } from "node:crypto";
-import { createReadStream } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { buildCalibration } from "../calibration/build.ts";
 import type { Calibration } from "../calibration/calibration.ts";
-import { fileError } from "../formats/files.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { RunOptions } from "./compress-options.ts";
+import { fileSha256 } from "./file-hash.ts";
 
 /** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
 export const CalibrationStep = z.strictObject({
@@ -30,25 +28,14 @@ export async function calibrationInputs(tokenizer: Tokenizer, { calibration, rec
 /** Picks the calibration sequences. */
 export async function calibrate(
   tokenizer: Tokenizer,
-  { calibration, recipe }: RunOptions,
-  work: WorkOptions,
+  { calibration, recipe, onProgress, signal }: RunOptions & WorkOptions,
 ): Promise<CalibrationStep> {
   const { sequenceTokens, seed } = recipe.calibration;
-  const built = await buildCalibration(tokenizer, calibration, { sequenceTokens, seed, ...work });
+  const built = await buildCalibration(tokenizer, calibration, { sequenceTokens, seed, onProgress, signal });
   return { ...built, sources: [...built.sources], sequences: built.sequences.map((sequence) => [...sequence]) };
 }
 
 /** The saved sequences as scorers take them. */
 export function restoreCalibration(saved: CalibrationStep): Calibration {
   return { ...saved, sequences: saved.sequences.map((sequence) => Int32Array.from(sequence)) };
-}
-
-async function fileSha256(file: string): Promise<string> {
-  const hash = createHash("sha256");
-  try {
-    for await (const chunk of createReadStream(file)) hash.update(chunk);
-  } catch (error) {
-    throw fileError(error, file, "read");
-  }
-  return hash.digest("hex");
 }

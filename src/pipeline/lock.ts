@@ -91,10 +91,13 @@ async function takeOver(files: LockFiles, onLost: () => void): Promise<Release |
   }
 }
 
-/** First the owner's note: a lock without one counts as alive, never as a dead process's. */
+/**
+ * First the owner's note: a lock without one counts as alive, never as a dead process's. A disk that has become
+ * read-only keeps both; they are taken over once this process has ended, so the run's own error is not hidden.
+ */
 async function letGo(files: LockFiles, release: Release): Promise<void> {
-  await fs.rm(files.owner, { force: true });
-  await release();
+  await fs.rm(files.owner, { force: true }).catch(() => undefined);
+  await release().catch(() => undefined);
 }
 
 async function ownerIsDead(files: LockFiles): Promise<boolean> {
@@ -105,7 +108,7 @@ async function ownerIsDead(files: LockFiles): Promise<boolean> {
 async function hold(folder: string, lock: string, stale: number, onCompromised: () => void): Promise<Release | null> {
   try {
     const update = Math.min(HEARTBEAT_MS, stale / 2);
-    return await lockfile.lock(folder, { lockfilePath: lock, realpath: false, stale, update, onCompromised });
+    return await lockfile.lock(lock, { lockfilePath: lock, realpath: false, stale, update, onCompromised });
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ELOCKED") return null;
     throw fileError(error, folder, "lock");

@@ -1,13 +1,17 @@
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { headMatrixId } from "../model/decoder-spec.ts";
 import type { Budget } from "../planning/budget.ts";
-import { createPlanner, type PlanRequest } from "../planning/planner.ts";
+import type { PlanRequest } from "../planning/planner.ts";
 import { RUNTIME_BASE_BYTES } from "../runtime/base-bytes.ts";
 import type { RunOptions } from "./compress-options.ts";
 import { contextFor } from "./recipe.ts";
 
 /** Everything a plan of this run depends on but scores and budget: command options first, then the device's, then the recipe's. */
-export function planRequest(checkpoint: Checkpoint, options: RunOptions, { device }: Budget): Omit<PlanRequest, "scores"> {
+export function planRequest(
+  checkpoint: Checkpoint,
+  options: RunOptions,
+  { device }: Budget,
+): Omit<PlanRequest, "scores"> {
   const { spec } = checkpoint;
   return {
     spec,
@@ -21,14 +25,17 @@ export function planRequest(checkpoint: Checkpoint, options: RunOptions, { devic
   };
 }
 
+/** What a plan depends on; the spec is the checkpoint's. */
+export function planInputs(
+  source: string,
+  scoresKey: string | undefined,
+  { spec: _, ...request }: Omit<PlanRequest, "scores">,
+  { bytes }: Budget,
+): unknown {
+  return { source, scores: scoresKey ?? null, ...request, recipe: request.recipe.plan, budgetBytes: bytes };
+}
+
 /** Type of the blocks' weights in the checkpoint; of the output head where there are no blocks. */
 export function storedDtypeOf(checkpoint: Checkpoint): string {
   return checkpoint.storedDtype(checkpoint.spec.blocks.length > 0 ? "blocks.0.attn.q" : headMatrixId(checkpoint.spec));
-}
-
-/** Refuses an impossible budget from the headers alone. Throws UserError `BUDGET_TOO_SMALL` and what createPlanner throws. */
-export function checkFeasible(request: Omit<PlanRequest, "scores">, budgetBytes: number): void {
-  // `uniform` needs no scores, and its least plan is every allocator's.
-  const plan = { ...request.recipe.plan, allocator: "uniform" as const };
-  createPlanner({ ...request, recipe: { plan }, scores: null }).plan(budgetBytes);
 }

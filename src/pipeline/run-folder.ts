@@ -4,6 +4,7 @@ import { z } from "zod";
 import { throwIfAborted } from "../errors.ts";
 import { fileError, writeFileAtomic } from "../formats/files.ts";
 import { type FolderLock, lockFolder } from "./lock.ts";
+import { makeFolders } from "./run-folder-paths.ts";
 import { hashOf, readableJson } from "./step-key.ts";
 
 /** How a step went. */
@@ -57,11 +58,7 @@ const StepFile = z.object({ key: z.string(), inputs: z.unknown(), value: z.unkno
  * `FILE_*` or `DISK_FULL` when it cannot be made or written.
  */
 export async function openRunFolder(folder: string, options: RunFolderOptions): Promise<RunFolder> {
-  try {
-    await fs.mkdir(folder, { recursive: true });
-  } catch (error) {
-    throw fileError(error, folder, "make the run folder");
-  }
+  await makeFolders(folder);
   return new RunFolder(folder, options, await lockFolder(folder));
 }
 
@@ -149,11 +146,7 @@ export class RunFolder {
   private async makeScratch(name: string, key: string): Promise<string> {
     const folder = path.join(this.folder, "scratch", scratchName(name, key));
     await this.removeScratch(name, key);
-    try {
-      await fs.mkdir(folder, { recursive: true });
-    } catch (error) {
-      throw fileError(error, folder, "make the scratch folder");
-    }
+    await makeFolders(folder);
     return folder;
   }
 

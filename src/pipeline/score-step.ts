@@ -1,6 +1,5 @@
 import path from "node:path";
 import { z } from "zod";
-import type { Calibration } from "../calibration/calibration.ts";
 import type { CodecId } from "../codecs/index.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
@@ -14,6 +13,7 @@ import { createTfjsExecutor } from "../runtime/tfjs/executor.ts";
 import { SCORERS } from "../scoring/index.ts";
 import { scoreModel } from "../scoring/score-model.ts";
 import type { Losses, Scores } from "../scoring/scores.ts";
+import { type CalibrationStep, restoreCalibration } from "./calibration-step.ts";
 import type { RunOptions } from "./compress-options.ts";
 import type { Recipe } from "./recipe.ts";
 import type { StepWork } from "./run-folder.ts";
@@ -24,38 +24,50 @@ export function needsScores(recipe: Recipe): boolean {
   return ALLOCATORS[recipe.plan.allocator].needsScores;
 }
 
-/** What scores depend on besides the steps before; the codecs count only where losses are measured at them. */
-export function scoreInputs(request: Omit<PlanRequest, "scores">, recipe: Recipe, upstream: readonly unknown[]): unknown {
+type Request = Omit<PlanRequest, "scores">;
+
+/** What scores depend on; codecs and quantizer count only where losses are measured with them. */
+export function scoreInputs(source: string, calibrationKey: string, request: Request, recipe: Recipe): unknown {
   const { scorer, options } = recipe.score;
-  const measured = SCORERS[scorer].predictsLoss ? { ...candidates(request), quantizer: recipe.quantize.quantizer } : null;
-  return { upstream, scorer, options, measured };
+  const measured = { ...candidates(request), quantizer: recipe.quantize.quantizer };
+  return { source, calibrationKey, scorer, options, measured: SCORERS[scorer].predictsLoss ? measured : null };
+}
+
+/** What scoring is given. */
+export interface ScoreWork {
+  /** Names the checkpoint's contents. */
+  readonly source: string;
+  readonly calibration: CalibrationStep;
+  readonly request: Request;
+  readonly options: RunOptions & WorkOptions;
+  readonly step: StepWork;
 }
 
 /** Runs the recipe's scorer over the calibration tokens; kl keeps what is measured and continues from there. */
-export async function scoreCheckpoint(
-  checkpoint: Checkpoint,
-  calibration: Calibration,
-  request: Omit<PlanRequest, "scores">,
-  { recipe, step, onProgress, signal, ...execution }: RunOptions & WorkOptions & { step: StepWork },
-): Promise<Scores> {
+export async function scoreCheckpoint(checkpoint: Checkpoint, work: ScoreWork): Promise<Scores> {
+  const { request, step } = work;
+  const { recipe, onProgress, signal } = work.options;
   const partial = await openPartial(step);
   const { codecs, embeddingCodecs } = candidates(request);
   const isLossy = (codec: CodecId) => !isLossless(codec, request.storedDtype);
   const scores = await scoreModel({
     source: checkpoint,
-    checkpointId: checkpoint.id,
-    calibration,
+    checkpointId: work.source,
+    calibration: restoreCalibration(work.calibration),
     codecs: codecs.filter(isLossy),
     embeddingCodecs: embeddingCodecs.filter(isLossy),
     ...recipe.score,
-    createExecutor: streamedExecutors(execution),
+    createExecutor: streamedExecutors(work.options),
     rounding: (codec) => packWith(codec, recipe.quantize.quantizer),
     saved: partial.saved,
     onPartial: partial.keep,
     onProgress,
     signal,
   }).finally(partial.settled);
-  return { ...scores, losses: scores.losses && withLossless(scores.losses, { codecs, embeddingCodecs }, request.storedDtype) };
+  return {
+    ...scores,
+    losses: scores.losses && withLossless(scores.losses, { codecs, embeddingCodecs }, request.storedDtype),
+  };
 }
 
 /** Codecs that hold the stored weights exactly are not measured: their loss is 0. */
@@ -83,7 +95,7 @@ export function streamedExecutors({ backend, threads }: Pick<RunOptions, "backen
   return (source) => createTfjsExecutor(source, { residency: "streamed", backend, threads: threads ?? undefined });
 }
 
-function candidates(request: Omit<PlanRequest, "scores">): { codecs: CodecId[]; embeddingCodecs: CodecId[] } {
+function candidates(request: Request): { codecs: CodecId[]; embeddingCodecs: CodecId[] } {
   const units = unitsOf(request.spec, request.recipe.plan, request.storedDtype);
   return { codecs: codecsToScore(units), embeddingCodecs: outerCodecsToScore(units) };
 }

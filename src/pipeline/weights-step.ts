@@ -1,14 +1,42 @@
+import { createHash } from "node:crypto";
+import { promises as fs } from "node:fs";
+import path from "node:path";
 import { z } from "zod";
+import { fileError } from "../formats/files.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { checkWeights } from "../model/checkpoint-check.ts";
 import type { WorkOptions } from "../progress.ts";
+import { fileSha256 } from "./file-hash.ts";
 
-/** What `weights.json` holds: that every weight is finite, and what was read. */
-export const WeightsStep = z.strictObject({ files: z.array(z.strictObject({ path: z.string(), bytes: z.number() })) });
+/** What `weights.json` holds: the contents that were read, and that every weight is finite. */
+export const WeightsStep = z.strictObject({
+  /** sha256 over config, headers and the contents of all weights files: names the checkpoint from here on. */
+  checkpointId: z.string(),
+  files: z.array(z.strictObject({ name: z.string(), bytes: z.number(), sha256: z.string() })),
+});
 export type WeightsStep = z.infer<typeof WeightsStep>;
 
-/** Reads every weight once. Throws UserError naming the first tensor with NaN or infinite values, and their count. */
-export async function checkAllWeights(checkpoint: Checkpoint, work: WorkOptions): Promise<WeightsStep> {
+/** By what a change of the weights files is noticed without reading them: sizes and times of change. */
+export async function weightsInputs(checkpoint: Checkpoint): Promise<unknown> {
+  const files = await Promise.all(
+    checkpoint.files.map(async (file) => {
+      const found = await fs.stat(file.path).catch((error: unknown) => {
+        throw fileError(error, file.path, "read");
+      });
+      return { name: path.basename(file.path), bytes: file.bytes, changedMs: found.mtimeMs };
+    }),
+  );
+  return { headers: checkpoint.id, files };
+}
+
+/** Reads every weight. Throws UserError naming the first tensor with NaN or infinite values, and their count. */
+export async function readWeights(checkpoint: Checkpoint, work: WorkOptions): Promise<WeightsStep> {
   await checkWeights(checkpoint, work);
-  return { files: checkpoint.files.map(({ path, bytes }) => ({ path, bytes })) };
+  const files: WeightsStep["files"] = [];
+  for (const file of checkpoint.files) {
+    files.push({ name: path.basename(file.path), bytes: file.bytes, sha256: await fileSha256(file.path) });
+  }
+  const hash = createHash("sha256").update(checkpoint.id);
+  for (const { sha256 } of files) hash.update(sha256);
+  return { checkpointId: hash.digest("hex"), files };
 }

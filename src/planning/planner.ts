@@ -41,15 +41,17 @@ export interface FeasibleRange {
 /** Plans one model under any number of budgets; memory sums are kept from one to the next. */
 export interface Planner {
   readonly units: readonly Unit[];
-  /** The plan under a budget; null for no limit. Throws UserError `BUDGET_TOO_SMALL`. */
+  /** Throws UserError `BUDGET_TOO_SMALL` where not even the narrowest plan fits. Needs no scores. */
+  checkBudget(budgetBytes: number): void;
+  /** The plan under a budget; null for no limit. Throws UserError `BUDGET_TOO_SMALL`, `SCORES_MISSING`, `SCORES_MISMATCH`. */
   plan(budgetBytes: number | null): Plan;
-  /** The feasible budgets: everything from the smallest up fits, nothing beyond the largest is used. */
+  /** The feasible budgets: everything from the smallest up fits, nothing beyond the largest is used. Throws as `plan`. */
   range(): FeasibleRange;
 }
 
 /**
- * Checks a request and prepares what its plans share. Throws UserError `CONTEXT_TOO_LONG`, `SCORES_MISSING`,
- * `SCORES_MISMATCH`, `PLAN_CODECS` or `RULE_MATCHES_NOTHING`.
+ * Checks a request and prepares what its plans share. Throws UserError `CONTEXT_TOO_LONG`, `PLAN_CODECS` or
+ * `RULE_MATCHES_NOTHING`.
  */
 export function createPlanner(request: PlanRequest): Planner {
   const { spec, recipe, storedDtype } = request;
@@ -58,39 +60,46 @@ export function createPlanner(request: PlanRequest): Planner {
   const units = unitsOf(spec, recipe.plan, storedDtype);
   const conditions = memoryConditions(request);
   const memoryAt = memoryReader(spec, conditions);
-  const shared = {
+  const narrowest = assignBlocks(
     units,
-    blocks: spec.blocks.length,
-    codecs,
-    importance: importanceFor(request, codecs),
-    bytesOf: (assignment: Assignment) => memoryAt(assignment).totalBytes,
-  };
+    spec.blocks.map(() => codecs[codecs.length - 1]),
+  );
 
-  function plan(budgetBytes: number | null): Plan {
-    const problem: AllocationProblem = { ...shared, budgetBytes: budgetBytes ?? Number.POSITIVE_INFINITY };
-    const assignment = ALLOCATORS[recipe.plan.allocator].allocate(problem);
-    if (assignment) return describePlan(request, units, assignment, memoryAt(assignment), budgetBytes);
-    const smallest = narrowest();
-    throw budgetTooSmall(
-      problem.budgetBytes,
-      memoryAt(smallest),
-      (contextTokens) => memorySum(spec, smallest, { ...conditions, contextTokens }).totalBytes,
+  function problemAt(budgetBytes: number): AllocationProblem {
+    const bytesOf = (assignment: Assignment) => memoryAt(assignment).totalBytes;
+    return {
+      units,
+      blocks: spec.blocks.length,
+      codecs,
+      importance: importanceFor(request, codecs),
+      budgetBytes,
+      bytesOf,
+    };
+  }
+
+  function tooSmall(budgetBytes: number): UserError {
+    return budgetTooSmall(
+      budgetBytes,
+      memoryAt(narrowest),
+      (contextTokens) => memorySum(spec, narrowest, { ...conditions, contextTokens }).totalBytes,
     );
   }
 
-  function narrowest(): Assignment {
-    const last = codecs[codecs.length - 1];
-    return assignBlocks(
-      units,
-      spec.blocks.map(() => last),
-    );
+  function plan(budgetBytes: number | null): Plan {
+    const problem = problemAt(budgetBytes ?? Number.POSITIVE_INFINITY);
+    const assignment = ALLOCATORS[recipe.plan.allocator].allocate(problem);
+    if (!assignment) throw tooSmall(problem.budgetBytes);
+    return describePlan(request, units, assignment, memoryAt(assignment), budgetBytes);
   }
 
   return {
     units,
+    checkBudget(budgetBytes) {
+      if (memoryAt(narrowest).totalBytes > budgetBytes) throw tooSmall(budgetBytes);
+    },
     plan,
     range: () => ({
-      smallestBytes: memoryAt(narrowest()).totalBytes,
+      smallestBytes: memoryAt(narrowest).totalBytes,
       largestBytes: plan(null).memory.totalBytes,
     }),
   };

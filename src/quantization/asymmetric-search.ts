@@ -1,9 +1,8 @@
 import { roundToF16 } from "../tensor/half.ts";
-
-const ROUNDER = 6755399441055744;
+import { CUTS, inverseOf, LONG_GROUP, nearestLevel } from "./nearest-level.ts";
 
 /** Levels more or fewer than there are over which the group's range is spread: more cuts the ends off. */
-const OFFSETS: readonly number[] = Array.from({ length: 16 }, (_, i) => (i - 5) / 10);
+const OFFSETS: readonly number[] = Array.from({ length: 11 }, (_, i) => (i - 3) / 4);
 /** Rounds of fitting scale and minimum to the codes and choosing the codes anew. */
 const REFITS = 2;
 
@@ -22,19 +21,18 @@ export function fitAsymmetric(x: Float32Array, from: number, to: number, bits: n
   const { least, most } = rangeOf(x, from, to);
   const top = 2 ** bits - 1;
   let best: AsymmetricFit | null = null;
-  const consider = (wantedScale: number, wantedMinimum: number): void => {
-    const scale = roundToF16(wantedScale);
-    const minimum = roundToF16(wantedMinimum);
+  const consider = (scale: number, minimum: number): void => {
     if (!Number.isFinite(scale) || !Number.isFinite(minimum)) return;
     const error = asymmetricError(x, from, to, scale, minimum, top);
     if (best === null || error < best.error) best = { scale, minimum, error };
   };
-  consider((most - least) / top, least);
-  consider((Math.max(most, 0) - Math.min(least, 0)) / top, Math.min(least, 0));
+  const lowest = Math.min(least, 0);
+  consider(roundToF16((most - least) / top), roundToF16(least));
+  consider(roundToF16((Math.max(most, 0) - lowest) / top), roundToF16(lowest));
   if (most > least) {
     let wanted = searchFit(x, from, to, least, most, top);
     for (let round = 0; round <= REFITS; round++) {
-      consider(wanted.scale, wanted.minimum);
+      consider(roundToF16(wanted.scale), roundToF16(wanted.minimum));
       wanted = refit(x, from, to, 1 / wanted.scale, wanted.minimum, top);
     }
   }
@@ -55,12 +53,14 @@ function rangeOf(x: Float32Array, from: number, to: number) {
 function searchFit(x: Float32Array, from: number, to: number, least: number, most: number, top: number) {
   const middle = (least + most) / 2;
   let best = { scale: (most - least) / top, minimum: least, gain: Number.NEGATIVE_INFINITY };
-  for (const offset of OFFSETS) {
-    const inverse = (top + offset) / (most - least);
+  const trySpread = (levels: number): void => {
+    const inverse = levels / (most - least);
     // Spread about the middle, so that both ends are cut off or left unused alike.
     const fit = refit(x, from, to, inverse, middle - top / 2 / inverse, top);
     if (fit.gain > best.gain) best = fit;
-  }
+  };
+  for (const offset of OFFSETS) trySpread(top + offset);
+  if (to - from > LONG_GROUP) for (const cut of CUTS) trySpread(top * cut);
   return best;
 }
 
@@ -74,14 +74,29 @@ function refit(x: Float32Array, from: number, to: number, inverse: number, minim
   let sumQ = 0;
   let sumXq = 0;
   let sumQq = 0;
-  for (let i = from; i < to; i++) {
-    const rounded = (x[i] - minimum) * inverse + ROUNDER - ROUNDER;
-    const code = rounded < 0 ? 0 : rounded > top ? top : rounded;
+  let sumXqOdd = 0;
+  let sumQqOdd = 0;
+  let i = from;
+  // Two weights at a time into sums of their own: additions to one sum would wait for each other.
+  for (; i + 1 < to; i += 2) {
+    const code = nearestLevel((x[i] - minimum) * inverse, 0, top);
+    const odd = nearestLevel((x[i + 1] - minimum) * inverse, 0, top);
+    sumX += x[i] + x[i + 1];
+    sumQ += code + odd;
+    sumXq += x[i] * code;
+    sumQq += code * code;
+    sumXqOdd += x[i + 1] * odd;
+    sumQqOdd += odd * odd;
+  }
+  if (i < to) {
+    const code = nearestLevel((x[i] - minimum) * inverse, 0, top);
     sumX += x[i];
     sumQ += code;
     sumXq += x[i] * code;
     sumQq += code * code;
   }
+  sumXq += sumXqOdd;
+  sumQq += sumQqOdd;
   const spread = count * sumQq - sumQ * sumQ;
   if (spread <= 0) return { scale: 1 / inverse, minimum, gain: Number.NEGATIVE_INFINITY };
   const scale = (count * sumXq - sumX * sumQ) / spread;
@@ -89,15 +104,8 @@ function refit(x: Float32Array, from: number, to: number, inverse: number, minim
   return { scale, minimum: offset, gain: scale * sumXq + offset * sumX };
 }
 
-/** Code of a weight under scale and minimum: the nearest of 0 … top. */
-export function asymmetricCode(x: number, scale: number, minimum: number, top: number): number {
-  if (scale === 0) return 0;
-  const rounded = (x - minimum) / scale + ROUNDER - ROUNDER;
-  return rounded < 0 ? 0 : rounded > top ? top : rounded;
-}
-
 /** Sum of squared errors of a group under scale and minimum. */
-export function asymmetricError(
+function asymmetricError(
   x: Float32Array,
   from: number,
   to: number,
@@ -105,9 +113,10 @@ export function asymmetricError(
   minimum: number,
   top: number,
 ): number {
+  const inverse = inverseOf(scale);
   let sum = 0;
   for (let i = from; i < to; i++) {
-    const error = x[i] - (scale * asymmetricCode(x[i], scale, minimum, top) + minimum);
+    const error = x[i] - (scale * nearestLevel((x[i] - minimum) * inverse, 0, top) + minimum);
     sum += error * error;
   }
   return sum;

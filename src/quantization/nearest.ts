@@ -1,9 +1,10 @@
 import type { Codec, Quantized } from "../codecs/codec.ts";
 import { UserError } from "../errors.ts";
 import type { DenseMatrix } from "../model/weight-source.ts";
-import { asymmetricCode, fitAsymmetric } from "./asymmetric-search.ts";
+import { fitAsymmetric } from "./asymmetric-search.ts";
+import { inverseOf, nearestLevel } from "./nearest-level.ts";
 import type { QuantizeOptions } from "./quantizer.ts";
-import { fitSymmetric, symmetricLevel } from "./symmetric-search.ts";
+import { fitSymmetric } from "./symmetric-search.ts";
 
 /** The largest magnitudes that the 16-bit floats hold: beyond the midpoint to the next power of two they round to infinity. */
 const FLOAT_LIMITS: Readonly<Record<string, number>> = {
@@ -55,7 +56,8 @@ function symmetricGroup(
   const fit = fitSymmetric(x, from, to, bits);
   if (!fit) return false;
   const half = 2 ** (bits - 1);
-  for (let i = from; i < to; i++) codes[i] = symmetricLevel(x[i], fit.scale, half) + half;
+  const inverse = inverseOf(fit.scale);
+  for (let i = from; i < to; i++) codes[i] = nearestLevel(x[i] * inverse, -half, half - 1) + half;
   scales[at] = fit.scale;
   return true;
 }
@@ -73,7 +75,8 @@ function asymmetricGroup(
   const fit = fitAsymmetric(x, from, to, bits);
   if (!fit) return false;
   const top = 2 ** bits - 1;
-  for (let i = from; i < to; i++) codes[i] = asymmetricCode(x[i], fit.scale, fit.minimum, top);
+  const inverse = inverseOf(fit.scale);
+  for (let i = from; i < to; i++) codes[i] = nearestLevel((x[i] - fit.minimum) * inverse, 0, top);
   scales[at] = fit.scale;
   minima[at] = fit.minimum;
   return true;

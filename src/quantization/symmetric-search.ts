@@ -1,7 +1,5 @@
 import { roundToF16 } from "../tensor/half.ts";
-
-/** Adding and taking away 1.5 * 2^52 rounds a double to the nearest integer, ties to even: several times faster than Math.round. */
-const ROUNDER = 6755399441055744;
+import { CUTS, inverseOf, LONG_GROUP, nearestLevel } from "./nearest-level.ts";
 
 /**
  * Where the group's extreme is tried, in levels beyond the outermost one. Beyond it some weights are cut off, short of it the
@@ -10,9 +8,6 @@ const ROUNDER = 6755399441055744;
 const OFFSETS: readonly number[] = Array.from({ length: 19 }, (_, i) => (i - 9) / 5);
 /** The same for the scale's other sign, where the outermost level is the least magnitude of the two. */
 const OTHER_OFFSETS: readonly number[] = Array.from({ length: 7 }, (_, i) => (i - 3) / 3);
-/** Long groups have rare extremes: cutting them off deeper pays, by these factors. */
-const CUTS: readonly number[] = [1.1, 1.2, 1.3, 1.45, 1.6, 1.8, 2.1, 2.5, 3];
-const LONG_GROUP = 48;
 /** Rounds of fitting the scale to the codes and choosing the codes anew. */
 const REFITS = 2;
 /** From so many bits on, the missing positive level weighs too little to try the scale's other sign. */
@@ -33,17 +28,18 @@ export function fitSymmetric(x: Float32Array, from: number, to: number, bits: nu
   if (extreme === 0) return { scale: 0, error: 0 };
   const half = 2 ** (bits - 1);
   let best: SymmetricFit | null = null;
-  const consider = (wanted: number): void => {
-    const scale = roundToF16(wanted);
+  const consider = (scale: number): void => {
     if (!Number.isFinite(scale)) return;
     const error = symmetricError(x, from, to, scale, half);
     if (best === null || error < best.error) best = { scale, error };
   };
-  consider(extreme / (half - 1));
-  consider(-extreme / half);
+  consider(roundToF16(extreme / (half - 1)));
+  consider(roundToF16(-extreme / half));
   let wanted = searchInverse(x, from, to, extreme, bits);
-  for (let round = 0; round <= REFITS; round++) {
-    consider(wanted);
+  let last = Number.NaN;
+  for (let round = 0; round <= REFITS && roundToF16(wanted) !== last; round++) {
+    last = roundToF16(wanted);
+    consider(last);
     wanted = refitScale(x, from, to, 1 / wanted, half).scale;
   }
   return best;
@@ -75,7 +71,6 @@ function searchInverse(x: Float32Array, from: number, to: number, extreme: numbe
  * sum(x x).
  */
 function refitScale(x: Float32Array, from: number, to: number, inverse: number, half: number) {
-  const least = -half;
   const most = half - 1;
   let xq = 0;
   let qq = 0;
@@ -84,17 +79,15 @@ function refitScale(x: Float32Array, from: number, to: number, inverse: number, 
   let i = from;
   // Two weights at a time into sums of their own: additions to one sum would wait for each other.
   for (; i + 1 < to; i += 2) {
-    const even = x[i] * inverse + ROUNDER - ROUNDER;
-    const odd = x[i + 1] * inverse + ROUNDER - ROUNDER;
-    const evenLevel = even < least ? least : even > most ? most : even;
-    const oddLevel = odd < least ? least : odd > most ? most : odd;
-    xq += x[i] * evenLevel;
-    qq += evenLevel * evenLevel;
-    xqOdd += x[i + 1] * oddLevel;
-    qqOdd += oddLevel * oddLevel;
+    const level = nearestLevel(x[i] * inverse, -half, most);
+    const odd = nearestLevel(x[i + 1] * inverse, -half, most);
+    xq += x[i] * level;
+    qq += level * level;
+    xqOdd += x[i + 1] * odd;
+    qqOdd += odd * odd;
   }
   if (i < to) {
-    const level = Math.max(least, Math.min(most, x[i] * inverse + ROUNDER - ROUNDER));
+    const level = nearestLevel(x[i] * inverse, -half, most);
     xq += x[i] * level;
     qq += level * level;
   }
@@ -103,19 +96,19 @@ function refitScale(x: Float32Array, from: number, to: number, inverse: number, 
   return qq > 0 ? { scale: xq / qq, gain: (xq * xq) / qq } : { scale: 1 / inverse, gain: 0 };
 }
 
-/** Level of a weight under a scale: the nearest of -half … half - 1. */
-export function symmetricLevel(x: number, scale: number, half: number): number {
-  if (scale === 0) return 0;
-  const rounded = x / scale + ROUNDER - ROUNDER;
-  return rounded < -half ? -half : rounded > half - 1 ? half - 1 : rounded;
-}
-
 /** Sum of squared errors of a group under a scale. */
-export function symmetricError(x: Float32Array, from: number, to: number, scale: number, half: number): number {
+function symmetricError(x: Float32Array, from: number, to: number, scale: number, half: number): number {
+  const inverse = inverseOf(scale);
+  const most = half - 1;
   let sum = 0;
-  for (let i = from; i < to; i++) {
-    const error = x[i] - scale * symmetricLevel(x[i], scale, half);
+  let sumOdd = 0;
+  let i = from;
+  for (; i + 1 < to; i += 2) {
+    const error = x[i] - scale * nearestLevel(x[i] * inverse, -half, most);
+    const odd = x[i + 1] - scale * nearestLevel(x[i + 1] * inverse, -half, most);
     sum += error * error;
+    sumOdd += odd * odd;
   }
-  return sum;
+  if (i < to) sum += (x[i] - scale * nearestLevel(x[i] * inverse, -half, most)) ** 2;
+  return sum + sumOdd;
 }

@@ -1,7 +1,7 @@
 import { throwIfAborted } from "../errors.ts";
+import { rowsOfLogits } from "../evaluation/logit-rows.ts";
 import { compareRow, prepareReferenceRow, type ReferenceRow } from "../evaluation/row-distribution.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
-import { rowsOfLogits } from "./logit-rows.ts";
 
 /** A last hidden state and the executor whose output head reads it. */
 export interface Output {

@@ -30,9 +30,13 @@ export function listVariants(
   return all.filter(({ unit, codec }) => saved[unit]?.[codec] === undefined);
 }
 
-/** Consecutive variants in groups whose hidden states fit into the bytes together; at least one a group. */
-export function groupVariants(variants: readonly Variant[], stateBytes: number, maxVariantBytes: number): Variant[][] {
-  const perGroup = Math.max(1, Math.floor(maxVariantBytes / stateBytes));
+/** Consecutive variants in groups of at most so many whose hidden states fit into the bytes together; at least one a group. */
+export function groupVariants(
+  variants: readonly Variant[],
+  stateBytes: number,
+  limits: { readonly maxVariants: number; readonly maxVariantBytes: number },
+): Variant[][] {
+  const perGroup = Math.max(1, Math.min(limits.maxVariants, Math.floor(limits.maxVariantBytes / stateBytes)));
   const groups: Variant[][] = [];
   for (let from = 0; from < variants.length; from += perGroup) groups.push(variants.slice(from, from + perGroup));
   return groups;

@@ -1,9 +1,9 @@
 import { z } from "zod";
 import { throwIfAborted } from "../errors.ts";
+import { LOGIT_BYTES } from "../evaluation/logit-rows.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { compareOutputs, type Output } from "./kl-compare.ts";
 import { groupVariants, listVariants, type Variant, withLoss } from "./kl-variants.ts";
-import { LOGIT_BYTES } from "./logit-rows.ts";
 import { roundedSource } from "./rounded-source.ts";
 import { type ModelScorer, parseOptions, type RowGroup, type ScoreFigures, type ScorerContext } from "./scorer.ts";
 import type { Losses } from "./scores.ts";
@@ -15,6 +15,8 @@ const KlOptions = z.strictObject({
     .number()
     .positive()
     .default(192 * 1024 * 1024),
+  /** Variants that advance together at most: losses are saved, for a run that is interrupted, whenever a group is done. */
+  maxVariants: z.number().int().positive().default(16),
   /** Bytes of logits held at a time, for the reference and for a variant each. Does not change the numbers. */
   maxLogitBytes: z.number().positive().default(LOGIT_BYTES),
 });
@@ -80,7 +82,7 @@ class VariantRun {
     const { codecs, embeddingCodecs, saved, onPartial } = this.context;
     const { blocks, hiddenSize } = this.executor.spec;
     const variants = listVariants(this.executor.spec, codecs, embeddingCodecs, saved);
-    const groups = groupVariants(variants, 4 * this.rows.ids.length * hiddenSize, this.options.maxVariantBytes);
+    const groups = groupVariants(variants, 4 * this.rows.ids.length * hiddenSize, this.options);
     this.work.total = variants.reduce(
       (sum, variant) => sum + blocks.length - variant.block + COMPARE_WORK,
       blocks.length,

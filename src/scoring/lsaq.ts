@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { LOGIT_BYTES, rowsOfLogits } from "../evaluation/logit-rows.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { CosineDistance } from "./cosine.ts";
-import { LOGIT_BYTES, rowsOfLogits } from "./logit-rows.ts";
 import {
   type HiddenState,
   parseOptions,
@@ -109,7 +109,7 @@ async function projectRows(
   options: LsaqOptions,
 ): Promise<Int32Array[]> {
   const { vocabSize } = executor.spec;
-  const chunk = rowsOfLogits(vocabSize, LOGIT_BYTES);
+  const chunk = rowsOfLogits(vocabSize, 2 * LOGIT_BYTES);
   const sets: Int32Array[] = [];
   for (let from = 0; from < rows.length; from += chunk) {
     const part = rows.subarray(from, from + chunk);

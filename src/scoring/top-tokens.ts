@@ -1,21 +1,24 @@
 /**
  * Ids of the `k` largest logits, in ascending order of id. Equal logits: the lower id is taken. Throws when fewer than
- * k entries compare as numbers. One scan against the smallest kept value: 50,000 entries take some 60 µs.
+ * k entries compare as numbers. One scan against the smallest kept value: 50,000 entries take less than 0.1 ms.
  */
 export function topTokens(logits: Float32Array, k: number): Int32Array {
   const values = new Float32Array(k).fill(-Infinity);
   const ids = new Int32Array(k);
   let kept = 0;
-  let least = -Infinity;
-  for (let id = 0; id < logits.length; id++) {
+  let id = 0;
+  for (; kept < k && id < logits.length; id++) {
+    if (logits[id] >= -Infinity) insert(values, ids, kept++, logits[id], id); // false for NaN
+  }
+  if (kept < k) throw new Error(`topTokens: expected ${k} numbers, found ${kept} in ${logits.length} logits`);
+  let least = values[k - 1];
+  for (; id < logits.length; id++) {
     const value = logits[id];
-    if (kept === k ? value > least : value >= -Infinity) {
-      insert(values, ids, kept, value, id);
-      if (kept < k) kept++;
+    if (value > least) {
+      insert(values, ids, k, value, id);
       least = values[k - 1];
     }
   }
-  if (kept < k) throw new Error(`topTokens: expected ${k} numbers, found ${kept} in ${logits.length} logits`);
   return ids.sort();
 }
 

@@ -71,6 +71,13 @@ describe("makePlan", () => {
     );
   });
 
+  it("can be checked before there are scores", () => {
+    const { smallestBytes } = feasibleRange(request());
+    const planner = createPlanner(request({ scores: null }));
+    expect(() => planner.checkBudget(smallestBytes)).not.toThrow();
+    expect(() => planner.checkBudget(smallestBytes - 1)).toThrow(expect.objectContaining({ code: "BUDGET_TOO_SMALL" }));
+  });
+
   it("names the longest context that would fit", () => {
     const asked = request({ contextTokens: 4096 });
     const budgetBytes = feasibleRange(request({ contextTokens: 1000 })).smallestBytes;

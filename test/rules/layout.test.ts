@@ -1,6 +1,5 @@
-import { readdirSync, readFileSync } from "node:fs";
-import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { importsOf, resolveImport, SOURCE_FILES, textOf } from "./source-files.ts";
 
 /** Floors from low to high: a file imports from its own floor and from lower ones only. */
 const FLOORS: readonly (readonly string[])[] = [
@@ -19,7 +18,7 @@ const FLOORS: readonly (readonly string[])[] = [
 const FENCES: readonly { module: RegExp; allowed: readonly string[] }[] = [
   { module: /^@tensorflow\//, allowed: ["runtime/tfjs/", "exits/", "tuning/"] },
   { module: /^(yargs|cli-progress|cli-table3|picocolors)(\/|$)/, allowed: ["cli/"] },
-  { module: /^mathjs$/, allowed: ["planning/bytes.ts"] },
+  { module: /^mathjs$/, allowed: ["planning/bytes.ts", "planning/mathjs-bundle.d.ts"] },
   {
     module: /^node:fs(\/promises)?$/,
     allowed: [
@@ -31,7 +30,7 @@ const FENCES: readonly { module: RegExp; allowed: readonly string[] }[] = [
       "model/checkpoint",
       "model/tokenizer",
       "pipeline/",
-      "planning/device-profile.ts",
+      "planning/device-file.ts",
       "planning/free-memory.ts",
       "bench/",
     ],
@@ -39,19 +38,7 @@ const FENCES: readonly { module: RegExp; allowed: readonly string[] }[] = [
 ];
 
 const MAX_LINES = 300;
-const SOURCE = path.resolve("src");
-
-const files = readdirSync(SOURCE, { recursive: true, encoding: "utf8" })
-  .filter((file) => file.endsWith(".ts"))
-  .map((file) => file.split(path.sep).join("/"))
-  .sort();
-
-const textOf = (file: string) => readFileSync(path.join(SOURCE, file), "utf8");
-
-/** Module names that a source imports, statically or lazily. */
-function importsOf(text: string): string[] {
-  return [...text.matchAll(/(?:from\s+|import\s+|import\(\s*)"([^"]+)"/g)].map((match) => match[1]);
-}
+const files = SOURCE_FILES;
 
 /** First path segment without the extension: the room a file lives in. */
 const roomOf = (file: string) => file.split("/")[0].replace(/\.ts$/, "");
@@ -66,18 +53,17 @@ describe("layout", () => {
   it("looks downstairs only", () => {
     const upward = files.flatMap((file) =>
       importsOf(textOf(file))
-        .filter((name) => name.startsWith("."))
-        .map((name) => path.posix.normalize(path.posix.join(path.posix.dirname(file), name)))
+        .filter(({ module }) => module.startsWith("."))
+        .map(({ module }) => resolveImport(file, module))
         .filter((target) => floorOf(roomOf(target)) > floorOf(roomOf(file)))
         .map((target) => `${file} -> ${target}`),
     );
-    // Types of names that upper tables define (codec ids) are no dependency at run time, and stand in lower floors anyway.
     expect(upward).toEqual([]);
   });
 
   it("keeps the fences", () => {
     const breaches = files.flatMap((file) =>
-      importsOf(textOf(file)).flatMap((name) =>
+      importsOf(textOf(file)).flatMap(({ module: name }) =>
         FENCES.filter((fence) => fence.module.test(name) && !fence.allowed.some((start) => file.startsWith(start))).map(
           () => `${file} imports ${name}`,
         ),
@@ -95,6 +81,8 @@ describe("layout", () => {
     expect(files.filter((file) => !file.startsWith("cli/") && speaks.test(textOf(file)))).toEqual([]);
     const environment = /process\.env\b/;
     const allowed = ["cli/", "runtime/tfjs/backend.ts"];
-    expect(files.filter((file) => environment.test(textOf(file)) && !allowed.some((start) => file.startsWith(start)))).toEqual([]);
+    expect(
+      files.filter((file) => environment.test(textOf(file)) && !allowed.some((start) => file.startsWith(start))),
+    ).toEqual([]);
   });
 });

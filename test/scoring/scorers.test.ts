@@ -8,10 +8,9 @@ import { type Losses, Scores } from "../../src/scoring/scores.ts";
 import { fixtureRounding } from "./reference.ts";
 import { type Damage, randomSequences, randomSource, tinySpec } from "./tiny-model.ts";
 
-const createExecutor: ExecutorFactory = (source) =>
-  createTfjsExecutor(source, { residency: "streamed", backend: "cpu" });
+const createExecutor: ExecutorFactory = (source) => createTfjsExecutor(source, { residency: "streamed" });
 const BLOCKS = 4;
-const calibration = calibrationFromSequences(randomSequences(6, 20, 96, 1));
+const calibration = calibrationFromSequences(randomSequences(5, 16, 96, 1));
 
 /** Rounds every matrix, embedding and head too. */
 const roundAll = (codec: string) => {
@@ -22,6 +21,22 @@ const roundAll = (codec: string) => {
 function inputs(options: { damage?: Damage; tied?: boolean } = {}) {
   const source = randomSource(tinySpec(BLOCKS, options.tied), 5, options.damage);
   return { source, checkpointId: "c", calibration, codecs: ["2bit", "4bit"], createExecutor, rounding: roundAll };
+}
+
+/** All scorers at once on the undamaged model. */
+const together = once(() =>
+  scoreModels(
+    inputs(),
+    SCORER_IDS.map((scorer) => ({ scorer })),
+  ),
+);
+
+function once<T>(work: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => {
+    result ??= work();
+    return result;
+  };
 }
 
 /** Importance of each block: as measured, or the loss at 4 bits. */
@@ -38,13 +53,14 @@ const spoil: Damage = (id, data) => {
 };
 
 describe.each(SCORER_IDS)("scorer %s", (scorer) => {
-  it("gives finite numbers, one a block, valid by the schema", async () => {
+  it("gives finite numbers, one a block, valid by the schema; the same alone as with others", async () => {
     const scores = await scoreModel({ ...inputs(), scorer });
     expect(Scores.parse(JSON.parse(JSON.stringify(scores)))).toEqual(scores);
     expect(ranking(scores)).toHaveLength(BLOCKS);
     expect(ranking(scores).every(Number.isFinite)).toBe(true);
-    expect(scores).toMatchObject({ scorer, checkpointId: "c", calibrationId: calibration.id, tokens: 120 });
+    expect(scores).toMatchObject({ scorer, checkpointId: "c", calibrationId: calibration.id, tokens: 80 });
     expect(scores.losses !== null).toBe(SCORERS[scorer].predictsLoss);
+    expect((await together()).find((other) => other.scorer === scorer)).toEqual(scores);
   });
 
   it("ranks a damaged block first", async () => {
@@ -52,19 +68,9 @@ describe.each(SCORER_IDS)("scorer %s", (scorer) => {
     expect(values.indexOf(Math.max(...values))).toBe(2);
   });
 
-  it("gives the same numbers again, and alone as with others", async () => {
-    const alone = await scoreModel({ ...inputs(), scorer });
-    expect(await scoreModel({ ...inputs(), scorer })).toEqual(alone);
-    const together = await scoreModels(
-      inputs(),
-      SCORER_IDS.map((id) => ({ scorer: id })),
-    );
-    expect(together.find((scores) => scores.scorer === scorer)).toEqual(alone);
-  });
-
   it("uses as many tokens as its option says", async () => {
-    const scores = await scoreModel({ ...inputs(), scorer, options: { tokens: 50 } });
-    expect(scores).toMatchObject({ tokens: 50, options: { sequences: 3 } });
+    const scores = await scoreModel({ ...inputs(), scorer, options: { tokens: 40 } });
+    expect(scores).toMatchObject({ tokens: 40, options: { sequences: 3 } });
   });
 
   it("refuses options it does not know, and tells which", async () => {
@@ -141,7 +147,7 @@ describe("kl", () => {
   });
 
   it("does not depend on how variants are grouped or logits chunked", async () => {
-    const whole = await score({ ...inputs(), scorer: "kl" });
+    const whole = (await together())[3];
     const split = await score({
       ...inputs(),
       scorer: "kl",
@@ -154,15 +160,12 @@ describe("kl", () => {
 
   it("goes on from saved losses and ends with the same scores", async () => {
     const partial: Losses[] = [];
-    const options = { maxVariantBytes: 3 * 120 * 32 * 4 };
+    const options = { maxVariantBytes: 3 * 80 * 32 * 4 };
     const full = await score({ ...inputs(), scorer: "kl", options, onPartial: (losses) => partial.push(losses) });
     expect(partial.length).toBe(4);
-    for (const saved of partial) {
-      const given = inputs();
-      expect(await score({ ...given, scorer: "kl", options, saved })).toEqual(full);
-    }
+    expect(await score({ ...inputs(), scorer: "kl", options, saved: partial[1] })).toEqual(full);
     const given = inputs();
-    await score({ ...given, scorer: "kl", options, saved: partial[3] });
+    expect(await score({ ...given, scorer: "kl", options, saved: partial[3] })).toEqual(full);
     expect(given.source.reads.filter((id) => id.startsWith("blocks."))).toEqual([]);
   });
 });

@@ -32,7 +32,6 @@ export const chatCommand = defineCommand({
       .option("raw", { type: "boolean", describe: "No chat template: the model continues the plain text" })
       .option("verbose", {
         type: "boolean",
-        default: false,
         describe: "Speeds and counts of each turn on standard error",
       })
       .conflicts("system", "raw"),
@@ -126,7 +125,7 @@ async function renderer(
   model: OpenModel,
   { raw, system }: { raw: boolean | undefined; system: string | undefined },
 ): Promise<(messages: readonly ChatMessage[]) => RenderedConversation> {
-  if (raw) return (messages) => ({ text: messages.map((message) => message.content).join("\n"), specialTokens: true });
+  if (raw) return (messages) => ({ text: plainText(messages), specialTokens: true });
   if (model.tokenizer.chatTemplate === null) {
     throw new UserError(
       "CHAT_TEMPLATE",
@@ -140,4 +139,9 @@ async function renderer(
     text: applyChatTemplate(model.tokenizer, [...first, ...messages], { addGenerationPrompt: true }),
     specialTokens: false,
   });
+}
+
+/** Every turn on a line of its own, each answer right behind its turn. */
+function plainText(messages: readonly ChatMessage[]): string {
+  return messages.map(({ role, content }, i) => (i > 0 && role === "user" ? `\n${content}` : content)).join("");
 }

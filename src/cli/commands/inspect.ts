@@ -1,6 +1,7 @@
 import { stat } from "node:fs/promises";
 import { UserError } from "../../errors.ts";
 import { fileError } from "../../formats/files.ts";
+import type { BackendInfo } from "../../runtime/tfjs/backend.ts";
 import { defineCommand } from "../command.ts";
 import { BACKENDS } from "../execution-options.ts";
 import type { Inspection } from "../inspection.ts";
@@ -27,24 +28,28 @@ export const inspectCommand = defineCommand({
         describe: "Tokens of a checkpoint's memory sum; default 2048, or its longest",
       }),
   async run(args, terminal) {
-    const inspection = await inspect(args.path, args.context, terminal);
-    const executor = inspection.runnable ? await tryBackend(args.backend) : null;
-    terminal.document({ ...inspection.document, ...(executor ? { executor } : {}) });
-    for (const line of inspection.lines) terminal.print(line);
-    if (executor) terminal.print(`backend: ${executor.backend} (${executor.reason}), ${executor.version}`);
+    const { path: target, context: contextTokens } = args;
+    if (contextTokens !== undefined && (!Number.isInteger(contextTokens) || contextTokens < 1)) {
+      throw new UserError("CONTEXT", `context: expected a whole number from 1 up, found ${contextTokens}`);
+    }
+    const { inspectArtifact, inspectCheckpoint, inspectSafetensors } = await import("../inspection.ts");
+    if (!(await isFolder(target))) return printInspection(await inspectSafetensors(target, terminal.colours), terminal);
+    const { findModel } = await import("../../decoding/find-model.ts");
+    const { openBackend } = await import("../../runtime/tfjs/backend.ts");
+    const { kind, folder } = await findModel(target);
+    const backend = await openBackend({ backend: args.backend });
+    const inspection =
+      kind === "artifact"
+        ? await inspectArtifact(folder, terminal.colours)
+        : await inspectCheckpoint(folder, { contextTokens, backend: backend.backend }, terminal.colours);
+    printInspection(inspection, terminal, backend);
   },
 });
 
-async function inspect(target: string, context: number | undefined, terminal: Terminal): Promise<Inspection> {
-  const { inspectArtifact, inspectCheckpoint, inspectSafetensors } = await import("../inspection.ts");
-  if (!(await isFolder(target))) return inspectSafetensors(target, terminal.colours);
-  const { findModel } = await import("../../decoding/find-model.ts");
-  const { kind, folder } = await findModel(target);
-  if (kind === "artifact") return inspectArtifact(folder, terminal.colours);
-  if (context !== undefined && (!Number.isInteger(context) || context < 1)) {
-    throw new UserError("CONTEXT", `context: expected a whole number from 1 up, found ${context}`);
-  }
-  return inspectCheckpoint(folder, context, terminal.colours);
+function printInspection({ document, lines }: Inspection, terminal: Terminal, backend?: BackendInfo): void {
+  terminal.document({ ...document, ...(backend ? { executor: { executor: "tfjs", ...backend } } : {}) });
+  for (const line of lines) terminal.print(line);
+  if (backend) terminal.print(`backend: ${backend.backend} (${backend.reason}), ${backend.version}`);
 }
 
 async function isFolder(target: string): Promise<boolean> {
@@ -53,9 +58,4 @@ async function isFolder(target: string): Promise<boolean> {
   } catch (error) {
     throw fileError(error, target, "read");
   }
-}
-
-async function tryBackend(backend: (typeof BACKENDS)[number]) {
-  const { openBackend } = await import("../../runtime/tfjs/backend.ts");
-  return { executor: "tfjs", ...(await openBackend({ backend })) };
 }

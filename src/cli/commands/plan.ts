@@ -41,10 +41,15 @@ export const planCommand = defineCommand({
         choices: ["model", "process"] as const,
         describe: "model: without the runtime's base; process: with it. Default: model",
       })
-      .option("sweep", { type: "number", describe: "So many budgets (10) from the smallest to the full size" })
-      .option("save", { type: "boolean", default: false, describe: "Make this the plan of the run folder" })
-      .option("csv", { type: "boolean", default: false, describe: "Comma-separated values instead of tables" })
-      .coerce("sweep", (count: number | undefined) => (Number.isNaN(count) ? 10 : count))
+      .option("sweep", {
+        type: "string",
+        describe: "So many budgets, by default 10, from the smallest to the full size",
+      })
+      .option("save", { type: "boolean", describe: "Make this the plan of the run folder" })
+      .option("csv", { type: "boolean", describe: "Comma-separated values instead of tables" })
+      .coerce("sweep", (count: string | undefined) =>
+        count === "" ? 10 : count === undefined ? undefined : Number(count),
+      )
       .conflicts("csv", "json"),
   async run(args, terminal) {
     const { sweep: count } = args;

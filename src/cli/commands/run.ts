@@ -34,7 +34,7 @@ export const runCommand = defineCommand({
       .option("chat", { type: "boolean", describe: "The prompt is a message: apply the chat template" })
       .option("system", { type: "string", describe: "System message, with --chat" })
       .option("raw", { type: "boolean", describe: "Add no special tokens, such as BOS, to the prompt" })
-      .option("verbose", { type: "boolean", default: false, describe: "Speeds and counts on standard error" })
+      .option("verbose", { type: "boolean", describe: "Speeds and counts on standard error" })
       .conflicts("chat", "raw")
       .implies("system", "chat"),
   async run(args, terminal) {

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { AttentionSpec } from "../../model/decoder-spec.ts";
 import { attentionRows } from "../../model/workspace.ts";
+import { batchedMatMul } from "./batched-matmul.ts";
 import type { PagedKvCache, WideningBuffers } from "./kv-cache.ts";
 
 /** Score of a key that a row may not see: its weight underflows to zero, and no infinity enters the arithmetic. */
@@ -71,38 +72,41 @@ function attend(q: tf.Tensor3D, held: KeyValues, position: number, spec: Attenti
   return tf.concat(parts, 0);
 }
 
-/** softmax(scale q k^T + mask) v; query head h reads key head floor(h / group), so a key head's queries lie together. */
+/**
+ * softmax(scale q k^T + mask) v. Query head h reads key head floor(h / group): the queries of one key head are laid together,
+ * [kvHeads, group * rows, headDim], and take one product.
+ */
 function attendRows(q: tf.Tensor3D, held: KeyValues, position: number, spec: AttentionSpec): tf.Tensor2D {
   const { heads, kvHeads, headDim, scale, window } = spec;
   const rows = q.shape[0];
-  const positions = held.keys.shape[2];
-  const grouped = tf.reshape<tf.Rank.R3>(tf.transpose(tf.mul(q, scale), [1, 0, 2]), [
-    kvHeads,
-    (heads / kvHeads) * rows,
-    headDim,
-  ]);
-  const scores = tf.reshape<tf.Rank.R3>(tf.matMul(grouped, held.keys), [heads, rows, positions]);
-  const mask = visibilityMask(rows, positions, position - held.start, window);
+  const group = heads / kvHeads;
+  const grouped = tf.reshape<tf.Rank.R3>(swapFirstAxes(tf.mul(q, scale)), [kvHeads, group * rows, headDim]);
+  const scores = batchedMatMul(grouped, held.keys);
+  const mask = visibilityMask(rows, group, held.keys.shape[2], position - held.start, window);
   const weights = tf.softmax(mask ? tf.add<tf.Tensor3D>(scores, mask) : scores);
-  const mixed = tf.matMul(tf.reshape<tf.Rank.R3>(weights, [kvHeads, (heads / kvHeads) * rows, positions]), held.values);
-  const byRow = tf.transpose(tf.reshape<tf.Rank.R3>(mixed, [heads, rows, headDim]), [1, 0, 2]);
-  return tf.reshape<tf.Rank.R2>(byRow, [rows, heads * headDim]);
+  const mixed = tf.reshape<tf.Rank.R3>(batchedMatMul(weights, held.values), [heads, rows, headDim]);
+  return tf.reshape<tf.Rank.R2>(swapFirstAxes(mixed), [rows, heads * headDim]);
+}
+
+/** [a, b, c] -> [b, a, c]; where a or b is 1 the numbers stay where they are, and the caller's reshape does it. */
+function swapFirstAxes(x: tf.Tensor3D): tf.Tensor3D {
+  return x.shape[0] === 1 || x.shape[1] === 1 ? x : tf.transpose(x, [1, 0, 2]);
 }
 
 /**
- * [rows, positions], 0 where row i, at key number `first` + i, sees key j (j <= i, and j > i - window), else MASKED;
- * null where every row sees every key.
+ * [group * rows, positions], 0 where row i, itself key number `first` + i, sees key j (j <= i, and j > i - window), else
+ * MASKED; null where the one row sees every key.
  */
-function visibilityMask(rows: number, positions: number, first: number, window: number | null): tf.Tensor2D | null {
+function visibilityMask(rows: number, group: number, positions: number, first: number, window: number | null) {
   const span = window ?? positions;
-  if (rows === 1 && first === positions - 1 && span >= positions) return null;
+  if (rows === 1 && span >= positions) return null;
   const mask = new Float32Array(rows * positions).fill(MASKED);
   for (let row = 0; row < rows; row++) {
     const last = first + row;
-    const from = Math.max(0, last - span + 1);
-    mask.fill(0, row * positions + from, row * positions + last + 1);
+    mask.fill(0, row * positions + Math.max(0, last - span + 1), row * positions + last + 1);
   }
-  return tf.tensor2d(mask, [rows, positions]);
+  const one = tf.tensor2d(mask, [rows, positions]);
+  return group === 1 ? one : tf.tile(one, [group, 1]);
 }
 
 /** The numbers of a tensor; inside tidy the array goes to a variable, never out through tidy (which would walk it). */

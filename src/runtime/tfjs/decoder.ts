@@ -67,8 +67,8 @@ export function normalize<T extends tf.Tensor>(x: T, spec: NormSpec | null, weig
 
 /** x [rows, in] times every matrix, side by side, plus bias: [rows, sum of outputs]. */
 export function linear(x: tf.Tensor2D, weights: LinearWeights, buffers: RunBuffers): tf.Tensor2D {
-  const products = weights.matrices.map((matrix): tf.Tensor2D =>
-    "kind" in matrix ? packedMatMul(x, matrix, buffers.expand) : tf.matMul(x, matrix),
+  const products = weights.matrices.map(
+    (matrix): tf.Tensor2D => ("kind" in matrix ? packedMatMul(x, matrix, buffers.expand) : tf.matMul(x, matrix)),
   );
   const y: tf.Tensor2D = products.length === 1 ? products[0] : tf.concat(products, 1);
   return weights.bias ? tf.add<tf.Tensor2D>(y, weights.bias) : y;

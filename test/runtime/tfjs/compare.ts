@@ -77,7 +77,7 @@ export async function feed(
   ids: readonly number[],
   chunk = ids.length,
 ): Promise<Float32Array> {
-  let logits = new Float32Array(0);
+  let logits: Float32Array = new Float32Array(0);
   for (let done = 0; done < ids.length; done += chunk) {
     const part = Int32Array.from(ids.slice(done, done + chunk));
     const embedded = await executor.embed(part);

@@ -2,7 +2,15 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
 import { createTfjsExecutor, type TfjsExecutor } from "../../../src/runtime/tfjs/executor.ts";
-import { argmax, expectSummary, feed, hiddenStates, logitsOf, maxDifference, negativeLogLikelihoods } from "./compare.ts";
+import {
+  argmax,
+  expectSummary,
+  feed,
+  hiddenStates,
+  logitsOf,
+  maxDifference,
+  negativeLogLikelihoods,
+} from "./compare.ts";
 import { architectureCases, type Golden, HAS_SHARED, modelCases, readGolden } from "./goldens.ts";
 
 const LOGIT_TOLERANCE = 2e-4;
@@ -26,16 +34,24 @@ describe.skipIf(!HAS_SHARED).each(cases)("golden $name (skipped without ../share
   it("gives the reference logits and likelihoods", async () => {
     const logits = await logitsOf(executor, golden.input_ids[0]);
     expect(maxDifference(logits, golden.logits_seq0.flat())).toBeLessThanOrEqual(LOGIT_TOLERANCE);
-    expect(maxDifference(negativeLogLikelihoods(logits, golden.input_ids[0]), golden.nll)).toBeLessThanOrEqual(LOGIT_TOLERANCE);
+    expect(maxDifference(negativeLogLikelihoods(logits, golden.input_ids[0]), golden.nll)).toBeLessThanOrEqual(
+      LOGIT_TOLERANCE,
+    );
     const second = await logitsOf(executor, golden.input_ids[1]);
-    expect(maxDifference(second.slice(-executor.spec.vocabSize), golden.logits_seq1_last)).toBeLessThanOrEqual(LOGIT_TOLERANCE);
+    expect(maxDifference(second.slice(-executor.spec.vocabSize), golden.logits_seq1_last)).toBeLessThanOrEqual(
+      LOGIT_TOLERANCE,
+    );
   });
 
   it("gives the reference hidden states block by block, and the final norm", async () => {
     const states = await hiddenStates(executor, golden.input_ids[0]);
     expect(states).toHaveLength(golden.hidden.length);
     for (const summary of golden.hidden) expectSummary(states[summary.index], executor.spec.hiddenSize, summary);
-    expectSummary(await finalNormed(executor, states[states.length - 1]), executor.spec.hiddenSize, golden.final_normed);
+    expectSummary(
+      await finalNormed(executor, states[states.length - 1]),
+      executor.spec.hiddenSize,
+      golden.final_normed,
+    );
   });
 
   it("continues greedily as the reference, a token at a time from chunked prompts", async () => {
@@ -49,7 +65,9 @@ describe.skipIf(!HAS_SHARED).each(cases)("golden $name (skipped without ../share
     for (const part of [golden.long, golden.short_sequence]) {
       if (!part) continue;
       const logits = await logitsOf(executor, part.input_ids);
-      expect(maxDifference(negativeLogLikelihoods(logits, part.input_ids), part.nll)).toBeLessThanOrEqual(LOGIT_TOLERANCE);
+      expect(maxDifference(negativeLogLikelihoods(logits, part.input_ids), part.nll)).toBeLessThanOrEqual(
+        LOGIT_TOLERANCE,
+      );
     }
     if (golden.short_sequence) {
       const logits = await logitsOf(executor, golden.short_sequence.input_ids);
@@ -70,7 +88,12 @@ async function finalNormed(executor: TfjsExecutor, hidden: Float32Array): Promis
 }
 
 /** Greedy tokens with an f32 cache; where the rotary regime changes the sequence is fed anew. */
-async function continueGreedily(executor: TfjsExecutor, prompt: readonly number[], tokens: number, chunk: number): Promise<number[]> {
+async function continueGreedily(
+  executor: TfjsExecutor,
+  prompt: readonly number[],
+  tokens: number,
+  chunk: number,
+): Promise<number[]> {
   const cache = executor.createCache({ maxTokens: prompt.length + tokens, kvType: "f32" });
   const ids = [...prompt];
   let logits = await feed(executor, cache, ids, chunk);

@@ -1,0 +1,56 @@
+import { promises as fs } from "node:fs";
+import path from "node:path";
+import { UserError } from "../errors.ts";
+import { fileError, syncFolder } from "../formats/files.ts";
+import { MANIFEST_NAME } from "./manifest.ts";
+
+/** Names in a folder; null where there is nothing of that name. */
+async function namesIn(folder: string): Promise<string[] | null> {
+  try {
+    return await fs.readdir(folder);
+  } catch (error) {
+    const failure = fileError(error, folder, "read");
+    if (failure instanceof UserError && failure.code === "FILE_NOT_FOUND") return null;
+    throw failure;
+  }
+}
+
+/**
+ * Throws UserError OUTPUT_EXISTS where something stands in the way of an artifact: anything at all, or with `overwrite`
+ * anything but an artifact or an empty folder.
+ */
+export async function checkTarget(folder: string, overwrite: boolean): Promise<void> {
+  const names = await namesIn(folder);
+  if (names === null || names.length === 0) return;
+  if (overwrite && names.includes(MANIFEST_NAME)) return;
+  const found = names.includes(MANIFEST_NAME) ? "an artifact" : "a folder with other files";
+  const hint = names.includes(MANIFEST_NAME)
+    ? "choose another name, or allow it to be overwritten"
+    : "choose another name";
+  throw new UserError("OUTPUT_EXISTS", `${folder}: expected no such folder, found ${found}`, hint);
+}
+
+/** An empty folder, whatever was there before. */
+export async function emptyFolder(folder: string): Promise<void> {
+  try {
+    await fs.rm(folder, { recursive: true, force: true });
+    await fs.mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw fileError(error, folder, "write");
+  }
+}
+
+/** Gives a finished folder its final name; an artifact that stood there is removed only after the new one is in its place. */
+export async function moveIntoPlace(from: string, to: string, overwrite: boolean): Promise<void> {
+  await checkTarget(to, overwrite);
+  const aside = `${to}.old`;
+  try {
+    await fs.rm(aside, { recursive: true, force: true });
+    if ((await namesIn(to)) !== null) await fs.rename(to, aside);
+    await fs.rename(from, to);
+    await fs.rm(aside, { recursive: true, force: true });
+  } catch (error) {
+    throw fileError(error, to, "write");
+  }
+  await syncFolder(path.dirname(path.resolve(to)));
+}

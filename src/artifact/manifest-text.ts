@@ -1,0 +1,40 @@
+import { createHash } from "node:crypto";
+import { UserError } from "../errors.ts";
+import { parseJsonBytes, parseWith } from "../formats/files.ts";
+import { badArtifact } from "./artifact-error.ts";
+import { FORMAT_VERSION, Manifest } from "./manifest.ts";
+
+const ZEROS = "0".repeat(64);
+/** The file begins with its own hash, so that it is found without parsing. */
+const START = /^\{\s*"manifestSha256":\s*"([0-9a-f]{64})"/;
+
+/** The manifest's file, with its own hash filled in. */
+export function manifestText(manifest: Omit<Manifest, "manifestSha256">): { text: string; sha256: string } {
+  const blank = `${JSON.stringify({ manifestSha256: ZEROS, ...manifest }, null, 1)}\n`;
+  const sha256 = createHash("sha256").update(blank).digest("hex");
+  return { text: blank.replace(ZEROS, sha256), sha256 };
+}
+
+/** Reads a manifest and checks its own hash and form. Throws UserError, on one line, for anything that is not one. */
+export function parseManifest(bytes: Uint8Array, label: string): Manifest {
+  const value = parseJsonBytes(bytes, label);
+  checkVersion(value, label);
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  const stated = START.exec(text)?.[1];
+  if (stated === undefined) throw badArtifact(label, "expected the field manifestSha256 first, found none");
+  const found = createHash("sha256").update(text.replace(stated, ZEROS)).digest("hex");
+  if (found !== stated) throw badArtifact(label, `contents: expected sha256 ${stated}, found ${found}`);
+  return parseWith(Manifest, value, label);
+}
+
+/** A later version may look different in every other way: it is named before anything else is looked at. */
+function checkVersion(value: unknown, label: string): void {
+  const version =
+    typeof value === "object" && value !== null && "formatVersion" in value ? value.formatVersion : undefined;
+  if (version === FORMAT_VERSION) return;
+  throw new UserError(
+    "ARTIFACT_VERSION",
+    `${label}: formatVersion: expected ${FORMAT_VERSION}, found ${JSON.stringify(version) ?? "none"}`,
+    "read it with the version of the tool that wrote it, or make the artifact again",
+  );
+}

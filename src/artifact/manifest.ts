@@ -1,0 +1,86 @@
+import { z } from "zod";
+import { DecoderSpec } from "../model/decoder-spec.ts";
+import { Plan } from "./plan.ts";
+
+/** Name of the manifest in the artifact's folder; everything else is listed in it. */
+export const MANIFEST_NAME = "manifest.json";
+/** Version of the folder's layout and of the packed formats in it. */
+export const FORMAT_VERSION = 1;
+
+const count = z.number().int().nonnegative();
+const positive = z.number().int().positive();
+
+/** A sha256 as 64 lower-case hexadecimal digits. */
+export const Sha256 = z.string().regex(/^[0-9a-f]{64}$/, "expected 64 hexadecimal digits");
+/** A name in the folder itself: no path. */
+const FileName = z.string().regex(/^[A-Za-z0-9_][A-Za-z0-9._-]{0,199}$/, "expected a plain file name");
+
+/** A file by name, size and contents. */
+export const FileRecord = z.strictObject({ name: FileName, bytes: count, sha256: Sha256 });
+export type FileRecord = z.infer<typeof FileRecord>;
+
+/** How a codec of the artifact stores a matrix, for readers without our table. */
+export const CodecRecord = z.strictObject({
+  bits: positive,
+  group: positive.nullable(),
+  scheme: z.enum(["symmetric", "asymmetric", "float"]),
+});
+
+const place = {
+  /** Tensor in the weights file; a matrix or vector under its id. */
+  name: z.string(),
+  /** Weights file that holds it. */
+  file: FileName,
+  /** First byte in the file, and bytes there, rounded up to 64. */
+  offset: count,
+  bytes: count,
+  /** Of these bytes. */
+  sha256: Sha256,
+};
+
+/** A tensor of the weights files, in execution order. */
+export const TensorRecord = z.discriminatedUnion("kind", [
+  z.strictObject({ kind: z.literal("matrix"), ...place, codec: z.string(), rows: positive, cols: positive }),
+  z.strictObject({ kind: z.literal("vector"), ...place, length: positive }),
+  z.strictObject({ kind: z.literal("padding"), ...place }),
+]);
+export type TensorRecord = z.infer<typeof TensorRecord>;
+
+/** What the artifact was made from and by; equal provenance gives equal bytes. */
+export const Provenance = z.strictObject({
+  toolVersion: z.string(),
+  source: z.strictObject({
+    /** Names the checkpoint's contents. */
+    id: z.string(),
+    files: z.array(z.strictObject({ name: z.string(), bytes: count, sha256: Sha256 })),
+  }),
+  /** Names the calibration set; null where none was used. */
+  calibrationId: z.string().nullable(),
+  scorer: z.string().nullable(),
+  quantizer: z.string(),
+  /** The recipe with every default filled in. */
+  recipe: z.record(z.string(), z.unknown()),
+  seed: z.number().int(),
+});
+export type Provenance = z.infer<typeof Provenance>;
+
+/** `manifest.json`: all that an artifact is, but for the bytes of its files. */
+export const Manifest = z.strictObject({
+  /** sha256 of the manifest file itself with these 64 digits as zeros; names the artifact. */
+  manifestSha256: Sha256,
+  formatVersion: z.literal(FORMAT_VERSION),
+  spec: DecoderSpec,
+  /** Codec of each matrix, and the memory sum. */
+  plan: Plan,
+  /** Codecs that occur in `tensors`. */
+  codecs: z.record(z.string(), CodecRecord),
+  /** Weights files are cut so that none is larger, but for one that holds a single segment. */
+  maxFileBytes: positive,
+  /** Every file of the folder but the manifest: weights in order, then the others by name. */
+  files: z.array(FileRecord),
+  tensors: z.array(TensorRecord),
+  /** Early exits: none in this version of the format. */
+  exits: z.array(z.never()),
+  provenance: Provenance,
+});
+export type Manifest = z.infer<typeof Manifest>;

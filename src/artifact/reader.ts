@@ -1,0 +1,144 @@
+import { promises as fs } from "node:fs";
+import path from "node:path";
+import { TILE_ROWS } from "../codecs/codec.ts";
+import { CODECS, type CodecId, codecIdOf } from "../codecs/index.ts";
+import { fileError, readFileBytes } from "../formats/files.ts";
+import { openSafetensors, type SafetensorsFile } from "../formats/safetensors/reader.ts";
+import type { DecoderSpec } from "../model/decoder-spec.ts";
+import type { MemorySum } from "../model/memory-sum.ts";
+import type { PackedFile } from "../model/packed-layout.ts";
+import type { PackedMatrix, WeightSource } from "../model/weight-source.ts";
+import { badArtifact } from "./artifact-error.ts";
+import { MANIFEST_NAME, type Manifest, type TensorRecord } from "./manifest.ts";
+import { checkManifest } from "./manifest-check.ts";
+import { parseManifest } from "./manifest-text.ts";
+
+/** Largest manifest that is read: 70,000 tensors have some 25 MiB. */
+const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
+
+type MatrixRecord = Extract<TensorRecord, { kind: "matrix" }>;
+
+/** An open artifact: manifest in memory, packed bytes read from disk when asked for. Close it. */
+export class Artifact implements WeightSource {
+  readonly spec: DecoderSpec;
+  /** The folder. */
+  readonly label: string;
+  readonly manifest: Manifest;
+  /** Names the artifact: its manifest lists the sha256 of everything else. */
+  readonly manifestSha256: string;
+  /** The memory sum that was planned. */
+  readonly memory: MemorySum;
+  private readonly tensors: ReadonlyMap<string, TensorRecord>;
+  private readonly files: ReadonlyMap<string, SafetensorsFile>;
+
+  constructor(folder: string, manifest: Manifest, files: ReadonlyMap<string, SafetensorsFile>) {
+    this.label = folder;
+    this.spec = manifest.spec;
+    this.manifest = manifest;
+    this.manifestSha256 = manifest.manifestSha256;
+    this.memory = manifest.plan.memory;
+    this.tensors = new Map(manifest.tensors.map((tensor) => [tensor.name, tensor]));
+    this.files = files;
+  }
+
+  async readMatrix(id: string): Promise<PackedMatrix> {
+    const { codec, rows, cols } = this.matrix(id);
+    return { kind: "packed", codec, rows, cols, bytes: await this.fileOf(id).readBytes(id) };
+  }
+
+  /** Reads the 16-row tiles that the rows lie in, and no more. */
+  async readRows(id: string, from: number, to: number): Promise<Float32Array> {
+    const { codec, rows, cols } = this.matrix(id);
+    if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to < from || to > rows) {
+      throw new RangeError(`${this.label}: ${id}: rows [${from}, ${to}) of ${rows}`);
+    }
+    const firstTile = Math.floor(from / TILE_ROWS);
+    const endTile = Math.max(firstTile, Math.ceil(to / TILE_ROWS));
+    const tileBytes = CODECS[codec].packedBytes(TILE_ROWS, cols);
+    const bytes = await this.fileOf(id).readBytes(id, firstTile * tileBytes, endTile * tileBytes);
+    if (to === from) return new Float32Array(0);
+    const part = { rows: Math.min(rows, endTile * TILE_ROWS) - firstTile * TILE_ROWS, cols, bytes };
+    return CODECS[codec].unpackRows(part, from - firstTile * TILE_ROWS, to - firstTile * TILE_ROWS);
+  }
+
+  async readVector(id: string): Promise<Float32Array> {
+    const record = this.tensors.get(id);
+    if (record?.kind !== "vector") throw new Error(`${this.label}: the artifact has no vector ${id}`);
+    return this.fileOf(id).readF32(id, 0, record.length);
+  }
+
+  async close(): Promise<void> {
+    await closeAll(this.files);
+  }
+
+  private matrix(id: string): Pick<MatrixRecord, "rows" | "cols"> & { readonly codec: CodecId } {
+    const record = this.tensors.get(id);
+    if (record?.kind !== "matrix") throw new Error(`${this.label}: the artifact has no matrix ${id}`);
+    return { ...record, codec: codecIdOf(record.codec) };
+  }
+
+  private fileOf(id: string): SafetensorsFile {
+    const file = this.files.get(this.tensors.get(id)?.file ?? "");
+    if (!file) throw new Error(`${this.label}: the artifact has no tensor ${id}`);
+    return file;
+  }
+}
+
+/** Reads and checks the manifest of a folder. Throws UserError where there is none or it is not one. */
+export async function readManifest(folder: string): Promise<Manifest> {
+  const file = path.join(folder, MANIFEST_NAME);
+  return parseManifest(await readFileBytes(file, MAX_MANIFEST_BYTES), file);
+}
+
+/**
+ * Opens an artifact and checks all but the contents of its tensors: the manifest's own hash and form, that spec, plan, tensors
+ * and files agree, every file's size, and the weights' headers. Throws UserError for whatever is wrong with it.
+ */
+export async function openArtifact(folder: string): Promise<Artifact> {
+  const manifest = await readManifest(folder);
+  const layout = checkManifest(manifest, path.join(folder, MANIFEST_NAME));
+  for (const { name, bytes } of manifest.files) await checkSize(path.join(folder, name), bytes);
+  const files = new Map<string, SafetensorsFile>();
+  try {
+    for (const file of layout.files) {
+      const open = await openSafetensors(path.join(folder, file.name));
+      files.set(file.name, open);
+      checkHeader(open, file);
+    }
+    return new Artifact(folder, manifest, files);
+  } catch (error) {
+    await closeAll(files);
+    throw error;
+  }
+}
+
+async function checkSize(file: string, bytes: number): Promise<void> {
+  const { size } = await fs.stat(file).catch((error: unknown) => {
+    throw fileError(error, file, "read");
+  });
+  if (size !== bytes) throw badArtifact(file, `size: expected ${bytes} bytes, found ${size}`);
+}
+
+/** The file's own header must say what the manifest leads to, tensor by tensor. */
+function checkHeader(found: SafetensorsFile, { layout }: PackedFile): void {
+  if (found.dataOffset !== layout.dataOffset) {
+    throw badArtifact(found.label, `start of data: expected ${layout.dataOffset}, found ${found.dataOffset}`);
+  }
+  if (found.tensors.size !== layout.tensors.size) {
+    throw badArtifact(found.label, `tensors: expected ${layout.tensors.size}, found ${found.tensors.size}`);
+  }
+  for (const { name, dtype, shape, begin } of layout.tensors.values()) {
+    const tensor = found.tensors.get(name);
+    const text = (t: typeof tensor) => (t ? `${t.dtype} [${t.shape.join(", ")}] at ${t.begin}` : "none");
+    if (tensor?.dtype === dtype && tensor.begin === begin && tensor.shape.length === 1 && tensor.shape[0] === shape[0])
+      continue;
+    throw badArtifact(
+      found.label,
+      `tensor ${name}: expected ${dtype} [${shape[0]}] at ${begin}, found ${text(tensor)}`,
+    );
+  }
+}
+
+async function closeAll(files: ReadonlyMap<string, SafetensorsFile>): Promise<void> {
+  for (const file of files.values()) await file.close();
+}

@@ -1,0 +1,76 @@
+import path from "node:path";
+import { isDeepStrictEqual } from "node:util";
+import { UserError } from "../errors.ts";
+import { layoutMemory } from "../model/memory.ts";
+import type { WorkOptions } from "../progress.ts";
+import { planLayout } from "./artifact-layout.ts";
+import { hashFile } from "./content-hash.ts";
+import type { Manifest } from "./manifest.ts";
+import { openArtifact, readManifest } from "./reader.ts";
+
+/**
+ * Checks an artifact to the last byte: all that opening it checks, every file's and every tensor's sha256, and the memory sum
+ * computed anew. Returns what is wrong, one line each; nothing where all is well. Throws UserError where there is no artifact.
+ */
+export async function verifyArtifact(folder: string, work: WorkOptions = {}): Promise<string[]> {
+  const opening = await collect(async () => {
+    const artifact = await openArtifact(folder);
+    await artifact.close();
+  });
+  const manifest = await readManifest(folder).catch(rethrowMissing);
+  if (!manifest) return opening;
+  const findings = [...opening, ...checkMemory(manifest)];
+  const total = manifest.files.length;
+  for (const [done, { name }] of manifest.files.entries()) {
+    work.onProgress?.({ stage: "verifying", done, total, detail: name });
+    findings.push(...(await checkContents(folder, manifest, name, work)));
+  }
+  work.onProgress?.({ stage: "verifying", done: total, total });
+  return [...new Set(findings)];
+}
+
+/** A folder without a manifest is no artifact; one with a broken manifest is a finding that is listed already. */
+function rethrowMissing(error: unknown): null {
+  if (!(error instanceof UserError) || error.code === "FILE_NOT_FOUND") throw error;
+  return null;
+}
+
+/** A UserError as a finding; anything else is a bug, and Interrupted a stop. */
+async function collect(check: () => Promise<void>): Promise<string[]> {
+  try {
+    await check();
+    return [];
+  } catch (error) {
+    if (error instanceof UserError) return [error.message];
+    throw error;
+  }
+}
+
+function checkMemory({ spec, plan, maxFileBytes }: Manifest): string[] {
+  let found: unknown;
+  try {
+    found = layoutMemory(spec, planLayout(spec, plan, maxFileBytes), plan.memory);
+  } catch {
+    // Opening it has found the same reason.
+    return [];
+  }
+  if (isDeepStrictEqual(found, plan.memory)) return [];
+  return ["memory sum: computed anew it differs from the manifest's"];
+}
+
+async function checkContents(folder: string, manifest: Manifest, name: string, work: WorkOptions): Promise<string[]> {
+  const file = path.join(folder, name);
+  const tensors = manifest.tensors.filter((tensor) => tensor.file === name);
+  const record = manifest.files.find((candidate) => candidate.name === name);
+  const findings: string[] = [];
+  const failures = await collect(async () => {
+    const { sha256, parts } = await hashFile(file, tensors, work.signal);
+    for (const tensor of tensors) {
+      const found = parts.get(tensor.name);
+      if (found !== tensor.sha256)
+        findings.push(`${file}: tensor ${tensor.name}: expected sha256 ${tensor.sha256}, found ${found}`);
+    }
+    if (sha256 !== record?.sha256) findings.push(`${file}: expected sha256 ${record?.sha256}, found ${sha256}`);
+  });
+  return [...findings, ...failures];
+}

@@ -1,0 +1,95 @@
+import path from "node:path";
+import { z } from "zod";
+import { Sha256 } from "../artifact/manifest.ts";
+import type { Plan } from "../artifact/plan.ts";
+import { readManifest } from "../artifact/reader.ts";
+import { ArtifactWriter } from "../artifact/writer.ts";
+import { Interrupted, UserError } from "../errors.ts";
+import type { Checkpoint } from "../model/checkpoint.ts";
+import type { DecoderSpec } from "../model/decoder-spec.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
+import type { WorkOptions } from "../progress.ts";
+import { quantizeModel } from "../quantization/quantize-model.ts";
+import { TOOL_VERSION } from "../version.ts";
+import type { CalibrationStep } from "./calibration-step.ts";
+import type { RunOptions } from "./compress-options.ts";
+import { fileSha256 } from "./file-hash.ts";
+import type { Recipe } from "./recipe.ts";
+import type { WeightsStep } from "./weights-step.ts";
+
+/** What `artifact.json` holds: which artifact was written. */
+export const ArtifactStep = z.strictObject({ manifestSha256: Sha256 });
+export type ArtifactStep = z.infer<typeof ArtifactStep>;
+
+/** What the artifact's bytes depend on. */
+export async function artifactInputs(
+  source: string,
+  planKey: string,
+  tokenizer: Tokenizer,
+  recipe: Recipe,
+): Promise<unknown> {
+  const hashes = tokenizer.files.map(async (name) => [name, await fileSha256(path.join(tokenizer.label, name))]);
+  return { source, planKey, tokenizer: await Promise.all(hashes), recipe };
+}
+
+/** What packing is given. */
+export interface PackWork {
+  readonly checkpoint: Checkpoint;
+  readonly weights: WeightsStep;
+  readonly tokenizer: Tokenizer;
+  readonly calibration: CalibrationStep | null;
+  readonly plan: Plan;
+  /** Where the artifact comes to lie. */
+  readonly folder: string;
+  /** Names all that the bytes depend on. */
+  readonly key: string;
+  readonly options: RunOptions & WorkOptions;
+}
+
+/** Quantizes and packs in execution order; a stopped run keeps its finished blocks and goes on from there. */
+export async function packArtifact(work: PackWork): Promise<ArtifactStep> {
+  const { checkpoint, tokenizer, plan, folder, key } = work;
+  const { recipe, onProgress, signal } = work.options;
+  const spec = withStopTokens(checkpoint.spec, tokenizer);
+  const writer = await ArtifactWriter.open({ folder, key, spec, plan, overwrite: true });
+  try {
+    await quantizeModel({ source: checkpoint, quantizer: recipe.quantize.quantizer, writer, onProgress, signal });
+    const { manifestSha256 } = await writer.finish(
+      { tokenizer: { folder: tokenizer.label, files: tokenizer.files }, provenance: provenanceOf(work) },
+      { signal },
+    );
+    return { manifestSha256 };
+  } catch (error) {
+    if (error instanceof Interrupted) await writer.suspend();
+    else await writer.abort();
+    throw error;
+  }
+}
+
+/** Null when the artifact of a finished step is still there, else why it is written anew. */
+export async function sameArtifact(folder: string, { manifestSha256 }: ArtifactStep): Promise<string | null> {
+  try {
+    const manifest = await readManifest(folder);
+    return manifest.manifestSha256 === manifestSha256 ? null : "another artifact lies in its place";
+  } catch (error) {
+    if (error instanceof UserError) return "the artifact is not there any more";
+    throw error;
+  }
+}
+
+/** Chat models name some of their stop tokens beside the tokenizer only. */
+function withStopTokens(spec: DecoderSpec, tokenizer: Tokenizer): DecoderSpec {
+  return { ...spec, eosTokens: [...new Set([...spec.eosTokens, ...tokenizer.eosTokens])] };
+}
+
+function provenanceOf({ weights, calibration, plan, options: { recipe } }: PackWork) {
+  return {
+    toolVersion: TOOL_VERSION,
+    source: { id: weights.checkpointId, files: weights.files },
+    calibrationId: calibration?.id ?? null,
+    scorer: plan.scorer,
+    quantizer: recipe.quantize.quantizer,
+    recipe,
+    seed: recipe.seed,
+  };
+}

@@ -1,0 +1,64 @@
+import { CODECS, codecIdOf, codecOf } from "../codecs/index.ts";
+import type { DenseMatrix, Matrix, PackedMatrix, WeightSource } from "../model/weight-source.ts";
+import { type QuantizerId, quantizerOf } from "./index.ts";
+import type { Quantizer } from "./quantizer.ts";
+
+/**
+ * What becomes of a matrix when it is read; null leaves it alone. It is also called with some rows of a matrix, so it must
+ * treat each row by itself.
+ */
+export type MatrixTransform = (id: string, matrix: DenseMatrix) => Matrix | null;
+
+/** A source whose matrices are transformed at each read, and nothing is kept: plans are tried without writing an artifact. */
+export function quantizedOverlay(source: WeightSource, transform: MatrixTransform): WeightSource {
+  return {
+    spec: source.spec,
+    label: source.label,
+    async readMatrix(id) {
+      const matrix = await source.readMatrix(id);
+      return transform(id, denseMatrix(matrix)) ?? matrix;
+    },
+    async readRows(id, from, to) {
+      const data = await source.readRows(id, from, to);
+      if (from === to) return data;
+      const changed = transform(id, { kind: "dense", rows: to - from, cols: data.length / (to - from), data });
+      return changed ? denseMatrix(changed).data : data;
+    },
+    readVector: (id) => source.readVector(id),
+    close: () => source.close(),
+  };
+}
+
+/** A transform that stores every matrix by one codec. Throws UserError on an unknown codec or quantizer. */
+export function packWith(codecId: string, quantizer: QuantizerId | Quantizer): MatrixTransform {
+  codecOf(codecId);
+  return packAs(() => codecId, quantizer);
+}
+
+/** A transform that stores each matrix by the codec that `codecFor` names; null leaves the matrix alone. */
+export function packAs(codecFor: (id: string) => string | null, quantizer: QuantizerId | Quantizer): MatrixTransform {
+  const quantize = resolveQuantizer(quantizer);
+  return (id, matrix) => {
+    const codecId = codecFor(id);
+    return codecId === null ? null : packMatrix(id, matrix, codecId, quantize);
+  };
+}
+
+/** A quantizer by name, or itself. Throws UserError on an unknown name. */
+export function resolveQuantizer(quantizer: QuantizerId | Quantizer): Quantizer {
+  return typeof quantizer === "string" ? quantizerOf(quantizer) : quantizer;
+}
+
+/** Quantizes and packs one matrix; `id` names it in messages. */
+export function packMatrix(id: string, matrix: DenseMatrix, codecId: string, quantizer: Quantizer): PackedMatrix {
+  const codec = codecIdOf(codecId);
+  const bytes = CODECS[codec].pack(quantizer(matrix, CODECS[codec], { label: id }));
+  return { kind: "packed", codec, rows: matrix.rows, cols: matrix.cols, bytes };
+}
+
+/** The matrix in f32. */
+export function denseMatrix(matrix: Matrix): DenseMatrix {
+  if (matrix.kind === "dense") return matrix;
+  const { rows, cols } = matrix;
+  return { kind: "dense", rows, cols, data: CODECS[matrix.codec].unpackRows(matrix, 0, rows) };
+}

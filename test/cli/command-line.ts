@@ -1,0 +1,61 @@
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import path from "node:path";
+
+/** The built program: `npm run check` builds before it tests. */
+const MAIN = path.resolve("dist/cli/main.js");
+
+/** Why tests of the command line cannot run, or null. */
+export const NOT_BUILT = existsSync(MAIN) ? null : "dist/cli/main.js is absent: build first";
+
+/** Trained checkpoints for tests. */
+export const MODELS = path.resolve("../shared/models");
+export const HAS_MODELS = NOT_BUILT === null && existsSync(MODELS);
+
+export interface Outcome {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandLineOptions {
+  /** Text for standard input; without it standard input is empty. */
+  readonly input?: string;
+  readonly cwd?: string;
+  /** Sent when the first output comes. */
+  readonly signalAtOutput?: NodeJS.Signals;
+}
+
+/** Runs `layerwise` with arguments to its end. */
+export function layerwise(args: readonly string[], options: CommandLineOptions = {}): Promise<Outcome> {
+  const child = spawn(process.execPath, [MAIN, ...args], { cwd: options.cwd, env: { ...process.env, NO_COLOR: "" } });
+  const collected = { stdout: "", stderr: "" };
+  let signalled = false;
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    collected.stdout += text;
+    if (options.signalAtOutput && !signalled) child.kill(options.signalAtOutput);
+    signalled = true;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    collected.stderr += text;
+  });
+  child.stdin.end(options.input ?? "");
+  return new Promise((resolve, reject) => {
+    child.on("error", reject);
+    child.on("close", (code) => resolve({ code, ...collected }));
+  });
+}
+
+/** A shell command in which `$LAYERWISE` is the program. */
+export function shell(script: string): Promise<Outcome> {
+  const env = { ...process.env, LAYERWISE: `${process.execPath} ${MAIN}` };
+  const child = spawn("bash", ["-c", script], { env, stdio: ["ignore", "pipe", "pipe"] });
+  const collected = { stdout: "", stderr: "" };
+  child.stdout.setEncoding("utf8").on("data", (text: string) => {
+    collected.stdout += text;
+  });
+  child.stderr.setEncoding("utf8").on("data", (text: string) => {
+    collected.stderr += text;
+  });
+  return new Promise((resolve) => child.on("close", (code) => resolve({ code, ...collected })));
+}

@@ -1,0 +1,108 @@
+import { mkdtempSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { HAS_MODELS, layerwise, MODELS, NOT_BUILT } from "./command-line.ts";
+
+const stories = path.join(MODELS, "stories260k");
+const empty = mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-"));
+
+interface Case {
+  readonly what: string;
+  readonly args: string[];
+  readonly message: RegExp;
+}
+
+const MISTAKES: Case[] = [
+  { what: "no command", args: [], message: /no command given/ },
+  { what: "an unknown command", args: ["rnu", "x"], message: /unknown command rnu: Did you mean run\?/ },
+  { what: "an unknown option", args: ["verify", "x", "--foo"], message: /Unknown argument: foo/ },
+  { what: "a missing argument", args: ["run", "x"], message: /Not enough non-option arguments/ },
+  { what: "a bad choice", args: ["run", "x", "y", "--backend", "gpu"], message: /Choices: "auto"/ },
+  {
+    what: "a missing folder",
+    args: ["run", "/nowhere", "y"],
+    message: /\/nowhere: expected an artifact .* found neither/,
+  },
+  { what: "a folder without a model", args: ["run", empty, "y"], message: /found neither/ },
+  {
+    what: "nothing to inspect",
+    args: ["inspect", "/nowhere"],
+    message: /\/nowhere: cannot read: no such file or folder/,
+  },
+  {
+    what: "a folder that is no run folder",
+    args: ["score", empty],
+    message: /expected a run folder with options\.json/,
+  },
+  {
+    what: "an unknown recipe",
+    args: ["plan", empty, "--budget", "1 GiB", "--recipe", "lsaqq"],
+    message: /recipe: expected one of/,
+  },
+  {
+    what: "a bad budget",
+    args: ["plan", empty, "--budget", "600 MB/s"],
+    message: /size "600 MB\/s": expected a unit of memory/,
+  },
+  {
+    what: "a budget that is a plain number",
+    args: ["plan", empty, "--budget", "160"],
+    message: /did you mean 160 MiB\?/,
+  },
+  { what: "csv and json at once", args: ["plan", empty, "--sweep", "--csv", "--json"], message: /mutually exclusive/ },
+];
+
+describe.skipIf(NOT_BUILT)(`mistakes give one line and exit status 1${NOT_BUILT ? ` (${NOT_BUILT})` : ""}`, () => {
+  test.each(MISTAKES)("$what", async ({ args, message }) => {
+    const { code, stdout, stderr } = await layerwise(args);
+    expect(stderr).toMatch(message);
+    expect(stderr).toMatch(/^layerwise: [^\n]+\n$/);
+    expect(code).toBe(1);
+    if (!args.includes("--json")) expect(stdout).toBe("");
+  });
+
+  test("with --json the document on standard output says the same", async () => {
+    const { code, stdout, stderr } = await layerwise(["run", "/nowhere", "y", "--json"]);
+    const { error } = JSON.parse(stdout);
+    expect(error).toMatchObject({ code: "MODEL_NOT_FOUND", message: expect.stringContaining("/nowhere") });
+    expect(stderr).toContain(error.message);
+    expect(code).toBe(1);
+  });
+});
+
+const MODEL_MISTAKES: Case[] = [
+  {
+    what: "a prompt beyond the context",
+    args: ["run", stories, "one two three ".repeat(400), "--max-tokens", "128", "--backend", "wasm"],
+    message: /prompt of [\d,]+ tokens and 128 to generate: the artifact's context is 512 tokens/,
+  },
+  {
+    what: "no chat template",
+    args: ["run", stories, "hi", "--chat", "--backend", "wasm"],
+    message: /chat template: expected/,
+  },
+  {
+    what: "a bad temperature",
+    args: ["run", stories, "hi", "--temperature=-1", "--backend", "wasm"],
+    message: /temperature: expected/,
+  },
+  { what: "no text to evaluate", args: ["eval", stories, "--text", "/nowhere"], message: /\/nowhere: cannot read/ },
+  { what: "verify of a checkpoint", args: ["verify", stories], message: /expected an artifact, found a checkpoint/ },
+  { what: "a budget far too small", args: ["plan", stories, "--budget", "1 kB"], message: /expected at least/ },
+  {
+    what: "a recipe that needs scores where there are none",
+    args: ["plan", stories, "--budget", "10 MiB", "--recipe", "lsaq"],
+    message: /expected scores, found none/,
+  },
+];
+
+describe.skipIf(!HAS_MODELS)("mistakes with a model from ../shared/models", () => {
+  test.each(MODEL_MISTAKES)("$what", async ({ args, message }) => {
+    const { code, stderr } = await layerwise(args);
+    const lines = stderr.trimEnd().split("\n");
+    expect(lines.at(-1)).toMatch(message);
+    expect(lines.at(-1)).toMatch(/^layerwise: /);
+    expect(code).toBe(1);
+  });
+});

@@ -1,0 +1,33 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, test } from "vitest";
+import { COMMANDS } from "../../src/cli/commands.ts";
+import { layerwise, NOT_BUILT } from "./command-line.ts";
+
+describe.skipIf(NOT_BUILT)(`help of the built program${NOT_BUILT ? ` (${NOT_BUILT})` : ""}`, () => {
+  test("the program's help lists every command", async () => {
+    const { code, stdout, stderr } = await layerwise(["--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    for (const { name } of COMMANDS) expect(stdout).toContain(`layerwise ${name} `);
+    expect(stdout).toMatch(/Examples:\n/);
+  });
+
+  test.each(COMMANDS.map(({ name }) => name))("%s --help shows an example and --json", async (name) => {
+    const { code, stdout, stderr } = await layerwise([name, "--help"]);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+    expect(stdout).toMatch(new RegExp(`Examples:\\n  # .+\\n  layerwise ${name} `));
+    expect(stdout).toContain("--json");
+  });
+
+  test("--version prints the package's version alone", async () => {
+    const { version } = JSON.parse(readFileSync("package.json", "utf8"));
+    expect(await layerwise(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" });
+  });
+});
+
+test("docs/cli.md has a section with an example for every command", () => {
+  const text = readFileSync("docs/cli.md", "utf8");
+  for (const { name } of COMMANDS) {
+    expect(text).toMatch(new RegExp(`^#+ .*\`layerwise ${name}\\b`, "m"));
+    expect(text).toMatch(new RegExp(`^layerwise ${name} `, "m"));
+  }
+});

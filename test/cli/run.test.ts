@@ -1,0 +1,127 @@
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { describe, expect, test } from "vitest";
+import { BenchDocument } from "../../src/bench/benchmark.ts";
+import { HAS_MODELS, layerwise, MODELS, shell } from "./command-line.ts";
+
+const stories = path.join(MODELS, "stories260k");
+const LITTLE = ["--backend", "wasm", "--max-tokens", "12"];
+const WORDS = ", there was a little girl named Lily";
+
+describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", () => {
+  test("run prints the text, and only that, on standard output", async () => {
+    const { code, stdout, stderr } = await layerwise(["run", stories, "Once upon a time", ...LITTLE]);
+    expect(stdout).toMatch(new RegExp(`^${WORDS}`));
+    expect(stdout.length).toBeLessThan(60);
+    expect(stderr).toBe("layerwise: ended by --max-tokens after 12 tokens\n");
+    expect(code).toBe(0);
+  });
+
+  test("run - reads the prompt from standard input, without its last line end", async () => {
+    const { stdout } = await layerwise(["run", stories, "-", ...LITTLE], { input: "Once upon a time\n" });
+    expect(stdout).toMatch(new RegExp(`^${WORDS}`));
+  });
+
+  test("run --json is one document with the executor and the reason", async () => {
+    const { stdout } = await layerwise(["run", stories, "Once upon a time", ...LITTLE, "--json", "--stop", " girl"]);
+    expect(JSON.parse(stdout)).toMatchObject({
+      kind: "checkpoint",
+      text: ", there was a little",
+      reason: "stop",
+      stop: " girl",
+      executor: { executor: "tfjs", backend: "wasm", reason: expect.any(String), threads: 1 },
+    });
+  });
+
+  test("the same seed draws the same text", async () => {
+    const args = ["run", stories, "Once", ...LITTLE, "--temperature", "1.2", "--top-p", "0.9", "--seed", "7"];
+    const [first, second] = await Promise.all([layerwise(args), layerwise(args)]);
+    expect(first.stdout).toBe(second.stdout);
+    expect(first.code).toBe(0);
+  });
+
+  test("a reader that leaves early ends the run quietly", async () => {
+    const { code, stdout, stderr } = await shell(
+      `set -o pipefail; $LAYERWISE run ${stories} "Once upon a time" --backend wasm 2>/dev/null | head -c 5`,
+    );
+    expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: WORDS.slice(0, 5), stderr: "" });
+  });
+
+  test.each([
+    ["SIGINT", 130],
+    ["SIGTERM", 143],
+  ] as const)("%s ends a run with exit status %i, its text kept", async (signal, status) => {
+    const outcome = await layerwise(["run", stories, "Once upon a time", "--backend", "wasm"], {
+      signalAtOutput: signal,
+    });
+    expect(outcome.code).toBe(status);
+    expect(outcome.stdout.length).toBeGreaterThan(0);
+    expect(outcome.stderr).toMatch(/ended by a signal after \d+ tokens\nlayerwise: stopped\n$/);
+  });
+
+  test("chat takes each line of standard input as a turn", async () => {
+    const input = "Once upon a time\n\nThe dog\n/reset\nOnce upon a time\n/quit\nnot read\n";
+    const { code, stdout } = await layerwise(["chat", stories, "--raw", ...LITTLE, "--json"], { input });
+    const { turns } = JSON.parse(stdout);
+    expect(turns.map((turn: { user: string }) => turn.user)).toEqual([
+      "Once upon a time",
+      "The dog",
+      "Once upon a time",
+    ]);
+    expect(turns[0].text).toMatch(new RegExp(`^${WORDS}`));
+    expect(turns[1].statistics.reusedTokens).toBeGreaterThan(12);
+    expect(turns[2]).toMatchObject({ text: turns[0].text, statistics: { reusedTokens: 0 } });
+    expect(code).toBe(0);
+  });
+
+  test("eval of a checkpoint against itself diverges by nothing", async () => {
+    const text = path.join(mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-")), "text.txt");
+    const { text: golden } = JSON.parse(readFileSync(path.join(stories, "golden.json"), "utf8"));
+    writeFileSync(text, golden.seq0);
+    const { code, stdout } = await layerwise([
+      "eval",
+      stories,
+      "--text",
+      text,
+      "--reference",
+      stories,
+      "--window",
+      "64",
+      "--backend",
+      "wasm",
+      "--json",
+    ]);
+    const document = JSON.parse(stdout);
+    expect(document.executor.backend).toBe("wasm");
+    expect(document.result.divergence).toMatchObject({ mean: 0, max: 0, top1Agreement: 1 });
+    expect(document.result.model.perplexity).toBeGreaterThan(1.5);
+    expect(document.result.model.perplexity).toBeLessThan(8);
+    expect(code).toBe(0);
+  });
+
+  test("bench measures each backend in a process of its own", async () => {
+    const { code, stdout } = await layerwise([
+      "bench",
+      stories,
+      "--backends",
+      "cpu",
+      "wasm",
+      "--prompt-tokens",
+      "8",
+      "--generate-tokens",
+      "3",
+      "--repeats",
+      "2",
+      "--json",
+    ]);
+    const { results } = BenchDocument.parse(JSON.parse(stdout));
+    expect(results.map((result) => result.executor.backend)).toEqual(["cpu", "wasm"]);
+    for (const { promptTokensPerSecond, generateTokensPerSecond, peakRssBytes } of results) {
+      expect(promptTokensPerSecond.median).toBeGreaterThan(0);
+      expect(generateTokensPerSecond.repeats).toBe(2);
+      expect(peakRssBytes).toBeGreaterThan(30e6);
+    }
+    expect(code).toBe(0);
+  });
+});

@@ -1,0 +1,194 @@
+import {
+  closeSync,
+  existsSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+  writeSync,
+} from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { copyExample, isBuilt, layerwise, layerwiseUnder, withFolder } from "./command.ts";
+
+/** A way to spoil the input: changes the checkpoint or returns other arguments. */
+interface Spoiled {
+  readonly name: string;
+  readonly spoil: (
+    checkpoint: string,
+    folder: string,
+  ) => { args?: string[]; out?: string; limits?: string } | undefined;
+  readonly says: RegExp;
+}
+
+const weights = (checkpoint: string) => path.join(checkpoint, "model.safetensors");
+
+/** Changes config.json. */
+function edit(checkpoint: string, changes: Record<string, unknown>): undefined {
+  const file = path.join(checkpoint, "config.json");
+  writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), ...changes }));
+}
+
+/** Overwrites bytes at an offset from the end of the weights file. */
+function overwriteTail(file: string, bytes: Uint8Array): undefined {
+  const handle = openSync(file, "r+");
+  writeSync(handle, bytes, 0, bytes.length, readFileSync(file).length - bytes.length);
+  closeSync(handle);
+}
+
+/** Splits nothing, but lists a shard that is not there. */
+function indexWithMissingShard(checkpoint: string): undefined {
+  const header = readFileSync(weights(checkpoint));
+  const names = Object.keys(JSON.parse(header.subarray(8, 8 + Number(header.readBigUInt64LE(0))).toString("utf8")));
+  renameSync(weights(checkpoint), path.join(checkpoint, "model-00001-of-00002.safetensors"));
+  const weight_map = Object.fromEntries(
+    names
+      .filter((name) => name !== "__metadata__")
+      .map((name, i) => [name, `model-0000${i === 0 ? 2 : 1}-of-00002.safetensors`]),
+  );
+  writeFileSync(path.join(checkpoint, "model.safetensors.index.json"), JSON.stringify({ metadata: {}, weight_map }));
+}
+
+const NAN = new Uint8Array([0, 0, 0xc0, 0x7f]);
+const INFINITY = new Uint8Array([0, 0, 0x80, 0x7f]);
+
+const CASES: readonly Spoiled[] = [
+  {
+    name: "truncated weights",
+    spoil: (checkpoint) => void truncateSync(weights(checkpoint), 500_000),
+    says: /model\.safetensors/,
+  },
+  {
+    name: "a lying header length",
+    spoil: (checkpoint) => {
+      const handle = openSync(weights(checkpoint), "r+");
+      writeSync(handle, new Uint8Array([0xff, 0xff, 0xff, 0x00]), 0, 4, 0);
+      closeSync(handle);
+      return undefined;
+    },
+    says: /model\.safetensors.*header/,
+  },
+  { name: "a missing shard", spoil: indexWithMissingShard, says: /model-00002-of-00002\.safetensors/ },
+  {
+    name: "NaN weights",
+    spoil: (checkpoint) => overwriteTail(weights(checkpoint), NAN),
+    says: /model\.safetensors: [^:]+: .*(NaN|finite|infinite).*\b1\b/,
+  },
+  {
+    name: "infinite weights",
+    spoil: (checkpoint) => overwriteTail(weights(checkpoint), INFINITY),
+    says: /model\.safetensors: [^:]+: .*(NaN|finite|infinite).*\b1\b/,
+  },
+  {
+    name: "a config that disagrees with the shapes",
+    spoil: (checkpoint) => edit(checkpoint, { intermediate_size: 176 }),
+    says: /mlp.*176.*172/,
+  },
+  {
+    name: "a checkpoint that is quantized already",
+    spoil: (checkpoint) => edit(checkpoint, { quantization_config: { quant_method: "gptq", bits: 4 } }),
+    says: /quantiz/i,
+  },
+  {
+    name: "adapter files",
+    spoil: (checkpoint) => {
+      rmSync(weights(checkpoint));
+      rmSync(path.join(checkpoint, "config.json"));
+      writeFileSync(path.join(checkpoint, "adapter_config.json"), "{}");
+      writeFileSync(path.join(checkpoint, "adapter_model.safetensors"), "");
+      return undefined;
+    },
+    says: /adapter/,
+  },
+  { name: "experts", spoil: (checkpoint) => edit(checkpoint, { num_local_experts: 8 }), says: /expert/ },
+  {
+    name: "pickle weights",
+    spoil: (checkpoint) => void renameSync(weights(checkpoint), path.join(checkpoint, "pytorch_model.bin")),
+    says: /pytorch_model\.bin/,
+  },
+  { name: "an unknown architecture", spoil: (checkpoint) => edit(checkpoint, { model_type: "mamba" }), says: /mamba/ },
+  {
+    name: "a tokenizer larger than the embedding",
+    spoil: (checkpoint) => {
+      const file = path.join(checkpoint, "tokenizer.json");
+      const tokenizer = JSON.parse(readFileSync(file, "utf8"));
+      tokenizer.added_tokens.push({
+        id: 600,
+        content: "<extra>",
+        single_word: false,
+        lstrip: false,
+        rstrip: false,
+        normalized: false,
+        special: true,
+      });
+      writeFileSync(file, JSON.stringify(tokenizer));
+      return undefined;
+    },
+    says: /601.*512|512.*601/,
+  },
+  {
+    name: "empty calibration text",
+    spoil: (_, folder) => {
+      const file = path.join(folder, "empty.txt");
+      writeFileSync(file, "");
+      return { args: ["--calibration", file] };
+    },
+    says: /empty\.txt/,
+  },
+  { name: "a budget with other units", spoil: () => ({ args: ["--budget", "600 MB/s"] }), says: /600 MB\/s/ },
+  { name: "a budget that nothing fits", spoil: () => ({ args: ["--budget", "40 KiB"] }), says: /smallest/ },
+  {
+    name: "a context beyond the model",
+    spoil: () => ({ args: ["--context", "4096"] }),
+    says: /4,?096.*512|512.*4,?096/,
+  },
+  {
+    name: "a folder that cannot be written",
+    spoil: () => ({ out: "/proc/self/layerwise" }),
+    says: /\/proc\/self\/layerwise/,
+  },
+  {
+    // A file-size limit stands for the full disk: the write itself fails, at some point of packing.
+    name: "a disk that takes no more",
+    spoil: () => ({ limits: "trap '' XFSZ; ulimit -f 64" }),
+    says: /cannot (write|make)/,
+  },
+];
+
+describe.skipIf(!isBuilt)("bad input of compress (needs npm run build)", () => {
+  it.each(CASES)("$name: one line, exit 1, nothing half-written", ({ spoil, says }) =>
+    withFolder((folder) => {
+      const checkpoint = copyExample(folder);
+      const changed = spoil(checkpoint, folder) ?? {};
+      const out = changed.out ?? path.join(folder, "out");
+      const has = (option: string) => changed.args?.includes(option);
+      const args = [
+        "compress",
+        checkpoint,
+        "--out",
+        out,
+        "--recipe",
+        "smoke",
+        "--backend",
+        "wasm",
+        ...(changed.args ?? []),
+      ];
+      if (!has("--budget")) args.push("--budget", "4 MiB");
+      if (!has("--context")) args.push("--context", "128");
+      const result = changed.limits ? layerwiseUnder(changed.limits, ...args) : layerwise(...args);
+      const errors = result.stderr.split("\n").filter((line) => line.startsWith("layerwise: "));
+      expect(errors, result.stderr).toHaveLength(1);
+      expect(errors[0]).toMatch(says);
+      expect(result.stderr).not.toMatch(/\n\s+at /);
+      expect(result.status).toBe(1);
+      expect(result.stdout).toBe("");
+      expect(existsSync(path.join(out, "artifact"))).toBe(false);
+      const left = existsSync(out) ? readdirSync(out) : [];
+      for (const file of left.filter((name) => name.endsWith(".json")))
+        JSON.parse(readFileSync(path.join(out, file), "utf8"));
+    }),
+  );
+});

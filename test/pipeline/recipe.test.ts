@@ -1,0 +1,125 @@
+import { existsSync } from "node:fs";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import os from "node:os";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { UserError } from "../../src/errors.ts";
+import {
+  calibrationFiles,
+  contextFor,
+  loadRecipe,
+  parseRecipe,
+  Recipe,
+  recipeNames,
+} from "../../src/pipeline/recipe.ts";
+
+const LEAST = "name: x\ncalibration:\n  sources:\n    - { path: a.txt, tokens: 10 }\n";
+
+function refusal(text: string): UserError {
+  try {
+    parseRecipe(text, "my.yaml");
+  } catch (error) {
+    if (error instanceof UserError) return error;
+    throw error;
+  }
+  throw new Error("the recipe was accepted");
+}
+
+describe("recipes that ship", () => {
+  it("are found by name", () => {
+    expect(recipeNames()).toEqual(expect.arrayContaining(["edge-llm", "lsaq", "max-quality", "smoke"]));
+  });
+
+  it.each(recipeNames())("%s fits the schema and names calibration text that ships", async (name) => {
+    const loaded = await loadRecipe(name);
+    expect(loaded.recipe.name).toBe(name);
+    expect(Recipe.parse(JSON.parse(JSON.stringify(loaded.recipe)))).toEqual(loaded.recipe);
+    for (const file of calibrationFiles(loaded)) expect(existsSync(file.path), file.path).toBe(true);
+  });
+});
+
+describe("a recipe", () => {
+  it("has its defaults from the schema", () => {
+    const { plan, score, quantize, calibration, context, seed } = parseRecipe(LEAST, "my.yaml");
+    expect(plan).toEqual({
+      allocator: "lsaq",
+      codecs: ["16", "q8s-g32", "q4s-g32"],
+      embedding: "8 bits",
+      head: null,
+      kvType: "f16",
+      rules: {},
+    });
+    expect([score, quantize.quantizer, context, seed]).toEqual([{ scorer: "lsaq", options: {} }, "nearest", 2048, 0]);
+    expect(calibration.sequenceTokens).toBe(512);
+  });
+
+  it("may write widths as numbers and rules as text", () => {
+    const { plan } = parseRecipe(
+      `${LEAST}plan:\n  codecs: [8, 4]\n  rules: { mlp.down: ">= 6 bits", attn.q: 8 }\n`,
+      "x",
+    );
+    expect(plan).toMatchObject({ codecs: ["8", "4"], rules: { "mlp.down": ">= 6 bits", "attn.q": "8" } });
+  });
+
+  it.each([
+    ["plan:\n  alocator: lsaq\n", 'my.yaml:6: plan.alocator: expected a known field, found "alocator"'],
+    ["plan:\n  allocator: lsak\n", 'my.yaml:6: plan.allocator: expected one of lsaq, luc, uniform, found "lsak"'],
+    ["score: { scorer: mse }\n", 'my.yaml:5: score.scorer: expected one of lsaq, cosine, output-mse, kl, found "mse"'],
+    ["quantize: { quantizer: round }\n", "my.yaml:5: quantize.quantizer: expected one of nearest"],
+    ["context: -1\n", "my.yaml:5: context: expected more than 0, found -1"],
+    ["context: 1.5\n", "my.yaml:5: context: expected int, found 1.5"],
+    ["context: long\n", 'my.yaml:5: context: expected number, found "long"'],
+    ["exits: {}\n", 'my.yaml:5: exits: expected a known field, found "exits"'],
+    [
+      "plan:\n  codecs:\n    - 16\n    - q4x\n",
+      'my.yaml:8: plan.codecs.1: expected a codec or a width such as "8 bits"',
+    ],
+    ["plan:\n  embedding: 7 bits\n", "my.yaml:6: plan.embedding: expected one of 2, 3, 4, 5, 6, 8, 16, 32 bits"],
+    ["plan:\n  rules:\n    mlp.down: '> 6'\n", "my.yaml:7: plan.rules.mlp.down: expected"],
+    ["plan: [1]\n", "my.yaml:5: plan: expected object, found a list"],
+  ])("with %j is refused by line and path", (more, message) => {
+    const error = refusal(LEAST + more);
+    expect(error.message).toContain(message);
+    expect(error.message).not.toContain("\n");
+    expect(error.code).toBe("YAML_FIELD");
+  });
+
+  it("is refused when empty, when a field is missing, and when it is no YAML", () => {
+    expect(refusal("").message).toBe("my.yaml:1: name: expected string, found nothing");
+    expect(refusal("name: x\ncalibration: { sources: [] }\n").message).toContain(
+      "my.yaml:2: calibration.sources: expected at least 1",
+    );
+    expect(refusal("name: x\ncalibration:\n  sources:\n    - tokens: 3\n").message).toContain(
+      "my.yaml:4: calibration.sources.0.path: expected string, found nothing",
+    );
+    expect(refusal(`${LEAST}plan: {a: [}\n`)).toMatchObject({ code: "YAML_SYNTAX" });
+    expect(refusal(`${LEAST}name: y\n`).message).toMatch(/^my\.yaml:5: /);
+    expect(refusal("just text").message).toContain("my.yaml:1: document: expected object");
+  });
+
+  it("plans for the context asked for, else for its own as far as the model reaches", () => {
+    const recipe = parseRecipe(LEAST, "my.yaml");
+    expect([contextFor(recipe, 8192), contextFor(recipe, 512), contextFor(recipe, 512, 1024)]).toEqual([
+      2048, 512, 1024,
+    ]);
+  });
+});
+
+describe("loadRecipe", () => {
+  it("reads a file, with calibration text relative to it", async () => {
+    const folder = await mkdtemp(path.join(os.tmpdir(), "layerwise-recipe-"));
+    try {
+      const file = path.join(folder, "own.yaml");
+      await writeFile(file, LEAST);
+      const loaded = await loadRecipe(file);
+      expect(calibrationFiles(loaded)).toEqual([{ path: path.join(folder, "a.txt"), tokens: 10 }]);
+    } finally {
+      await rm(folder, { recursive: true });
+    }
+  });
+
+  it("refuses unknown names and missing files", async () => {
+    await expect(loadRecipe("lsak")).rejects.toMatchObject({ code: "RECIPE_UNKNOWN", hint: "did you mean lsaq?" });
+    await expect(loadRecipe("nowhere/x.yaml")).rejects.toMatchObject({ code: "FILE_NOT_FOUND" });
+  });
+});

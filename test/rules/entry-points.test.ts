@@ -1,0 +1,25 @@
+import { describe, expect, it } from "vitest";
+import { reachableFrom } from "./source-files.ts";
+
+const OFFLINE = /^(calibration|scoring|planning|quantization|pruning|exits|tuning|evaluation|pipeline|report)\//;
+
+describe("entry points", () => {
+  it("layerwise: the device reaches no offline stage", () => {
+    const { files } = reachableFrom("index.ts");
+    expect(files.size).toBeGreaterThan(20);
+    expect([...files].filter((file) => OFFLINE.test(file))).toEqual([]);
+  });
+
+  it("layerwise/plan: no node: module, so that it bundles for a browser", () => {
+    const { files, modules } = reachableFrom("plan-entry.ts");
+    expect(files.size).toBeGreaterThan(20);
+    expect([...modules].filter((module) => module.startsWith("node:"))).toEqual([]);
+    expect([...modules].filter((module) => module.startsWith("@tensorflow/"))).toEqual([]);
+  });
+
+  it("the command line starts without TensorFlow and without offline stages", () => {
+    const { files, modules } = reachableFrom("cli/main.ts");
+    expect([...modules].filter((module) => module.startsWith("@tensorflow/"))).toEqual([]);
+    expect([...files].filter((file) => OFFLINE.test(file))).toEqual([]);
+  });
+});

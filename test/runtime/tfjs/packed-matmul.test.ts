@@ -1,0 +1,107 @@
+import * as tf from "@tensorflow/tfjs-core";
+import { beforeAll, describe, expect, it } from "vitest";
+import { CODECS, type CodecId, codecOf } from "../../../src/codecs/index.ts";
+import type { PackedMatrix } from "../../../src/model/weight-source.ts";
+import { BACKENDS, ensureGradients, openBackend } from "../../../src/runtime/tfjs/backend.ts";
+import { packedMatMul } from "../../../src/runtime/tfjs/packed-matmul.ts";
+import { matMul } from "../../../src/tensor/ops.ts";
+import { Random } from "../../../src/tensor/random.ts";
+import { packRounded } from "./random-model.ts";
+
+const SOME_CODECS: readonly CodecId[] = ["f32", "bf16", "q8s-g32", "q4s-g64", "q4a-g32", "q4s-row"];
+const SHAPES = [
+  { rows: 5, cols: 7 },
+  { rows: 50, cols: 96 },
+  { rows: 33, cols: 130 },
+];
+
+function normals(length: number, name: string): Float32Array {
+  const random = new Random(7).fork(name);
+  return Float32Array.from({ length }, () => random.nextNormal());
+}
+
+function randomPacked(rows: number, cols: number, codec: CodecId): PackedMatrix {
+  return packRounded({ kind: "dense", rows, cols, data: normals(rows * cols, `${rows}x${cols}`) }, codec);
+}
+
+const unpacked = (matrix: PackedMatrix) => codecOf(matrix.codec).unpackRows(matrix, 0, matrix.rows);
+
+/** The bound of style.md for two f32 sums of the same products: 2 · cols · 2^-24 · sum |w x|. */
+function expectProduct(found: Float32Array, x: Float32Array, weights: Float32Array, rows: number, cols: number): void {
+  const expected = matMul(x, weights, rows, cols);
+  const absolute = matMul(x.map(Math.abs), weights.map(Math.abs), rows, cols);
+  expect(found.length).toBe(expected.length);
+  found.forEach((value, i) => {
+    expect(Math.abs(value - expected[i])).toBeLessThanOrEqual(2 * cols * 2 ** -24 * absolute[i]);
+  });
+}
+
+describe.each(BACKENDS)("PackedMatMul on %s", (backend) => {
+  beforeAll(async () => {
+    await openBackend({ backend });
+    await ensureGradients();
+  });
+
+  it.each(SOME_CODECS)("equals the dense product of the unpacked weights, %s", (codec) => {
+    for (const { rows, cols } of SHAPES) {
+      const matrix = randomPacked(rows, cols, codec);
+      const x = normals(3 * cols, "x");
+      // One row at a time; a few tiles; all at once.
+      for (const scratch of [cols, 20 * cols, rows * cols + 5]) {
+        const before = tf.memory().numTensors;
+        const input = tf.tensor2d(x, [3, cols]);
+        const y = packedMatMul(input, matrix, new Float32Array(scratch));
+        expect(y.shape).toEqual([3, rows]);
+        expectProduct(y.dataSync<"float32">(), x, unpacked(matrix), 3, cols);
+        tf.dispose([input, y]);
+        expect(tf.memory().numTensors).toBe(before);
+      }
+    }
+  });
+
+  it("has the gradient of the dense product, and that of finite differences", () => {
+    const [rows, cols] = [40, 33];
+    const matrix = randomPacked(rows, cols, "q8s-g32");
+    const weights = unpacked(matrix);
+    const scratch = new Float32Array(17 * cols);
+    const probe = normals(2 * rows, "probe");
+    const loss = (product: tf.Tensor2D) => tf.sum<tf.Scalar>(tf.mul(tf.square(product), tf.tensor2d(probe, [2, rows])));
+    const before = tf.memory().numTensors;
+    const numbers = tf.tidy(() => {
+      const x = tf.tensor2d(normals(2 * cols, "x"), [2, cols]);
+      const dense = tf.transpose(tf.tensor2d(weights, [rows, cols]));
+      const packedLoss = (input: tf.Tensor) => loss(packedMatMul(tf.reshape(input, [2, cols]), matrix, scratch));
+      const ofPacked = tf.grad(packedLoss)(x);
+      const ofDense = tf.grad((input: tf.Tensor) => loss(tf.matMul(tf.reshape(input, [2, cols]), dense)))(x);
+      const step = 1 / 64;
+      const along = tf.tensor2d(normals(2 * cols, "direction"), [2, cols]);
+      const difference = tf.sub(packedLoss(tf.add(x, tf.mul(along, step))), packedLoss(tf.sub(x, tf.mul(along, step))));
+      return {
+        apart: tf.max(tf.abs(tf.sub(ofPacked, ofDense))).arraySync(),
+        largest: tf.max(tf.abs(ofDense)).arraySync(),
+        slope: tf.sum(tf.mul(ofPacked, along)).arraySync(),
+        measured: Number(difference.arraySync()) / (2 * step),
+      };
+    });
+    expect(tf.memory().numTensors).toBe(before);
+    expect(numbers.largest).toBeGreaterThan(1);
+    expect(numbers.apart).toBeLessThanOrEqual(1e-5 * Number(numbers.largest));
+    // The loss is quadratic in x: central differences are exact but for rounding.
+    expect(Math.abs(Number(numbers.slope) - numbers.measured)).toBeLessThanOrEqual(2e-3 * Math.abs(numbers.measured));
+  });
+
+  it("refuses inputs of another width and a scratch array without room for a row", () => {
+    const matrix = randomPacked(4, 8, "f32");
+    tf.tidy(() => {
+      expect(() => packedMatMul(tf.zeros([1, 7]), matrix, new Float32Array(64))).toThrow(
+        /x has 7 columns, the matrix 8/,
+      );
+      expect(() => packedMatMul(tf.zeros([1, 8]), matrix, new Float32Array(7))).toThrow(/does not fit the scratch/);
+    });
+  });
+});
+
+it("covers every family of codecs", () => {
+  const schemes = new Set(SOME_CODECS.map((id) => CODECS[id].scheme));
+  expect([...schemes].sort()).toEqual([...new Set(Object.values(CODECS).map(({ scheme }) => scheme))].sort());
+});

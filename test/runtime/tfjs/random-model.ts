@@ -1,0 +1,189 @@
+import { type CodecId, codecOf } from "../../../src/codecs/index.ts";
+import {
+  type AttentionSpec,
+  type BlockSpec,
+  type DecoderSpec,
+  type MlpSpec,
+  matricesOf,
+  type NormSpec,
+  vectorsOf,
+} from "../../../src/model/decoder-spec.ts";
+import type { DenseMatrix, Matrix, PackedMatrix, WeightSource } from "../../../src/model/weight-source.ts";
+import { roundToF16 } from "../../../src/tensor/half.ts";
+import { Random } from "../../../src/tensor/random.ts";
+
+/** What a small random model may differ in. */
+export interface Shape {
+  readonly hiddenSize?: number;
+  readonly vocabSize?: number;
+  readonly blocks?: number;
+  readonly heads?: number;
+  readonly kvHeads?: number;
+  readonly headDim?: number;
+  readonly ffn?: number;
+  readonly window?: number | null;
+  readonly ropeDims?: number | null;
+  readonly norm?: NormSpec["kind"];
+  readonly residual?: BlockSpec["residual"];
+  readonly sharedNorm?: boolean;
+  readonly gated?: boolean;
+  readonly activation?: MlpSpec["activation"];
+  readonly bias?: boolean;
+  readonly qkNorm?: boolean;
+  readonly tied?: boolean;
+  readonly headBias?: boolean;
+}
+
+export function smallSpec(shape: Shape = {}): DecoderSpec {
+  const { hiddenSize = 16, vocabSize = 37, blocks = 2, norm = "rms", tied = false, headBias = false } = shape;
+  const normOf = (size: number): NormSpec => ({ kind: norm, size, eps: 1e-5 });
+  const { residual = "sequential", sharedNorm = false } = shape;
+  const block: BlockSpec = {
+    residual,
+    attentionNorm: normOf(hiddenSize),
+    attention: attentionSpec(shape, hiddenSize),
+    mlpNorm: sharedNorm ? null : normOf(hiddenSize),
+    mlp: mlpSpec(shape, hiddenSize),
+  };
+  return {
+    family: "random",
+    vocabSize,
+    hiddenSize,
+    maxPositions: 4096,
+    tied,
+    headBias,
+    blocks: Array.from({ length: blocks }, () => block),
+    finalNorm: normOf(hiddenSize),
+    bosToken: null,
+    eosTokens: [],
+  };
+}
+
+function attentionSpec(shape: Shape, hiddenSize: number): AttentionSpec {
+  const { heads = 4, kvHeads = 2, headDim = 4, window = null, ropeDims = 4, bias = false, qkNorm = false } = shape;
+  const linear = (rows: number, cols: number) => ({ rows, cols, bias });
+  return {
+    heads,
+    kvHeads,
+    headDim,
+    scale: 1 / Math.sqrt(headDim),
+    window,
+    rope: ropeDims === null ? null : { dims: ropeDims, theta: 100, scaling: { kind: "none" } },
+    qkNorm: qkNorm ? { kind: "rms", size: headDim, eps: 1e-6 } : null,
+    q: linear(heads * headDim, hiddenSize),
+    k: linear(kvHeads * headDim, hiddenSize),
+    v: linear(kvHeads * headDim, hiddenSize),
+    o: linear(hiddenSize, heads * headDim),
+  };
+}
+
+function mlpSpec({ ffn = 24, gated = true, activation = "silu", bias = false }: Shape, hiddenSize: number): MlpSpec {
+  const inner = { rows: ffn, cols: hiddenSize, bias };
+  return { activation, gate: gated ? inner : null, up: inner, down: { rows: hiddenSize, cols: ffn, bias } };
+}
+
+/** A weight source that counts what is read of it. */
+export interface CountingSource extends WeightSource {
+  /** Ids passed to readMatrix, in order. */
+  readonly reads: string[];
+}
+
+/** Dense random weights: matrices of variance 1 / inputs, norm weights about 1, small biases. */
+export function randomSource(spec: DecoderSpec, seed = 1): CountingSource {
+  const random = new Random(seed);
+  const normals = (name: string, length: number, scale: number, mean = 0) => {
+    const stream = random.fork(name);
+    return Float32Array.from({ length }, () => mean + scale * stream.nextNormal());
+  };
+  const matrices = new Map(
+    matricesOf(spec).map(({ id, rows, cols }): [string, DenseMatrix] => [
+      id,
+      { kind: "dense", rows, cols, data: normals(id, rows * cols, 1 / Math.sqrt(cols)) },
+    ]),
+  );
+  const vectors = new Map(
+    vectorsOf(spec).map(({ id, length }) => [id, normals(id, length, 0.1, id.endsWith("orm.weight") ? 1 : 0)]),
+  );
+  return sourceOf(spec, matrices, vectors);
+}
+
+/** The same model with every matrix packed by a codec. */
+export async function packedSource(source: WeightSource, codec: CodecId): Promise<CountingSource> {
+  const matrices = new Map<string, Matrix>();
+  for (const { id } of matricesOf(source.spec)) matrices.set(id, packRounded(await source.readMatrix(id), codec));
+  return sourceOf(source.spec, matrices, await vectorsFrom(source));
+}
+
+/** The numbers of a packed model, dense. */
+export async function unpackedSource(source: WeightSource): Promise<CountingSource> {
+  const matrices = new Map<string, Matrix>();
+  for (const { id, rows, cols } of matricesOf(source.spec)) {
+    matrices.set(id, { kind: "dense", rows, cols, data: await source.readRows(id, 0, rows) });
+  }
+  return sourceOf(source.spec, matrices, await vectorsFrom(source));
+}
+
+/** Packs by rounding to the nearest code under the largest number of each group. */
+export function packRounded(matrix: Matrix, id: CodecId): PackedMatrix {
+  if (matrix.kind === "packed") return matrix;
+  const { rows, cols, data } = matrix;
+  const codec = codecOf(id);
+  if (codec.scheme === "float") {
+    return { kind: "packed", codec: id, rows, cols, bytes: codec.pack({ kind: "float", rows, cols, values: data }) };
+  }
+  const groups = codec.groupsPerRow(cols);
+  const middle = 2 ** (codec.bits - 1);
+  const symmetric = codec.scheme === "symmetric";
+  const scales = new Float32Array(rows * groups);
+  const minima = new Float32Array(rows * groups);
+  const codes = new Uint8Array(rows * cols);
+  for (let slot = 0; slot < scales.length; slot++) {
+    const first = Math.floor(slot / groups) * cols + (slot % groups) * (codec.group ?? cols);
+    const end = Math.min(first + (codec.group ?? cols), (Math.floor(slot / groups) + 1) * cols);
+    const values = data.subarray(first, end);
+    const largest = Math.max(...values.map(Math.abs));
+    scales[slot] = roundToF16((symmetric ? largest : 2 * largest) / (symmetric ? middle - 1 : 2 * middle - 1)) || 1;
+    minima[slot] = roundToF16(-largest);
+    values.forEach((value, i) => {
+      const code = symmetric ? value / scales[slot] + middle : (value - minima[slot]) / scales[slot];
+      codes[first + i] = Math.max(0, Math.min(2 * middle - 1, Math.round(code)));
+    });
+  }
+  const bytes = codec.pack({ kind: "integer", rows, cols, codes, scales, minima: symmetric ? null : minima });
+  return { kind: "packed", codec: id, rows, cols, bytes };
+}
+
+async function vectorsFrom(source: WeightSource): Promise<Map<string, Float32Array>> {
+  const vectors = new Map<string, Float32Array>();
+  for (const { id } of vectorsOf(source.spec)) vectors.set(id, await source.readVector(id));
+  return vectors;
+}
+
+function sourceOf(
+  spec: DecoderSpec,
+  matrices: Map<string, Matrix>,
+  vectors: Map<string, Float32Array>,
+): CountingSource {
+  const reads: string[] = [];
+  const find = <T>(map: Map<string, T>, id: string): T => {
+    const found = map.get(id);
+    if (found === undefined) throw new Error(`no ${id}`);
+    return found;
+  };
+  return {
+    spec,
+    label: "random",
+    reads,
+    readMatrix: async (id) => {
+      reads.push(id);
+      return find(matrices, id);
+    },
+    readRows: async (id, from, to) => {
+      const matrix = find(matrices, id);
+      if (matrix.kind === "packed") return codecOf(matrix.codec).unpackRows(matrix, from, to);
+      return matrix.data.slice(from * matrix.cols, to * matrix.cols);
+    },
+    readVector: async (id) => find(vectors, id),
+    close: async () => {},
+  };
+}

@@ -1,4 +1,20 @@
-/** The offline entry point: the whole pipeline and its stages. */
+/** The offline entry point: the whole pipeline, its stages, and what is needed to measure plans. */
+export { buildCalibration } from "./calibration/build.ts";
+export { evaluate, evaluateAll } from "./evaluation/evaluate.ts";
+export { EvaluationResult } from "./evaluation/evaluation-result.ts";
+export { rankCorrelation } from "./evaluation/rank-correlation.ts";
+export { cutWindows } from "./evaluation/windows.ts";
+export { openCheckpoint } from "./model/checkpoint.ts";
+export { loadTokenizer } from "./model/tokenizer.ts";
 export * from "./pipeline/compress.ts";
-export { loadRecipe, Recipe } from "./pipeline/recipe.ts";
+export * from "./pipeline/compress-options.ts";
+export { planRequest, storedDtypeOf } from "./pipeline/plan-step.ts";
+export { calibrationFiles, type LoadedRecipe, loadRecipe, Recipe } from "./pipeline/recipe.ts";
 export { openRunFolder, type RunFolder } from "./pipeline/run-folder.ts";
+export * from "./plan-entry.ts";
+export { QUANTIZERS } from "./quantization/index.ts";
+export { packMatrix, packWith, quantizedOverlay } from "./quantization/overlay.ts";
+export { createTfjsExecutor } from "./runtime/tfjs/executor.ts";
+export { SCORERS } from "./scoring/index.ts";
+export { scoreModel, scoreModels } from "./scoring/score-model.ts";
+export { Random } from "./tensor/random.ts";

@@ -26,6 +26,8 @@ export interface PlanInput {
 export interface PlanChoice extends RunChoice {
   readonly source: string;
   readonly scores?: string | undefined;
+  /** The plan is made by the pipeline, which scores where it must. */
+  readonly save?: boolean | undefined;
 }
 
 /** Reads headers, recipe and saved scores of a checkpoint or a run folder; no weights. */
@@ -36,10 +38,10 @@ export async function readPlanInput(choice: PlanChoice, terminal: Terminal): Pro
   const asked = await mergeRunOptions(saved?.checkpoint ?? choice.source, { ...choice, budget: text ?? "auto" }, saved);
   const checkpoint = await openCheckpoint(asked.checkpoint);
   await checkpoint.close();
-  const scores = await readScores(choice, saved !== null, checkpoint.id);
-  const options = scores === null ? withoutRanking(asked, choice, terminal) : asked;
-  const request = { ...planRequest(checkpoint, options, budget ?? NO_DEVICE), scores };
-  return { request, budget, options, isRun: saved !== null };
+  const scores = await readScores(choice, saved !== null);
+  const planned = scores === null && !choice.save ? withoutRanking(asked, choice, terminal) : asked;
+  const request = { ...planRequest(checkpoint, planned, budget ?? NO_DEVICE), scores };
+  return { request, budget, options: asked, isRun: saved !== null };
 }
 
 const NO_DEVICE: Budget = { bytes: 0, kind: "expression", explanation: "", device: null };
@@ -54,7 +56,7 @@ async function savedOptions(source: string): Promise<RunOptions | null> {
 }
 
 /** Scores of the file asked for, or of the run folder where it has them. */
-async function readScores(choice: PlanChoice, isRun: boolean, checkpointId: string): Promise<Scores | null> {
+async function readScores(choice: PlanChoice, isRun: boolean): Promise<Scores | null> {
   const file = choice.scores ?? (isRun ? path.join(choice.source, "scores.json") : null);
   if (file === null) return null;
   const content = await readJsonFile(file).catch((error: unknown) => {
@@ -62,12 +64,7 @@ async function readScores(choice: PlanChoice, isRun: boolean, checkpointId: stri
     throw error;
   });
   if (content === null) return null;
-  const scores = parseWith(Scores, isStepFile(content) ? content.value : content, file);
-  if (scores.checkpointId !== checkpointId) {
-    const message = `${file}: checkpoint id: expected ${checkpointId}, found ${scores.checkpointId}`;
-    throw new UserError("SCORES_MISMATCH", message, "score this checkpoint: layerwise score");
-  }
-  return scores;
+  return parseWith(Scores, isStepFile(content) ? content.value : content, file);
 }
 
 /** A step of a run folder keeps its result under `value`. */

@@ -28,8 +28,6 @@ export class Terminal {
     this.progress = new ProgressDisplay(process.stderr);
     process.on("SIGINT", this.onSigint);
     process.on("SIGTERM", this.onSigterm);
-    process.stdout.on("error", leaveQuietlyWithoutReader);
-    process.stderr.on("error", leaveQuietlyWithoutReader);
   }
 
   get signal(): AbortSignal {
@@ -88,10 +86,4 @@ export class Terminal {
     this.received = name;
     this.aborter.abort();
   }
-}
-
-/** `layerwise run … | head -1`: whoever reads has gone, and nothing more is wanted. */
-function leaveQuietlyWithoutReader(error: NodeJS.ErrnoException): void {
-  if (error.code === "EPIPE") process.exit(0);
-  throw error;
 }

@@ -13,7 +13,7 @@ export interface EvaluateRequest extends WorkOptions {
   readonly executor: AnyExecutor;
   /** The original weights in f32; without it there is perplexity only. */
   readonly reference?: AnyExecutor | undefined;
-  /** The original weights stored as bf16: its divergence from the reference is the noise floor. */
+  /** With a reference: the original weights stored as bf16; its divergence from the reference is the noise floor. */
   readonly noiseReference?: AnyExecutor | undefined;
   readonly windows: Windows;
   /** Windows share a pass up to so many rows (default 2048): a streamed or packed executor reads its weights once a pass. */
@@ -42,15 +42,32 @@ interface Targets {
  * full vocabulary. Memory is bounded by a pass of hidden states and `logitRows` rows of logits an executor.
  */
 export async function evaluate(request: EvaluateRequest): Promise<EvaluationResult> {
-  const { executor, reference, noiseReference, windows } = request;
+  const { executor, noiseReference, windows } = request;
+  const noise = request.reference && noiseReference ? [noiseReference] : [];
+  const { base, others } = await collectAll(request, [executor, ...noise]);
+  return makeResult(windows, base, others[0], others[1]);
+}
+
+/** {@link evaluate} of several executors on the same windows: the reference runs once. Results in the executors' order. */
+export async function evaluateAll(
+  request: Omit<EvaluateRequest, "executor" | "noiseReference"> & { readonly executors: readonly AnyExecutor[] },
+): Promise<EvaluationResult[]> {
+  const { base, others } = await collectAll(request, request.executors);
+  return others.map((one) => makeResult(request.windows, base, one, undefined));
+}
+
+async function collectAll(
+  request: Omit<EvaluateRequest, "executor" | "noiseReference">,
+  executors: readonly AnyExecutor[],
+): Promise<{ base: Collected | null; others: Collected[] }> {
+  const { reference, windows } = request;
   const tokens = countTargets(windows.windows);
   if (tokens === 0) throw new UserError("TEXT_TOO_SHORT", "text: expected at least one token to score, found none");
-  const compared = [executor, ...(reference && noiseReference ? [noiseReference] : [])];
-  for (const other of compared) checkVocabulary(other, reference);
+  for (const other of executors) checkVocabulary(other, reference);
   const base = reference ? collect(reference, tokens, false) : null;
-  const others = compared.map((other) => collect(other, tokens, reference !== undefined));
+  const others = executors.map((other) => collect(other, tokens, reference !== undefined));
 
-  const logitRows = request.logitRows ?? rowsOfLogits(executor.spec.vocabSize, LOGIT_BYTES);
+  const logitRows = request.logitRows ?? rowsOfLogits(executors[0].spec.vocabSize, LOGIT_BYTES);
   const passes = groupWindows(windows.windows, request.rowsPerPass ?? 2048);
   let done = 0;
   let scored = 0;
@@ -60,7 +77,7 @@ export async function evaluate(request: EvaluateRequest): Promise<EvaluationResu
     done += pass.length;
     request.onProgress?.({ stage: "evaluating", done, total: windows.windows.length, detail: `${scored} tokens` });
   }
-  return makeResult(windows, tokens, base, others);
+  return { base, others };
 }
 
 function collect(executor: AnyExecutor, tokens: number, compare: boolean): Collected {
@@ -189,17 +206,16 @@ function checkVocabulary(executor: AnyExecutor, reference: AnyExecutor | undefin
 
 function makeResult(
   windows: Windows,
-  tokens: number,
   base: Collected | null,
-  others: readonly Collected[],
+  model: Collected,
+  noise: Collected | undefined,
 ): EvaluationResult {
-  const [model, noise] = others;
   const { windowTokens, strideTokens, bosToken, scored } = windows;
   return {
     formatVersion: 1,
     text: { sha256: windows.textSha256, tokens: windows.textTokens },
     windows: { count: windows.windows.length, windowTokens, strideTokens, bosToken, scored },
-    scoredTokens: tokens,
+    scoredTokens: model.nlls.length,
     model: modelResult(model),
     reference: base ? modelResult(base) : null,
     divergence: divergenceOf(model),

@@ -6,7 +6,7 @@ import { inverseOf, nearestLevel } from "./nearest-level.ts";
 import type { QuantizeOptions } from "./quantizer.ts";
 import { fitSymmetric } from "./symmetric-search.ts";
 
-/** The largest magnitudes that the 16-bit floats hold: beyond the midpoint to the next power of two they round to infinity. */
+/** The largest finite numbers of the float codecs; larger weights would become these, or infinite. */
 const FLOAT_LIMITS: Readonly<Record<string, number>> = {
   f16: 65504,
   bf16: 3.3895313892515355e38,

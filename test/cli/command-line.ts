@@ -1,6 +1,8 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { vi } from "vitest";
+import { runCommandLine } from "../../src/cli/cli.ts";
 
 /** The built program: `npm run check` builds before it tests. */
 const MAIN = path.resolve("dist/cli/main.js");
@@ -22,23 +24,23 @@ export interface CommandLineOptions {
   /** Text for standard input; without it standard input is empty. */
   readonly input?: string;
   readonly cwd?: string;
-  /** Sent when the first output comes. */
-  readonly signalAtOutput?: NodeJS.Signals;
+  /** Sent once, as soon as the output on that stream holds the text. */
+  readonly signal?: { readonly name: NodeJS.Signals; readonly stream: "stdout" | "stderr"; readonly after: string };
 }
 
 /** Runs `layerwise` with arguments to its end. */
 export function layerwise(args: readonly string[], options: CommandLineOptions = {}): Promise<Outcome> {
   const child = spawn(process.execPath, [MAIN, ...args], { cwd: options.cwd, env: { ...process.env, NO_COLOR: "" } });
   const collected = { stdout: "", stderr: "" };
-  let signalled = false;
-  child.stdout.setEncoding("utf8").on("data", (text: string) => {
-    collected.stdout += text;
-    if (options.signalAtOutput && !signalled) child.kill(options.signalAtOutput);
-    signalled = true;
-  });
-  child.stderr.setEncoding("utf8").on("data", (text: string) => {
-    collected.stderr += text;
-  });
+  let pending = options.signal;
+  for (const name of ["stdout", "stderr"] as const) {
+    child[name].setEncoding("utf8").on("data", (text: string) => {
+      collected[name] += text;
+      if (pending?.stream !== name || !collected[name].includes(pending.after)) return;
+      child.kill(pending.name);
+      pending = undefined;
+    });
+  }
   child.stdin.end(options.input ?? "");
   return new Promise((resolve, reject) => {
     child.on("error", reject);
@@ -58,4 +60,19 @@ export function shell(script: string): Promise<Outcome> {
     collected.stderr += text;
   });
   return new Promise((resolve) => child.on("close", (code) => resolve({ code, ...collected })));
+}
+
+/** The same as a process would do, without its start. */
+export async function commandLine(args: readonly string[]): Promise<Outcome> {
+  const texts = { stdout: "", stderr: "" };
+  const spies = (["stdout", "stderr"] as const).map((name) =>
+    vi.spyOn(process[name], "write").mockImplementation((text) => {
+      texts[name] += String(text);
+      return true;
+    }),
+  );
+  const code = await runCommandLine(args).finally(() => {
+    for (const spy of spies) spy.mockRestore();
+  });
+  return { code, ...texts };
 }

@@ -1,8 +1,8 @@
-import { mkdtempSync } from "node:fs";
+import { existsSync, mkdtempSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { HAS_MODELS, layerwise, MODELS, NOT_BUILT } from "./command-line.ts";
+import { commandLine, layerwise, MODELS, NOT_BUILT } from "./command-line.ts";
 
 const stories = path.join(MODELS, "stories260k");
 const empty = mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-"));
@@ -53,9 +53,9 @@ const MISTAKES: Case[] = [
   { what: "csv and json at once", args: ["plan", empty, "--sweep", "--csv", "--json"], message: /mutually exclusive/ },
 ];
 
-describe.skipIf(NOT_BUILT)(`mistakes give one line and exit status 1${NOT_BUILT ? ` (${NOT_BUILT})` : ""}`, () => {
+describe("mistakes give one line and exit status 1", () => {
   test.each(MISTAKES)("$what", async ({ args, message }) => {
-    const { code, stdout, stderr } = await layerwise(args);
+    const { code, stdout, stderr } = await commandLine(args);
     expect(stderr).toMatch(message);
     expect(stderr).toMatch(/^layerwise: [^\n]+\n$/);
     expect(code).toBe(1);
@@ -63,12 +63,18 @@ describe.skipIf(NOT_BUILT)(`mistakes give one line and exit status 1${NOT_BUILT 
   });
 
   test("with --json the document on standard output says the same", async () => {
-    const { code, stdout, stderr } = await layerwise(["run", "/nowhere", "y", "--json"]);
+    const { code, stdout, stderr } = await commandLine(["run", "/nowhere", "y", "--json"]);
     const { error } = JSON.parse(stdout);
     expect(error).toMatchObject({ code: "MODEL_NOT_FOUND", message: expect.stringContaining("/nowhere") });
     expect(stderr).toContain(error.message);
     expect(code).toBe(1);
   });
+});
+
+test.skipIf(NOT_BUILT)(`the built program exits with that status${NOT_BUILT ? ` (${NOT_BUILT})` : ""}`, async () => {
+  const { code, stdout, stderr } = await layerwise(["inspect", "/nowhere"]);
+  expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
+  expect(stderr).toMatch(/^layerwise: \/nowhere: cannot read: no such file or folder [^\n]+\n$/);
 });
 
 const MODEL_MISTAKES: Case[] = [
@@ -97,9 +103,9 @@ const MODEL_MISTAKES: Case[] = [
   },
 ];
 
-describe.skipIf(!HAS_MODELS)("mistakes with a model from ../shared/models", () => {
+describe.skipIf(!existsSync(MODELS))("mistakes with a model from ../shared/models", () => {
   test.each(MODEL_MISTAKES)("$what", async ({ args, message }) => {
-    const { code, stderr } = await layerwise(args);
+    const { code, stderr } = await commandLine(args);
     const lines = stderr.trimEnd().split("\n");
     expect(lines.at(-1)).toMatch(message);
     expect(lines.at(-1)).toMatch(/^layerwise: /);

@@ -1,12 +1,13 @@
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { HAS_MODELS, layerwise, MODELS } from "./command-line.ts";
+import { commandLine, MODELS } from "./command-line.ts";
 
 const stories = path.join(MODELS, "stories260k");
 
-describe.skipIf(!HAS_MODELS)("inspect and plan, with a model from ../shared/models", () => {
+describe.skipIf(!existsSync(MODELS))("inspect and plan, with a model from ../shared/models", () => {
   test("inspect of a checkpoint: spec, memory sum, backend and why", async () => {
-    const { stdout, code } = await layerwise(["inspect", stories, "--backend", "cpu", "--json"]);
+    const { stdout, code } = await commandLine(["inspect", stories, "--backend", "cpu", "--json"]);
     const document = JSON.parse(stdout);
     expect(document).toMatchObject({
       kind: "checkpoint",
@@ -19,7 +20,7 @@ describe.skipIf(!HAS_MODELS)("inspect and plan, with a model from ../shared/mode
   });
 
   test("inspect of a safetensors file lists its tensors", async () => {
-    const { stdout } = await layerwise(["inspect", path.join(stories, "model.safetensors"), "--json"]);
+    const { stdout } = await commandLine(["inspect", path.join(stories, "model.safetensors"), "--json"]);
     const { tensors, bytes } = JSON.parse(stdout);
     const total = tensors.reduce((sum: number, tensor: { bytes: number }) => sum + tensor.bytes, 0);
     expect(total).toBeGreaterThan(1e6);
@@ -27,7 +28,7 @@ describe.skipIf(!HAS_MODELS)("inspect and plan, with a model from ../shared/mode
   });
 
   test("plan without scores plans uniformly, says so, and fits", async () => {
-    const { stdout, stderr, code } = await layerwise(["plan", stories, "--budget", "20 MiB", "--json"]);
+    const { stdout, stderr, code } = await commandLine(["plan", stories, "--budget", "20 MiB", "--json"]);
     const { plan, range, budget } = JSON.parse(stdout);
     expect(stderr).toContain("no scores yet: planned by uniform instead of lsaq");
     expect(plan.allocator).toBe("uniform");
@@ -38,7 +39,7 @@ describe.skipIf(!HAS_MODELS)("inspect and plan, with a model from ../shared/mode
   });
 
   test("plan --sweep gives ten budgets from the smallest to the full size", async () => {
-    const { stdout } = await layerwise(["plan", stories, "--sweep", "--json"]);
+    const { stdout } = await commandLine(["plan", stories, "--sweep", "--json"]);
     const { points, range } = JSON.parse(stdout);
     expect(points).toHaveLength(10);
     expect(points[0].budgetBytes).toBe(range.smallestBytes);
@@ -47,7 +48,7 @@ describe.skipIf(!HAS_MODELS)("inspect and plan, with a model from ../shared/mode
   });
 
   test("plan --csv is one line a unit under a heading", async () => {
-    const { stdout } = await layerwise(["plan", stories, "--budget", "20 MiB", "--csv"]);
+    const { stdout } = await commandLine(["plan", stories, "--budget", "20 MiB", "--csv"]);
     const [heading, first, ...rest] = stdout.trimEnd().split("\n");
     expect(heading).toBe("unit,codec,bytes,rule");
     expect(first).toMatch(/^embedding,q8s-g32,\d+,$/);

@@ -53,7 +53,7 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
     ["SIGTERM", 143],
   ] as const)("%s ends a run with exit status %i, its text kept", async (signal, status) => {
     const outcome = await layerwise(["run", stories, "Once upon a time", "--backend", "wasm"], {
-      signalAtOutput: signal,
+      signal: { name: signal, stream: "stdout", after: "" },
     });
     expect(outcome.code).toBe(status);
     expect(outcome.stdout.length).toBeGreaterThan(0);

@@ -20,15 +20,20 @@ export function sampleNumbers(codec: Codec, rows: number, cols: number, seed = 1
   };
 }
 
-/** The numbers that a quantized matrix stands for, by the codec's definition: [rows, cols]. */
-export function valuesOf(codec: Codec, quantized: Quantized): Float32Array {
-  if (quantized.kind === "float") return quantized.values;
+/** The numbers that a quantized matrix stands for, by the codec's definition, exactly: [rows, cols]. */
+export function exactValuesOf(codec: Codec, quantized: Quantized): Float64Array {
+  if (quantized.kind === "float") return Float64Array.from(quantized.values);
   const { rows, cols, codes, scales, minima } = quantized;
   const groups = codec.groupsPerRow(cols);
   const groupCols = codec.group ?? cols;
-  return Float32Array.from({ length: rows * cols }, (_, i) => {
+  return Float64Array.from({ length: rows * cols }, (_, i) => {
     const group = Math.floor(i / cols) * groups + Math.floor((i % cols) / groupCols);
     if (minima) return scales[group] * codes[i] + minima[group];
     return scales[group] * (codes[i] - 2 ** (codec.bits - 1));
   });
+}
+
+/** The same, rounded to f32. */
+export function valuesOf(codec: Codec, quantized: Quantized): Float32Array {
+  return Float32Array.from(exactValuesOf(codec, quantized));
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { evaluate } from "../../src/evaluation/evaluate.ts";
+import { evaluate, evaluateAll } from "../../src/evaluation/evaluate.ts";
 import { EvaluationResult } from "../../src/evaluation/evaluation-result.ts";
 import { cutWindows, separateWindows } from "../../src/evaluation/windows.ts";
 import type { AnyExecutor, Executor } from "../../src/runtime/executor.ts";
@@ -68,6 +68,22 @@ describe("evaluate", () => {
       noiseFloor: null,
     });
     expect(EvaluationResult.parse(result)).toEqual(result);
+  });
+
+  it("runs the reference once for several executors, with the results of each alone", async () => {
+    const windows = cutWindows(text, { windowTokens: 4 });
+    const log = { rows: [], live: 0 };
+    const together = await evaluateAll({
+      executors: [tableExecutor(uniform), tableExecutor(skewed)],
+      reference: tableExecutor(skewed, log),
+      windows,
+    });
+    expect(log.rows).toHaveLength(1);
+    expect(log.live).toBe(0);
+    const alone = [uniform, skewed].map((table) =>
+      evaluate({ executor: tableExecutor(table), reference: tableExecutor(skewed), windows }),
+    );
+    expect(together).toEqual(await Promise.all(alone));
   });
 
   it("gives KL divergence, top-1 agreement and both perplexities against a reference", async () => {

@@ -1,5 +1,7 @@
+import * as tf from "@tensorflow/tfjs-core";
 import { describe, expect, it } from "vitest";
 import { calibrationFromSequences } from "../../src/calibration/sequences.ts";
+import type { Progress } from "../../src/progress.ts";
 import type { ExecutorFactory } from "../../src/runtime/executor.ts";
 import { createTfjsExecutor } from "../../src/runtime/tfjs/executor.ts";
 import { isScorerId, SCORER_IDS, SCORERS } from "../../src/scoring/index.ts";
@@ -91,6 +93,19 @@ describe.each(SCORER_IDS)("scorer %s", (scorer) => {
 });
 
 describe("scoreModels", () => {
+  it("leaves no tensor behind, finished or stopped", async () => {
+    await together();
+    const before = tf.memory().numTensors;
+    for (const scorer of SCORER_IDS) {
+      const stop = new AbortController();
+      const onProgress = ({ done, total }: Progress) => done > total / 3 && stop.abort();
+      const stopped = scoreModel({ ...inputs(), scorer, signal: stop.signal, onProgress });
+      await expect(stopped).rejects.toThrow("stopped");
+      await scoreModel({ ...inputs(), scorer, options: { tokens: 16 } });
+    }
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
   it("shares one sweep: every matrix is read once for three scorers", async () => {
     const given = inputs();
     await scoreModels({ ...given, codecs: [] }, [{ scorer: "lsaq" }, { scorer: "cosine" }, { scorer: "output-mse" }]);

@@ -12,7 +12,7 @@ const buffers = createWideningBuffers();
 const rowsOf = (from: number, to: number, sign = 1) =>
   Float32Array.from(
     { length: (to - from) * WIDTH },
-    (_, i) => sign * (from + Math.floor(i / WIDTH) + (i % WIDTH) / 16),
+    (_, i) => sign * (1 + from + Math.floor(i / WIDTH) + (i % WIDTH) / 16),
   );
 
 function append(cache: PagedKvCache, to: number, offset = 0): void {

@@ -1,0 +1,90 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { afterAll, describe, expect, test } from "vitest";
+import { commandLine, HAS_MODELS, layerwise, MODELS } from "./command-line.ts";
+
+const neox = path.join(MODELS, "neox-tiny");
+const folder = mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-"));
+const compressInto = (out: string) => [
+  "compress",
+  neox,
+  "--budget",
+  "9.5 MiB",
+  "--context",
+  "256",
+  "--recipe",
+  "smoke",
+  "--out",
+  out,
+];
+
+describe.skipIf(!HAS_MODELS)("the pipeline, with a model from ../shared/models", () => {
+  afterAll(() => rmSync(folder, { recursive: true }));
+  const out = path.join(folder, "run");
+
+  test("a stopped compress exits with status 75, and the same command ends it", async () => {
+    const signal = { name: "SIGTERM", stream: "stderr", after: "weights: done" } as const;
+    const stopped = await layerwise(compressInto(out), { signal });
+    expect(stopped.stderr).toMatch(/layerwise: stopped; run the same command again to continue\n$/);
+    expect(stopped.code).toBe(75);
+    expect(readdirSync(out)).not.toContain("artifact");
+    const { code, stdout, stderr } = await layerwise([...compressInto(out), "--json"]);
+    const { plan, artifact, steps, executor } = JSON.parse(stdout);
+    expect(code).toBe(0);
+    expect(stderr).toContain("layerwise: weights: already there\n");
+    expect(artifact).toBe(path.join(out, "artifact"));
+    expect(plan.memory.totalBytes).toBeLessThanOrEqual(9.5 * 2 ** 20);
+    expect(steps.at(-1)).toMatchObject({ name: "artifact", cached: false });
+    expect(executor).toMatchObject({ executor: "tfjs", residency: "streamed", reason: expect.any(String) });
+  }, 120_000);
+
+  test("inspect says what the files hold; the sum of its file items is their size", async () => {
+    const { stdout } = await commandLine(["inspect", out, "--backend", "wasm", "--json"]);
+    const { kind, memory, provenance } = JSON.parse(stdout);
+    const items: { where: string; bytes: number }[] = memory.items;
+    const weights = readdirSync(path.join(out, "artifact")).filter((file) => file.endsWith(".safetensors"));
+    const bytes = weights.reduce((sum, file) => sum + statSync(path.join(out, "artifact", file)).size, 0);
+    expect(kind).toBe("artifact");
+    expect(items.filter((item) => item.where === "file").reduce((sum, item) => sum + item.bytes, 0)).toBe(bytes);
+    expect(provenance).toMatchObject({ scorer: "cosine", quantizer: "nearest" });
+  });
+
+  test("plan on the run folder ranks by its scores and changes nothing, unless it is told to save", async () => {
+    const before = readFileSync(path.join(out, "plan.json"), "utf8");
+    const { stdout } = await commandLine(["plan", out, "--budget", "10 MiB", "--json"]);
+    expect(JSON.parse(stdout).plan).toMatchObject({ allocator: "lsaq", scorer: "cosine", budgetBytes: 10 * 2 ** 20 });
+    expect(readFileSync(path.join(out, "plan.json"), "utf8")).toBe(before);
+    const saved = await commandLine(["plan", out, "--budget", "10 MiB", "--json", "--save"]);
+    expect(saved.code).toBe(0);
+    expect(JSON.parse(readFileSync(path.join(out, "plan.json"), "utf8")).value).toEqual(JSON.parse(stdout).plan);
+  });
+
+  test("quantize packs the plan that was saved", async () => {
+    const { stdout } = await commandLine(["quantize", out, "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({ budgetBytes: 10 * 2 ** 20, artifact: path.join(out, "artifact") });
+  });
+
+  test("the artifact runs, and a prompt beyond its context is refused", async () => {
+    const args = ["--backend", "wasm", "--max-tokens", "8"];
+    const { stdout } = await commandLine(["run", out, "Once upon a time", ...args, "--json"]);
+    expect(JSON.parse(stdout)).toMatchObject({ kind: "artifact", contextTokens: 256, kvType: "f16", reason: "length" });
+    const refused = await commandLine(["run", out, "one two three ".repeat(100), ...args]);
+    expect(refused.stderr).toMatch(/prompt of [\d,]+ tokens and 8 to generate: the artifact's context is 256 tokens/);
+    expect(refused.code).toBe(1);
+  });
+
+  test("verify finds nothing, and finds a changed byte", async () => {
+    const whole = await commandLine(["verify", out, "--json"]);
+    expect(JSON.parse(whole.stdout)).toMatchObject({ ok: true, findings: [] });
+    const file = path.join(out, "artifact", "weights-00001-of-00001.safetensors");
+    const bytes = readFileSync(file);
+    bytes[bytes.length >> 1] ^= 1;
+    writeFileSync(file, bytes);
+    const { code, stdout, stderr } = await commandLine(["verify", out, "--json"]);
+    expect(JSON.parse(stdout).ok).toBe(false);
+    expect(JSON.parse(stdout).findings.length).toBeGreaterThan(0);
+    expect(stderr).toMatch(/^layerwise: .*artifact: \d+ findings? .*\n$/);
+    expect(code).toBe(1);
+  });
+});

@@ -36,15 +36,14 @@ function layerwiseJson(...args) {
 
 must(process.execPath, ["scripts/setup.mjs"]);
 if (existsSync(OUT) && !existsSync(ARTIFACT)) rmSync(OUT, { recursive: true });
-layerwise("compress", CHECKPOINT, "--budget", "1.2 MiB", "--context", "256", "--recipe", "smoke", "--out", OUT);
+layerwise("compress", CHECKPOINT, "--budget", "4.40 MiB", "--context", "256", "--recipe", "example", "--out", OUT);
 layerwise("run", ARTIFACT, "Once upon a time", "--max-tokens", "80");
 
 const evaluation = ["--text", HELD_OUT, "--window", "256", "--windows", "40"];
 layerwise("eval", ARTIFACT, ...evaluation, "--reference", CHECKPOINT);
 layerwise("bench", ARTIFACT);
 
-const { perplexity, reference } = layerwiseJson("eval", ARTIFACT, ...evaluation, "--reference", CHECKPOINT);
-const change = 100 * (perplexity.value / reference.perplexity.value - 1);
-process.stdout.write(
-  `\nheld-out perplexity: checkpoint ${reference.perplexity.value.toFixed(3)}, artifact ${perplexity.value.toFixed(3)} (${change >= 0 ? "+" : ""}${change.toFixed(2)} %)\n`,
-);
+const { model, reference } = layerwiseJson("eval", ARTIFACT, ...evaluation, "--reference", CHECKPOINT);
+const change = 100 * (model.perplexity / reference.perplexity - 1);
+const figures = `checkpoint ${reference.perplexity.toFixed(3)}, artifact ${model.perplexity.toFixed(3)}`;
+process.stdout.write(`\nheld-out perplexity: ${figures} (${change >= 0 ? "+" : ""}${change.toFixed(2)} %)\n`);

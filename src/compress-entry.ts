@@ -14,6 +14,7 @@ export { openRunFolder, type RunFolder } from "./pipeline/run-folder.ts";
 export * from "./plan-entry.ts";
 export { QUANTIZERS } from "./quantization/index.ts";
 export { packMatrix, packWith, quantizedOverlay } from "./quantization/overlay.ts";
+export { createPackedLibrary, type PackedLibrary } from "./quantization/packed-library.ts";
 export { createTfjsExecutor } from "./runtime/tfjs/executor.ts";
 export { SCORERS } from "./scoring/index.ts";
 export { scoreModel, scoreModels } from "./scoring/score-model.ts";

@@ -13,6 +13,7 @@ import { JOURNAL_NAME } from "./journal.ts";
 import { type FileRecord, FORMAT_VERSION, MANIFEST_NAME, type Provenance, type TensorRecord } from "./manifest.ts";
 import { manifestText } from "./manifest-text.ts";
 import type { Plan } from "./plan.ts";
+import { checkSpec } from "./spec-check.ts";
 import { WeightsWriter } from "./weights-writer.ts";
 
 export interface ArtifactWriterOptions {
@@ -61,9 +62,10 @@ export class ArtifactWriter {
     this.weights = weights;
   }
 
-  /** Throws UserError OUTPUT_EXISTS where something is in the way, `FILE_*` or `DISK_FULL` where nothing can be written. */
+  /** Throws UserError OUTPUT_EXISTS where something is in the way, `FILE_*` or `DISK_FULL` where nothing can be written, BAD_ARTIFACT for a spec that contradicts itself. */
   static async open(options: ArtifactWriterOptions): Promise<ArtifactWriter> {
     const { folder, spec, plan, key, overwrite = false, maxFileBytes = MAX_FILE_BYTES } = options;
+    checkSpec(spec, folder);
     await checkTarget(folder, overwrite);
     const layout = planLayout(spec, plan, maxFileBytes);
     const partial = partialPath(folder);

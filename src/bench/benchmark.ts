@@ -29,8 +29,10 @@ export const BenchResult = z.strictObject({
   generateTokensPerSecond: Spread,
   /** From the prompt to the first chosen token. */
   firstTokenMs: Spread,
-  /** Opening the model, until it could compute. */
+  /** Opening the model; its weights may be read as late as in the first run. */
   loadMs: z.number(),
+  /** Opening the model and the very first run, warm-up or not, to its first token: what a user who starts cold waits. */
+  coldFirstTokenMs: z.number(),
   /** Bytes of the weights as they are stored. */
   weightBytes: z.number().int().nonnegative(),
   /** Largest resident set of the process, loading included. */
@@ -60,30 +62,43 @@ export interface Speeds {
   readonly promptTokensPerSecond: Spread;
   readonly generateTokensPerSecond: Spread;
   readonly firstTokenMs: Spread;
+  /** First token of the very first run, warm-up or not. */
+  readonly firstRunTokenMs: number;
 }
 
 /** Runs prompt and greedy generation `repeats` times after the warm-up. Throws UserError BENCH where the context is too short. */
 export async function measureSpeeds(executor: AnyExecutor, options: BenchOptions): Promise<Speeds> {
-  const { promptTokens, generateTokens, repeats, warmupRuns, contextTokens } = options;
-  if (promptTokens + generateTokens > contextTokens) {
-    const message = `${promptTokens} prompt and ${generateTokens} generated tokens: the context is ${contextTokens} tokens`;
-    throw new UserError("BENCH", message, "ask for fewer with --prompt-tokens and --generate-tokens");
-  }
-  if (generateTokens < 2) throw new UserError("BENCH", `generate-tokens: expected at least 2, found ${generateTokens}`);
-  if (repeats < 1) throw new UserError("BENCH", `repeats: expected at least 1, found ${repeats}`);
+  const { promptTokens, generateTokens, repeats, warmupRuns } = options;
+  checkOptions(options);
   const random = new Random(0).fork("bench");
   const prompt = Int32Array.from({ length: promptTokens }, () => random.nextInt(executor.spec.vocabSize));
   const runs: Run[] = [];
   for (let i = 0; i < warmupRuns + repeats; i++) {
-    const run = await runOnce(executor, prompt, options);
-    if (i >= warmupRuns) runs.push(run);
+    runs.push(await runOnce(executor, prompt, options));
     options.onProgress?.({ stage: "measuring", done: i + 1, total: warmupRuns + repeats });
   }
+  const measured = runs.slice(warmupRuns);
   return {
-    promptTokensPerSecond: spreadOf(runs.map((run) => (promptTokens * 1000) / run.promptMs)),
-    generateTokensPerSecond: spreadOf(runs.map((run) => ((generateTokens - 1) * 1000) / run.generateMs)),
-    firstTokenMs: spreadOf(runs.map((run) => run.firstTokenMs)),
+    promptTokensPerSecond: spreadOf(measured.map((run) => (promptTokens * 1000) / run.promptMs)),
+    generateTokensPerSecond: spreadOf(measured.map((run) => ((generateTokens - 1) * 1000) / run.generateMs)),
+    firstTokenMs: spreadOf(measured.map((run) => run.firstTokenMs)),
+    firstRunTokenMs: runs[0].firstTokenMs,
   };
+}
+
+function checkOptions({ promptTokens, generateTokens, repeats, warmupRuns, contextTokens }: BenchOptions): void {
+  const least = (name: string, value: number, minimum: number) => {
+    if (Number.isInteger(value) && value >= minimum) return;
+    const expected = Number.isInteger(value) ? `at least ${minimum}` : `a whole number from ${minimum} up`;
+    throw new UserError("BENCH", `${name}: expected ${expected}, found ${value}`);
+  };
+  least("prompt-tokens", promptTokens, 1);
+  least("generate-tokens", generateTokens, 2);
+  least("repeats", repeats, 1);
+  least("warmup", warmupRuns, 0);
+  if (promptTokens + generateTokens <= contextTokens) return;
+  const message = `${promptTokens} prompt and ${generateTokens} generated tokens: the context is ${contextTokens} tokens`;
+  throw new UserError("BENCH", message, "ask for fewer with --prompt-tokens and --generate-tokens");
 }
 
 interface Run {
@@ -121,7 +136,7 @@ export async function benchmark(
   subject: BenchSubject,
   options: BenchOptions,
 ): Promise<BenchResult> {
-  const speeds = await measureSpeeds(executor, options);
+  const { firstRunTokenMs, ...speeds } = await measureSpeeds(executor, options);
   const { kvType, promptTokens, generateTokens, warmupRuns } = options;
   return {
     ...subject,
@@ -130,6 +145,7 @@ export async function benchmark(
     generateTokens,
     warmupRuns,
     ...speeds,
+    coldFirstTokenMs: subject.loadMs + firstRunTokenMs,
     peakRssBytes: peakRssBytes(),
     machine: describeMachine(),
     date: new Date().toISOString(),

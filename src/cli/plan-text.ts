@@ -11,19 +11,20 @@ interface UnitGroup {
 
 /** A plan for people: one line a block, the memory sum, what it costs in quality. `importance` is by block. */
 export function planText(plan: Plan, importance: readonly number[] | null, colours: Colours): string {
+  const ruled = plan.units.some((unit) => unit.rule !== null);
   const columns = [
     { head: "unit" },
     { head: "codec" },
     { head: "size", align: "right" as const },
     ...(importance ? [{ head: "importance", align: "right" as const }] : []),
-    { head: "rules" },
+    ...(ruled ? [{ head: "rules" }] : []),
   ];
   const rows = groupUnits(plan.units).map(({ name, units }) => {
     const block = /^blocks\.(\d+)$/.exec(name);
     const score = importance && block ? formatNumber(importance[Number(block[1])]) : "";
     const rules = [...new Set(units.flatMap((unit) => (unit.rule === null ? [] : [unit.rule])))].join(", ");
     const size = formatMiB(units.reduce((sum, unit) => sum + unit.bytes, 0));
-    return [name, codecsText(name, units), size, ...(importance ? [score] : []), rules];
+    return [name, codecsText(name, units), size, ...(importance ? [score] : []), ...(ruled ? [rules] : [])];
   });
   const by = plan.scorer === null ? "" : ` by ${plan.scorer} scores`;
   const lines = [

@@ -2,13 +2,13 @@ import type { AttentionSpec, BlockSpec, DecoderSpec, MlpSpec } from "./decoder-s
 import { linearsOf } from "./decoder-spec.ts";
 
 /** Rows that pass through a block at a time: a longer prompt is cut, so that activations stay small. */
-export const PROMPT_CHUNK_ROWS = 256;
+export const PROMPT_CHUNK_ROWS = 128;
 
 /** Bytes of one expanded tile of a packed matrix, in f32. */
-export const EXPAND_BYTES = 4 * 1024 * 1024;
+export const EXPAND_BYTES = 2 * 1024 * 1024;
 
 /** Bytes of the attention scores computed at a time; one row of all attention heads is the least. */
-export const ATTENTION_SCORE_BYTES = 4 * 1024 * 1024;
+export const ATTENTION_SCORE_BYTES = 2 * 1024 * 1024;
 
 /** Rows whose logits the sum provides for: a verification pass of a few drafted tokens. */
 export const LOGIT_ROWS = 8;
@@ -16,16 +16,18 @@ export const LOGIT_ROWS = 8;
 const F32_BYTES = 4;
 /** A tile is expanded by JavaScript into its own array, which the backend may copy. */
 const EXPANDED_COPIES = 2;
-/** Scores, masked scores and their softmax. */
-const SCORE_COPIES = 3;
 /** Widened keys and values in JavaScript and in the backend. */
 const WIDENED_COPIES = 2;
-/** The block's input and output, the normed input, and what a branch adds. */
-const HIDDEN_COPIES = 4;
-/** Both activations of a gated MLP as one product gives them, cut apart, and the result. */
-const FFN_COPIES = 3;
-/** Queries, keys and values as one product gives them, rotated, and cut apart. */
-const QKV_COPIES = 3;
+/** Hidden states alive at most: the block's input and output, one between, and the steps of a norm. */
+const HIDDEN_TENSORS = 7;
+/** Tensors of a block's queries, keys and values alive at most, while they are normed and rotated. */
+const QKV_TENSORS = 6;
+/** Tensors of the feed-forward width alive at most: gate, up, and the steps of an activation. */
+const FFN_TENSORS = 6;
+/** Scores of all attention heads alive at most: as they come, reshaped, and with the mask. */
+const SCORE_TENSORS = 3;
+/** The mask, which all attention heads share, in JavaScript and in the backend. */
+const MASK_COPIES = 2;
 
 export interface WorkspaceOptions {
   /** Positions that one sequence may reach. */
@@ -39,7 +41,7 @@ export function workspaceBytes(spec: DecoderSpec, options: WorkspaceOptions): nu
   const rows = Math.min(PROMPT_CHUNK_ROWS, options.contextTokens);
   const largest = (of: (block: BlockSpec) => number) =>
     spec.blocks.reduce((most, block) => Math.max(most, of(block)), 0);
-  const hidden = HIDDEN_COPIES * rows * spec.hiddenSize * F32_BYTES;
+  const hidden = HIDDEN_TENSORS * rows * spec.hiddenSize * F32_BYTES;
   const branch = largest((block) =>
     Math.max(attentionBytes(block.attention, rows, options.contextTokens), mlpBytes(block.mlp, rows)),
   );
@@ -71,14 +73,14 @@ function weightBytes(spec: DecoderSpec, residency: WorkspaceOptions["residency"]
 function attentionBytes(attention: AttentionSpec | null, rows: number, contextTokens: number): number {
   if (!attention) return 0;
   const { heads, kvHeads, headDim } = attention;
-  const projected = QKV_COPIES * rows * (heads + 2 * kvHeads) * headDim * F32_BYTES;
+  const projected = QKV_TENSORS * rows * (heads + 2 * kvHeads) * headDim * F32_BYTES;
   const widened = WIDENED_COPIES * 2 * kvHeads * headDim * contextTokens * F32_BYTES;
   const scoreRows = attentionRows(heads, contextTokens, rows);
-  return projected + widened + SCORE_COPIES * heads * scoreRows * contextTokens * F32_BYTES;
+  return projected + widened + (SCORE_TENSORS * heads + MASK_COPIES) * scoreRows * contextTokens * F32_BYTES;
 }
 
 function mlpBytes(mlp: MlpSpec | null, rows: number): number {
-  return mlp ? FFN_COPIES * rows * (mlp.up.rows + (mlp.gate?.rows ?? 0)) * F32_BYTES : 0;
+  return mlp ? FFN_TENSORS * rows * mlp.up.rows * F32_BYTES : 0;
 }
 
 /** Rows whose attention scores over `keys` positions fit ATTENTION_SCORE_BYTES: 1 … `rows`. */

@@ -18,11 +18,10 @@ const FLOAT_LIMITS: Readonly<Record<string, number>> = {
  * rounding under the group's largest magnitude. Float codecs take the weights as they are.
  */
 export function quantizeNearest(matrix: DenseMatrix, codec: Codec, options: QuantizeOptions = {}): Quantized {
-  const label = options.label ?? "matrix";
-  checkFinite(matrix, label);
+  checkFinite(matrix, options);
   const { rows, cols, data } = matrix;
   if (codec.scheme === "float") {
-    checkFloatRange(matrix, codec, label);
+    checkFloatRange(matrix, codec, options);
     return { kind: "float", rows, cols, values: data };
   }
   const groups = codec.groupsPerRow(cols);
@@ -38,7 +37,7 @@ export function quantizeNearest(matrix: DenseMatrix, codec: Codec, options: Quan
       const fits = minima
         ? asymmetricGroup(data, from, to, codec.bits, codes, scales, minima, at)
         : symmetricGroup(data, from, to, codec.bits, codes, scales, at);
-      if (!fits) throw outOfRange(label, row, codec);
+      if (!fits) throw outOfRange(row, codec, options);
     }
   }
   return { kind: "integer", rows, cols, codes, scales, minima };
@@ -82,7 +81,7 @@ function asymmetricGroup(
   return true;
 }
 
-function checkFinite({ data, cols }: DenseMatrix, label: string): void {
+function checkFinite({ data, rows, cols }: DenseMatrix, { label = "matrix", firstRow = 0 }: QuantizeOptions): void {
   // One number that is not finite makes the sum NaN: no branch an element.
   let sum = 0;
   for (let i = 0; i < data.length; i++) sum += data[i] * 0;
@@ -91,26 +90,27 @@ function checkFinite({ data, cols }: DenseMatrix, label: string): void {
   const count = data.reduce((n, x) => (Number.isFinite(x) ? n : n + 1), 0);
   throw new UserError(
     "WEIGHTS_NOT_FINITE",
-    `${label}: weights: expected finite numbers, found ${data[at]} at row ${Math.floor(at / cols)}, column ${at % cols} (${count} in all)`,
+    `${label}: weights: expected finite numbers, found ${data[at]} at row ${firstRow + Math.floor(at / cols)}, column ${at % cols} (${count} in ${rows} rows)`,
     "the checkpoint is damaged or its training diverged",
   );
 }
 
-function checkFloatRange({ data, cols }: DenseMatrix, codec: Codec, label: string): void {
+function checkFloatRange({ data, cols }: DenseMatrix, codec: Codec, options: QuantizeOptions): void {
+  const { label = "matrix", firstRow = 0 } = options;
   const limit = FLOAT_LIMITS[codec.id];
   const at = data.findIndex((x) => Math.abs(x) > limit);
   if (at < 0) return;
   throw new UserError(
     "WEIGHTS_RANGE",
-    `${label}: row ${Math.floor(at / cols)}: expected magnitudes up to ${limit} for ${codec.id}, found ${data[at]}`,
+    `${label}: row ${firstRow + Math.floor(at / cols)}: expected magnitudes up to ${limit} for ${codec.id}, found ${data[at]}`,
     "choose bf16 or f32 for this matrix",
   );
 }
 
-function outOfRange(label: string, row: number, codec: Codec): UserError {
+function outOfRange(row: number, codec: Codec, { label = "matrix", firstRow = 0 }: QuantizeOptions): UserError {
   return new UserError(
     "WEIGHTS_RANGE",
-    `${label}: row ${row}: expected weights that an f16 scale of ${codec.id} reaches, found larger ones`,
+    `${label}: row ${firstRow + row}: expected weights that an f16 scale of ${codec.id} reaches, found larger ones`,
     "choose bf16 or f32 for this matrix",
   );
 }

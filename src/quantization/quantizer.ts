@@ -4,6 +4,8 @@ import type { DenseMatrix } from "../model/weight-source.ts";
 export interface QuantizeOptions {
   /** What the matrix is called in messages. */
   readonly label?: string | undefined;
+  /** Row of the whole matrix that the first row is, for messages. */
+  readonly firstRow?: number | undefined;
 }
 
 /**

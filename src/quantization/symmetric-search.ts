@@ -5,9 +5,9 @@ import { CUTS, inverseOf, LONG_GROUP, nearestLevel } from "./nearest-level.ts";
  * Where the group's extreme is tried, in levels beyond the outermost one. Beyond it some weights are cut off, short of it the
  * outermost level goes unused; both can lower the error of all the others. Finer steps gain less than 1 part in 1,000.
  */
-const OFFSETS: readonly number[] = Array.from({ length: 19 }, (_, i) => (i - 9) / 5);
+const OFFSETS: readonly number[] = Array.from({ length: 13 }, (_, i) => (i - 6) * 0.3);
 /** The same for the scale's other sign, where the outermost level is the least magnitude of the two. */
-const OTHER_OFFSETS: readonly number[] = Array.from({ length: 7 }, (_, i) => (i - 3) / 3);
+const OTHER_OFFSETS: readonly number[] = Array.from({ length: 5 }, (_, i) => (i - 2) / 2);
 /** Rounds of fitting the scale to the codes and choosing the codes anew. */
 const REFITS = 2;
 /** From so many bits on, the missing positive level weighs too little to try the scale's other sign. */

@@ -48,7 +48,7 @@ const LIES: readonly Lie[] = [
   ["an odd rotary size", ["spec", "blocks", 0, "attention", "rope", "dims"], 11, /rope/],
   ["a special token outside", ["spec", "eosTokens"], [83], /below 83, found 83/],
   ["an unknown codec", ["plan", "units", 1, "codec"], "q4x", /q4s-g32.*found "q4x"/],
-  ["another codec", ["plan", "units", 1, "codec"], "q8s-g32", /plan: blocks\.0\.attn\.q: expected/],
+  ["another codec", ["plan", "units", 1, "codec"], "q4s-g32", /plan: blocks\.0\.attn\.q: expected/],
   ["a unit of another size", ["plan", "units", 0, "bytes"], 64, /plan: embedding: expected .* found 64/],
   ["a unit of no matrix", ["plan", "units", 0, "id"], "embeding", /embedding has no codec/],
   ["a tensor elsewhere", ["tensors", 3, "offset"], 64, /tensors\.3: expected/],
@@ -74,7 +74,7 @@ describe("a manifest that lies with its hash in order", () => {
     copyArtifact(good, bad);
     lieInManifest(bad, (manifest) => ({ ...manifest, extra: 1 }));
     expect(await opening()).toMatch(/extra/);
-    lieInManifest(bad, ({ extra: _, spec: __, ...rest }) => rest);
+    lieInManifest(bad, (manifest) => ({ ...manifest, extra: undefined, spec: undefined }));
     expect(await opening()).toMatch(/spec/);
   });
 
@@ -90,9 +90,15 @@ describe("a manifest that lies with its hash in order", () => {
     copyArtifact(good, bad);
     await fc.assert(
       fc.asyncProperty(fc.constantFrom(...leaves), values, async (keys, value) => {
-        lieInManifest(bad, () => changeAt(manifest, keys, () => value) as Record<string, unknown>);
+        let same = false;
+        lieInManifest(bad, () =>
+          changeAt(manifest, keys, (old) => {
+            same = JSON.stringify(old) === JSON.stringify(value);
+            return value;
+          }),
+        );
         // Only what no byte depends on may change unnoticed: provenance, the plan's story, numbers of the spec beside shapes.
-        if ((await opening()) === "opened") {
+        if ((await opening()) === "opened" && !same) {
           expect(keys.join(".")).toMatch(
             /^(provenance|plan\.(allocator|scorer|budget|predicted|importance|memory|units\.\d+\.rule)|spec\.|tensors\.\d+\.sha256|files\.\d+\.sha256|maxFileBytes)/,
           );

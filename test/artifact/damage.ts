@@ -10,11 +10,11 @@ export function copyArtifact(from: string, to: string): string {
 }
 
 /** Rewrites the manifest through `change` and makes its own hash right again, so that the next check has to find the lie. */
-export function lieInManifest(folder: string, change: (manifest: Record<string, unknown>) => unknown): void {
+export function lieInManifest(folder: string, change: (manifest: object) => unknown): void {
   const file = path.join(folder, "manifest.json");
-  const manifest: Record<string, unknown> = JSON.parse(readFileSync(file, "utf8"));
-  const changed = change(manifest) ?? manifest;
-  const { manifestSha256: _, ...rest } = changed as Record<string, unknown>;
+  const changed = change(JSON.parse(readFileSync(file, "utf8")));
+  const { manifestSha256: _, ...rest } =
+    typeof changed === "object" && changed !== null ? { manifestSha256: 0, ...changed } : {};
   const zeros = "0".repeat(64);
   const blank = JSON.stringify({ manifestSha256: zeros, ...rest });
   writeFileSync(file, blank.replace(zeros, createHash("sha256").update(blank).digest("hex")));

@@ -14,7 +14,7 @@ export interface MakeOptions {
 }
 
 /** Small enough that the tiny model has several weights files. */
-export const SMALL_FILES = 40_000;
+export const SMALL_FILES = 60_000;
 
 /** What a writer of the tiny model is opened with. */
 export function writerOptions(

@@ -82,9 +82,9 @@ async function writePart(folder: string, count: number, key = "k"): Promise<void
       if (++written > count) controller.abort();
       return source.readVector(id);
     },
-    readMatrix: (id: string) => {
-      if (++written > count) controller.abort();
-      return source.readMatrix(id);
+    readRows: (id: string, from: number, to: number) => {
+      if (from === 0 && ++written > count) controller.abort();
+      return source.readRows(id, from, to);
     },
   };
   const work = quantizeModel({ source: stopping, quantizer: "nearest", writer, signal: controller.signal });
@@ -165,6 +165,29 @@ describe("a run that is stopped and continued", () => {
     writeFileSync(first, bytes);
     await expect(finishAll(folder)).rejects.toThrow(/found other bytes than were written/);
     expect(existsSync(folder)).toBe(false);
+  });
+});
+
+describe("quantizeModel", () => {
+  it("gives the same bytes whatever the bands, and reports each matrix", async () => {
+    await makeArtifact(base, "whole");
+    const settings = writerOptions(path.join(base, "bands"));
+    const writer = await ArtifactWriter.open(settings);
+    const done: number[] = [];
+    const source = tinySource(settings.spec);
+    const onProgress = (progress: { done: number }) => done.push(progress.done);
+    await quantizeModel({ source, quantizer: "nearest", writer, bandWeights: 1, onProgress });
+    await writer.finish(tinyParts(base, tokenizerFolder(base)));
+    expect(folderHashes(path.join(base, "bands"))).toEqual(folderHashes(path.join(base, "whole")));
+    expect(done).toEqual(matricesOf(settings.spec).map((_, i) => i + 1));
+  });
+
+  it("refuses a source whose rows are not the spec's", async () => {
+    const settings = writerOptions(path.join(base, "wrong-source"));
+    const writer = await ArtifactWriter.open(settings);
+    const source = { ...tinySource(settings.spec), readRows: async () => new Float32Array(5) };
+    await expect(quantizeModel({ source, quantizer: "nearest", writer })).rejects.toThrow(/5 weights in 83 rows of 48/);
+    await writer.abort();
   });
 });
 

@@ -111,6 +111,7 @@ function resultsText(results: readonly BenchResult[], colours: Colours): string 
     right("prompt tokens/s"),
     right("generated tokens/s"),
     right("first token ms"),
+    right("cold"),
     right("weights"),
     right("peak RSS"),
   ];
@@ -122,6 +123,7 @@ function resultsText(results: readonly BenchResult[], colours: Colours): string 
     spread(result.promptTokensPerSecond),
     spread(result.generateTokensPerSecond),
     spread(result.firstTokenMs),
+    formatNumber(result.coldFirstTokenMs),
     formatMiB(result.weightBytes),
     formatMiB(result.peakRssBytes),
   ]);

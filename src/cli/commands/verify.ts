@@ -24,7 +24,11 @@ export const verifyCommand = defineCommand({
     terminal.document({ artifact: found.folder, ok: report.length === 0, findings: report });
     for (const finding of report) terminal.print(String(finding));
     if (report.length > 0)
-      throw new UserError("VERIFY_FAILED", `${found.folder}: ${report.length} findings`, "make the artifact again");
+      throw new UserError(
+        "VERIFY_FAILED",
+        `${found.folder}: ${report.length} ${report.length === 1 ? "finding" : "findings"}`,
+        "make the artifact again",
+      );
     terminal.print(`${found.folder}: ok`);
   },
 });

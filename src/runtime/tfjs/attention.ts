@@ -62,7 +62,7 @@ export function attendCached(
 function attend(q: tf.Tensor3D, held: KeyValues, position: number, spec: AttentionSpec): tf.Tensor2D {
   const [rows, heads, headDim] = q.shape;
   const step = attentionRows(heads, held.keys.shape[2], rows);
-  if (step === rows) return attendRows(q, held, position, spec);
+  if (step === rows) return tf.tidy(() => attendRows(q, held, position, spec));
   const parts = Array.from({ length: Math.ceil(rows / step) }, (_, i) => {
     const count = Math.min(step, rows - i * step);
     return tf.tidy(() =>
@@ -79,11 +79,16 @@ function attend(q: tf.Tensor3D, held: KeyValues, position: number, spec: Attenti
 function attendRows(q: tf.Tensor3D, held: KeyValues, position: number, spec: AttentionSpec): tf.Tensor2D {
   const { heads, kvHeads, headDim, scale, window } = spec;
   const rows = q.shape[0];
-  const group = heads / kvHeads;
-  const grouped = tf.reshape<tf.Rank.R3>(swapFirstAxes(tf.mul(q, scale)), [kvHeads, group * rows, headDim]);
-  const scores = batchedMatMul(grouped, held.keys);
-  const mask = visibilityMask(rows, group, held.keys.shape[2], position - held.start, window);
-  const weights = tf.softmax(mask ? tf.add<tf.Tensor3D>(scores, mask) : scores);
+  const positions = held.keys.shape[2];
+  const perKeyHead = (heads / kvHeads) * rows;
+  const scores = tf.tidy(() => {
+    const grouped = tf.reshape<tf.Rank.R3>(swapFirstAxes(tf.mul(q, scale)), [kvHeads, perKeyHead, headDim]);
+    const products = batchedMatMul(grouped, held.keys);
+    const mask = visibilityMask(rows, positions, position - held.start, window);
+    return mask ? tf.add(tf.reshape(products, [heads, rows, positions]), mask) : products;
+  });
+  const weights = tf.reshape<tf.Rank.R3>(tf.softmax(scores), [kvHeads, perKeyHead, positions]);
+  scores.dispose();
   const mixed = tf.reshape<tf.Rank.R3>(batchedMatMul(weights, held.values), [heads, rows, headDim]);
   return tf.reshape<tf.Rank.R2>(swapFirstAxes(mixed), [rows, heads * headDim]);
 }
@@ -94,10 +99,10 @@ function swapFirstAxes(x: tf.Tensor3D): tf.Tensor3D {
 }
 
 /**
- * [group * rows, positions], 0 where row i, itself key number `first` + i, sees key j (j <= i, and j > i - window), else
- * MASKED; null where the one row sees every key.
+ * [rows, positions], 0 where row i, itself key number `first` + i, sees key j (j <= i, and j > i - window), else MASKED; null
+ * where there is one row and it sees every key.
  */
-function visibilityMask(rows: number, group: number, positions: number, first: number, window: number | null) {
+function visibilityMask(rows: number, positions: number, first: number, window: number | null): tf.Tensor2D | null {
   const span = window ?? positions;
   if (rows === 1 && span >= positions) return null;
   const mask = new Float32Array(rows * positions).fill(MASKED);
@@ -105,8 +110,7 @@ function visibilityMask(rows: number, group: number, positions: number, first: n
     const last = first + row;
     mask.fill(0, row * positions + Math.max(0, last - span + 1), row * positions + last + 1);
   }
-  const one = tf.tensor2d(mask, [rows, positions]);
-  return group === 1 ? one : tf.tile(one, [group, 1]);
+  return tf.tensor2d(mask, [rows, positions]);
 }
 
 /** The numbers of a tensor; inside tidy the array goes to a variable, never out through tidy (which would walk it). */

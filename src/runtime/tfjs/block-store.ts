@@ -28,6 +28,11 @@ export class BlockStore {
     return result;
   }
 
+  /** Reads every block now, where all of them stay anyway, so that the first pass does not wait for it. */
+  async loadAll(): Promise<void> {
+    for (let block = 0; block < this.source.spec.blocks.length; block++) await this.load(block);
+  }
+
   /** True where every matrix of the block is packed and `residency` leaves it so. */
   async isPacked(block: number): Promise<boolean> {
     return (await this.load(block)).packed;

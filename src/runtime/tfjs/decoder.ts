@@ -59,61 +59,85 @@ export function runBlock(x: tf.Tensor2D, spec: BlockSpec, weights: BlockWeights,
 /** RMS norm x / rms(x) * w, or layer norm (x - mean) / deviation * w + b, over the last axis. */
 export function normalize<T extends tf.Tensor>(x: T, spec: NormSpec | null, weights: NormWeights | null): T {
   if (!spec || !weights) return x;
-  const centred = spec.kind === "layer" ? tf.sub<T>(x, tf.mean(x, -1, true)) : x;
-  const meanSquare = tf.mean(tf.mul(centred, centred), -1, true);
-  const scaled = tf.mul<T>(tf.mul(centred, tf.rsqrt(tf.add(meanSquare, spec.eps))), weights.weight);
-  return weights.bias ? tf.add<T>(scaled, weights.bias) : scaled;
+  return tf.tidy(() => {
+    const centred = spec.kind === "layer" ? tf.sub<T>(x, tf.mean(x, -1, true)) : x;
+    const meanSquare = tf.mean(tf.mul(centred, centred), -1, true);
+    const scaled = tf.mul<T>(tf.mul(centred, tf.rsqrt(tf.add(meanSquare, spec.eps))), weights.weight);
+    return weights.bias ? tf.add<T>(scaled, weights.bias) : scaled;
+  });
 }
 
 /** x [rows, in] times every matrix, side by side, plus bias: [rows, sum of outputs]. */
 export function linear(x: tf.Tensor2D, weights: LinearWeights, buffers: RunBuffers): tf.Tensor2D {
-  const products = weights.matrices.map(
-    (matrix): tf.Tensor2D => ("kind" in matrix ? packedMatMul(x, matrix, buffers.expand) : tf.matMul(x, matrix)),
-  );
-  const y: tf.Tensor2D = products.length === 1 ? products[0] : tf.concat(products, 1);
-  return weights.bias ? tf.add<tf.Tensor2D>(y, weights.bias) : y;
+  return tf.tidy(() => {
+    const products = weights.matrices.map(
+      (matrix): tf.Tensor2D => ("kind" in matrix ? packedMatMul(x, matrix, buffers.expand) : tf.matMul(x, matrix)),
+    );
+    const y: tf.Tensor2D = products.length === 1 ? products[0] : tf.concat(products, 1);
+    return weights.bias ? tf.add<tf.Tensor2D>(y, weights.bias) : y;
+  });
 }
 
 /** Causal self-attention of normed rows, output projection included: [rows, hiddenSize]. */
 function attention(x: tf.Tensor2D, spec: AttentionSpec, weights: AttentionWeights, run: BlockRun): tf.Tensor2D {
-  const { heads, kvHeads, headDim } = spec;
-  const rows = x.shape[0];
-  const qkv = tf.reshape<tf.Rank.R3>(linear(x, weights.qkv, run.buffers), [rows, heads + 2 * kvHeads, headDim]);
-  const projected = tf.slice(qkv, [0, 0, 0], [rows, heads + kvHeads, headDim]);
-  const values = tf.slice(qkv, [0, heads + kvHeads, 0], [rows, kvHeads, headDim]);
-  const normed = normalize(projected, spec.qkNorm, weights.qkNorm);
-  const rotated = run.rope ? rotate(normed, run.rope) : normed;
-  let first = 0;
-  const outputs = run.sequences.map(({ cache, position, count }) => {
-    const q = tf.slice(rotated, [first, 0, 0], [count, heads, headDim]);
-    const k = tf.slice(rotated, [first, heads, 0], [count, kvHeads, headDim]);
-    const v = count === rows ? values : tf.slice(values, [first, 0, 0], [count, kvHeads, headDim]);
-    first += count;
-    if (!cache) return attendWithin(q, k, v, spec);
-    return attendCached(q, k, v, spec, { cache, block: run.block, position, buffers: run.buffers.widening });
+  return tf.tidy(() => {
+    const { heads, kvHeads, headDim } = spec;
+    const [rotated, values] = projectHeads(x, spec, weights, run);
+    let first = 0;
+    const outputs = run.sequences.map(({ cache, position, count }) => {
+      const q = tf.slice(rotated, [first, 0, 0], [count, heads, headDim]);
+      const k = tf.slice(rotated, [first, heads, 0], [count, kvHeads, headDim]);
+      const v = run.sequences.length === 1 ? values : tf.slice(values, [first, 0, 0], [count, kvHeads, headDim]);
+      first += count;
+      if (!cache) return attendWithin(q, k, v, spec);
+      return attendCached(q, k, v, spec, { cache, block: run.block, position, buffers: run.buffers.widening });
+    });
+    const mixed = outputs.length === 1 ? outputs[0] : tf.concat(outputs, 0);
+    return linear(mixed, weights.o, run.buffers);
   });
-  const mixed = outputs.length === 1 ? outputs[0] : tf.concat(outputs, 0);
-  return linear(mixed, weights.o, run.buffers);
+}
+
+/** Queries and keys, normed and rotated, side by side: [rows, heads + kvHeads, headDim]; and values: [rows, kvHeads, headDim]. */
+function projectHeads(
+  x: tf.Tensor2D,
+  spec: AttentionSpec,
+  weights: AttentionWeights,
+  run: BlockRun,
+): [tf.Tensor3D, tf.Tensor3D] {
+  return tf.tidy(() => {
+    const { heads, kvHeads, headDim } = spec;
+    const rows = x.shape[0];
+    const qkv = tf.reshape<tf.Rank.R3>(linear(x, weights.qkv, run.buffers), [rows, heads + 2 * kvHeads, headDim]);
+    const projected = tf.slice(qkv, [0, 0, 0], [rows, heads + kvHeads, headDim]);
+    const normed = normalize(projected, spec.qkNorm, weights.qkNorm);
+    const rotated = run.rope ? rotate(normed, run.rope) : normed;
+    return [rotated, tf.slice(qkv, [0, heads + kvHeads, 0], [rows, kvHeads, headDim])];
+  });
 }
 
 /** Rotary embedding of the first `dims` channels, half-split pairs (i, i + dims/2); the other channels pass. x [rows, heads, headDim]. */
 export function rotate(x: tf.Tensor3D, rope: RopeRows): tf.Tensor3D {
-  const [rows, heads, headDim] = x.shape;
-  const dims = rope.cos.shape[2];
-  const first = tf.slice(x, [0, 0, 0], [rows, heads, dims / 2]);
-  const second = tf.slice(x, [0, 0, dims / 2], [rows, heads, dims / 2]);
-  const turned = dims === headDim ? x : tf.slice(x, [0, 0, 0], [rows, heads, dims]);
-  const swapped = tf.concat([second, first], 2);
-  const rotated = tf.add<tf.Tensor3D>(tf.mul(turned, rope.cos), tf.mul(swapped, rope.sin));
-  return dims === headDim ? rotated : tf.concat([rotated, tf.slice(x, [0, 0, dims], [rows, heads, headDim - dims])], 2);
+  return tf.tidy(() => {
+    const [rows, heads, headDim] = x.shape;
+    const dims = rope.cos.shape[2];
+    const channels = (from: number, count: number) => tf.slice(x, [0, 0, from], [rows, heads, count]);
+    const swapped = tf.tidy(() => tf.concat([channels(dims / 2, dims / 2), channels(0, dims / 2)], 2));
+    const turned = tf.mul(dims === headDim ? x : channels(0, dims), rope.cos);
+    const rotated = tf.add<tf.Tensor3D>(turned, tf.mul(swapped, rope.sin));
+    return dims === headDim ? rotated : tf.concat([rotated, channels(dims, headDim - dims)], 2);
+  });
 }
 
 /** down(act(gate x) * up x), or down(act(up x)). */
 function mlp(x: tf.Tensor2D, spec: MlpSpec, weights: MlpWeights, buffers: RunBuffers): tf.Tensor2D {
-  const activate = ACTIVATION_FUNCTIONS[spec.activation];
-  const inner = linear(x, weights.input, buffers);
-  if (!spec.gate) return linear(activate(inner), weights.down, buffers);
-  const gate = tf.slice(inner, [0, 0], [-1, spec.gate.rows]);
-  const up = tf.slice(inner, [0, spec.gate.rows], [-1, spec.up.rows]);
-  return linear(tf.mul(activate(gate), up), weights.down, buffers);
+  return tf.tidy(() => {
+    const activate = ACTIVATION_FUNCTIONS[spec.activation];
+    if (!spec.gate) return linear(activate(linear(x, weights.input, buffers)), weights.down, buffers);
+    const gateRows = spec.gate.rows;
+    const [gate, up] = tf.tidy((): [tf.Tensor2D, tf.Tensor2D] => {
+      const both = linear(x, weights.input, buffers);
+      return [tf.slice(both, [0, 0], [-1, gateRows]), tf.slice(both, [0, gateRows], [-1, spec.up.rows])];
+    });
+    return linear(tf.mul(activate(gate), up), weights.down, buffers);
+  });
 }

@@ -45,6 +45,7 @@ export async function createTfjsExecutor(source: WeightSource, options: TfjsOpti
   const expand = new Float32Array(Math.max(longestRow, Math.floor((options.expandBytes ?? EXPAND_BYTES) / 4)));
   const store = new BlockStore(source, wanted);
   const dense = wanted === "packed" && spec.blocks.length > 0 && !(await store.isPacked(0));
+  if (wanted === "resident") await store.loadAll();
   const residency = dense ? "streamed" : wanted;
   const tensors = new TensorSet();
   return new TfjsExecutor(source, {

@@ -1,0 +1,78 @@
+// What the measuring scripts share: the SmolLM2 checkpoint, stamps of machine and commit, result files and tables.
+import { execFileSync, spawn } from "node:child_process";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import os from "node:os";
+
+export const MIB = 2 ** 20;
+const MAKE_SMOLLM2 = "../shared/tools/make-smollm2.sh";
+
+/** Folder of the SmolLM2-135M checkpoint: the command's argument, or made by the shared script. */
+export function smollm2Folder() {
+  const given = process.argv.slice(2).find((arg) => !arg.startsWith("--"));
+  if (given) return given;
+  if (!existsSync(MAKE_SMOLLM2)) throw new Error(`name the SmolLM2-135M folder, or provide ${MAKE_SMOLLM2}`);
+  return execFileSync("bash", [MAKE_SMOLLM2], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim();
+}
+
+/** A file of ../shared, or an error that says so. */
+export function shared(file) {
+  const path = `../shared/${file}`;
+  if (!existsSync(path)) throw new Error(`${path} is not there: it holds the evaluation text`);
+  return path;
+}
+
+/** Where and on what a figure was taken. */
+export function stamp() {
+  const git = (...args) => execFileSync("git", args, { encoding: "utf8" }).trim();
+  const dirty = git("status", "--porcelain", "--", "src").length > 0;
+  return {
+    date: new Date().toISOString().slice(0, 10),
+    commit: `${git("rev-parse", "--short", "HEAD")}${dirty ? " with changes" : ""}`,
+    machine: `${os.cpus()[0].model.trim()}, ${os.cpus().length} cores, ${Math.round(os.totalmem() / 2 ** 30)} GiB, Node ${process.version}`,
+  };
+}
+
+/** Runs a layerwise command with --json; gives its document, seconds and peak resident bytes. */
+export async function layerwise(...args) {
+  const began = performance.now();
+  const child = spawn(process.execPath, ["dist/cli/main.js", ...args, "--json"], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  let peakRssBytes = 0;
+  const watch = setInterval(() => {
+    try {
+      const status = readFileSync(`/proc/${child.pid}/status`, "utf8");
+      peakRssBytes = Math.max(peakRssBytes, 1024 * Number(/VmHWM:\s+(\d+)/.exec(status)?.[1] ?? 0));
+    } catch {
+      // The process has just ended: what was seen before stands.
+    }
+  }, 50);
+  let text = "";
+  for await (const chunk of child.stdout) text += chunk;
+  clearInterval(watch);
+  const seconds = (performance.now() - began) / 1000;
+  if (!text) throw new Error(`layerwise ${args.join(" ")} printed nothing`);
+  return { document: JSON.parse(text), seconds, peakRssBytes };
+}
+
+/** Writes docs/results/<name>.json. */
+export function save(name, result) {
+  mkdirSync("docs/results", { recursive: true });
+  writeFileSync(`docs/results/${name}.json`, `${JSON.stringify(result, null, 2)}\n`);
+}
+
+/** A Markdown table. */
+export function table(head, rows) {
+  const line = (cells) => `| ${cells.join(" | ")} |`;
+  return [line(head), line(head.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+/** Progress on standard error, a line every few seconds. */
+export function progressLine() {
+  let last = 0;
+  return ({ stage, done, total, detail }) => {
+    if (performance.now() - last < 10_000 && done !== total) return;
+    last = performance.now();
+    process.stderr.write(`${stage} ${done}/${total} ${detail ?? ""}\n`);
+  };
+}

@@ -3,8 +3,16 @@ import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { generate } from "../../src/decoding/generate.ts";
 import { type OpenModel, openModel } from "../../src/decoding/open-model.ts";
+import { mostLikely } from "../../src/decoding/sampler.ts";
+import { Session } from "../../src/decoding/session.ts";
+import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import { createTfjsExecutor } from "../../src/runtime/tfjs/executor.ts";
 
 const MODELS = path.resolve("../shared/models");
+const LONGROPE = path.resolve("../shared/fixtures/architectures/phi3-longrope");
+
+const largestDifference = (a: Float32Array, b: Float32Array) =>
+  a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
 
 interface Golden {
   readonly greedy: { readonly prompt: number[]; readonly continuation: number[] };
@@ -45,7 +53,38 @@ describe.skipIf(!existsSync(MODELS)).each(["stories260k", "neox-tiny"])("%s from
     for (const id of prompt.slice(3)) last = Float32Array.from(await fork.feed([id]));
     session.close();
     fork.close();
-    const difference = whole.reduce((most, value, i) => Math.max(most, Math.abs(value - last[i])), 0);
-    expect(difference).toBeLessThan(2e-4);
+    expect(largestDifference(whole, last)).toBeLessThan(2e-4);
+  });
+});
+
+describe.skipIf(!existsSync(LONGROPE))("phi3-longrope from ../shared/fixtures", () => {
+  test("a session crosses into the long factors and back as if fed at once, and gives the golden tokens", async () => {
+    const checkpoint = await openCheckpoint(LONGROPE);
+    const executor = await createTfjsExecutor(checkpoint, { residency: "resident" });
+    const rope = checkpoint.spec.blocks[0].attention?.rope?.scaling;
+    if (rope?.kind !== "longrope") throw new Error("not a longrope model");
+    const short = rope.originalMaxPositions;
+    const ids = Array.from({ length: short + 3 }, (_, i) => (7 * i + 3) % checkpoint.spec.vocabSize);
+    const options = { contextTokens: checkpoint.spec.maxPositions, kvType: "f32" } as const;
+    const stepwise = new Session(executor, options);
+    const atOnce = new Session(executor, options);
+    const shortLogits = Float32Array.from(await stepwise.feed(ids.slice(0, short)));
+    for (const id of ids.slice(short, -1)) await stepwise.feed([id]);
+    const crossed = await stepwise.feed(ids.slice(-1));
+    expect(largestDifference(crossed, await atOnce.feed(ids))).toBeLessThan(2e-4);
+    stepwise.truncate(short - 1);
+    expect(largestDifference(await stepwise.feed([ids[short - 1]]), shortLogits)).toBeLessThan(2e-4);
+
+    const golden: Golden = JSON.parse(readFileSync(path.join(LONGROPE, "golden.json"), "utf8"));
+    stepwise.truncate(0);
+    const chosen = [mostLikely(await stepwise.feed(golden.greedy.prompt))];
+    while (chosen.length < golden.greedy.continuation.length) {
+      chosen.push(mostLikely(await stepwise.feed(chosen.slice(-1))));
+    }
+    expect(chosen).toEqual(golden.greedy.continuation);
+    stepwise.close();
+    atOnce.close();
+    await executor.dispose();
+    await checkpoint.close();
   });
 });

@@ -108,8 +108,8 @@ async function load(backend: Backend, threads: number): Promise<void> {
 
 /**
  * libtensorflow takes its settings from the environment only, and reads them when it is first loaded; what the user has set stays.
- * Log level 2 drops its information and warning lines. oneDNN off makes the matrix x vector products of decoding 2 to 3
- * times faster and costs prompts less than a tenth (measured: docs/decisions).
+ * Log level 2 drops its information and warning lines. oneDNN off makes the [1, 576] x [576, 1536] products of decoding
+ * 2.3 times faster (0.16 against 0.37 ms on two cores) and leaves the [512, 576] ones of prompts as they are (6 ms).
  */
 function configureTensorFlow(threads: number): void {
   process.env.TF_CPP_MIN_LOG_LEVEL ??= "2";

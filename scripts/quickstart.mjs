@@ -36,7 +36,7 @@ function layerwiseJson(...args) {
 
 must(process.execPath, ["scripts/setup.mjs"]);
 if (existsSync(OUT) && !existsSync(ARTIFACT)) rmSync(OUT, { recursive: true });
-layerwise("compress", CHECKPOINT, "--budget", "4.40 MiB", "--context", "256", "--recipe", "example", "--out", OUT);
+layerwise("compress", CHECKPOINT, "--budget", "4.65 MiB", "--context", "256", "--recipe", "example", "--out", OUT);
 layerwise("run", ARTIFACT, "Once upon a time", "--max-tokens", "80");
 
 const evaluation = ["--text", HELD_OUT, "--window", "256", "--windows", "40"];

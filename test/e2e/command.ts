@@ -11,15 +11,9 @@ export const EXAMPLE = path.resolve("examples/stories260k");
 /** False before `npm run build`. */
 export const isBuilt = existsSync(MAIN);
 
-/** Runs the command line as a user would; the wasm backend starts fastest. */
+/** Runs the command line as a user would. */
 export function layerwise(...args: string[]): SpawnSyncReturns<string> {
   return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", maxBuffer: 2 ** 26 });
-}
-
-/** The same under a shell's limits, e.g. `ulimit -f 64`. */
-export function layerwiseUnder(limits: string, ...args: string[]): SpawnSyncReturns<string> {
-  const quoted = [process.execPath, MAIN, ...args].map((arg) => `'${arg}'`).join(" ");
-  return spawnSync("bash", ["-c", `${limits}; exec ${quoted}`], { encoding: "utf8", maxBuffer: 2 ** 26 });
 }
 
 /** Calls `use` with a new folder and removes it. */

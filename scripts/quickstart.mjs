@@ -43,7 +43,7 @@ const evaluation = ["--text", HELD_OUT, "--window", "256", "--windows", "40"];
 layerwise("eval", ARTIFACT, ...evaluation, "--reference", CHECKPOINT);
 layerwise("bench", ARTIFACT);
 
-const { model, reference } = layerwiseJson("eval", ARTIFACT, ...evaluation, "--reference", CHECKPOINT);
+const { model, reference } = layerwiseJson("eval", ARTIFACT, ...evaluation, "--reference", CHECKPOINT).result;
 const change = 100 * (model.perplexity / reference.perplexity - 1);
 const figures = `checkpoint ${reference.perplexity.toFixed(3)}, artifact ${model.perplexity.toFixed(3)}`;
 process.stdout.write(`\nheld-out perplexity: ${figures} (${change >= 0 ? "+" : ""}${change.toFixed(2)} %)\n`);

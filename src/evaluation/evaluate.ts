@@ -73,7 +73,7 @@ async function collectAll(
   let scored = 0;
   for (const pass of passes) {
     throwIfAborted(request.signal);
-    scored = await evaluatePass(pass, base, others, scored, logitRows);
+    scored = await evaluatePass(pass, base, others, scored, { logitRows, signal: request.signal });
     done += pass.length;
     request.onProgress?.({ stage: "evaluating", done, total: windows.windows.length, detail: `${scored} tokens` });
   }
@@ -91,14 +91,18 @@ async function evaluatePass(
   base: Collected | null,
   others: readonly Collected[],
   scored: number,
-  logitRows: number,
+  { logitRows, signal }: { logitRows: number; signal: AbortSignal | undefined },
 ): Promise<number> {
   const all = base ? [base, ...others] : others;
   const hidden = new Map<Collected, unknown>();
   try {
-    for (const one of all) hidden.set(one, await runWindows(one.executor, pass));
+    for (const one of all) {
+      throwIfAborted(signal);
+      hidden.set(one, await runWindows(one.executor, pass));
+    }
     const targets = targetsOf(pass);
     for (let from = 0; from < targets.rows.length; from += logitRows) {
+      throwIfAborted(signal);
       const to = Math.min(from + logitRows, targets.rows.length);
       const rows = targets.rows.subarray(from, to);
       const ids = targets.ids.subarray(from, to);

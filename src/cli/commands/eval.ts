@@ -25,6 +25,12 @@ export const evalCommand = defineCommand({
     )
       .option("text", { type: "string", demandOption: true, describe: "UTF-8 text file" })
       .option("reference", { type: "string", describe: "The original checkpoint, computed in f32" })
+      .option("noise-floor", {
+        type: "boolean",
+        default: true,
+        describe:
+          "With --reference: also the divergence of the reference stored as bf16 (nothing to measure where it is)",
+      })
       .option("window", { type: "number", default: 512, describe: "Tokens of a window" })
       .option("stride", { type: "number", describe: "Tokens between the starts of windows; default: the window" })
       .option("windows", { type: "number", describe: "Only the first so many windows" })
@@ -41,10 +47,12 @@ export const evalCommand = defineCommand({
   async run(args, terminal) {
     const { openModel } = await import("../../decoding/open-model.ts");
     const { evaluate } = await import("../../evaluation/evaluate.ts");
+    const { openNoiseReference } = await import("../../evaluation/noise-floor.ts");
     const { cutWindows } = await import("../../evaluation/windows.ts");
     const bytes = await readFileBytes(args.text);
     const model = await openModel(args.model, openOptions(args));
     const reference = args.reference === undefined ? null : await openModel(args.reference, openOptions(args));
+    const noise = reference && args.noiseFloor ? await openNoiseReference(reference.folder, openOptions(args)) : null;
     try {
       const windows = cutWindows(model.tokenizer.encode(new TextDecoder().decode(bytes), { specialTokens: false }), {
         windowTokens: args.window,
@@ -57,7 +65,8 @@ export const evalCommand = defineCommand({
       });
       const { signal, onProgress } = terminal;
       const request = { executor: model.executor, windows, signal, onProgress };
-      const result = await evaluate(reference ? { ...request, reference: reference.executor } : request);
+      const compared = { reference: reference?.executor, noiseReference: noise?.executor };
+      const result = await evaluate({ ...request, ...compared });
       terminal.document({
         model: model.folder,
         kind: model.kind,
@@ -70,6 +79,7 @@ export const evalCommand = defineCommand({
     } finally {
       await model.close();
       await reference?.close();
+      await noise?.close();
     }
   },
 });
@@ -99,6 +109,10 @@ function evaluationText(result: EvaluationResult, windows: Windows, colours: Col
       ],
       ["top-1 agreement, %", plusMinus(100 * divergence.top1Agreement, 100 * divergence.top1AgreementError)],
     );
+  }
+  if (result.noiseFloor) {
+    const { mean, meanError } = result.noiseFloor;
+    rows.push(["noise floor: KL of the reference as bf16", plusMinus(mean, meanError)]);
   }
   const { executor, backend, residency, kvType } = model.arithmetic;
   const scored = `${formatCount(result.scoredTokens)} tokens scored in ${windows.windows.length} windows of ${windows.windowTokens}, stride ${windows.strideTokens}`;

@@ -1,0 +1,103 @@
+// npm run results:print: writes docs/results.md from the measured documents in docs/results/. Nothing in it is typed.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { MIB, table } from "./common.mjs";
+
+const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
+const mib = (bytes, digits = 1) => (bytes / MIB).toFixed(digits);
+const withError = (value, error, digits) => `${value.toFixed(digits)} ± ${error.toFixed(digits)}`;
+const taken = ({ machine, date, commit }) => `*${machine}; ${date}; commit ${commit}.*`;
+
+function smollm2(result) {
+  const { model, reference, divergence, scoredTokens, protocol } = result.evaluation;
+  const rows = [
+    [
+      "memory sum at a context of 2,048",
+      `${mib(result.memoryBytes, 2)} MiB, of which files ${mib(result.fileBytes, 2)} MiB`,
+    ],
+    [
+      "compress: time, peak resident memory",
+      `${result.compress.seconds.toFixed(0)} s, ${mib(result.compress.peakRssBytes, 0)} MiB`,
+    ],
+    ["plan --sweep, ten budgets", `${result.sweep.seconds.toFixed(2)} s`],
+    ["perplexity, artifact", withError(model.perplexity, model.perplexityError, 3)],
+    ["perplexity, checkpoint in f32", withError(reference.perplexity, reference.perplexityError, 3)],
+    ["KL divergence, nats a token", withError(divergence.mean, divergence.meanError, 4)],
+    [
+      "  median, 90 %, 99 %, max",
+      [divergence.median, divergence.p90, divergence.p99, divergence.max].map((x) => x.toFixed(4)).join(", "),
+    ],
+    ["top-1 agreement", percent(divergence.top1Agreement)],
+    [
+      "checkpoint perplexity, 20 windows of 1,024",
+      `${result.checkpoint.perplexity.toFixed(4)}; independent reference ${result.checkpoint.published} (${percent(result.checkpoint.change, 4)})`,
+    ],
+  ];
+  const how = `${scoredTokens} tokens scored (${protocol}) of wikitext-2 wiki.test.raw; ${model.arithmetic.executor} on ${model.arithmetic.backend}, activations ${model.arithmetic.activations}, keys and values ${model.arithmetic.kvType}.`;
+  return `${table(["what", "figure"], rows)}\n\n${how} ${taken(result)}`;
+}
+
+function rankings(result) {
+  const [first] = result.budgets;
+  const rows = first.plans.map(({ ranking }, i) => [
+    ranking,
+    ...result.budgets.map(({ plans }) => withError(plans[i].klDivergence, plans[i].klDivergenceError, 4)),
+  ]);
+  const bytes = result.budgets.map(({ budgetMib, plans }) => {
+    const sizes = [...new Set(plans.map(({ totalBytes }) => totalBytes))].map((size) => mib(size, 2));
+    return `${budgetMib} MiB: ${sizes.join(", ")}`;
+  });
+  const head = ["ranking", ...result.budgets.map(({ budgetMib }) => `${budgetMib} MiB`)];
+  return `${table(head, rows)}\n\nMiB really taken: ${bytes.join("; ")}. ${result.text.windows} windows of ${result.text.windowTokens} tokens of ${result.text.name}. ${taken(result)}`;
+}
+
+function sweep(result) {
+  const parts = result.sweeps.map(({ scorer, rankCorrelation, planSeconds, points }) => {
+    const rows = points.map((point) => [
+      mib(point.totalBytes),
+      point.bitsPerWeight.toFixed(2),
+      point.predictedLoss.toPrecision(3),
+      withError(point.klDivergence, point.klDivergenceError, 5),
+      point.perplexity.toFixed(2),
+    ]);
+    const head = ["MiB in all", "bits a weight", "predicted loss", "measured KL divergence", "perplexity"];
+    return `**\`${scorer}\`**: rank correlation of predicted and measured ${rankCorrelation.toFixed(3)}; the ten plans took ${planSeconds.toFixed(2)} s.\n\n${table(head, rows)}`;
+  });
+  return `${parts.join("\n\n")}\n\n${result.text.windows} windows of ${result.text.windowTokens} tokens of ${result.text.name}. ${taken(result)}`;
+}
+
+const SECTIONS = [
+  { file: "smollm2", title: "SmolLM2-135M in 160 MiB", command: "npm run results:smollm2", print: smollm2 },
+  {
+    file: "smollm2-full",
+    title: "The same over the whole text",
+    command: "npm run results:smollm2-full",
+    print: smollm2,
+  },
+  {
+    file: "rankings",
+    title: "Which ranking of the blocks, at the same bytes",
+    command: "npm run results:rankings",
+    print: rankings,
+    intro:
+      "KL divergence from the checkpoint (nats a token) of plans by one allocator (lsaq: 16, 8 and 4 bits), which differ in the order of the blocks only.",
+  },
+  {
+    file: "sweep",
+    title: "Predicted and measured loss over ten budgets",
+    command: "npm run results:sweep",
+    print: sweep,
+    intro:
+      "From the smallest plan to 16 bits everywhere, for each scorer that predicts. `output-mse` predicts a sum of relative output errors, not nats: only the order can be compared.",
+  },
+];
+
+const parts = SECTIONS.filter(({ file }) => existsSync(`docs/results/${file}.json`)).map(
+  ({ file, title, command, print, intro }) => {
+    const result = JSON.parse(readFileSync(`docs/results/${file}.json`, "utf8"));
+    return `## ${title}\n\n\`${command}\`, measured document \`results/${file}.json\`.\n\n${intro ? `${intro}\n\n` : ""}${print(result)}`;
+  },
+);
+writeFileSync(
+  "docs/results.md",
+  `# Results\n\nPrinted by \`npm run results:print\` from the measured documents in \`results/\`.\n\n${parts.join("\n\n")}\n`,
+);

@@ -196,6 +196,7 @@ class VariantRun {
 
   private report(work: number, detail: string): void {
     this.work.done += work;
-    this.context.onProgress?.({ stage: "scoring kl", ...this.work, detail });
+    const done = Math.floor(this.work.done);
+    this.context.onProgress?.({ stage: "scoring kl", done, total: this.work.total, detail });
   }
 }

@@ -60,11 +60,16 @@ export function runBlock(x: tf.Tensor2D, spec: BlockSpec, weights: BlockWeights,
 export function normalize<T extends tf.Tensor>(x: T, spec: NormSpec | null, weights: NormWeights | null): T {
   if (!spec || !weights) return x;
   return tf.tidy(() => {
-    const centred = spec.kind === "layer" ? tf.sub<T>(x, tf.mean(x, -1, true)) : x;
-    const meanSquare = tf.mean(tf.mul(centred, centred), -1, true);
+    const centred = spec.kind === "layer" ? tf.sub<T>(x, rowMean(x, spec.size)) : x;
+    const meanSquare = rowMean(tf.mul(centred, centred), spec.size);
     const scaled = tf.mul<T>(tf.mul(centred, tf.rsqrt(tf.add(meanSquare, spec.eps))), weights.weight);
     return weights.bias ? tf.add<T>(scaled, weights.bias) : scaled;
   });
+}
+
+/** Mean over the last axis; tf.mean would copy its input first (a cast to the type that it has). */
+function rowMean(x: tf.Tensor, size: number): tf.Tensor {
+  return tf.mul(tf.sum(x, -1, true), 1 / size);
 }
 
 /** x [rows, in] times every matrix, side by side, plus bias: [rows, sum of outputs]. */

@@ -4,13 +4,13 @@ import type { KvCache, KvType } from "../executor.ts";
 import { GrowingArray } from "./growing-array.ts";
 import {
   copyPage,
+  type KvShape,
   newPage,
   PAGE_POSITIONS,
   type Page,
-  splitHeadsInto,
-  storeRows,
-  transposeInto,
-  widened,
+  widenKeys,
+  widenValues,
+  writeRows,
 } from "./kv-page.ts";
 
 /** Positions kept behind a sliding window, so that rejected drafts can be truncated. */
@@ -115,16 +115,16 @@ export class PagedKvCache implements KvCache {
   /** Appends keys and values of `count` positions, [count, kvHeads * headDim] each, to a block that holds `position` ones. */
   append(block: number, position: number, keys: Float32Array, values: Float32Array): void {
     const held = this.pagesOf(block);
-    const width = this.widthOf(block);
+    const shape = this.attentionOf(block);
+    const width = shape.kvHeads * shape.headDim;
     const count = keys.length / width;
     this.checkTotal(position + count);
     this.checkPosition(block, position);
     for (let done = 0; done < count; ) {
-      const offset = (held.length % PAGE_POSITIONS) * width;
-      const rows = Math.min(count - done, PAGE_POSITIONS - (held.length % PAGE_POSITIONS));
-      const page = this.writablePage(held, width);
-      storeRows(page.keys, offset, keys.subarray(done * width, (done + rows) * width));
-      storeRows(page.values, offset, values.subarray(done * width, (done + rows) * width));
+      const first = held.length % PAGE_POSITIONS;
+      const rows = Math.min(count - done, PAGE_POSITIONS - first);
+      const part = (all: Float32Array) => all.subarray(done * width, (done + rows) * width);
+      writeRows(this.writablePage(held, shape), first, part(keys), part(values), shape);
       held.length += rows;
       done += rows;
     }
@@ -146,25 +146,17 @@ export class PagedKvCache implements KvCache {
   /** All positions that a block holds, in f32. */
   widen(block: number, buffers: WideningBuffers): WidenedBlock {
     const held = this.pagesOf(block);
-    const { kvHeads, headDim } = this.attentionOf(block);
+    const shape = this.attentionOf(block);
     const start = held.firstPage * PAGE_POSITIONS;
     const positions = held.length - start;
-    const width = kvHeads * headDim;
-    const keys = buffers.keys.take(width * positions);
-    const values = buffers.values.take(width * positions);
+    const length = shape.kvHeads * shape.headDim * positions;
+    const keys = buffers.keys.take(length);
+    const values = buffers.values.take(length);
     held.pages.forEach((page, i) => {
       const first = i * PAGE_POSITIONS;
       const rows = Math.min(PAGE_POSITIONS, positions - first);
-      transposeInto(keys, positions, first, widened(page.keys, rows * width, buffers.page), rows, width);
-      splitHeadsInto(
-        values,
-        positions,
-        first,
-        widened(page.values, rows * width, buffers.page),
-        rows,
-        kvHeads,
-        headDim,
-      );
+      widenKeys(page, rows, keys, positions, first, buffers.page);
+      widenValues(page, rows, values, positions, first, shape);
     });
     return { start, positions, keys, values };
   }
@@ -188,12 +180,12 @@ export class PagedKvCache implements KvCache {
   }
 
   /** The page that position `held.length` belongs to, made or copied if it must be. */
-  private writablePage(held: BlockPages, width: number): Page {
+  private writablePage(held: BlockPages, shape: KvShape): Page {
     const number = Math.floor(held.length / PAGE_POSITIONS);
     const index = number - held.firstPage;
     if (index === held.pages.length) {
       const positions = Math.min(PAGE_POSITIONS, this.maxTokens - number * PAGE_POSITIONS);
-      held.pages.push(newPage(this.kvType, positions * width));
+      held.pages.push(newPage(this.kvType, positions, shape));
     }
     if (held.pages[index].shared) held.pages[index] = copyPage(held.pages[index]);
     return held.pages[index];
@@ -220,11 +212,6 @@ export class PagedKvCache implements KvCache {
     const attention = this.spec.blocks[block].attention;
     if (!attention) throw new Error(`KV cache: block ${block} has no attention`);
     return attention;
-  }
-
-  private widthOf(block: number): number {
-    const { kvHeads, headDim } = this.attentionOf(block);
-    return kvHeads * headDim;
   }
 }
 

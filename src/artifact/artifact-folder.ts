@@ -1,7 +1,7 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { UserError } from "../errors.ts";
-import { fileError, syncFolder } from "../formats/files.ts";
+import { fileError, partialPath, syncFolder } from "../formats/files.ts";
 import { MANIFEST_NAME } from "./manifest.ts";
 
 /** Names in a folder; null where there is nothing of that name. */
@@ -43,11 +43,16 @@ export async function emptyFolder(folder: string): Promise<void> {
 /** Gives a finished folder its final name; an artifact that stood there is removed only after the new one is in its place. */
 export async function moveIntoPlace(from: string, to: string, overwrite: boolean): Promise<void> {
   await checkTarget(to, overwrite);
-  const aside = `${to}.old`;
+  // A name that only we give: `<to>.old` may be somebody's backup.
+  const aside = `${partialPath(to)}.old`;
   try {
     await fs.rm(aside, { recursive: true, force: true });
-    if ((await namesIn(to)) !== null) await fs.rename(to, aside);
-    await fs.rename(from, to);
+    const replaces = (await namesIn(to)) !== null;
+    if (replaces) await fs.rename(to, aside);
+    await fs.rename(from, to).catch(async (error: unknown) => {
+      if (replaces) await fs.rename(aside, to).catch(() => undefined);
+      throw error;
+    });
     await fs.rm(aside, { recursive: true, force: true });
   } catch (error) {
     throw fileError(error, to, "write");

@@ -3,6 +3,7 @@ import type { Provenance } from "../artifact/manifest.ts";
 import { openArtifact } from "../artifact/reader.ts";
 import { CODEC_IDS } from "../codecs/index.ts";
 import { openSafetensors, showName, showShape } from "../formats/safetensors/index.ts";
+import { unknownConfigFields } from "../model/architectures/index.ts";
 import { type Checkpoint, openCheckpoint } from "../model/checkpoint.ts";
 import { type DecoderSpec, matricesOf, vectorsOf } from "../model/decoder-spec.ts";
 import { memorySum } from "../model/memory.ts";
@@ -57,17 +58,19 @@ export async function inspectCheckpoint(
     const { spec, id, files, weightBytes, dtypes, unused } = checkpoint;
     const contextTokens = options.contextTokens ?? Math.min(2048, spec.maxPositions);
     const memory = storedMemory(checkpoint, contextTokens, RUNTIME_BASE_BYTES[options.backend]);
+    const unknown = unknownConfigFields(checkpoint.configJson, folder);
     const types = [...dtypes].map(([dtype, use]) => ({ dtype, ...use }));
     return {
       document: {
         ...{ kind: "checkpoint", path: folder, id, parameters: countParameters(spec), weightBytes, dtypes: types },
-        ...{ files, unusedTensors: unused, spec, memory },
+        ...{ files, unusedTensors: unused, unknownConfigFields: unknown, spec, memory },
       },
       lines: [
         `${folder}: checkpoint, ${specText(spec)}`,
         `${formatCount(countParameters(spec))} parameters, ${formatMiB(weightBytes)} (${types.map((type) => `${type.dtype} ${formatMiB(type.bytes)}`).join(", ")})`,
         ...files.map((file) => `file: ${path.basename(file.path)} ${formatMiB(file.bytes)}`),
         ...(unused.length > 0 ? [`tensors that the model does not use: ${unused.join(", ")}`] : []),
+        ...(unknown.length > 0 ? [`fields of config.json that mean nothing to layerwise: ${unknown.join(", ")}`] : []),
         ...["", "as it is stored, it would take", memoryText(memory, colours), ""],
       ],
     };

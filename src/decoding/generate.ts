@@ -49,8 +49,8 @@ export interface Generation {
 
 /**
  * Continues the session with `promptIds` and yields text as it becomes certain; returns how it ended.
- * The session then holds the prompt and the generated tokens but for the last, which nothing has needed yet.
- * Throws UserError CONTEXT where the prompt exceeds the context; nothing is fed then.
+ * The session then holds the prompt and the generated tokens; the last one only where something was needed after it.
+ * Throws UserError CONTEXT where the prompt exceeds the context, MAX_TOKENS for a number that is no count; nothing is fed then.
  */
 export async function* generate(
   session: Session,
@@ -101,6 +101,9 @@ export async function* generate(
 function checkPrompt(session: Session, promptIds: ArrayLike<number>, maxTokens: number | null): void {
   if (promptIds.length === 0) {
     throw new UserError("PROMPT_EMPTY", "prompt: expected at least one token, found none", "give some text");
+  }
+  if (maxTokens !== null && (!Number.isInteger(maxTokens) || maxTokens < 0)) {
+    throw new UserError("MAX_TOKENS", `max-tokens: expected a whole number from 0 up, found ${maxTokens}`);
   }
   checkPromptFits(session.length + promptIds.length, maxTokens ?? 0, session.contextTokens);
 }

@@ -24,7 +24,10 @@ export async function openNoiseReference(
     return null;
   }
   const source = quantizedOverlay(checkpoint, packWith("bf16", "nearest"));
-  const executor = await createTfjsExecutor(source, { ...options, residency: "resident" });
+  const executor = await createTfjsExecutor(source, { ...options, residency: "resident" }).catch(async (error) => {
+    await source.close();
+    throw error;
+  });
   return {
     executor,
     async close() {

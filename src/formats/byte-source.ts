@@ -1,6 +1,6 @@
 import { promises as fs } from "node:fs";
 import { UserError } from "../errors.ts";
-import { fileError } from "./files.ts";
+import { fileError, MAX_IO_BYTES } from "./files.ts";
 
 /** Bytes that can be read at any position: an open file, or a buffer. */
 export interface ByteSource {
@@ -53,7 +53,8 @@ class FileSource implements ByteSource {
 
   private async readSome(target: Uint8Array, start: number, position: number): Promise<number> {
     try {
-      const { bytesRead } = await this.handle.read(target, start, target.length - start, position);
+      const length = Math.min(MAX_IO_BYTES, target.length - start);
+      const { bytesRead } = await this.handle.read(target, start, length, position);
       return bytesRead;
     } catch (error) {
       throw fileError(error, this.label, "read");

@@ -6,6 +6,9 @@ import { UserError } from "../errors.ts";
 /** The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. */
 export const MAX_JSON_BYTES = 256 * 1024 * 1024;
 
+/** Bytes of one read or write: Node takes at most 2^31 - 1, and ends the process above. */
+export const MAX_IO_BYTES = 2 ** 30;
+
 /** What a failed system call means to the user, by errno name. */
 const FILE_ERRORS: ReadonlyMap<string, { code: string; what: string; hint: string }> = new Map([
   ["ENOENT", { code: "FILE_NOT_FOUND", what: "no such file or folder", hint: "check the path" }],
@@ -106,6 +109,15 @@ export async function readFileBytes(file: string, maxBytes = MAX_JSON_BYTES): Pr
     return await fs.readFile(file);
   } catch (error) {
     throw fileError(error, file, "read");
+  }
+}
+
+/** UTF-8 bytes as text, without a leading BOM; UserError `NOT_TEXT` for other bytes. */
+export function decodeText(bytes: Uint8Array, label: string): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new UserError("NOT_TEXT", `${label}: expected UTF-8 text, found other bytes`, "convert the file to UTF-8");
   }
 }
 

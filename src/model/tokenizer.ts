@@ -32,7 +32,7 @@ export interface Tokenizer {
 export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   const files = await readTokenizerFiles(folder);
   const library = openLibrary(files, folder);
-  const idOf = (text: string | undefined): number | null => (text && library.token_to_id(text)) ?? null;
+  const idOf = (text: string | undefined): number | null => (text ? library.token_to_id(text) : null) ?? null;
   const bosToken = idOf(files.specialTexts.bos_token);
   const eosToken = idOf(files.specialTexts.eos_token);
   const special = new Set(files.specialIds);
@@ -65,13 +65,18 @@ export async function loadTokenizer(folder: string): Promise<Tokenizer> {
   };
 }
 
-/** UserError where the tokenizer can make ids that the model's embedding has no row for. */
+/** UserError where the tokenizer names or can make ids that the model's embedding has no row for. */
 export function checkTokenizerFits(tokenizer: Tokenizer, spec: DecoderSpec): void {
-  if (tokenizer.vocabSize <= spec.vocabSize) return;
-  const file = path.join(tokenizer.label, "tokenizer.json");
+  const claims: readonly (readonly [file: string, what: string, largest: number])[] = [
+    ["tokenizer.json", "largest token id", tokenizer.vocabSize - 1],
+    ["generation_config.json", "eos_token_id", Math.max(-1, ...tokenizer.eosTokens)],
+  ];
+  const claim = claims.find(([, , largest]) => largest >= spec.vocabSize);
+  if (!claim) return;
+  const [file, what, largest] = claim;
   throw new UserError(
     "TOKENIZER_TOO_LARGE",
-    `${file}: largest token id: expected below ${spec.vocabSize} (rows of the embedding), found ${tokenizer.vocabSize - 1}`,
+    `${path.join(tokenizer.label, file)}: ${what}: expected below ${spec.vocabSize} (rows of the embedding), found ${largest}`,
     "use the tokenizer that belongs to these weights",
   );
 }

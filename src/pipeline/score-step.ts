@@ -102,16 +102,22 @@ function candidates(request: Request): { codecs: CodecId[]; embeddingCodecs: Cod
 
 const PartialLosses = z.record(z.string(), z.record(z.string(), z.number()));
 
-/** Losses measured so far, in the step's scratch folder. */
+/** Losses measured so far, in the step's scratch folder. `keep` throws where an earlier one could not be written. */
 async function openPartial(step: StepWork) {
   const file = path.join(await step.scratch(), "losses.json");
   const saved = await readJsonFile(file, PartialLosses).catch(() => undefined);
   let writing: Promise<void> = Promise.resolve();
+  let failure: { readonly error: unknown } | null = null;
   return {
     saved,
     keep: (losses: Losses): void => {
+      if (failure) throw failure.error;
       const text = readableJson(losses);
-      writing = writing.then(() => writeFileAtomic(file, text));
+      const write = () => writeFileAtomic(file, text);
+      // Nobody waits for it while scoring goes on: a rejection left alone would end the process.
+      writing = writing.then(write).catch((error: unknown) => {
+        failure ??= { error };
+      });
     },
     settled: () => writing,
   };

@@ -8,22 +8,22 @@ const HINT = 'write a size such as "600 MiB", "1.5 GB" or "0.75 * 1 GiB - 64 MiB
 const OPERATORS = new Set(["add", "subtract", "multiply", "divide", "unaryMinus", "unaryPlus"]);
 
 /** Units that people write and mathjs does not know, with what was probably meant. */
-const MISSPELT: Record<string, string> = {
-  kb: "kB or KiB",
-  KB: "kB or KiB",
-  kib: "KiB",
-  mb: "MB or MiB",
-  mib: "MiB",
-  gb: "GB or GiB",
-  gib: "GiB",
-  k: "kB or KiB",
-  K: "kB or KiB",
-  m: "MB or MiB",
-  M: "MB or MiB",
-  g: "GB or GiB",
-  G: "GB or GiB",
-  Kb: "kB or KiB",
-};
+const MISSPELT: ReadonlyMap<string, string> = new Map([
+  ["kb", "kB or KiB"],
+  ["KB", "kB or KiB"],
+  ["kib", "KiB"],
+  ["mb", "MB or MiB"],
+  ["mib", "MiB"],
+  ["gb", "GB or GiB"],
+  ["gib", "GiB"],
+  ["k", "kB or KiB"],
+  ["K", "kB or KiB"],
+  ["m", "MB or MiB"],
+  ["M", "MB or MiB"],
+  ["g", "GB or GiB"],
+  ["G", "GB or GiB"],
+  ["Kb", "kB or KiB"],
+]);
 
 /**
  * Bytes of a size expression of numbers, units, + - * / and parentheses; fractions of a byte are dropped.
@@ -99,7 +99,7 @@ function isOperator(node: MathNode): boolean {
 function checkUnit(name: string, text: string): void {
   const known = math.Unit.isValuelessUnit(name);
   if (known && new math.Unit(1, name).hasBase("BIT")) return;
-  const meant = MISSPELT[name];
+  const meant = MISSPELT.get(name);
   const what = known ? `the unit "${name}", which measures no memory` : `"${name}"`;
   throw new UserError(
     "BUDGET_UNITS",

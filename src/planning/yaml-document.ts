@@ -18,10 +18,19 @@ export function parseYamlDocument<T>(text: string, file: string, schema: z.ZodTy
     const line = lines.linePos(fault.pos[0]).line;
     throw new UserError("YAML_SYNTAX", `${file}:${line}: ${fault.message.split("\n")[0].replace(/ at line.*$/, "")}`);
   }
-  const value: unknown = document.toJS({ maxAliasCount: 100 });
-  const result = schema.safeParse(value ?? {});
+  const result = schema.safeParse(valueOf(document, file) ?? {});
   if (result.success) return result.data;
   throw fieldError(deepest(result.error.issues[0]), document, lines, file);
+}
+
+/** The document as plain values; an alias without its anchor, or one that unfolds without end, shows only here. */
+function valueOf(document: Document, file: string): unknown {
+  try {
+    return document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
+    throw new UserError("YAML_SYNTAX", `${file}: ${reason}`);
+  }
 }
 
 /** Of a union's failures the one that came furthest; other issues as they are. */

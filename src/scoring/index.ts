@@ -4,7 +4,7 @@ import { lsaq } from "./lsaq.ts";
 import { outputMse } from "./output-mse.ts";
 import type { Scorer } from "./scorer.ts";
 
-/** Every scorer under the name that recipes and `--scorer` use. A new one is a file and a line here. */
+/** Every scorer under the name that recipes use. A new one is a file and a line here. */
 export const SCORERS = {
   lsaq,
   cosine,

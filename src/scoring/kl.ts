@@ -104,9 +104,11 @@ class VariantRun {
 
   private async prepareReference(): Promise<void> {
     this.reference = { hidden: await this.executor.embed(this.rows.ids), at: 0 };
-    let hidden = await this.executor.embed(this.rows.ids);
-    for (let block = 0; block < this.executor.spec.blocks.length; block++) hidden = await this.advance(hidden, block);
-    this.last = { hidden };
+    const last = { hidden: await this.executor.embed(this.rows.ids) };
+    this.last = last;
+    for (let block = 0; block < this.executor.spec.blocks.length; block++) {
+      last.hidden = await this.advance(last.hidden, block);
+    }
   }
 
   /** Runs a group to the end and adds its losses. */
@@ -156,8 +158,9 @@ class VariantRun {
   private async startBlock(variant: Variant): Promise<Active> {
     const executor = await this.roundedExecutor(variant.codec);
     const input = executor.write(await this.executor.read(this.reference?.hidden), this.rows.ids.length);
-    const output = await executor.runBlocks(input, variant.block, variant.block + 1, this.rows.spans);
-    executor.release(input);
+    const output = await executor
+      .runBlocks(input, variant.block, variant.block + 1, this.rows.spans)
+      .finally(() => executor.release(input));
     this.report(1, `${variant.unit} at ${variant.codec}`);
     return { variant, hidden: await this.handOver(executor, output) };
   }

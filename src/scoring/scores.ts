@@ -10,7 +10,7 @@ export const Scores = z.strictObject({
   scorer: z.string(),
   /** Options that the numbers depend on: k, norm, tokens, codecs, … */
   options: z.record(z.string(), z.unknown()),
-  /** sha256 of the checkpoint's config and weights headers, and of the calibration token ids. */
+  /** What names the checkpoint (in a run folder a sha256 of config and weights files) and the calibration token ids. */
   checkpointId: z.string(),
   calibrationId: z.string(),
   tokens: z.number().int().positive(),

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { EvaluationResult } from "../../evaluation/evaluation-result.ts";
 import type { Windows } from "../../evaluation/windows.ts";
-import { readFileBytes } from "../../formats/files.ts";
+import { decodeText, readFileBytes } from "../../formats/files.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import { defineCommand } from "../command.ts";
 import { executionOptions, openOptions } from "../execution-options.ts";
@@ -50,11 +50,12 @@ export const evalCommand = defineCommand({
     const { openNoiseReference } = await import("../../evaluation/noise-floor.ts");
     const { cutWindows } = await import("../../evaluation/windows.ts");
     const bytes = await readFileBytes(args.text);
+    const text = decodeText(bytes, args.text);
     const model = await openModel(args.model, openOptions(args));
     const reference = args.reference === undefined ? null : await openModel(args.reference, openOptions(args));
     const noise = reference && args.noiseFloor ? await openNoiseReference(reference.folder, openOptions(args)) : null;
     try {
-      const windows = cutWindows(model.tokenizer.encode(new TextDecoder().decode(bytes), { specialTokens: false }), {
+      const windows = cutWindows(model.tokenizer.encode(text, { specialTokens: false }), {
         windowTokens: args.window,
         strideTokens: args.stride,
         maxWindows: args.windows,

@@ -50,7 +50,8 @@ export const planCommand = defineCommand({
       .coerce("sweep", (count: string | undefined) =>
         count === "" ? 10 : count === undefined ? undefined : Number(count),
       )
-      .conflicts("csv", "json"),
+      .conflicts("csv", "json")
+      .conflicts("save", ["scores", "sweep", "csv"]),
   async run(args, terminal) {
     const { sweep: count } = args;
     if (count !== undefined && (!Number.isInteger(count) || count < 2)) {

@@ -1,7 +1,7 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { UserError } from "../../errors.ts";
-import { fileError, partialPath, syncFolder } from "../files.ts";
+import { fileError, MAX_IO_BYTES, partialPath, syncFolder } from "../files.ts";
 import { showName } from "./header.ts";
 import type { SafetensorsLayout } from "./layout.ts";
 
@@ -86,8 +86,11 @@ export class SafetensorsWriter {
 
   /** Stops in the middle and keeps the partial file, to be continued with `resumeAt`. */
   async suspend(): Promise<void> {
-    await this.sync();
-    await this.handle.close();
+    try {
+      await this.sync();
+    } finally {
+      await this.handle.close();
+    }
   }
 
   /** Gives up and removes the partial file. Never throws: it runs while another error is on its way. */
@@ -100,7 +103,8 @@ export class SafetensorsWriter {
     try {
       let done = 0;
       while (done < bytes.length) {
-        const { bytesWritten } = await this.handle.write(bytes, done, bytes.length - done, position + done);
+        const length = Math.min(MAX_IO_BYTES, bytes.length - done);
+        const { bytesWritten } = await this.handle.write(bytes, done, length, position + done);
         done += bytesWritten;
       }
     } catch (error) {

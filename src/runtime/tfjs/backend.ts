@@ -47,7 +47,7 @@ export async function openBackend(options: BackendOptions = {}): Promise<Backend
     registerPackedMatMul(backend);
     const because = wanted === "auto" ? [...failures, `using ${backend}`].join("; ") : "asked for by name";
     const reason = because === "using tensorflow" ? "tfjs-node is installed and works" : because;
-    return { backend, reason, threads: backend === "tensorflow" ? threads : 1, version: versionOf(backend) };
+    return { backend, reason, threads: backend === "tensorflow" ? tensorFlowThreads(threads) : 1, version: versionOf(backend) };
   }
   throw new UserError(
     "BACKEND",
@@ -116,6 +116,11 @@ function configureTensorFlow(threads: number): void {
   process.env.TF_ENABLE_ONEDNN_OPTS ??= "0";
   process.env.TF_NUM_INTRAOP_THREADS ??= String(threads);
   process.env.TF_NUM_INTEROP_THREADS ??= "1";
+}
+
+/** What libtensorflow was told when it was loaded: by the user's environment, by the first call, or now. */
+function tensorFlowThreads(wanted: number): number {
+  return Number(process.env.TF_NUM_INTRAOP_THREADS) || wanted;
 }
 
 /** Runs a loader without Node's deprecation lines: they are about TensorFlow.js' own dependencies. */

@@ -44,18 +44,24 @@ export async function createTfjsExecutor(source: WeightSource, options: TfjsOpti
   );
   const expand = new Float32Array(Math.max(longestRow, Math.floor((options.expandBytes ?? EXPAND_BYTES) / 4)));
   const store = new BlockStore(source, wanted);
-  const dense = wanted === "packed" && spec.blocks.length > 0 && !(await store.isPacked(0));
-  if (wanted === "resident") await store.loadAll();
-  const residency = dense ? "streamed" : wanted;
   const tensors = new TensorSet();
-  return new TfjsExecutor(source, {
-    info: { executor: "tfjs", backend, reason, threads, residency },
-    store,
-    finalNorm: await loadNorm(source, "finalNorm", spec.finalNorm, tensors),
-    head: await openOutputHead(source, residency, expand),
-    tensors,
-    buffers: { expand, widening: createWideningBuffers() },
-  });
+  try {
+    const dense = wanted === "packed" && spec.blocks.length > 0 && !(await store.isPacked(0));
+    if (wanted === "resident") await store.loadAll();
+    const residency = dense ? "streamed" : wanted;
+    return new TfjsExecutor(source, {
+      info: { executor: "tfjs", backend, reason, threads, residency },
+      store,
+      finalNorm: await loadNorm(source, "finalNorm", spec.finalNorm, tensors),
+      head: await openOutputHead(source, residency, expand),
+      tensors,
+      buffers: { expand, widening: createWideningBuffers() },
+    });
+  } catch (error) {
+    store.dispose();
+    tensors.dispose();
+    throw error;
+  }
 }
 
 /** Runs a decoder on TensorFlow.js. Hidden states are tensors [rows, hiddenSize] that the caller owns. */

@@ -14,8 +14,11 @@ export interface OutputHead {
   dispose(): void;
 }
 
-/** Rows [from, to) of the head as a tensor [hiddenSize, to - from]; the caller disposes of it before it asks for the next. */
-type ReadTile = (from: number, to: number) => Promise<tf.Tensor2D>;
+/**
+ * Rows [from, to) of the head as a tensor [hiddenSize, to - from]. One that is not a promise lies over the scratch array: it is
+ * used and disposed of before anything is waited for, since other passes write the same array.
+ */
+type ReadTile = (from: number, to: number) => tf.Tensor2D | Promise<tf.Tensor2D>;
 
 /** Opens the head as `residency` says; `scratch` bounds a tile of it. */
 export async function openOutputHead(
@@ -61,7 +64,7 @@ function residentHead(weights: tf.Tensor2D, bias: Float32Array | null, pieceLeng
 }
 
 function packedTiles(matrix: PackedMatrix, codec: Codec, scratch: Float32Array): ReadTile {
-  return async (from, to) => {
+  return (from, to) => {
     const expanded = scratch.subarray(0, matrix.cols * (to - from));
     return tf.tensor2d(codec.unpackTransposed(matrix, from, to, expanded), [matrix.cols, to - from]);
   };
@@ -78,7 +81,8 @@ async function tiledLogits(
   const logits = new Float32Array(rows * vocabSize);
   for (let from = 0; from < vocabSize; from += tileRows) {
     const to = Math.min(vocabSize, from + tileRows);
-    const weights = await readTile(from, to);
+    const tile = readTile(from, to);
+    const weights = tile instanceof Promise ? await tile : tile;
     for (let row = 0; row < rows; row += PROMPT_CHUNK_ROWS) {
       const piece = productOf(rowsOf(x, row, PROMPT_CHUNK_ROWS), weights);
       for (let i = 0; i * (to - from) < piece.length; i++) {

@@ -3,7 +3,7 @@ import { rankCorrelation, SCORERS, sweepBudgets } from "../../dist/compress-entr
 import { MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
 import { measurePlans, openPlans, scoresOf } from "./plans.mjs";
 
-const WINDOWS = 8;
+const WINDOWS = 4;
 
 const setup = await openPlans(smollm2Folder(), WINDOWS);
 const sweeps = [];

@@ -20,7 +20,7 @@ export const FileRecord = z.strictObject({ name: FileName, bytes: count, sha256:
 export type FileRecord = z.infer<typeof FileRecord>;
 
 /** How a codec of the artifact stores a matrix, for readers without our table. */
-export const CodecRecord = z.strictObject({
+const CodecRecord = z.strictObject({
   bits: positive,
   group: positive.nullable(),
   scheme: z.enum(["symmetric", "asymmetric", "float"]),

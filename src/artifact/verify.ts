@@ -1,7 +1,9 @@
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { UserError } from "../errors.ts";
+import { listFolder } from "../formats/files.ts";
 import { layoutMemory } from "../model/memory.ts";
+import { TOKENIZER_FILES } from "../model/tokenizer-files.ts";
 import type { WorkOptions } from "../progress.ts";
 import { planLayout } from "./artifact-layout.ts";
 import { hashFile } from "./content-hash.ts";
@@ -19,7 +21,7 @@ export async function verifyArtifact(folder: string, work: WorkOptions = {}): Pr
   });
   const manifest = await readManifest(folder).catch(rethrowMissing);
   if (!manifest) return opening;
-  const findings = [...opening, ...checkMemory(manifest)];
+  const findings = [...opening, ...checkMemory(manifest), ...(await unlistedFiles(folder, manifest))];
   const total = manifest.files.length;
   for (const [done, { name }] of manifest.files.entries()) {
     work.onProgress?.({ stage: "verifying", done, total, detail: name });
@@ -56,6 +58,15 @@ function checkMemory({ spec, plan, maxFileBytes }: Manifest): string[] {
   }
   if (isDeepStrictEqual(found, plan.memory)) return [];
   return ["memory sum: computed anew it differs from the manifest's"];
+}
+
+/** Tokenizer files that lie in the folder and would be used, though the manifest does not vouch for them. */
+async function unlistedFiles(folder: string, { files }: Manifest): Promise<string[]> {
+  const listed = new Set(files.map(({ name }) => name));
+  const others = (await listFolder(folder)).filter((name) => !listed.has(name));
+  return others
+    .filter((name) => TOKENIZER_FILES.some((known) => known === name))
+    .map((name) => `${path.join(folder, name)}: expected no tokenizer file beside those of the manifest, found one`);
 }
 
 async function checkContents(folder: string, manifest: Manifest, name: string, work: WorkOptions): Promise<string[]> {

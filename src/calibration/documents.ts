@@ -6,7 +6,7 @@ import { UserError } from "../errors.ts";
 import type { ChatMessage } from "../model/chat-template.ts";
 
 /** Files are read whole (their sha256 is kept), so there is a limit; far above what calibration can use. */
-export const MAX_SOURCE_BYTES = 256 * 1024 * 1024;
+const MAX_SOURCE_BYTES = 256 * 1024 * 1024;
 
 /** Turns a conversation into text: the checkpoint's chat template. */
 export type RenderChat = (messages: readonly ChatMessage[]) => string;

@@ -1,13 +1,12 @@
 import type { Argv } from "yargs";
 import type { OpenModelOptions } from "../decoding/open-model.ts";
+import { BACKEND_CHOICES, type BackendChoice } from "../runtime/backend-names.ts";
 
-/** Choices of `--backend`. */
-export const BACKENDS = ["auto", "tensorflow", "wasm", "cpu"] as const;
 const KV_TYPES = ["f16", "f32"] as const;
 
 /** What commands that compute accept about how to compute. */
 export interface ExecutionArguments {
-  backend: (typeof BACKENDS)[number];
+  backend: BackendChoice;
   threads: number | undefined;
   resident: boolean | undefined;
   kv: (typeof KV_TYPES)[number] | undefined;
@@ -17,7 +16,7 @@ export interface ExecutionArguments {
 export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments> {
   return yargs
     .option("backend", {
-      choices: BACKENDS,
+      choices: BACKEND_CHOICES,
       default: "auto" as const,
       describe: "TensorFlow.js backend; auto takes tensorflow, else wasm, else cpu",
     })

@@ -62,7 +62,7 @@ export function memoryText(memory: MemorySum, colours: Colours): string {
 }
 
 /** Units in order, a block's matrices together. */
-export function groupUnits(units: readonly PlanUnit[]): UnitGroup[] {
+function groupUnits(units: readonly PlanUnit[]): UnitGroup[] {
   const groups: UnitGroup[] = [];
   for (const unit of units) {
     const name = /^blocks\.\d+/.exec(unit.id)?.[0] ?? unit.id;

@@ -2,7 +2,7 @@ import path from "node:path";
 import type { Argv } from "yargs";
 import { UserError } from "../errors.ts";
 import type { RunOptions } from "../pipeline/compress-options.ts";
-import { BACKENDS } from "./execution-options.ts";
+import { BACKEND_CHOICES, type BackendChoice } from "../runtime/backend-names.ts";
 
 /** What commands on a run folder accept; what is not given is as the folder remembers it, or the default. */
 export interface RunArguments {
@@ -14,7 +14,7 @@ export interface RunArguments {
   kv: "f16" | "f32" | undefined;
   resident: boolean | undefined;
   "budget-covers": "model" | "process" | undefined;
-  backend: (typeof BACKENDS)[number] | undefined;
+  backend: BackendChoice | undefined;
   threads: number | undefined;
 }
 
@@ -39,7 +39,7 @@ export function runOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
       choices: ["model", "process"] as const,
       describe: "model (default): without the runtime's base; process: with it",
     })
-    .option("backend", { choices: BACKENDS, describe: "TensorFlow.js backend that scores; default: auto" })
+    .option("backend", { choices: BACKEND_CHOICES, describe: "TensorFlow.js backend that scores; default: auto" })
     .option("threads", { type: "number", describe: "Threads to compute with; default: all cores" })
     .group(["budget", "context", "kv", "resident", "budget-covers"], "Budget:")
     .group(["calibration", "calibration-tokens"], "Calibration:")
@@ -56,7 +56,7 @@ export interface RunChoice {
   readonly kv?: "f16" | "f32" | undefined;
   readonly resident?: boolean | undefined;
   readonly budgetCovers?: "model" | "process" | undefined;
-  readonly backend?: (typeof BACKENDS)[number] | undefined;
+  readonly backend?: BackendChoice | undefined;
   readonly threads?: number | undefined;
 }
 

@@ -20,7 +20,7 @@ export const PLANES: Readonly<Record<number, readonly PlaneWidth[]>> = {
   6: [4, 2],
   8: [8],
 };
-export type PlaneWidth = 1 | 2 | 4 | 8;
+type PlaneWidth = 1 | 2 | 4 | 8;
 
 /** A mask with the lowest `bits` bits of each byte. */
 function byteMask(bits: number): number {

@@ -60,7 +60,8 @@ export const CODECS = {
 
 export type CodecId = keyof typeof CODECS;
 
-function isCodecId(id: string): id is CodecId {
+/** True for the id of a codec. */
+export function isCodecId(id: string): id is CodecId {
   return Object.hasOwn(CODECS, id);
 }
 

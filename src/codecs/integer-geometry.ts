@@ -1,8 +1,8 @@
 import { CHUNK_COLS, TILE_ROWS } from "./codec.ts";
 import { tileStride } from "./tile.ts";
 
-export type IntegerBits = 2 | 3 | 4 | 5 | 6 | 8;
-export type IntegerScheme = "symmetric" | "asymmetric";
+type IntegerBits = 2 | 3 | 4 | 5 | 6 | 8;
+type IntegerScheme = "symmetric" | "asymmetric";
 
 /** What sets one integer codec apart; `group: null` is a whole row. */
 export interface IntegerForm {

@@ -3,13 +3,14 @@ import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { checkTokenizerFits, loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import type { WeightSource } from "../model/weight-source.ts";
+import type { BackendChoice } from "../runtime/backend-names.ts";
 import type { AnyExecutor, KvType, Residency } from "../runtime/executor.ts";
 import { createTfjsExecutor } from "../runtime/tfjs/executor.ts";
 import { findModel } from "./find-model.ts";
 import { Session } from "./session.ts";
 
 export interface OpenModelOptions {
-  readonly backend?: "auto" | "tensorflow" | "wasm" | "cpu" | undefined;
+  readonly backend?: BackendChoice | undefined;
   readonly threads?: number | undefined;
   /** Keep every matrix expanded. Default: an artifact's plan decides, a checkpoint is. */
   readonly resident?: boolean | undefined;

@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts";
 
 /** Which tokens of a window are targets: all but the first, or llama.cpp's second half (N/2 + 1 … N - 1). */
-export const SCORED = ["all", "second-half"] as const;
+const SCORED = ["all", "second-half"] as const;
 export type Scored = (typeof SCORED)[number];
 
 /** How a text is cut into windows. */

@@ -4,7 +4,7 @@ import type { z } from "zod";
 import { UserError } from "../errors.ts";
 
 /** The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. */
-export const MAX_JSON_BYTES = 256 * 1024 * 1024;
+const MAX_JSON_BYTES = 256 * 1024 * 1024;
 
 /** Bytes of one read or write: Node takes at most 2^31 - 1, and ends the process above. */
 export const MAX_IO_BYTES = 2 ** 30;

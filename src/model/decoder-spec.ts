@@ -107,7 +107,7 @@ export const DecoderSpec = z.strictObject({
 export type DecoderSpec = z.infer<typeof DecoderSpec>;
 
 /** Roles of matrices; `embedding` and `head` stand outside the blocks. */
-export const BLOCK_ROLES = ["attn.q", "attn.k", "attn.v", "attn.o", "mlp.gate", "mlp.up", "mlp.down"] as const;
+const BLOCK_ROLES = ["attn.q", "attn.k", "attn.v", "attn.o", "mlp.gate", "mlp.up", "mlp.down"] as const;
 export type BlockRole = (typeof BLOCK_ROLES)[number];
 export type Role = "embedding" | "head" | BlockRole;
 

@@ -2,12 +2,8 @@ import { CODECS } from "../codecs/index.ts";
 import { type AttentionSpec, type DecoderSpec, headMatrixId, type MatrixInfo, matricesOf } from "./decoder-spec.ts";
 import type { MemoryItem, MemorySum } from "./memory-sum.ts";
 import { type PackedLayout, type PackedTensor, packedLayout } from "./packed-layout.ts";
-import { workspaceBytes } from "./workspace.ts";
+import { KV_PAGE_POSITIONS, KV_WINDOW_SLACK, workspaceBytes } from "./workspace.ts";
 
-/** Positions of one page of the KV cache. */
-const KV_PAGE = 64;
-/** Positions kept behind a sliding window, so that rejected drafts can be truncated. */
-const KV_WINDOW_SLACK = 64;
 const KV_BYTES = { f32: 4, f16: 2 } as const;
 
 /** What a memory sum depends on beside the model and its codecs. */
@@ -125,7 +121,8 @@ function kvBytes(spec: DecoderSpec, { contextTokens, kvType }: MemoryOptions): n
 /** A sliding window keeps whole pages, and one more where it does not begin at a page. */
 function heldPositions({ window }: AttentionSpec, contextTokens: number): number {
   if (window === null) return contextTokens;
-  return Math.min(contextTokens, (Math.ceil((window + KV_WINDOW_SLACK) / KV_PAGE) + 1) * KV_PAGE);
+  const pages = Math.ceil((window + KV_WINDOW_SLACK) / KV_PAGE_POSITIONS) + 1;
+  return Math.min(contextTokens, pages * KV_PAGE_POSITIONS);
 }
 
 /** Matrices that a resident executor multiplies with, in f32; an embedding that is not the head stays packed. */

@@ -1,11 +1,12 @@
 import { CODECS, type CodecId, codecIdOf } from "../codecs/index.ts";
+import { roundUp } from "../codecs/tile.ts";
 import { layoutSafetensors, type SafetensorsLayout } from "../formats/safetensors/layout.ts";
 import { type DecoderSpec, type MatrixInfo, matricesOf, type VectorInfo, vectorsOf } from "./decoder-spec.ts";
 
 /** Alignment of the data in a file and of every block in it: a memory page, so that a block can be mapped by itself. */
-export const BLOCK_ALIGN = 4096;
+const BLOCK_ALIGN = 4096;
 /** Every tensor's length is rounded up to this inside the tensor: one cache line, one AVX-512 register. */
-export const TENSOR_ALIGN = 64;
+const TENSOR_ALIGN = 64;
 /** Largest weights file: some tools and file systems stop at 2 GiB. A single larger segment has a file of its own. */
 export const MAX_FILE_BYTES = 2 ** 31;
 /** Bytes of a tensor's entry in a header beside its name, at most: dtype, shape and offsets up to 2^53. */
@@ -40,8 +41,6 @@ export interface PackedLayout {
   readonly segments: readonly PackedSegment[];
   readonly files: readonly PackedFile[];
 }
-
-const roundUp = (bytes: number, step: number) => Math.ceil(bytes / step) * step;
 
 /**
  * The exact weights files of a model under a choice of codecs: segments in execution order, in each first the vectors,

@@ -4,7 +4,7 @@ import { UserError } from "../errors.ts";
 import { parseJsonBytes, parseWith, readFileBytes } from "../formats/files.ts";
 
 /** Files that a tokenizer may consist of, all of which an artifact must carry. */
-const TOKENIZER_FILES = [
+export const TOKENIZER_FILES = [
   "tokenizer.json",
   "tokenizer_config.json",
   "special_tokens_map.json",

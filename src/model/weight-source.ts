@@ -1,4 +1,4 @@
-import type { CodecId } from "../codecs/index.ts";
+import { CODECS, type CodecId } from "../codecs/index.ts";
 import type { DecoderSpec } from "./decoder-spec.ts";
 
 /** A matrix in f32, row-major. */
@@ -20,6 +20,19 @@ export interface PackedMatrix {
 }
 
 export type Matrix = DenseMatrix | PackedMatrix;
+
+/** The matrix in f32; a dense one itself. */
+export function denseMatrix(matrix: Matrix): DenseMatrix {
+  if (matrix.kind === "dense") return matrix;
+  const { rows, cols } = matrix;
+  return { kind: "dense", rows, cols, data: CODECS[matrix.codec].unpackRows(matrix, 0, rows) };
+}
+
+/** Rows [from, to) in f32, [to - from, cols]; of a dense matrix a view. */
+export function matrixRows(matrix: Matrix, from: number, to: number): Float32Array {
+  if (matrix.kind === "packed") return CODECS[matrix.codec].unpackRows(matrix, from, to);
+  return matrix.data.subarray(from * matrix.cols, to * matrix.cols);
+}
 
 /**
  * Where weights come from: a checkpoint (dense, read from disk when asked for), an artifact (packed), or an overlay.

@@ -4,6 +4,12 @@ import { linearsOf } from "./decoder-spec.ts";
 /** Rows that pass through a block at a time: a longer prompt is cut, so that activations stay small. */
 export const PROMPT_CHUNK_ROWS = 128;
 
+/** Positions of one page of the KV cache. */
+export const KV_PAGE_POSITIONS = 64;
+
+/** Positions kept behind a sliding window, so that rejected drafts can be truncated. */
+export const KV_WINDOW_SLACK = 64;
+
 /** Bytes of one expanded tile of a packed matrix, in f32. */
 export const EXPAND_BYTES = 2 * 1024 * 1024;
 

@@ -1,5 +1,6 @@
 import path from "node:path";
 import { z } from "zod";
+import { hashFile } from "../artifact/content-hash.ts";
 import { Sha256 } from "../artifact/manifest.ts";
 import type { Plan } from "../artifact/plan.ts";
 import { readManifest } from "../artifact/reader.ts";
@@ -13,7 +14,6 @@ import { quantizeModel } from "../quantization/quantize-model.ts";
 import { TOOL_VERSION } from "../version.ts";
 import type { CalibrationStep } from "./calibration-step.ts";
 import type { RunOptions } from "./compress-options.ts";
-import { fileSha256 } from "./file-hash.ts";
 import type { Recipe } from "./recipe.ts";
 import type { WeightsStep } from "./weights-step.ts";
 
@@ -28,7 +28,7 @@ export async function artifactInputs(
   tokenizer: Tokenizer,
   recipe: Recipe,
 ): Promise<unknown> {
-  const hashes = tokenizer.files.map(async (name) => [name, await fileSha256(path.join(tokenizer.label, name))]);
+  const hashes = tokenizer.files.map(async (name) => [name, (await hashFile(path.join(tokenizer.label, name))).sha256]);
   return { source, planKey, tokenizer: await Promise.all(hashes), recipe };
 }
 

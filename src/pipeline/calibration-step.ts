@@ -1,11 +1,11 @@
 import path from "node:path";
 import { z } from "zod";
+import { hashFile } from "../artifact/content-hash.ts";
 import { buildCalibration } from "../calibration/build.ts";
 import type { Calibration } from "../calibration/calibration.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { RunOptions } from "./compress-options.ts";
-import { fileSha256 } from "./file-hash.ts";
 
 /** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
 export const CalibrationStep = z.strictObject({
@@ -20,9 +20,14 @@ export type CalibrationStep = z.infer<typeof CalibrationStep>;
 export async function calibrationInputs(tokenizer: Tokenizer, { calibration, recipe }: RunOptions): Promise<unknown> {
   const { sequenceTokens, seed } = recipe.calibration;
   const sources = await Promise.all(
-    calibration.map(async ({ path: file, tokens }) => ({ sha256: await fileSha256(file), tokens })),
+    calibration.map(async ({ path: file, tokens }) => ({ sha256: (await hashFile(file)).sha256, tokens })),
   );
-  return { tokenizer: await fileSha256(path.join(tokenizer.label, "tokenizer.json")), sources, sequenceTokens, seed };
+  return {
+    tokenizer: (await hashFile(path.join(tokenizer.label, "tokenizer.json"))).sha256,
+    sources,
+    sequenceTokens,
+    seed,
+  };
 }
 
 /** Picks the calibration sequences. */

@@ -4,6 +4,7 @@ import type { Plan } from "../artifact/plan.ts";
 import { UserError } from "../errors.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import type { WorkOptions } from "../progress.ts";
+import { BACKEND_CHOICES } from "../runtime/backend-names.ts";
 import type { Scores } from "../scoring/scores.ts";
 import { Recipe } from "./recipe.ts";
 import type { StepReport } from "./run-folder.ts";
@@ -23,7 +24,7 @@ export const RunOptions = z.strictObject({
   kvType: z.enum(["f32", "f16"]).nullable(),
   residency: z.enum(["packed", "resident"]).nullable(),
   budgetCovers: z.enum(["model", "process"]).nullable(),
-  backend: z.enum(["auto", "tensorflow", "wasm", "cpu"]),
+  backend: z.enum(BACKEND_CHOICES),
   threads: z.number().int().positive().nullable(),
   recipe: Recipe,
   /** Calibration files that replace the recipe's, or the recipe's as absolute paths. */

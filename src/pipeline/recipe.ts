@@ -17,7 +17,7 @@ const RECIPES_FOLDER = fileURLToPath(new URL("../../pipelines/", import.meta.url
 const positive = z.number().int().positive();
 
 /** One calibration text: a file relative to the recipe, and how many tokens to take of it. */
-export const CalibrationSourceSettings = z.strictObject({ path: z.string().min(1), tokens: positive });
+const CalibrationSourceSettings = z.strictObject({ path: z.string().min(1), tokens: positive });
 
 /** Which text is run through the model, and in what pieces. */
 export const CalibrationSettings = z.strictObject({

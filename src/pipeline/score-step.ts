@@ -91,7 +91,7 @@ interface Candidates {
 }
 
 /** Executors that read a block at a time, as the options say. */
-export function streamedExecutors({ backend, threads }: Pick<RunOptions, "backend" | "threads">): ExecutorFactory {
+function streamedExecutors({ backend, threads }: Pick<RunOptions, "backend" | "threads">): ExecutorFactory {
   return (source) => createTfjsExecutor(source, { residency: "streamed", backend, threads: threads ?? undefined });
 }
 

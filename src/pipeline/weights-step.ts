@@ -2,11 +2,11 @@ import { createHash } from "node:crypto";
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
+import { hashFile } from "../artifact/content-hash.ts";
 import { fileError } from "../formats/files.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { checkWeights } from "../model/checkpoint-check.ts";
 import type { WorkOptions } from "../progress.ts";
-import { fileSha256 } from "./file-hash.ts";
 
 /** What `weights.json` holds: the contents that were read, and that every weight is finite. */
 export const WeightsStep = z.strictObject({
@@ -34,7 +34,11 @@ export async function readWeights(checkpoint: Checkpoint, work: WorkOptions): Pr
   await checkWeights(checkpoint, work);
   const files: WeightsStep["files"] = [];
   for (const file of checkpoint.files) {
-    files.push({ name: path.basename(file.path), bytes: file.bytes, sha256: await fileSha256(file.path) });
+    files.push({
+      name: path.basename(file.path),
+      bytes: file.bytes,
+      sha256: (await hashFile(file.path, [], work.signal)).sha256,
+    });
   }
   const hash = createHash("sha256").update(checkpoint.id);
   for (const { sha256 } of files) hash.update(sha256);

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { CODEC_IDS, CODECS, type CodecId } from "../codecs/index.ts";
+import { CODEC_IDS, CODECS, type CodecId, isCodecId } from "../codecs/index.ts";
 import { didYouMean } from "./near-names.ts";
 
 /** Widths that some codec has, ascending. */
@@ -11,11 +11,6 @@ const BITS = /^(\d+)(?: ?bits?)?$/;
 export function widthOf(choice: string): number | null {
   const match = BITS.exec(choice);
   return match ? Number(match[1]) : null;
-}
-
-/** True for the id of a codec. */
-export function isCodecId(id: string): id is CodecId {
-  return Object.hasOwn(CODECS, id);
 }
 
 /** Why a text is no codec and no width, or null where it is one. */

@@ -2,12 +2,12 @@ import type { MemorySum, Plan, PlanUnit } from "../artifact/plan.ts";
 import { CODECS, type CodecId } from "../codecs/index.ts";
 import { UserError } from "../errors.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
-import { memorySum } from "../model/memory.ts";
+import { type MemoryOptions, memorySum } from "../model/memory.ts";
 import type { Scores } from "../scoring/scores.ts";
 import type { AllocationProblem } from "./allocators/allocator.ts";
 import { ALLOCATORS } from "./allocators/index.ts";
 import { budgetTooSmall } from "./infeasible.ts";
-import { type MemoryConditions, memoryReader } from "./memory-reader.ts";
+import { memoryReader } from "./memory-reader.ts";
 import { codecIn, importanceLowered, predictedLoss } from "./prediction.ts";
 import { blockImportance } from "./ranking.ts";
 import type { PlanSettings } from "./settings.ts";
@@ -58,8 +58,8 @@ export function createPlanner(request: PlanRequest): Planner {
   checkContext(spec, request.contextTokens);
   const codecs = blockCodecs(recipe.plan, storedDtype);
   const units = unitsOf(spec, recipe.plan, storedDtype);
-  const conditions = memoryConditions(request);
-  const memoryAt = memoryReader(spec, conditions);
+  const options = memoryOptions(request);
+  const memoryAt = memoryReader(spec, options);
   const narrowest = assignBlocks(
     units,
     spec.blocks.map(() => codecs[codecs.length - 1]),
@@ -81,7 +81,7 @@ export function createPlanner(request: PlanRequest): Planner {
     return budgetTooSmall(
       budgetBytes,
       memoryAt(narrowest),
-      (contextTokens) => memorySum(spec, narrowest, { ...conditions, contextTokens }).totalBytes,
+      (contextTokens) => memorySum(spec, narrowest, { ...options, contextTokens }).totalBytes,
     );
   }
 
@@ -130,7 +130,7 @@ function planUnit(unit: Unit, codec: CodecId): PlanUnit {
   return { id: unit.id, codec, bytes: CODECS[codec].packedBytes(unit.rows, unit.cols), rule: unit.rule };
 }
 
-function memoryConditions(request: PlanRequest): MemoryConditions {
+function memoryOptions(request: PlanRequest): MemoryOptions {
   return {
     contextTokens: request.contextTokens,
     kvType: request.kvType ?? request.recipe.plan.kvType,

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { CODECS, type CodecId } from "../codecs/index.ts";
 import { UserError } from "../errors.ts";
 import type { MatrixInfo } from "../model/decoder-spec.ts";
-import { choiceFault, codecOfWidth, float16For, nearestWidth, resolveChoice } from "./codec-choice.ts";
+import { choiceFault, codecOfWidth, float16For, nearestWidth, resolveChoice, widthOf } from "./codec-choice.ts";
 import { didYouMean } from "./near-names.ts";
 
 /** What a rule does to the matrices it matches. */
@@ -81,11 +81,10 @@ function effectOf(text: string): RuleEffect | string {
   const [, sign, rest] = match;
   const fault = choiceFault(rest);
   if (sign !== ">=" && sign !== "<=") return fault ?? { kind: "pin", choice: rest };
-  const bits = /^(\d+)(?: ?bits?)?$/.exec(rest);
-  if (!bits) return `expected a width such as "${sign} 6 bits"`;
+  const bits = widthOf(rest);
+  if (bits === null) return `expected a width such as "${sign} 6 bits"`;
   const kind = sign === ">=" ? "atLeast" : "atMost";
-  const width = Number(bits[1]);
-  return nearestWidth(width, kind) === undefined ? `expected a width that some codec has` : { kind, bits: width };
+  return nearestWidth(bits, kind) === undefined ? "expected a width that some codec has" : { kind, bits };
 }
 
 /** What a glob may match: `blocks.3.mlp.down`, `mlp.down`, and the whole block `blocks.3`. */

@@ -18,13 +18,13 @@ export function parseYamlDocument<T>(text: string, file: string, schema: z.ZodTy
     const line = lines.linePos(fault.pos[0]).line;
     throw new UserError("YAML_SYNTAX", `${file}:${line}: ${fault.message.split("\n")[0].replace(/ at line.*$/, "")}`);
   }
-  const result = schema.safeParse(valueOf(document, file) ?? {});
+  const result = schema.safeParse(plainValue(document, file) ?? {});
   if (result.success) return result.data;
   throw fieldError(deepest(result.error.issues[0]), document, lines, file);
 }
 
 /** The document as plain values; an alias without its anchor, or one that unfolds without end, shows only here. */
-function valueOf(document: Document, file: string): unknown {
+function plainValue(document: Document, file: string): unknown {
   try {
     return document.toJS({ maxAliasCount: 100 });
   } catch (error) {

@@ -1,5 +1,11 @@
 import { CODECS, codecIdOf, codecOf } from "../codecs/index.ts";
-import type { DenseMatrix, Matrix, PackedMatrix, WeightSource } from "../model/weight-source.ts";
+import {
+  type DenseMatrix,
+  denseMatrix,
+  type Matrix,
+  type PackedMatrix,
+  type WeightSource,
+} from "../model/weight-source.ts";
 import { type QuantizerId, quantizerOf } from "./index.ts";
 import type { Quantizer } from "./quantizer.ts";
 
@@ -54,11 +60,4 @@ export function packMatrix(id: string, matrix: DenseMatrix, codecId: string, qua
   const codec = codecIdOf(codecId);
   const bytes = CODECS[codec].pack(quantizer(matrix, CODECS[codec], { label: id }));
   return { kind: "packed", codec, rows: matrix.rows, cols: matrix.cols, bytes };
-}
-
-/** The matrix in f32. */
-export function denseMatrix(matrix: Matrix): DenseMatrix {
-  if (matrix.kind === "dense") return matrix;
-  const { rows, cols } = matrix;
-  return { kind: "dense", rows, cols, data: CODECS[matrix.codec].unpackRows(matrix, 0, rows) };
 }

@@ -1,6 +1,5 @@
-import { CODECS } from "../codecs/index.ts";
-import type { PackedMatrix, WeightSource } from "../model/weight-source.ts";
-import { denseMatrix, packMatrix } from "./overlay.ts";
+import { denseMatrix, matrixRows, type PackedMatrix, type WeightSource } from "../model/weight-source.ts";
+import { packMatrix } from "./overlay.ts";
 import type { Quantizer } from "./quantizer.ts";
 
 /** Packed matrices of one checkpoint, kept in memory: each (matrix, codec) is quantized once for any number of plans. */
@@ -32,8 +31,7 @@ export function createPackedLibrary(source: WeightSource, quantizer: Quantizer):
       label: source.label,
       readMatrix: (id) => matrixOf(id, codecs),
       async readRows(id, from, to) {
-        const matrix = await matrixOf(id, codecs);
-        return CODECS[matrix.codec].unpackRows(matrix, from, to);
+        return matrixRows(await matrixOf(id, codecs), from, to);
       },
       readVector: (id) => source.readVector(id),
       close: async () => undefined,

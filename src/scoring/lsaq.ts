@@ -27,7 +27,7 @@ type LsaqOptions = z.infer<typeof LsaqOptions>;
  * Weight of the cosine distance in the importance: it parts blocks of equal Jaccard importance and is far below any
  * difference that means something.
  */
-export const TIE_BREAK = 1e-9;
+const TIE_BREAK = 1e-9;
 
 /**
  * LSAQ layer importance (papers.md 4.1): 1 - mean Jaccard overlap of the top-k token sets that the output head reads from a

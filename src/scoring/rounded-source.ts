@@ -1,6 +1,5 @@
-import { CODECS } from "../codecs/index.ts";
 import { matricesOf } from "../model/decoder-spec.ts";
-import type { DenseMatrix, Matrix, WeightSource } from "../model/weight-source.ts";
+import { denseMatrix, type Matrix, matrixRows, type WeightSource } from "../model/weight-source.ts";
 import type { Rounding } from "./scorer.ts";
 
 /**
@@ -19,7 +18,7 @@ export function roundedSource(source: WeightSource, rounding: Rounding): WeightS
     const known = held.get(id);
     if (known) return known;
     const original = await source.readMatrix(id);
-    const rounded = rounding(id, asDense(original)) ?? original;
+    const rounded = rounding(id, denseMatrix(original)) ?? original;
     held.set(id, rounded);
     return rounded;
   };
@@ -27,21 +26,8 @@ export function roundedSource(source: WeightSource, rounding: Rounding): WeightS
     spec: source.spec,
     label: source.label,
     readMatrix,
-    readRows: async (id, from, to) => rowsOf(await readMatrix(id), from, to),
+    readRows: async (id, from, to) => matrixRows(await readMatrix(id), from, to),
     readVector: (id) => source.readVector(id),
     close: async () => held.clear(),
   };
-}
-
-/** The matrix in f32. */
-function asDense(matrix: Matrix): DenseMatrix {
-  if (matrix.kind === "dense") return matrix;
-  const { rows, cols } = matrix;
-  return { kind: "dense", rows, cols, data: CODECS[matrix.codec].unpackRows(matrix, 0, rows) };
-}
-
-/** Rows [from, to) in f32. */
-function rowsOf(matrix: Matrix, from: number, to: number): Float32Array {
-  if (matrix.kind === "packed") return CODECS[matrix.codec].unpackRows(matrix, from, to);
-  return matrix.data.subarray(from * matrix.cols, to * matrix.cols);
 }

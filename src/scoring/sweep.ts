@@ -4,7 +4,7 @@ import type { AnyExecutor, RowSpan } from "../runtime/executor.ts";
 import type { HiddenState, RowGroup, SweepObserver } from "./scorer.ts";
 
 /** Rows of one pass: the hidden states of a pass and the wider ones inside a block are held at once. */
-export const SWEEP_ROWS = 4096;
+const SWEEP_ROWS = 4096;
 
 /** Runs block after block over all sequences, each block read once a group, and shows every step to every observer. */
 export async function sweepBlocks(
@@ -42,7 +42,7 @@ export async function sweepBlocks(
 }
 
 /** Wraps a hidden state so that its numbers are read at most once. */
-export function hiddenState(executor: AnyExecutor, hidden: unknown): HiddenState {
+function hiddenState(executor: AnyExecutor, hidden: unknown): HiddenState {
   let data: Promise<Float32Array> | undefined;
   return {
     hidden,
@@ -54,7 +54,7 @@ export function hiddenState(executor: AnyExecutor, hidden: unknown): HiddenState
 }
 
 /** Consecutive sequences in groups of at most `rowsPerPass` rows, at least one a group. */
-export function groupSequences(sequences: readonly Int32Array[], rowsPerPass: number): RowGroup[] {
+function groupSequences(sequences: readonly Int32Array[], rowsPerPass: number): RowGroup[] {
   const parts: Int32Array[][] = [];
   let rows = Number.POSITIVE_INFINITY;
   for (const sequence of sequences) {

@@ -1,6 +1,7 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
+import { moveIntoPlace } from "../../src/artifact/artifact-folder.ts";
 import { JOURNAL_NAME } from "../../src/artifact/journal.ts";
 import { openArtifact } from "../../src/artifact/reader.ts";
 import { verifyArtifact } from "../../src/artifact/verify.ts";
@@ -191,6 +192,17 @@ describe("quantizeModel", () => {
   });
 });
 
+describe("verify", () => {
+  it("finds a tokenizer file that was laid beside the listed ones, and leaves other files alone", async () => {
+    await makeArtifact(base, "joined");
+    const folder = path.join(base, "joined");
+    writeFileSync(path.join(folder, "README.md"), "notes");
+    expect(await verifyArtifact(folder)).toEqual([]);
+    writeFileSync(path.join(folder, "generation_config.json"), '{"eos_token_id": 1}');
+    expect(await verifyArtifact(folder)).toEqual([expect.stringContaining("generation_config.json: expected no")]);
+  });
+});
+
 describe("the place of an artifact", () => {
   it("is never taken from what stands there, but on request from another artifact", async () => {
     const folder = path.join(base, "taken");
@@ -201,10 +213,30 @@ describe("the place of an artifact", () => {
     expect(folderHashes(folder)).toEqual(before);
     await makeArtifact(base, "taken", { codecs: ["f16"], overwrite: true });
     expect(folderHashes(folder)).not.toEqual(before);
-    expect(existsSync(`${folder}.old`)).toBe(false);
+    expect(existsSync(`${folder}.partial.old`)).toBe(false);
     mkdirSync(path.join(base, "mine"));
     writeFileSync(path.join(base, "mine", "thesis.txt"), "text");
     await expect(makeArtifact(base, "mine", { overwrite: true })).rejects.toMatchObject(refused);
+  });
+
+  it("leaves a folder beside it alone that is called as somebody would call a backup", async () => {
+    const backup = path.join(base, "kept.old");
+    mkdirSync(backup);
+    writeFileSync(path.join(backup, "manifest.json"), "mine");
+    await makeArtifact(base, "kept");
+    await makeArtifact(base, "kept", { codecs: ["f16"], overwrite: true });
+    expect(readFileSync(path.join(backup, "manifest.json"), "utf8")).toBe("mine");
+    expect(readdirSync(base).filter((name) => name.startsWith("kept"))).toEqual(["kept", "kept.old"]);
+  });
+
+  it("is given back where the new artifact cannot be moved there", async () => {
+    await makeArtifact(base, "restored");
+    const folder = path.join(base, "restored");
+    const before = folderHashes(folder);
+    await expect(moveIntoPlace(path.join(base, "vanished"), folder, true)).rejects.toMatchObject({
+      code: "FILE_NOT_FOUND",
+    });
+    expect(folderHashes(folder)).toEqual(before);
   });
 
   it("is refused in one line where it cannot be written", async () => {

@@ -93,6 +93,17 @@ const MODEL_MISTAKES: Case[] = [
     args: ["run", stories, "hi", "--temperature=-1", "--backend", "wasm"],
     message: /temperature: expected/,
   },
+  {
+    what: "a bad number of tokens",
+    args: ["run", stories, "hi", "--max-tokens", "many", "--backend", "wasm"],
+    message: /max-tokens: expected a whole number from 0 up, found NaN/,
+  },
+  { what: "a text that is none", args: ["eval", stories, "--text", process.execPath], message: /expected UTF-8 text/ },
+  {
+    what: "a plan to be saved that the pipeline would make without the scores given",
+    args: ["plan", stories, "--budget", "10 MiB", "--save", "--scores", "x.json"],
+    message: /Arguments save and scores are mutually exclusive/,
+  },
   { what: "no text to evaluate", args: ["eval", stories, "--text", "/nowhere"], message: /\/nowhere: cannot read/ },
   { what: "verify of a checkpoint", args: ["verify", stories], message: /expected an artifact, found a checkpoint/ },
   { what: "a budget far too small", args: ["plan", stories, "--budget", "1 kB"], message: /expected at least/ },

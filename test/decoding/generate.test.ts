@@ -48,6 +48,11 @@ describe("generation ends with a stated reason", () => {
     expect(executor.chunks).toEqual([]);
   });
 
+  test.each([Number.NaN, -1, 1.5])("a length of %d is refused before anything is computed", async (maxTokens) => {
+    const refused = { code: "MAX_TOKENS", message: expect.stringContaining(`found ${maxTokens}`) };
+    await expect(run("Hi", { next: sayAfter(2, "there") }, { maxTokens })).rejects.toMatchObject(refused);
+  });
+
   test("stop string: nothing of it is streamed", async () => {
     const { result, pieces } = await run("Hi", { next: sayAfter(2, "one two three") }, { stop: ["o t"] });
     expect(result).toMatchObject({ reason: "stop", stop: "o t", text: "one tw" });

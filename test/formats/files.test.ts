@@ -1,10 +1,19 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, promises as fs, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { describe, expect, test } from "vitest";
+import { afterEach, describe, expect, test, vi } from "vitest";
 import { z } from "zod";
 import { UserError } from "../../src/errors.ts";
 import { bytesSource, openFile } from "../../src/formats/byte-source.ts";
-import { fileError, partialPath, readFileBytes, readJsonFile, writeFileAtomic } from "../../src/formats/files.ts";
+import {
+  decodeText,
+  fileError,
+  MAX_IO_BYTES,
+  partialPath,
+  readFileBytes,
+  readJsonFile,
+  writeFileAtomic,
+} from "../../src/formats/files.ts";
+import { layoutSafetensors, SafetensorsWriter } from "../../src/formats/safetensors/index.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 const root = temporaryFolder();
@@ -64,6 +73,52 @@ describe("writeFileAtomic", () => {
     expect(await codeOf(writeFileAtomic(file("kept"), "new"))).toBe("DISK_FULL");
     expect(readFileSync(file("kept"), "utf8")).toBe("old");
     expect(existsSync(partialPath(file("kept")))).toBe(false);
+  });
+});
+
+describe("more bytes than one system call takes", () => {
+  const huge = 2 ** 31 + 8;
+  const lengths: number[] = [];
+  afterEach(() => void vi.restoreAllMocks());
+
+  /** Stands in for the disk: a real 2 GiB would take seconds. */
+  async function fakeDisk(): Promise<void> {
+    const handle = await fs.open(file("huge"), "w");
+    await handle.truncate(huge);
+    const prototype = Object.getPrototypeOf(handle);
+    await handle.close();
+    lengths.length = 0;
+    const moved = (buffer: unknown, length: number) => {
+      lengths.push(length);
+      return Promise.resolve({ bytesRead: length, bytesWritten: length, buffer });
+    };
+    vi.spyOn(prototype, "read").mockImplementation((buffer, _start, length) => moved(buffer, Number(length)));
+    vi.spyOn(prototype, "write").mockImplementation((buffer, _start, length) => moved(buffer, Number(length)));
+  }
+
+  test("are read in pieces", async () => {
+    await fakeDisk();
+    const source = await openFile(file("huge"));
+    expect((await source.read(0, huge)).length).toBe(huge);
+    await source.close();
+    expect(lengths).toEqual([MAX_IO_BYTES, MAX_IO_BYTES, 8]);
+  });
+
+  test("are written in pieces", async () => {
+    await fakeDisk();
+    const layout = layoutSafetensors([{ name: "a", dtype: "U8", shape: [huge] }]);
+    const writer = await SafetensorsWriter.open(file("huge.safetensors"), layout);
+    await writer.write("a", new Uint8Array(huge));
+    await writer.abort();
+    expect(lengths.slice(1)).toEqual([MAX_IO_BYTES, MAX_IO_BYTES, 8]);
+  });
+});
+
+describe("decodeText", () => {
+  test("takes UTF-8 with or without its mark, and nothing else", () => {
+    const bytes = new TextEncoder().encode("\uFEFFgrün");
+    expect(decodeText(bytes, "x")).toBe("grün");
+    expect(() => decodeText(Uint8Array.of(0x67, 0xfc), "x.txt")).toThrow("x.txt: expected UTF-8 text");
   });
 });
 

@@ -48,6 +48,19 @@ const TINY = {
 };
 const CONFIG = { bos_token: "<s>", eos_token: { content: "</s>" } };
 
+const spec = (vocabSize: number): DecoderSpec => ({
+  family: "llama",
+  vocabSize,
+  hiddenSize: 4,
+  maxPositions: 8,
+  tied: true,
+  headBias: false,
+  blocks: [],
+  finalNorm: { kind: "rms", size: 4, eps: 1e-6 },
+  bosToken: null,
+  eosTokens: [],
+});
+
 async function errorOf(work: Promise<unknown>): Promise<UserError> {
   const error = await work.then(
     () => null,
@@ -116,6 +129,13 @@ describe("loadTokenizer", () => {
     expect(await withConfig({ add_bos_token: null })).toEqual([0, 4]);
   });
 
+  it("takes an empty name of a special token for none", async () => {
+    const config = { bos_token: "", eos_token: "", add_bos_token: true, add_eos_token: true };
+    const tokenizer = await loadTokenizer(folderWith({ "tokenizer.json": TINY, "tokenizer_config.json": config }));
+    expect(tokenizer).toMatchObject({ bosToken: null, eosToken: null, eosTokens: [] });
+    expect([...tokenizer.encode("ab")]).toEqual([4]);
+  });
+
   it("decodes: special tokens kept or left out, unknown ids give nothing", async () => {
     const tokenizer = await loadTokenizer(folderWith({ "tokenizer.json": TINY, "tokenizer_config.json": CONFIG }));
     expect(tokenizer.decode([0, 4, 9, 1])).toBe("<s>ab<x></s>");
@@ -163,21 +183,18 @@ describe("bad tokenizer files", () => {
 
   it("a tokenizer larger than the embedding is refused with both numbers", async () => {
     const tokenizer = await loadTokenizer(folderWith({ "tokenizer.json": TINY }));
-    const spec = (vocabSize: number): DecoderSpec => ({
-      family: "llama",
-      vocabSize,
-      hiddenSize: 4,
-      maxPositions: 8,
-      tied: true,
-      headBias: false,
-      blocks: [],
-      finalNorm: { kind: "rms", size: 4, eps: 1e-6 },
-      bosToken: null,
-      eosTokens: [],
-    });
     expect(() => checkTokenizerFits(tokenizer, spec(10))).not.toThrow();
     const error = await errorOf(Promise.resolve().then(() => checkTokenizerFits(tokenizer, spec(9))));
     expect(error.code).toBe("TOKENIZER_TOO_LARGE");
     expect(error.message).toContain("expected below 9 (rows of the embedding), found 9");
+  });
+
+  it("refuses a stop token beyond the embedding, by its file", async () => {
+    const files = { "tokenizer.json": TINY, "tokenizer_config.json": CONFIG };
+    const folder = folderWith({ ...files, "generation_config.json": { eos_token_id: [1, 12] } });
+    const tokenizer = await loadTokenizer(folder);
+    const error = await errorOf(Promise.resolve().then(() => checkTokenizerFits(tokenizer, spec(12))));
+    expect(error.message).toContain("generation_config.json: eos_token_id: expected below 12");
+    expect(() => checkTokenizerFits(tokenizer, spec(13))).not.toThrow();
   });
 });

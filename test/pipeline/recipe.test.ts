@@ -53,6 +53,12 @@ describe("a recipe", () => {
     expect(calibration.sequenceTokens).toBe(512);
   });
 
+  it("refuses an alias without its anchor in one line", () => {
+    const { code, message } = refusal(`${LEAST}description: *nowhere\n`);
+    expect(code).toBe("YAML_SYNTAX");
+    expect(message).toMatch(/^my\.yaml: Unresolved alias .*nowhere$/);
+  });
+
   it("may write widths as numbers and rules as text", () => {
     const { plan } = parseRecipe(
       `${LEAST}plan:\n  codecs: [8, 4]\n  rules: { mlp.down: ">= 6 bits", attn.q: 8 }\n`,

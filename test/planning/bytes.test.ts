@@ -16,6 +16,10 @@ function refusal(text: string): UserError {
 }
 
 describe("parseBytes", () => {
+  it.each(["5 constructor", "toString", "1 MiB + valueOf"])("takes %s for no misspelt unit", (text) => {
+    expect(refusal(text).hint).toMatch(/^write a size/);
+  });
+
   it.each([
     ["600 MiB", 600 * MIB],
     ["0.75 * 1 GiB - 64 MiB", 704 * MIB],

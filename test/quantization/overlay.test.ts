@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { CODECS } from "../../src/codecs/index.ts";
 import { UserError } from "../../src/errors.ts";
+import { denseMatrix } from "../../src/model/weight-source.ts";
 import { quantizeNearest } from "../../src/quantization/nearest.ts";
-import { denseMatrix, packAs, packMatrix, packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
+import { packAs, packMatrix, packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
 import { tinySource, tinySpec } from "../artifact/tiny-source.ts";
 
 const source = tinySource(tinySpec(true));

@@ -7,8 +7,8 @@ import { CODECS, codecIdOf } from "../../src/codecs/index.ts";
 import { openSafetensors } from "../../src/formats/safetensors/index.ts";
 import type { DenseMatrix } from "../../src/model/weight-source.ts";
 import { quantizeNearest } from "../../src/quantization/nearest.ts";
-import { roundToNearest } from "../../src/quantization/round-to-nearest.ts";
 import { valuesOf } from "../codecs/sample-numbers.ts";
+import { roundToNearest } from "./round-to-nearest.ts";
 
 const FOLDER = path.resolve("../shared/fixtures/quantizers");
 const WEIGHTS = path.resolve("../shared/models/tinystories-656k/model.safetensors");

@@ -1,7 +1,8 @@
 import type { BenchResult } from "../../bench/benchmark.ts";
 import { throwIfAborted } from "../../errors.ts";
+import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
 import { defineCommand } from "../command.ts";
-import { BACKENDS, type ExecutionArguments, executionOptions, openOptions } from "../execution-options.ts";
+import { type ExecutionArguments, executionOptions, openOptions } from "../execution-options.ts";
 import { formatMiB, formatNumber } from "../number-text.ts";
 import { renderTable } from "../table.ts";
 import type { Colours, Terminal } from "../terminal.ts";
@@ -23,7 +24,7 @@ export const benchCommand = defineCommand({
         describe: "Artifacts, run folders or checkpoints",
       }),
     )
-      .option("backends", { choices: BACKENDS, array: true, describe: "Several backends, one after the other" })
+      .option("backends", { choices: BACKEND_CHOICES, array: true, describe: "Several backends, one after the other" })
       .option("prompt-tokens", { type: "number", default: 128, describe: "Tokens of the (random) prompt" })
       .option("generate-tokens", { type: "number", default: 32, describe: "Tokens to generate" })
       .option("repeats", { type: "number", default: 5, describe: "Measured runs" })

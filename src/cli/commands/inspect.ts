@@ -1,9 +1,9 @@
 import { stat } from "node:fs/promises";
 import { UserError } from "../../errors.ts";
 import { fileError } from "../../formats/files.ts";
+import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
 import type { BackendInfo } from "../../runtime/tfjs/backend.ts";
 import { defineCommand } from "../command.ts";
-import { BACKENDS } from "../execution-options.ts";
 import type { Inspection } from "../inspection.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -22,7 +22,7 @@ export const inspectCommand = defineCommand({
         demandOption: true,
         describe: "Checkpoint, artifact, run folder or *.safetensors",
       })
-      .option("backend", { choices: BACKENDS, default: "auto" as const, describe: "Backend to try" })
+      .option("backend", { choices: BACKEND_CHOICES, default: "auto" as const, describe: "Backend to try" })
       .option("context", {
         type: "number",
         describe: "Tokens of a checkpoint's memory sum; default 2048, or its longest",

@@ -1,7 +1,7 @@
 import { MAX_COUNT } from "./limits.ts";
 
 /** What the bits of an element mean. */
-export type DtypeKind = "boolean" | "unsigned" | "signed" | "float" | "complex";
+type DtypeKind = "boolean" | "unsigned" | "signed" | "float" | "complex";
 
 interface DtypeInfo {
   readonly bits: number;

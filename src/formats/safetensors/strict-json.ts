@@ -1,7 +1,7 @@
 import { MAX_JSON_DEPTH, MAX_NUMBER_CHARACTERS } from "./limits.ts";
 
 /** A number as it is written: `1.0` and `1` are different here, and nothing is lost above 2^53. */
-export interface JsonNumber {
+interface JsonNumber {
   readonly kind: "number";
   readonly text: string;
 }

@@ -22,9 +22,6 @@ export const ARCHITECTURES = {
   phi3,
 } as const satisfies Record<string, Family>;
 
-/** A `model_type` of the table. */
-export type ArchitectureName = keyof typeof ARCHITECTURES;
-
 /**
  * Turns a parsed `config.json` into a description; `label` is the checkpoint's folder, for messages.
  * Throws a UserError for an unknown family, an impossible value, or a field that would change the maths and is not supported.

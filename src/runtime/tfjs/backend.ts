@@ -3,15 +3,14 @@ import { availableParallelism } from "node:os";
 import path from "node:path";
 import * as tf from "@tensorflow/tfjs-core";
 import { UserError } from "../../errors.ts";
+import { BACKENDS, type Backend, type BackendChoice } from "../backend-names.ts";
 import { registerPackedMatMul } from "./packed-matmul.ts";
 
-/** TensorFlow.js backends from the fastest to the slowest. */
-export const BACKENDS = ["tensorflow", "wasm", "cpu"] as const;
-export type Backend = (typeof BACKENDS)[number];
+export { BACKENDS, type Backend } from "../backend-names.ts";
 
 export interface BackendOptions {
   /** `auto`: the fastest that works. */
-  readonly backend?: "auto" | Backend | undefined;
+  readonly backend?: BackendChoice | undefined;
   /** Threads of one operation; the tensorflow backend alone has more than one, and fixes the number when it first loads. */
   readonly threads?: number | undefined;
 }
@@ -47,7 +46,12 @@ export async function openBackend(options: BackendOptions = {}): Promise<Backend
     registerPackedMatMul(backend);
     const because = wanted === "auto" ? [...failures, `using ${backend}`].join("; ") : "asked for by name";
     const reason = because === "using tensorflow" ? "tfjs-node is installed and works" : because;
-    return { backend, reason, threads: backend === "tensorflow" ? tensorFlowThreads(threads) : 1, version: versionOf(backend) };
+    return {
+      backend,
+      reason,
+      threads: backend === "tensorflow" ? tensorFlowThreads(threads) : 1,
+      version: versionOf(backend),
+    };
   }
   throw new UserError(
     "BACKEND",

@@ -1,20 +1,9 @@
 import type { BlockSpec, DecoderSpec } from "../../model/decoder-spec.ts";
 import { type RopeRegime, ropeRegime } from "../../model/rope.ts";
+import { KV_PAGE_POSITIONS, KV_WINDOW_SLACK } from "../../model/workspace.ts";
 import type { KvCache, KvType } from "../executor.ts";
 import { GrowingArray } from "./growing-array.ts";
-import {
-  copyPage,
-  type KvShape,
-  newPage,
-  PAGE_POSITIONS,
-  type Page,
-  widenKeys,
-  widenValues,
-  writeRows,
-} from "./kv-page.ts";
-
-/** Positions kept behind a sliding window, so that rejected drafts can be truncated. */
-export const WINDOW_SLACK = 64;
+import { copyPage, type KvShape, newPage, type Page, widenKeys, widenValues, writeRows } from "./kv-page.ts";
 
 /** What one block holds: pages[i] starts at position (firstPage + i) * 64. */
 interface BlockPages {
@@ -68,8 +57,8 @@ export class PagedKvCache implements KvCache {
     for (const held of this.blocks.slice(fromBlock)) {
       if (held.length <= length) continue;
       held.length = Math.max(0, length);
-      held.pages.length = Math.max(0, Math.ceil(held.length / PAGE_POSITIONS) - held.firstPage);
-      if (held.pages.length === 0) held.firstPage = Math.floor(held.length / PAGE_POSITIONS);
+      held.pages.length = Math.max(0, Math.ceil(held.length / KV_PAGE_POSITIONS) - held.firstPage);
+      if (held.pages.length === 0) held.firstPage = Math.floor(held.length / KV_PAGE_POSITIONS);
     }
   }
 
@@ -121,8 +110,8 @@ export class PagedKvCache implements KvCache {
     this.checkTotal(position + count);
     this.checkPosition(block, position);
     for (let done = 0; done < count; ) {
-      const first = held.length % PAGE_POSITIONS;
-      const rows = Math.min(count - done, PAGE_POSITIONS - first);
+      const first = held.length % KV_PAGE_POSITIONS;
+      const rows = Math.min(count - done, KV_PAGE_POSITIONS - first);
       const part = (all: Float32Array) => all.subarray(done * width, (done + rows) * width);
       writeRows(this.writablePage(held, shape), first, part(keys), part(values), shape);
       held.length += rows;
@@ -147,14 +136,14 @@ export class PagedKvCache implements KvCache {
   widen(block: number, buffers: WideningBuffers): WidenedBlock {
     const held = this.pagesOf(block);
     const shape = this.attentionOf(block);
-    const start = held.firstPage * PAGE_POSITIONS;
+    const start = held.firstPage * KV_PAGE_POSITIONS;
     const positions = held.length - start;
     const length = shape.kvHeads * shape.headDim * positions;
     const keys = buffers.keys.take(length);
     const values = buffers.values.take(length);
     held.pages.forEach((page, i) => {
-      const first = i * PAGE_POSITIONS;
-      const rows = Math.min(PAGE_POSITIONS, positions - first);
+      const first = i * KV_PAGE_POSITIONS;
+      const rows = Math.min(KV_PAGE_POSITIONS, positions - first);
       widenKeys(page, rows, keys, positions, first, buffers.page);
       widenValues(page, rows, values, positions, first, shape);
     });
@@ -166,8 +155,8 @@ export class PagedKvCache implements KvCache {
     const window = this.attentionOf(block).window;
     if (window === null) return;
     const held = this.pagesOf(block);
-    const firstKept = Math.max(0, held.length - (window + WINDOW_SLACK));
-    const drop = Math.floor(firstKept / PAGE_POSITIONS) - held.firstPage;
+    const firstKept = Math.max(0, held.length - (window + KV_WINDOW_SLACK));
+    const drop = Math.floor(firstKept / KV_PAGE_POSITIONS) - held.firstPage;
     if (drop <= 0) return;
     held.pages.splice(0, drop);
     held.firstPage += drop;
@@ -181,10 +170,10 @@ export class PagedKvCache implements KvCache {
 
   /** The page that position `held.length` belongs to, made or copied if it must be. */
   private writablePage(held: BlockPages, shape: KvShape): Page {
-    const number = Math.floor(held.length / PAGE_POSITIONS);
+    const number = Math.floor(held.length / KV_PAGE_POSITIONS);
     const index = number - held.firstPage;
     if (index === held.pages.length) {
-      const positions = Math.min(PAGE_POSITIONS, this.maxTokens - number * PAGE_POSITIONS);
+      const positions = Math.min(KV_PAGE_POSITIONS, this.maxTokens - number * KV_PAGE_POSITIONS);
       held.pages.push(newPage(this.kvType, positions, shape));
     }
     if (held.pages[index].shared) held.pages[index] = copyPage(held.pages[index]);
@@ -224,5 +213,5 @@ function regimeOf(block: BlockSpec, totalTokens: number): RopeRegime {
 function missesWindow(held: BlockPages, block: BlockSpec): boolean {
   const window = block.attention?.window ?? null;
   if (window === null || held.length === 0) return false;
-  return held.pages.length === 0 || held.firstPage * PAGE_POSITIONS > Math.max(0, held.length - window + 1);
+  return held.pages.length === 0 || held.firstPage * KV_PAGE_POSITIONS > Math.max(0, held.length - window + 1);
 }

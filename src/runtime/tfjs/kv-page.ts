@@ -2,9 +2,6 @@ import { f16ToF32Array, f32ToF16Array } from "../../tensor/half.ts";
 import type { KvType } from "../executor.ts";
 import type { GrowingArray } from "./growing-array.ts";
 
-/** Positions of one page. */
-export const PAGE_POSITIONS = 64;
-
 /** f32, or f16 as bits. */
 type Stored = Float32Array | Uint16Array;
 

@@ -26,6 +26,12 @@ describe("backend", () => {
     expect(info.version).toMatch(/libtensorflow 2\./);
   });
 
+  it("reports the threads that libtensorflow was loaded with", async () => {
+    const first = await openBackend({ backend: "tensorflow" });
+    const later = await openBackend({ backend: "tensorflow", threads: first.threads + 3 });
+    expect(later.threads).toBe(first.threads);
+  });
+
   it("says why it uses a slower one", async () => {
     vi.doMock("@tensorflow/tfjs-node", () => {
       throw new Error("no such file: tfjs_binding.node\nmore");

@@ -46,6 +46,34 @@ async function withExecutor<T>(
 describe("tfjs executor", () => {
   beforeAll(() => openBackend().then(() => undefined));
 
+  it.each(["cpu", "auto"] as const)("keeps passes at the same time apart, on %s", async (backend) => {
+    const source = await packedSource(randomSource(smallSpec()), "q8s-g32");
+    // Room for four rows of the head at a time: many tiles in one scratch array.
+    const options: TfjsOptions = { residency: "packed", expandBytes: 4 * 24 * 4, backend };
+    await withExecutor(source, options, async (executor) => {
+      const texts = [tokens(3, 1), tokens(4, 2), tokens(5, 3)];
+      const alone: Float32Array[] = [];
+      for (const ids of texts) alone.push(await logitsOf(executor, ids));
+      const together = await Promise.all(texts.map((ids) => logitsOf(executor, ids)));
+      expect(together).toEqual(alone);
+    });
+    await openBackend();
+  });
+
+  it("leaves no tensor behind where it cannot be opened", async () => {
+    const before = tf.memory().numTensors;
+    const source = randomSource(smallSpec({ headBias: true }));
+    const broken: WeightSource = {
+      ...source,
+      readVector: async (id) => {
+        if (id === "head.bias") throw new Error("unreadable");
+        return source.readVector(id);
+      },
+    };
+    await expect(createTfjsExecutor(broken, { residency: "resident" })).rejects.toThrow("unreadable");
+    expect(tf.memory().numTensors).toBe(before);
+  });
+
   it("gives the same with a cache, in any chunking, as without one", async () => {
     const property = fc.asyncProperty(shapes, fc.integer({ min: 1, max: 9 }), async (shape, chunk) => {
       await withExecutor(randomSource(smallSpec(shape)), {}, async (executor) => {

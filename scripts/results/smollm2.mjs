@@ -14,7 +14,9 @@ const text = shared("corpora/wikitext-2/wiki.test.raw");
 const compress = ["compress", folder, "--budget", BUDGET, "--context", CONTEXT, "--out", OUT];
 const made = await layerwise(...compress);
 const wasThere = made.document.steps?.every(({ cached }) => cached) ?? false;
-const sweep = await layerwise("plan", OUT, "--sweep");
+const sweeps = [];
+for (let i = 0; i < 5; i++) sweeps.push((await layerwise("plan", OUT, "--sweep")).seconds);
+const sweep = { seconds: sweeps.sort((a, b) => a - b)[2] };
 await layerwise("verify", `${OUT}/artifact`);
 
 const protocol = ["--text", text, "--window", "512", "--stride", "512", ...(isFull ? [] : ["--windows", "40"])];

@@ -3,6 +3,7 @@ import { z } from "zod";
 import type { CodecId } from "../codecs/index.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
+import { type DecoderSpec, matricesOf } from "../model/decoder-spec.ts";
 import { ALLOCATORS } from "../planning/allocators/index.ts";
 import type { PlanRequest } from "../planning/planner.ts";
 import { codecsToScore, outerCodecsToScore, unitsOf } from "../planning/units.ts";
@@ -49,13 +50,16 @@ export async function scoreCheckpoint(checkpoint: Checkpoint, work: ScoreWork): 
   const { recipe, onProgress, signal } = work.options;
   const partial = await openPartial(step);
   const { codecs, embeddingCodecs } = candidates(request);
-  const isLossy = (codec: CodecId) => !isLossless(codec, request.storedDtype);
+  const isExact = exactCodecs(checkpoint);
+  const { blocks: unitsOfBlocks, outer } = scoredUnits(checkpoint.spec);
+  const lossy = (ids: readonly CodecId[], units: readonly string[]) =>
+    ids.filter((codec) => !units.every((unit) => isExact(unit, codec)));
   const scores = await scoreModel({
     source: checkpoint,
     checkpointId: work.source,
     calibration: restoreCalibration(work.calibration),
-    codecs: codecs.filter(isLossy),
-    embeddingCodecs: embeddingCodecs.filter(isLossy),
+    codecs: lossy(codecs, unitsOfBlocks),
+    embeddingCodecs: lossy(embeddingCodecs, outer),
     ...recipe.score,
     createExecutor: streamedExecutors(work.options),
     rounding: (codec) => packWith(codec, recipe.quantize.quantizer),
@@ -64,30 +68,33 @@ export async function scoreCheckpoint(checkpoint: Checkpoint, work: ScoreWork): 
     onProgress,
     signal,
   }).finally(partial.settled);
-  return {
-    ...scores,
-    losses: scores.losses && withLossless(scores.losses, { codecs, embeddingCodecs }, request.storedDtype),
-  };
-}
-
-/** Codecs that hold the stored weights exactly are not measured: their loss is 0. */
-function isLossless(codec: CodecId, storedDtype: string): boolean {
-  return codec === "f32" || codec === storedDtype.toLowerCase();
-}
-
-function withLossless(losses: Losses, { codecs, embeddingCodecs }: Candidates, storedDtype: string): Losses {
   const zeros = (unit: string) =>
     (unit.startsWith("blocks.") ? codecs : embeddingCodecs)
-      .filter((codec) => isLossless(codec, storedDtype))
+      .filter((codec) => isExact(unit, codec))
       .map((codec): [string, number] => [codec, 0]);
+  return { ...scores, losses: scores.losses && withZeros(scores.losses, zeros) };
+}
+
+/** Units that losses are measured for: `blocks.<i>`; and embedding and output head. */
+function scoredUnits(spec: DecoderSpec): { blocks: string[]; outer: string[] } {
+  const blocks = spec.blocks.map((_, block) => `blocks.${block}`);
+  return { blocks, outer: spec.tied ? ["embedding"] : ["embedding", "head"] };
+}
+
+/** Whether a codec holds a unit's stored weights exactly, so that its loss is 0 and need not be measured. */
+function exactCodecs(checkpoint: Checkpoint): (unit: string, codec: CodecId) => boolean {
+  const matrices = matricesOf(checkpoint.spec);
+  return (unit, codec) =>
+    codec === "f32" ||
+    matrices
+      .filter(({ id }) => id === unit || id.startsWith(`${unit}.`))
+      .every(({ id }) => checkpoint.storedDtype(id).toLowerCase() === codec);
+}
+
+function withZeros(losses: Losses, zeros: (unit: string) => [string, number][]): Losses {
   return Object.fromEntries(
     Object.entries(losses).map(([unit, byCodec]) => [unit, { ...byCodec, ...Object.fromEntries(zeros(unit)) }]),
   );
-}
-
-interface Candidates {
-  readonly codecs: readonly CodecId[];
-  readonly embeddingCodecs: readonly CodecId[];
 }
 
 /** Executors that read a block at a time, as the options say. */

@@ -26,7 +26,6 @@ export const DeviceProfile = z.strictObject({
   /** Positions that the KV cache must hold; null: the recipe's. */
   context: z.number().int().positive().nullable().default(null),
   kvType: z.enum(["f32", "f16"]).nullable().default(null),
-  executor: z.enum(["native", "tfjs"]).nullable().default(null),
   residency: z.enum(["packed", "resident"]).default("packed"),
   budgetCovers: z.enum(["model", "process"]).default("model"),
 });

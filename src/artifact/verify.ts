@@ -3,8 +3,10 @@ import { isDeepStrictEqual } from "node:util";
 import { UserError } from "../errors.ts";
 import { listFolder } from "../formats/files.ts";
 import { layoutMemory } from "../model/memory.ts";
+import type { MemorySum } from "../model/memory-sum.ts";
 import { TOKENIZER_FILES } from "../model/tokenizer-files.ts";
 import type { WorkOptions } from "../progress.ts";
+import { TOOL_VERSION } from "../version.ts";
 import { planLayout } from "./artifact-layout.ts";
 import { hashFile } from "./content-hash.ts";
 import type { Manifest } from "./manifest.ts";
@@ -48,16 +50,42 @@ async function collect(check: () => Promise<void>): Promise<string[]> {
   }
 }
 
-function checkMemory({ spec, plan, maxFileBytes }: Manifest): string[] {
-  let found: unknown;
+/** The whole sum where this version made it; another version may have another formula for what a run needs, but not for the files. */
+function checkMemory({ spec, plan, maxFileBytes, provenance }: Manifest): string[] {
+  let expected: MemorySum;
   try {
-    found = layoutMemory(spec, planLayout(spec, plan, maxFileBytes), plan.memory);
+    expected = layoutMemory(spec, planLayout(spec, plan, maxFileBytes), plan.memory);
   } catch {
     // Opening it has found the same reason.
     return [];
   }
-  if (isDeepStrictEqual(found, plan.memory)) return [];
-  return ["memory sum: computed anew it differs from the manifest's"];
+  if (provenance.toolVersion !== TOOL_VERSION) expected = withRuntimeOf(plan.memory, expected);
+  if (isDeepStrictEqual(expected, plan.memory)) return [];
+  return [`memory sum: ${memoryDifference(expected, plan.memory)}`];
+}
+
+/** The sum with the run-time lines of another one, added up anew. */
+function withRuntimeOf(other: MemorySum, own: MemorySum): MemorySum {
+  const items = [
+    ...own.items.filter(({ where }) => where === "file"),
+    ...other.items.filter(({ where }) => where === "runtime"),
+  ];
+  const modelBytes = items.reduce((sum, { bytes }) => sum + bytes, 0);
+  return { ...own, items, modelBytes, totalBytes: own.totalBytes - own.modelBytes + modelBytes };
+}
+
+/** The first item or total that differs, with both numbers. */
+function memoryDifference(expected: MemorySum, found: MemorySum): string {
+  const [computed, stated] = [bytesOfLines(expected), bytesOfLines(found)];
+  const line = [...computed.keys(), ...stated.keys()].find((name) => computed.get(name) !== stated.get(name));
+  if (line === undefined) return "computed anew it differs from the manifest's";
+  const text = (bytes: number | undefined) => (bytes === undefined ? "none" : `${bytes} bytes`);
+  return `${line}: expected ${text(computed.get(line))}, found ${text(stated.get(line))}`;
+}
+
+function bytesOfLines({ items, fileBytes, modelBytes, totalBytes }: MemorySum): Map<string, number> {
+  const totals = Object.entries({ fileBytes, modelBytes, totalBytes });
+  return new Map([...items.map(({ label, bytes }): [string, number] => [label, bytes]), ...totals]);
 }
 
 /** Tokenizer files that lie in the folder and would be used, though the manifest does not vouch for them. */

@@ -58,10 +58,12 @@ function refuseRepeated(argv: Record<string, unknown>): void {
   if (repeated) throw new UserError("USAGE", `--${repeated}: expected once, found several times`);
 }
 
-/** yargs' own message on one line; a near miss of a command names both. */
+/** yargs' own message on one line; an unknown command is called that, and a near miss names both. */
 function usageMessage(message: string, args: readonly string[]): string {
   const line = message.replaceAll(/\s+/g, " ").trim();
-  return line.startsWith("Did you mean") ? `unknown command ${args[0]}: ${line}` : line;
+  if (line.startsWith("Did you mean")) return `unknown command ${args[0]}: ${line}`;
+  const isUnknown = !args[0]?.startsWith("-") && !COMMANDS.some(({ name }) => name === args[0]);
+  return line.startsWith("Unknown argument") && isUnknown ? `unknown command ${args[0]}` : line;
 }
 
 function usageHint(args: readonly string[]): string {

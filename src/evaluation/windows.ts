@@ -13,6 +13,8 @@ export interface WindowOptions {
   readonly bosToken?: number | null | undefined;
   /** Default `all`. */
   readonly scored?: Scored | undefined;
+  /** The longest window: positions that the model was made for. */
+  readonly maxWindowTokens?: number | undefined;
   /** Only the first so many windows. */
   readonly maxWindows?: number | undefined;
   /** File, for messages. */
@@ -45,6 +47,10 @@ export interface Windows {
 export function cutWindows(ids: Int32Array, options: WindowOptions): Windows {
   const { windowTokens, strideTokens = windowTokens, bosToken = null, scored = "all", label = "text" } = options;
   checkNumbers(windowTokens, strideTokens, scored, options.maxWindows);
+  if (windowTokens > (options.maxWindowTokens ?? windowTokens)) {
+    const message = `window: expected at most the model's ${options.maxWindowTokens} positions, found ${windowTokens}`;
+    throw new UserError("WINDOW_TOO_LONG", message, "give a smaller --window");
+  }
   if (ids.length < windowTokens) {
     const message = `${label}: text: expected at least one window of ${windowTokens} tokens, found ${ids.length}`;
     throw new UserError("TEXT_TOO_SHORT", message, "give a longer text or a smaller --window");

@@ -3,9 +3,12 @@ import { z } from "zod";
 import { hashFile } from "../artifact/content-hash.ts";
 import { buildCalibration } from "../calibration/build.ts";
 import type { Calibration } from "../calibration/calibration.ts";
+import { UserError } from "../errors.ts";
+import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { RunOptions } from "./compress-options.ts";
+import type { Recipe } from "./recipe.ts";
 
 /** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
 export const CalibrationStep = z.strictObject({
@@ -28,6 +31,17 @@ export async function calibrationInputs(tokenizer: Tokenizer, { calibration, rec
     sequenceTokens,
     seed,
   };
+}
+
+/** Throws UserError `CALIBRATION_SEQUENCE` where sequences would be longer than the model was made for. */
+export function checkSequenceTokens({ calibration }: Recipe, { maxPositions }: DecoderSpec): void {
+  const { sequenceTokens } = calibration;
+  if (sequenceTokens <= maxPositions) return;
+  throw new UserError(
+    "CALIBRATION_SEQUENCE",
+    `calibration: sequenceTokens: expected at most the model's ${maxPositions} positions, found ${sequenceTokens}`,
+    `take a recipe with sequences of ${maxPositions} tokens or fewer`,
+  );
 }
 
 /** Picks the calibration sequences. */

@@ -9,7 +9,7 @@ import { createPlanner } from "../planning/planner.ts";
 import { Scores } from "../scoring/scores.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { ArtifactStep, artifactInputs, packArtifact, sameArtifact } from "./artifact-step.ts";
-import { CalibrationStep, calibrate, calibrationInputs } from "./calibration-step.ts";
+import { CalibrationStep, calibrate, calibrationInputs, checkSequenceTokens } from "./calibration-step.ts";
 import { type CompressOptions, type CompressResult, rememberOptions, STAGES, type Stage } from "./compress-options.ts";
 import { planInputs, planRequest } from "./plan-step.ts";
 import { openRunFolder } from "./run-folder.ts";
@@ -29,8 +29,10 @@ export async function compress(options: CompressOptions): Promise<CompressResult
     const tokenizer = await loadTokenizer(options.checkpoint);
     checkTokenizerFits(tokenizer, checkpoint.spec);
     const request = planRequest(checkpoint, options, budget);
-    // An impossible budget is refused from the headers alone, before anything that takes long.
-    if (reaches("plan")) createPlanner({ ...request, scores: null }).checkBudget(budget.bytes);
+    // A recipe or a budget that cannot work is refused from the headers alone, before anything that takes long.
+    if (needsScores(recipe)) checkSequenceTokens(recipe, checkpoint.spec);
+    const planner = createPlanner({ ...request, scores: null });
+    if (reaches("plan")) planner.checkBudget(budget.bytes);
     throwIfAborted(signal);
 
     const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });

@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -6,6 +7,7 @@ import { fileError } from "../formats/files.ts";
 import { type Budget, resolveBudget } from "./budget.ts";
 import { DeviceProfile } from "./device-profile.ts";
 import { readFreeMemory } from "./free-memory.ts";
+import { didYouMean } from "./near-names.ts";
 import { parseYamlDocument } from "./yaml-document.ts";
 
 /** Where the profiles that ship lie; the same from src/ and from dist/. */
@@ -34,9 +36,15 @@ export async function loadDeviceProfile(nameOrFile: string): Promise<DeviceProfi
     if (file === nameOrFile) throw fileError(error, file, "read");
     throw new UserError(
       "DEVICE_UNKNOWN",
-      `device: expected a profile of pipelines/devices/ or a .yaml file, found "${nameOrFile}"`,
-      "name a profile that exists, or state the budget as a size",
+      `device: expected one of ${deviceNames().join(", ")} or a .yaml file, found "${nameOrFile}"`,
+      didYouMean(nameOrFile, deviceNames(), "name a profile that exists, or state the budget as a size"),
     );
   }
   return parseYamlDocument(text, file, DeviceProfile);
+}
+
+/** Names of the profiles that ship. */
+export function deviceNames(): string[] {
+  const files = readdirSync(DEVICES_FOLDER).filter((file) => file.endsWith(".yaml"));
+  return files.map((file) => path.basename(file, ".yaml")).sort();
 }

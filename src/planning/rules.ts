@@ -51,7 +51,7 @@ export function matchRules(rules: readonly Rule[], matrices: readonly MatrixInfo
   const matched = new Map<string, Rule>();
   for (const rule of rules) {
     const matches = matcherOf(rule.glob);
-    const hits = matrices.filter((matrix) => namesOf(matrix).some((name) => matches(name)));
+    const hits = matrices.filter((matrix) => matches(namesOf(matrix)));
     if (hits.length === 0) throw noMatch(rule, matrices);
     for (const matrix of hits) matched.set(matrix.id, rule);
   }
@@ -92,8 +92,11 @@ function namesOf(matrix: MatrixInfo): string[] {
   return matrix.block === null ? [matrix.id] : [matrix.id, matrix.role, `blocks.${matrix.block}`];
 }
 
-function matcherOf(glob: string): (name: string) => boolean {
-  return picomatch(glob, { expandRange });
+/** Whether a glob matches one of a matrix's names; with a leading `!`, none of them. */
+function matcherOf(glob: string): (names: readonly string[]) => boolean {
+  const [, negation, pattern] = /^(!?)(.+)$/s.exec(glob) ?? ["", "", glob];
+  const matches = picomatch(pattern, { expandRange, nonegate: true });
+  return (names) => names.some((name) => matches(name)) !== (negation === "!");
 }
 
 /** `{8..15}` as alternatives; picomatch leaves ranges to its caller. */

@@ -20,7 +20,10 @@ export function parseYamlDocument<T>(text: string, file: string, schema: z.ZodTy
   }
   const result = schema.safeParse(plainValue(document, file) ?? {});
   if (result.success) return result.data;
-  throw fieldError(deepest(result.error.issues[0]), document, lines, file);
+  const { issues } = result.error;
+  // A misspelt name gives two issues; the name that is there says more than the one that is missing.
+  const issue = issues.find(({ code }) => code === "unrecognized_keys") ?? issues[0];
+  throw fieldError(deepest(issue), document, lines, file);
 }
 
 /** The document as plain values; an alias without its anchor, or one that unfolds without end, shows only here. */
@@ -57,7 +60,8 @@ function fieldError(issue: Issue, document: Document, lines: LineCounter, file: 
     const hint = didYouMean(String(document.getIn(path)), values, `one of ${values.join(", ")}`);
     return new UserError("YAML_FIELD", `${where}: expected one of ${values.join(", ")}, found ${found}`, hint);
   }
-  return new UserError("YAML_FIELD", `${where}: ${expectedText(issue)}, found ${found}`);
+  const expected = expectedText(issue);
+  return new UserError("YAML_FIELD", `${where}: ${expected}${expected.includes(", found ") ? "" : `, found ${found}`}`);
 }
 
 function expectedText(issue: Issue): string {

@@ -218,7 +218,14 @@ describe("verifyArtifact", () => {
   it("computes the memory sum anew", async () => {
     copyArtifact(good, bad);
     lieInManifest(bad, (manifest) => changeAt(manifest, ["plan", "memory", "modelBytes"], () => 1));
-    expect(await verifyArtifact(bad)).toEqual(["memory sum: computed anew it differs from the manifest's"]);
+    expect(await verifyArtifact(bad)).toEqual([
+      expect.stringMatching(/^memory sum: modelBytes: expected \d{4,} bytes, found 1 bytes$/),
+    ]);
+    copyArtifact(good, bad);
+    lieInManifest(bad, (manifest) => changeAt(manifest, ["plan", "memory", "items"], () => []));
+    expect(await verifyArtifact(bad)).toEqual([
+      expect.stringMatching(/^memory sum: embedding: levels: expected \d+ bytes, found none$/),
+    ]);
   });
 
   it("reports its progress and stops on request", async () => {

@@ -39,6 +39,21 @@ describe.skipIf(!HAS_MODELS)("the pipeline, with a model from ../shared/models",
     expect(executor).toMatchObject({ executor: "tfjs", residency: "streamed", reason: expect.any(String) });
   }, 120_000);
 
+  test("calibration sequences longer than the model was made for are refused before anything is read", async () => {
+    const recipe = path.join(folder, "long.yaml");
+    const text = path.resolve("calibration-data/pride-and-prejudice.txt");
+    writeFileSync(
+      recipe,
+      `name: long\ncalibration: { sources: [{ path: ${text}, tokens: 1024 }], sequenceTokens: 512 }\n`,
+    );
+    const { code, stderr } = await commandLine(["score", neox, "--recipe", recipe, "--out", path.join(folder, "long")]);
+    expect(stderr).toMatch(
+      /^layerwise: calibration: sequenceTokens: expected at most the model's 256 positions, found 512/,
+    );
+    expect(code).toBe(1);
+    expect(readdirSync(folder)).not.toContain("long");
+  });
+
   test("inspect says what the files hold; the sum of its file items is their size", async () => {
     const { stdout } = await commandLine(["inspect", out, "--backend", "wasm", "--json"]);
     const { kind, memory, provenance } = JSON.parse(stdout);

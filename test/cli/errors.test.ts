@@ -16,6 +16,11 @@ interface Case {
 const MISTAKES: Case[] = [
   { what: "no command", args: [], message: /no command given/ },
   { what: "an unknown command", args: ["rnu", "x"], message: /unknown command rnu: Did you mean run\?/ },
+  {
+    what: "an unknown command with an option",
+    args: ["frobnicate", "x", "--foo"],
+    message: /unknown command frobnicate/,
+  },
   { what: "an unknown option", args: ["verify", "x", "--foo"], message: /Unknown argument: foo/ },
   { what: "a missing argument", args: ["run", "x"], message: /Not enough non-option arguments/ },
   { what: "a bad choice", args: ["run", "x", "y", "--backend", "gpu"], message: /Choices: "auto"/ },

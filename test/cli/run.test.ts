@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
@@ -6,6 +6,8 @@ import { BenchDocument } from "../../src/bench/benchmark.ts";
 import { HAS_MODELS, layerwise, MODELS, shell } from "./command-line.ts";
 
 const stories = path.join(MODELS, "stories260k");
+/** Of util-linux: gives a program a terminal. */
+const HAS_SCRIPT = process.platform === "linux" && existsSync("/usr/bin/script");
 const LITTLE = ["--backend", "wasm", "--max-tokens", "12"];
 const WORDS = ", there was a little girl named Lily";
 
@@ -21,6 +23,21 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
   test("run - reads the prompt from standard input, without its last line end", async () => {
     const { stdout } = await layerwise(["run", stories, "-", ...LITTLE], { input: "Once upon a time\n" });
     expect(stdout).toMatch(new RegExp(`^${WORDS}`));
+  });
+
+  test("run - refuses what is not UTF-8", async () => {
+    const { code, stderr } = await shell(`printf 'Once \\377' | $LAYERWISE run ${stories} - --backend wasm`);
+    expect(stderr).toBe(
+      "layerwise: standard input: expected UTF-8 text, found other bytes (convert the file to UTF-8)\n",
+    );
+    expect(code).toBe(1);
+  });
+
+  test.skipIf(!existsSync("/dev/full"))("standard output on a full disk gives one line and exit status 1", async () => {
+    const { code, stderr } = await shell(`$LAYERWISE run ${stories} Once ${LITTLE.join(" ")} >/dev/full`);
+    expect(stderr).toMatch(/^layerwise: standard output: cannot write: the disk is full$/m);
+    expect(stderr).not.toMatch(/^ +at /m);
+    expect(code).toBe(1);
   });
 
   test("run --json is one document with the executor and the reason", async () => {
@@ -72,6 +89,15 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
     expect(turns[0].text).toMatch(new RegExp(`^${WORDS}`));
     expect(turns[1].statistics.reusedTokens).toBeGreaterThan(12);
     expect(turns[2]).toMatchObject({ text: turns[0].text, statistics: { reusedTokens: 0 } });
+    expect(code).toBe(0);
+  });
+
+  test.skipIf(!HAS_SCRIPT)("a turn that is too long does not end a conversation at a terminal", async () => {
+    const chat = `$LAYERWISE chat ${stories} --raw --backend wasm --max-tokens 4`;
+    const { code, stdout } = await shell(
+      `printf '%s\\n' ${"x".repeat(600)} "Once upon a time" /quit | script -qec "${chat}" /dev/null`,
+    );
+    expect(stdout).toMatch(/the artifact's context is 512 tokens \(shorten it, or \/reset\)[\s\S]*, there was a/);
     expect(code).toBe(0);
   });
 

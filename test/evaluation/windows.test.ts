@@ -62,6 +62,7 @@ describe("cutWindows", () => {
     expect(cut({ windowTokens: 6, label: "x.txt" })).toThrow(
       "x.txt: text: expected at least one window of 6 tokens, found 5",
     );
+    expect(cut({ windowTokens: 5, maxWindowTokens: 4 })).toThrow("expected at most the model's 4 positions, found 5");
     expect(cut({ windowTokens: 1 })).toThrow("window: expected a whole number >= 2, found 1");
     expect(cut({ windowTokens: 4, strideTokens: 0 })).toThrow("stride");
     expect(cut({ windowTokens: 4, maxWindows: 0 })).toThrow("windows");

@@ -90,6 +90,12 @@ describe("a recipe", () => {
     expect(error.code).toBe("YAML_FIELD");
   });
 
+  it("names a misspelt field rather than the one that is missing", () => {
+    expect(refusal("name: x\ncalibraton: {}\n").message).toBe(
+      'my.yaml:2: calibraton: expected a known field, found "calibraton"',
+    );
+  });
+
   it("is refused when empty, when a field is missing, and when it is no YAML", () => {
     expect(refusal("").message).toBe("my.yaml:1: name: expected string, found nothing");
     expect(refusal("name: x\ncalibration: { sources: [] }\n").message).toContain(

@@ -6,6 +6,7 @@ import { parseBytes } from "../../src/planning/bytes.ts";
 import { loadDeviceProfile, readBudget } from "../../src/planning/device-file.ts";
 import { DeviceProfile } from "../../src/planning/device-profile.ts";
 import { type MemoryFiles, readFreeMemory } from "../../src/planning/free-memory.ts";
+import { parseYamlDocument } from "../../src/planning/yaml-document.ts";
 
 const MIB = 2 ** 20;
 const DEVICES = readdirSync(path.resolve("pipelines/devices")).map((file) => path.basename(file, ".yaml"));
@@ -93,9 +94,18 @@ describe("device profiles", () => {
   });
 
   it("refuses an unknown device, a missing file and a wrong field in one line", async () => {
-    await expect(readBudget("phone-5gb")).rejects.toMatchObject({ code: "DEVICE_UNKNOWN" });
+    await expect(readBudget("phone-5gb")).rejects.toMatchObject({
+      code: "DEVICE_UNKNOWN",
+      message: expect.stringContaining(DEVICES.join(", ")),
+      hint: "did you mean phone-4gb?",
+    });
     await expect(readBudget("nowhere/x.yaml")).rejects.toMatchObject({ code: "FILE_NOT_FOUND" });
     expect(DeviceProfile.safeParse({ name: "x", memory: "4G" }).success).toBe(false);
+  });
+
+  it("says once what was found in a size", () => {
+    const text = "name: x\nmemory: 1 m\n";
+    expect(() => parseYamlDocument(text, "x.yaml", DeviceProfile)).toThrow(/measures no memory$/);
   });
 
   it("reads auto from this machine", async () => {

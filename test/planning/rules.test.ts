@@ -32,6 +32,9 @@ describe("globs", () => {
     ["embedding", 1],
     ["*", 85],
     ["!embedding", 84],
+    ["!mlp.down", 73],
+    ["!blocks.{0..3}", 57],
+    ["!(mlp.*|attn.*)", 1],
   ])("%s matches %d matrices", (glob, count) => {
     expect(matched(glob)).toHaveLength(count);
   });
@@ -47,6 +50,7 @@ describe("globs", () => {
     expect(() => matched("mlp.donw")).toThrow(
       expect.objectContaining({ code: "RULE_MATCHES_NOTHING", hint: expect.stringContaining("mlp.down") }),
     );
+    expect(() => matched("!")).toThrow(expect.objectContaining({ code: "RULE_MATCHES_NOTHING" }));
     expect(() => matched("head")).toThrow(expect.objectContaining({ code: "RULE_MATCHES_NOTHING" }));
     expect(() => matched("zzzzzzzz.*.zzzzzzz")).toThrow(
       expect.objectContaining({ hint: expect.stringContaining("matrices are embedding, attn.q") }),

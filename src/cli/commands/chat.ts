@@ -95,17 +95,29 @@ async function converse(
     else if (user !== "") {
       answering = new AbortController();
       const signal = AbortSignal.any([terminal.signal, answering.signal]);
-      const generation = await answer(conversation, user, terminal, { ...options, signal });
+      const answered = answer(conversation, user, terminal, { ...options, signal });
+      const generation = await (interactive
+        ? answered.catch((error: unknown) => noteRefusal(error, terminal))
+        : answered);
       answering = null;
-      const statistics = generationStatistics(generation);
-      turns.push({ user, text: generation.text, reason: generation.reason, statistics });
-      if (verbose) for (const text of statisticsLines(statistics, verbose.executor.info)) terminal.note(text);
+      if (generation) {
+        const statistics = generationStatistics(generation);
+        turns.push({ user, text: generation.text, reason: generation.reason, statistics });
+        if (verbose) for (const text of statisticsLines(statistics, verbose.executor.info)) terminal.note(text);
+      }
     }
     if (terminal.signal.aborted) break;
     if (interactive) lines.prompt();
   }
   lines.close();
   return turns;
+}
+
+/** A turn that cannot be answered (too long for the context) does not end a conversation with a person. */
+function noteRefusal(error: unknown, terminal: Terminal): null {
+  if (!(error instanceof UserError)) throw error;
+  terminal.note(`layerwise: ${error.message} (shorten it, or /reset)`);
+  return null;
 }
 
 async function answer(

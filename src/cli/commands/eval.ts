@@ -57,6 +57,7 @@ export const evalCommand = defineCommand({
     try {
       const windows = cutWindows(model.tokenizer.encode(text, { specialTokens: false }), {
         windowTokens: args.window,
+        maxWindowTokens: model.executor.spec.maxPositions,
         strideTokens: args.stride,
         maxWindows: args.windows,
         scored: args.score,

@@ -1,7 +1,8 @@
-import { text } from "node:stream/consumers";
+import { buffer } from "node:stream/consumers";
 import type { Generation } from "../../decoding/generate.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
 import { Interrupted } from "../../errors.ts";
+import { decodeText } from "../../formats/files.ts";
 import { defineCommand } from "../command.ts";
 import { executionOptions, openOptions } from "../execution-options.ts";
 import { generationStatistics, statisticsLines } from "../generation-statistics.ts";
@@ -38,7 +39,7 @@ export const runCommand = defineCommand({
       .conflicts("chat", "raw")
       .implies("system", "chat"),
   async run(args, terminal) {
-    const prompt = args.prompt === "-" ? (await text(process.stdin)).replace(/\r?\n$/, "") : args.prompt;
+    const prompt = args.prompt === "-" ? await readPrompt() : args.prompt;
     const { openModel } = await import("../../decoding/open-model.ts");
     const { generate } = await import("../../decoding/generate.ts");
     const model = await openModel(args.model, openOptions(args));
@@ -80,6 +81,11 @@ export const runCommand = defineCommand({
     }
   },
 });
+
+/** Standard input, less one line end. */
+async function readPrompt(): Promise<string> {
+  return decodeText(await buffer(process.stdin), "standard input").replace(/\r?\n$/, "");
+}
 
 async function encodePrompt(
   model: OpenModel,

@@ -1,5 +1,5 @@
 import { UserError } from "../errors.ts";
-import { formatBytes, parseBytes, shortBytes } from "./bytes.ts";
+import { formatBytes, plainBytes, shortBytes } from "./bytes.ts";
 import type { DeviceProfile } from "./device-profile.ts";
 
 /** The least that stays free beside the run, and the share of the memory where that is more. */
@@ -35,24 +35,35 @@ export interface BudgetSources {
  * A budget from `auto`, from a device profile (then the text is its name) or from a size expression.
  * Throws UserError `BUDGET_*`.
  */
-export function resolveBudget(text: string, { device, freeMemory, reserve }: BudgetSources = {}): Budget {
+export async function resolveBudget(
+  text: string,
+  { device, freeMemory, reserve }: BudgetSources = {},
+): Promise<Budget> {
   if (device) return deviceBudget(device);
   if (text.trim() !== "auto") {
-    const bytes = parseBytes(text);
+    const bytes = await sizeOf(text);
     return { bytes, kind: "expression", explanation: `budget ${formatBytes(bytes)}`, device: null };
   }
   if (!freeMemory) throw new Error("a budget of auto needs a reader of the free memory");
   const free = freeMemory();
-  return { ...lessReserve(free.bytes, reserve ?? null, `free memory (${free.source})`), kind: "auto", device: null };
+  return {
+    ...(await lessReserve(free.bytes, reserve ?? null, `free memory (${free.source})`)),
+    kind: "auto",
+    device: null,
+  };
 }
 
-function deviceBudget(device: DeviceProfile): Budget {
-  const memoryBytes = parseBytes(device.memory);
-  return { ...lessReserve(memoryBytes, device.reserve, `device ${device.name}`), kind: "device", device };
+async function deviceBudget(device: DeviceProfile): Promise<Budget> {
+  const memoryBytes = await sizeOf(device.memory);
+  return { ...(await lessReserve(memoryBytes, device.reserve, `device ${device.name}`)), kind: "device", device };
 }
 
-function lessReserve(memoryBytes: number, reserve: string | null, what: string): Pick<Budget, "bytes" | "explanation"> {
-  const reserveBytes = reserveOf(memoryBytes, reserve);
+async function lessReserve(
+  memoryBytes: number,
+  reserve: string | null,
+  what: string,
+): Promise<Pick<Budget, "bytes" | "explanation">> {
+  const reserveBytes = await reserveOf(memoryBytes, reserve);
   const bytes = memoryBytes - reserveBytes;
   if (bytes <= 0) {
     throw new UserError(
@@ -65,8 +76,13 @@ function lessReserve(memoryBytes: number, reserve: string | null, what: string):
   return { bytes, explanation: `${parts}: budget ${formatBytes(bytes)}` };
 }
 
-function reserveOf(memoryBytes: number, reserve: string | null): number {
+async function reserveOf(memoryBytes: number, reserve: string | null): Promise<number> {
   if (reserve === "none") return 0;
-  if (reserve !== null) return parseBytes(reserve);
+  if (reserve !== null) return sizeOf(reserve);
   return Math.max(RESERVE_BYTES, Math.ceil(memoryBytes * RESERVE_SHARE));
+}
+
+/** Bytes of a size expression; mathjs is loaded where it takes more than a number and a unit. */
+async function sizeOf(text: string): Promise<number> {
+  return plainBytes(text) ?? (await import("./size-expression.ts")).parseBytes(text);
 }

@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { UserError } from "../errors.ts";
 import { fileError } from "../formats/files.ts";
 import { type Budget, resolveBudget } from "./budget.ts";
-import { DeviceProfile } from "./device-profile.ts";
+import type { DeviceProfile } from "./device-profile.ts";
 import { readFreeMemory } from "./free-memory.ts";
 import { didYouMean } from "./near-names.ts";
 import { parseYamlDocument } from "./yaml-document.ts";
@@ -40,7 +40,9 @@ export async function loadDeviceProfile(nameOrFile: string): Promise<DeviceProfi
       didYouMean(nameOrFile, deviceNames(), "name a profile that exists, or state the budget as a size"),
     );
   }
-  return parseYamlDocument(text, file, DeviceProfile);
+  // Loaded here: its sizes are checked by mathjs, which a budget without a device mostly does not need.
+  const { DeviceProfile: schema } = await import("./device-profile.ts");
+  return parseYamlDocument(text, file, schema);
 }
 
 /** Names of the profiles that ship. */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { parseBytes } from "./bytes.ts";
+import { parseBytes } from "./size-expression.ts";
 
 /** Text that {@link parseBytes} takes. */
 const SizeText = z.string().superRefine((text, context) => {

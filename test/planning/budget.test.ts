@@ -2,10 +2,10 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { resolveBudget } from "../../src/planning/budget.ts";
-import { parseBytes } from "../../src/planning/bytes.ts";
 import { loadDeviceProfile, readBudget } from "../../src/planning/device-file.ts";
 import { DeviceProfile } from "../../src/planning/device-profile.ts";
 import { type MemoryFiles, readFreeMemory } from "../../src/planning/free-memory.ts";
+import { parseBytes } from "../../src/planning/size-expression.ts";
 import { parseYamlDocument } from "../../src/planning/yaml-document.ts";
 
 const MIB = 2 ** 20;
@@ -60,25 +60,27 @@ describe("readFreeMemory", () => {
 describe("resolveBudget", () => {
   const free = (bytes: number) => ({ freeMemory: () => ({ bytes, source: "test" }) });
 
-  it("takes an expression as it is", () => {
-    expect(resolveBudget("160 MiB")).toMatchObject({ bytes: 160 * MIB, kind: "expression", device: null });
+  it("takes an expression as it is", async () => {
+    expect(await resolveBudget("160 MiB")).toMatchObject({ bytes: 160 * MIB, kind: "expression", device: null });
   });
 
-  it("leaves a tenth of a large memory and 256 MiB of a small one, and says so", () => {
-    expect(resolveBudget("auto", free(10_000 * MIB)).bytes).toBe(9000 * MIB);
-    const small = resolveBudget("auto", free(1024 * MIB));
+  it("leaves a tenth of a large memory and 256 MiB of a small one, and says so", async () => {
+    expect((await resolveBudget("auto", free(10_000 * MIB))).bytes).toBe(9000 * MIB);
+    const small = await resolveBudget("auto", free(1024 * MIB));
     expect(small.bytes).toBe(768 * MIB);
     expect(small.explanation).toBe("free memory (test): 1 GiB, reserve 256 MiB: budget 768 MiB (805,306,368 bytes)");
-    expect(resolveBudget("auto", { ...free(1024 * MIB), reserve: "24 MiB" }).bytes).toBe(1000 * MIB);
+    expect((await resolveBudget("auto", { ...free(1024 * MIB), reserve: "24 MiB" })).bytes).toBe(1000 * MIB);
   });
 
-  it("refuses when the reserve takes all", () => {
-    expect(() => resolveBudget("auto", free(100 * MIB))).toThrow(/expected more memory than the reserve of 256 MiB/);
+  it("refuses when the reserve takes all", async () => {
+    await expect(resolveBudget("auto", free(100 * MIB))).rejects.toThrow(
+      /expected more memory than the reserve of 256 MiB/,
+    );
   });
 
-  it("takes a device's memory less its reserve", () => {
+  it("takes a device's memory less its reserve", async () => {
     const device = DeviceProfile.parse({ name: "x", memory: "1 GiB", reserve: "256 MiB", context: 512 });
-    expect(resolveBudget("x", { device })).toMatchObject({
+    expect(await resolveBudget("x", { device })).toMatchObject({
       bytes: 768 * MIB,
       kind: "device",
       device: { context: 512 },

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/errors.ts";
-import { formatBytes, parseBytes, shortBytes } from "../../src/planning/bytes.ts";
+import { formatBytes, plainBytes, shortBytes } from "../../src/planning/bytes.ts";
+import { parseBytes } from "../../src/planning/size-expression.ts";
 
 const MIB = 2 ** 20;
 
@@ -14,6 +15,33 @@ function refusal(text: string): UserError {
   }
   throw new Error(`${text} was accepted`);
 }
+
+describe("plainBytes", () => {
+  it("gives what mathjs gives, for one number with one unit", () => {
+    const number = fc.oneof(
+      fc.nat(10 ** 6).map(String),
+      fc.tuple(fc.nat(10 ** 4), fc.nat(999)).map(([whole, part]) => `${whole}.${part}`),
+    );
+    fc.assert(
+      fc.property(number, fc.constantFrom("B", "kB", "MB", "GB", "KiB", "MiB", "GiB"), (value, unit) => {
+        fc.pre(Number(value) >= 1);
+        expect(plainBytes(`${value} ${unit}`)).toBe(parseBytes(`${value} ${unit}`));
+      }),
+    );
+  });
+
+  it.each(["1 + 1 MiB", "0.5 * 1 GiB", "160", "4G", "600 MB/s", "8 Mb", "-1 MiB", "1e3 MiB", ""])(
+    "leaves %s to mathjs",
+    (text) => {
+      expect(plainBytes(text)).toBeNull();
+    },
+  );
+
+  it("refuses nothing and too much as mathjs does", () => {
+    expect(() => plainBytes("0 MiB")).toThrow(UserError);
+    expect(() => plainBytes("99999999999 GiB")).toThrow(UserError);
+  });
+});
 
 describe("parseBytes", () => {
   it.each(["5 constructor", "toString", "1 MiB + valueOf"])("takes %s for no misspelt unit", (text) => {

@@ -4,7 +4,11 @@ import { MIB, table } from "./common.mjs";
 
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const mib = (bytes, digits = 1) => (bytes / MIB).toFixed(digits);
-const withError = (value, error, digits) => `${value.toFixed(digits)} ± ${error.toFixed(digits)}`;
+/** With two more digits where the error would vanish. */
+function withError(value, error, digits) {
+  const shown = error < 0.5 * 10 ** -digits ? digits + 2 : digits;
+  return `${value.toFixed(shown)} ± ${error.toFixed(shown)}`;
+}
 const taken = ({ machine, date, commit }) => `*${machine}; ${date}; commit ${commit}.*`;
 
 function smollm2(result) {

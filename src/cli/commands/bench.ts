@@ -112,7 +112,7 @@ function resultsText(results: readonly BenchResult[], colours: Colours): string 
     right("prompt tokens/s"),
     right("generated tokens/s"),
     right("first token ms"),
-    right("cold"),
+    right("cold ms"),
     right("weights"),
     right("peak RSS"),
   ];

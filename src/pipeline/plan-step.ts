@@ -6,12 +6,11 @@ import { RUNTIME_BASE_BYTES } from "../runtime/base-bytes.ts";
 import type { RunOptions } from "./compress-options.ts";
 import { contextFor } from "./recipe.ts";
 
+/** What a plan of a run depends on but its scores and budget. */
+export type RunRequest = Omit<PlanRequest, "scores">;
+
 /** Everything a plan of this run depends on but scores and budget: command options first, then the device's, then the recipe's. */
-export function planRequest(
-  checkpoint: Checkpoint,
-  options: RunOptions,
-  { device }: Budget,
-): Omit<PlanRequest, "scores"> {
+export function planRequest(checkpoint: Checkpoint, options: RunOptions, { device }: Budget): RunRequest {
   const { spec } = checkpoint;
   return {
     spec,
@@ -29,7 +28,7 @@ export function planRequest(
 export function planInputs(
   source: string,
   scoresKey: string | undefined,
-  { spec: _, ...request }: Omit<PlanRequest, "scores">,
+  { spec: _, ...request }: RunRequest,
   { bytes }: Budget,
 ): unknown {
   return { source, scores: scoresKey ?? null, ...request, recipe: request.recipe.plan, budgetBytes: bytes };

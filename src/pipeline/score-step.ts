@@ -5,7 +5,6 @@ import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { type DecoderSpec, matricesOf } from "../model/decoder-spec.ts";
 import { ALLOCATORS } from "../planning/allocators/index.ts";
-import type { PlanRequest } from "../planning/planner.ts";
 import { codecsToScore, outerCodecsToScore, unitsOf } from "../planning/units.ts";
 import type { WorkOptions } from "../progress.ts";
 import { packWith } from "../quantization/overlay.ts";
@@ -16,6 +15,7 @@ import { scoreModel } from "../scoring/score-model.ts";
 import type { Losses, Scores } from "../scoring/scores.ts";
 import { type CalibrationStep, restoreCalibration } from "./calibration-step.ts";
 import type { RunOptions } from "./compress-options.ts";
+import type { RunRequest } from "./plan-step.ts";
 import type { Recipe } from "./recipe.ts";
 import type { StepWork } from "./run-folder.ts";
 import { readableJson } from "./step-key.ts";
@@ -25,10 +25,8 @@ export function needsScores(recipe: Recipe): boolean {
   return ALLOCATORS[recipe.plan.allocator].needsScores;
 }
 
-type Request = Omit<PlanRequest, "scores">;
-
 /** What scores depend on; codecs and quantizer count only where losses are measured with them. */
-export function scoreInputs(source: string, calibrationKey: string, request: Request, recipe: Recipe): unknown {
+export function scoreInputs(source: string, calibrationKey: string, request: RunRequest, recipe: Recipe): unknown {
   const { scorer, options } = recipe.score;
   const measured = { ...candidates(request), quantizer: recipe.quantize.quantizer };
   return { source, calibrationKey, scorer, options, measured: SCORERS[scorer].predictsLoss ? measured : null };
@@ -39,7 +37,7 @@ export interface ScoreWork {
   /** Names the checkpoint's contents. */
   readonly source: string;
   readonly calibration: CalibrationStep;
-  readonly request: Request;
+  readonly request: RunRequest;
   readonly options: RunOptions & WorkOptions;
   readonly step: StepWork;
 }
@@ -102,7 +100,7 @@ function streamedExecutors({ backend, threads }: Pick<RunOptions, "backend" | "t
   return (source) => createTfjsExecutor(source, { residency: "streamed", backend, threads: threads ?? undefined });
 }
 
-function candidates(request: Request): { codecs: CodecId[]; embeddingCodecs: CodecId[] } {
+function candidates(request: RunRequest): { codecs: CodecId[]; embeddingCodecs: CodecId[] } {
   const units = unitsOf(request.spec, request.recipe.plan, request.storedDtype);
   return { codecs: codecsToScore(units), embeddingCodecs: outerCodecsToScore(units) };
 }

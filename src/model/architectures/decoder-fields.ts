@@ -1,5 +1,13 @@
 import type { ConfigReader } from "../config-reader.ts";
-import type { ACTIVATIONS, AttentionSpec, LinearSpec, NormSpec, RopeSpec } from "../decoder-spec.ts";
+import type {
+  ACTIVATIONS,
+  AttentionSpec,
+  DecoderSpec,
+  LinearSpec,
+  MlpSpec,
+  NormSpec,
+  RopeSpec,
+} from "../decoder-spec.ts";
 
 /** Most blocks that a config may ask for: a lying file must not make us allocate without end. */
 const MAX_BLOCKS = 4096;
@@ -64,7 +72,7 @@ export function readActivation(config: ConfigReader): (typeof ACTIVATIONS)[numbe
 }
 
 /** The first beginning-of-text token and all end-of-text tokens. */
-export function readTokens(config: ConfigReader, vocabSize: number): { bosToken: number | null; eosTokens: number[] } {
+function readTokens(config: ConfigReader, vocabSize: number): { bosToken: number | null; eosTokens: number[] } {
   return {
     bosToken: config.ids("bos_token_id", vocabSize)[0] ?? null,
     eosTokens: config.ids("eos_token_id", vocabSize),
@@ -101,5 +109,34 @@ export function attentionOf(sizes: DecoderSizes, rope: RopeSpec, bias: { qkv: bo
     k: linear(kvHeads * headDim, hiddenSize, bias.qkv),
     v: linear(kvHeads * headDim, hiddenSize, bias.qkv),
     o: linear(hiddenSize, heads * headDim, bias.o),
+  };
+}
+
+/** MLP without a gate, with biases: down(act(up x)). */
+export function plainMlp(config: ConfigReader, { hiddenSize, intermediateSize }: DecoderSizes): MlpSpec {
+  return {
+    activation: readActivation(config),
+    gate: null,
+    up: linear(intermediateSize, hiddenSize, true),
+    down: linear(hiddenSize, intermediateSize, true),
+  };
+}
+
+/** The spec of a family's own parts, with what every family states in the same fields. */
+export function decoderSpec(
+  config: ConfigReader,
+  { vocabSize, hiddenSize, maxPositions }: DecoderSizes,
+  { headBias, blocks, finalNorm }: Pick<DecoderSpec, "headBias" | "blocks" | "finalNorm">,
+): DecoderSpec {
+  return {
+    family: config.text("model_type"),
+    vocabSize,
+    hiddenSize,
+    maxPositions,
+    tied: config.flag("tie_word_embeddings", false),
+    headBias,
+    blocks,
+    finalNorm,
+    ...readTokens(config, vocabSize),
   };
 }

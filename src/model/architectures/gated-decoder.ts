@@ -3,10 +3,10 @@ import type { AttentionSpec, BlockSpec, DecoderSpec, MlpSpec } from "../decoder-
 import {
   attentionOf,
   type DecoderSizes,
+  decoderSpec,
   linear,
   readActivation,
   readSizes,
-  readTokens,
   rmsNorm,
 } from "./decoder-fields.ts";
 import { readRope } from "./rope-fields.ts";
@@ -30,7 +30,7 @@ export function readGatedSizes(config: ConfigReader): DecoderSizes {
 
 /** Spec of a family of the Llama plan. */
 export function gatedSpec(config: ConfigReader, sizes: DecoderSizes, family: GatedFamily): DecoderSpec {
-  const { hiddenSize, headDim, maxPositions, vocabSize } = sizes;
+  const { hiddenSize, headDim, maxPositions } = sizes;
   const rope = readRope(config, { headDim, maxPositions, partial: family.partial });
   const attention: AttentionSpec = {
     ...attentionOf(sizes, rope, family.bias),
@@ -38,25 +38,16 @@ export function gatedSpec(config: ConfigReader, sizes: DecoderSizes, family: Gat
   };
   const norm = rmsNorm(config, hiddenSize);
   const mlp = gatedMlp(config, sizes, family.bias.mlp);
-  return {
-    family: config.text("model_type"),
-    vocabSize,
-    hiddenSize,
-    maxPositions,
-    tied: config.flag("tie_word_embeddings", false),
-    headBias: false,
-    blocks: family.windows.map(
-      (window): BlockSpec => ({
-        residual: "sequential",
-        attentionNorm: norm,
-        attention: { ...attention, window },
-        mlpNorm: norm,
-        mlp,
-      }),
-    ),
-    finalNorm: norm,
-    ...readTokens(config, vocabSize),
-  };
+  const blocks = family.windows.map(
+    (window): BlockSpec => ({
+      residual: "sequential",
+      attentionNorm: norm,
+      attention: { ...attention, window },
+      mlpNorm: norm,
+      mlp,
+    }),
+  );
+  return decoderSpec(config, sizes, { headBias: false, blocks, finalNorm: norm });
 }
 
 function gatedMlp(config: ConfigReader, sizes: DecoderSizes, bias: boolean): MlpSpec {

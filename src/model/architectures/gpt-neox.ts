@@ -1,14 +1,6 @@
 import type { ConfigReader } from "../config-reader.ts";
 import type { BlockSpec, DecoderSpec } from "../decoder-spec.ts";
-import {
-  attentionOf,
-  type DecoderSizes,
-  layerNorm,
-  linear,
-  readActivation,
-  readSizes,
-  readTokens,
-} from "./decoder-fields.ts";
+import { attentionOf, type DecoderSizes, decoderSpec, layerNorm, plainMlp, readSizes } from "./decoder-fields.ts";
 import type { Family } from "./family.ts";
 import { readRope } from "./rope-fields.ts";
 import { interleavedQkv, type PartName, type TensorNames } from "./tensor-names.ts";
@@ -32,7 +24,7 @@ export const gptNeox: Family = {
 };
 
 function neoxSpec(config: ConfigReader, sizes: DecoderSizes): DecoderSpec {
-  const { vocabSize, hiddenSize, intermediateSize, headDim, maxPositions } = sizes;
+  const { hiddenSize, headDim, maxPositions } = sizes;
   const norm = layerNorm(config, hiddenSize);
   const attentionBias = config.flag("attention_bias", true);
   const rope = readRope(config, {
@@ -47,24 +39,10 @@ function neoxSpec(config: ConfigReader, sizes: DecoderSizes): DecoderSpec {
     attentionNorm: norm,
     attention: attentionOf(sizes, rope, { qkv: attentionBias, o: attentionBias }),
     mlpNorm: norm,
-    mlp: {
-      activation: readActivation(config),
-      gate: null,
-      up: linear(intermediateSize, hiddenSize, true),
-      down: linear(hiddenSize, intermediateSize, true),
-    },
+    mlp: plainMlp(config, sizes),
   };
-  return {
-    family: config.text("model_type"),
-    vocabSize,
-    hiddenSize,
-    maxPositions,
-    tied: config.flag("tie_word_embeddings", false),
-    headBias: false,
-    blocks: Array.from({ length: sizes.layers }, () => block),
-    finalNorm: norm,
-    ...readTokens(config, vocabSize),
-  };
+  const blocks = Array.from({ length: sizes.layers }, () => block);
+  return decoderSpec(config, sizes, { headBias: false, blocks, finalNorm: norm });
 }
 
 function neoxNames({ heads, headDim }: DecoderSizes): TensorNames {

@@ -1,6 +1,6 @@
 import type { ConfigReader } from "../config-reader.ts";
 import type { BlockSpec, DecoderSpec } from "../decoder-spec.ts";
-import { attentionOf, layerNorm, linear, readActivation, readSizes, readTokens } from "./decoder-fields.ts";
+import { attentionOf, decoderSpec, layerNorm, plainMlp, readSizes } from "./decoder-fields.ts";
 import type { Family } from "./family.ts";
 import { readRope } from "./rope-fields.ts";
 import type { PartName, TensorNames } from "./tensor-names.ts";
@@ -21,7 +21,7 @@ export const phi: Family = {
 function phiSpec(config: ConfigReader): DecoderSpec {
   const sizes = readSizes(config, { kvHeads: true, headDim: false });
   refuseWindow(config, sizes.layers);
-  const { vocabSize, hiddenSize, intermediateSize, headDim, maxPositions } = sizes;
+  const { hiddenSize, headDim, maxPositions } = sizes;
   const norm = layerNorm(config, hiddenSize);
   const rope = readRope(config, { headDim, maxPositions, partial: DEFAULT_ROTARY_FRACTION });
   const block: BlockSpec = {
@@ -29,24 +29,10 @@ function phiSpec(config: ConfigReader): DecoderSpec {
     attentionNorm: norm,
     attention: attentionOf(sizes, rope, { qkv: true, o: true }),
     mlpNorm: null,
-    mlp: {
-      activation: readActivation(config),
-      gate: null,
-      up: linear(intermediateSize, hiddenSize, true),
-      down: linear(hiddenSize, intermediateSize, true),
-    },
+    mlp: plainMlp(config, sizes),
   };
-  return {
-    family: config.text("model_type"),
-    vocabSize,
-    hiddenSize,
-    maxPositions,
-    tied: config.flag("tie_word_embeddings", false),
-    headBias: true,
-    blocks: Array.from({ length: sizes.layers }, () => block),
-    finalNorm: norm,
-    ...readTokens(config, vocabSize),
-  };
+  const blocks = Array.from({ length: sizes.layers }, () => block);
+  return decoderSpec(config, sizes, { headBias: true, blocks, finalNorm: norm });
 }
 
 const PHI_NAMES: TensorNames = {

@@ -5,7 +5,7 @@ import { Plan } from "./plan.ts";
 /** Name of the manifest in the artifact's folder; everything else is listed in it. */
 export const MANIFEST_NAME = "manifest.json";
 /** Version of the folder's layout and of the packed formats in it. */
-export const FORMAT_VERSION = 1;
+export const FORMAT_VERSION = 2;
 
 const count = z.number().int().nonnegative();
 const positive = z.number().int().positive();

@@ -2,7 +2,7 @@
  * The contract of a codec: how a matrix is stored and what that costs in bytes. It does not choose numbers; quantizers do.
  *
  * Layout shared by all codecs (docs/artifact-format.md has it bit by bit): rows in tiles of 16, tile after tile; inside a tile
- * first the levels of all columns, then the scales, then the minima, and zero bytes up to the next multiple of 64.
+ * group after group of columns, each with its scales, its minima and its levels, and zero bytes up to the next multiple of 64.
  */
 export interface Codec {
   /** Name in plans, recipes and manifests: `f32`, `f16`, `bf16`, `q4s-g32` (4 bits, symmetric, groups of 32), `q4a-g64`, `q8s-row`. */

@@ -11,20 +11,30 @@ export interface IntegerForm {
   readonly scheme: IntegerScheme;
 }
 
-/** Where things lie in a tile of an integer codec, in bytes from its start. */
+/**
+ * Where things lie in a tile of an integer codec, in bytes from its start. A tile is one stream, read from front to back by a
+ * product: group after group, each with the scales of its 16 rows, their minima where asymmetric, and the levels of its chunks.
+ */
 export interface IntegerGeometry {
   /** Chunks of 32 columns; each has its levels in `chunkWords` 4-byte words. */
   readonly chunks: number;
   readonly chunkWords: number;
-  /** Groups of a row, and how many chunks share one. */
+  /** Groups of a row, and how many chunks share one; the last group may have fewer. */
   readonly groups: number;
   readonly chunksPerGroup: number;
-  readonly scalesAt: number;
-  readonly minimaAt: number;
+  /** Bytes of a group's scales and minima, before its levels. */
+  readonly headerBytes: number;
+  /** Bytes from one group to the next. */
+  readonly groupStride: number;
+  /** Bytes of all levels. */
+  readonly levelBytes: number;
   /** Bytes before the zero bytes at the tile's end. */
   readonly contentBytes: number;
   readonly stride: number;
 }
+
+/** Bytes of 16 numbers in f16. */
+export const HALVES_BYTES = TILE_ROWS * 2;
 
 /** Scales of one row. */
 export function integerGroups(form: IntegerForm, cols: number): number {
@@ -37,17 +47,24 @@ export function integerGeometry(form: IntegerForm, cols: number): IntegerGeometr
   const chunkWords = TILE_ROWS * form.bits;
   const groups = integerGroups(form, cols);
   const chunksPerGroup = form.group === null ? chunks : form.group / CHUNK_COLS;
-  const scalesAt = chunks * chunkWords * 4;
-  const minimaAt = scalesAt + groups * TILE_ROWS * 2;
-  const contentBytes = form.scheme === "asymmetric" ? minimaAt + groups * TILE_ROWS * 2 : minimaAt;
+  const headerBytes = form.scheme === "asymmetric" ? 2 * HALVES_BYTES : HALVES_BYTES;
+  const levelBytes = chunks * chunkWords * 4;
+  const contentBytes = groups * headerBytes + levelBytes;
   return {
     chunks,
     chunkWords,
     groups,
     chunksPerGroup,
-    scalesAt,
-    minimaAt,
+    headerBytes,
+    groupStride: headerBytes + chunksPerGroup * chunkWords * 4,
+    levelBytes,
     contentBytes,
     stride: tileStride(contentBytes),
   };
+}
+
+/** Where the levels of a chunk begin in a tile, in bytes. */
+export function levelsAt(g: IntegerGeometry, chunk: number): number {
+  const group = Math.floor(chunk / g.chunksPerGroup);
+  return group * g.groupStride + g.headerBytes + (chunk - group * g.chunksPerGroup) * g.chunkWords * 4;
 }

@@ -1,7 +1,7 @@
 import { f16ToF32, f32ToF16 } from "../tensor/half.ts";
 import { CHUNK_WORDS, writeChunk } from "./bit-planes.ts";
 import { CHUNK_COLS, type Quantized, TILE_ROWS } from "./codec.ts";
-import { type IntegerForm, type IntegerGeometry, integerGeometry } from "./integer-geometry.ts";
+import { HALVES_BYTES, type IntegerForm, type IntegerGeometry, integerGeometry, levelsAt } from "./integer-geometry.ts";
 import { checkLength, tilesOf } from "./tile.ts";
 
 type IntegerQuantized = Extract<Quantized, { kind: "integer" }>;
@@ -20,10 +20,10 @@ export function packInteger(id: string, form: IntegerForm, quantized: IntegerQua
     const tileRows = Math.min(TILE_ROWS, rows - tile * TILE_ROWS);
     for (let c = 0; c < g.chunks; c++) {
       gatherChunk(codes, cols, tile * TILE_ROWS, tileRows, c * CHUNK_COLS, chunk);
-      writeChunk(form.bits, chunk, words, start / 4 + c * g.chunkWords);
+      writeChunk(form.bits, chunk, words, (start + levelsAt(g, c)) / 4);
     }
-    scatterHalves(scales, g.groups, tile * TILE_ROWS, tileRows, halves, (start + g.scalesAt) / 2);
-    if (minima) scatterHalves(minima, g.groups, tile * TILE_ROWS, tileRows, halves, (start + g.minimaAt) / 2);
+    scatterHalves(scales, g, tile * TILE_ROWS, tileRows, halves, start / 2);
+    if (minima) scatterHalves(minima, g, tile * TILE_ROWS, tileRows, halves, (start + HALVES_BYTES) / 2);
   }
   return bytes;
 }
@@ -59,17 +59,19 @@ function gatherChunk(
   }
 }
 
-/** Writes one tile's scales or minima, given [row][group], as f16 [group][16 rows]. */
+/** Writes one tile's scales or minima, given [row][group], as f16 [16 rows] at the same place of every group. */
 function scatterHalves(
   numbers: Float32Array,
-  groups: number,
+  { groups, groupStride }: IntegerGeometry,
   firstRow: number,
   rows: number,
   halves: Uint16Array,
   at: number,
 ): void {
   for (let r = 0; r < rows; r++) {
-    for (let g = 0; g < groups; g++) halves[at + g * TILE_ROWS + r] = f32ToF16(numbers[(firstRow + r) * groups + g]);
+    for (let g = 0; g < groups; g++) {
+      halves[at + (g * groupStride) / 2 + r] = f32ToF16(numbers[(firstRow + r) * groups + g]);
+    }
   }
 }
 

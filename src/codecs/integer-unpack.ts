@@ -1,7 +1,7 @@
 import { f16ToF32 } from "../tensor/half.ts";
 import { CHUNK_WORDS, readChunk } from "./bit-planes.ts";
 import { CHUNK_COLS, type PackedShape, TILE_ROWS } from "./codec.ts";
-import { type IntegerForm, type IntegerGeometry, integerGeometry } from "./integer-geometry.ts";
+import { HALVES_BYTES, type IntegerForm, type IntegerGeometry, integerGeometry, levelsAt } from "./integer-geometry.ts";
 import { alignedTiles, type TileSpan, tileSpans } from "./tile.ts";
 
 /** The packed bytes of some tiles, seen as the two widths that they are read in. */
@@ -60,7 +60,7 @@ function unpackTile(
   for (let group = 0, chunk = 0; group < g.groups; group++) {
     readGroup(form, g, views.halves, start, group, scratch);
     for (let end = Math.min(chunk + g.chunksPerGroup, g.chunks); chunk < end; chunk++) {
-      readChunk(form.bits, views.words, start / 4 + chunk * g.chunkWords, scratch.codes, rowFrom, rowTo);
+      readChunk(form.bits, views.words, (start + levelsAt(g, chunk)) / 4, scratch.codes, rowFrom, rowTo);
       const col = chunk * CHUNK_COLS;
       const at = (target - rowFrom) * rowStep + col * colStep;
       scaleChunk(scratch, rowFrom, rowTo, Math.min(CHUNK_COLS, cols - col), out, at, rowStep, colStep);
@@ -77,8 +77,8 @@ function readGroup(
   group: number,
   { factors, offsets }: Scratch,
 ): void {
-  const scalesAt = (start + g.scalesAt) / 2 + group * TILE_ROWS;
-  const minimaAt = (start + g.minimaAt) / 2 + group * TILE_ROWS;
+  const scalesAt = (start + group * g.groupStride) / 2;
+  const minimaAt = scalesAt + HALVES_BYTES / 2;
   const middle = 2 ** (form.bits - 1);
   const symmetric = form.scheme === "symmetric";
   for (let r = 0; r < TILE_ROWS; r++) {

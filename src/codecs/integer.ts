@@ -27,8 +27,8 @@ export function integerCodec(
     const g = integerGeometry(form, cols);
     const tiles = tilesOf(rows);
     return {
-      levels: tiles * g.scalesAt,
-      scales: tiles * (g.contentBytes - g.scalesAt),
+      levels: tiles * g.levelBytes,
+      scales: tiles * (g.contentBytes - g.levelBytes),
       padding: tiles * (g.stride - g.contentBytes),
     };
   }

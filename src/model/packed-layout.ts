@@ -121,5 +121,5 @@ function fileLayout(tensors: readonly PackedTensor[]): SafetensorsLayout {
       ? { name, dtype: "F32" as const, shape: [bytes / 4] }
       : { name, dtype: "U8" as const, shape: [bytes] },
   );
-  return layoutSafetensors(entries, { metadata: { format: "layerwise", version: "1" }, dataAlign: BLOCK_ALIGN });
+  return layoutSafetensors(entries, { metadata: { format: "layerwise", version: "2" }, dataAlign: BLOCK_ALIGN });
 }

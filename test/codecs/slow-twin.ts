@@ -4,11 +4,10 @@ import { bf16ToF32, f16ToF32 } from "../../src/tensor/half.ts";
 /** Planes of each width: the bits of the level they hold, from the lowest. */
 const PLANES: Record<number, number[]> = { 2: [2], 3: [2, 1], 4: [4], 5: [4, 1], 6: [4, 2], 8: [8] };
 
-/** One code read bit by bit, straight from the text of docs/artifact-format.md. */
-function codeAt(codec: Codec, bytes: Uint8Array, tileStart: number, row: number, col: number): number {
-  const chunk = Math.floor(col / 32);
+/** One code read bit by bit, straight from the text of docs/artifact-format.md; the chunk's levels begin at `chunkStart`. */
+function codeAt(codec: Codec, bytes: Uint8Array, chunkStart: number, row: number, col: number): number {
   const quad = Math.floor((col % 32) / 4);
-  let planeStart = tileStart + chunk * 64 * codec.bits;
+  let planeStart = chunkStart;
   let code = 0;
   let shift = 0;
   for (const width of PLANES[codec.bits]) {
@@ -38,13 +37,16 @@ export function slowValueAt(codec: Codec, bytes: Uint8Array, cols: number, row: 
   }
   const groupCols = codec.group ?? cols;
   const groups = Math.ceil(cols / groupCols);
-  const levelBytes = Math.ceil(cols / 32) * 64 * codec.bits;
   const minima = codec.scheme === "asymmetric";
-  const stride = Math.ceil((levelBytes + groups * 32 * (minima ? 2 : 1)) / 64) * 64;
-  const start = tile * stride;
-  const half = (at: number) => f16ToF32(view(bytes).getUint16(at + Math.floor(col / groupCols) * 32 + r * 2, true));
-  const scale = half(start + levelBytes);
-  const code = codeAt(codec, bytes, start, r, col);
-  if (minima) return Math.fround(scale * code + half(start + levelBytes + groups * 32));
-  return scale * (code - 2 ** (codec.bits - 1));
+  const header = minima ? 64 : 32;
+  const chunkBytes = 64 * codec.bits;
+  const stride = Math.ceil((groups * header + Math.ceil(cols / 32) * chunkBytes) / 64) * 64;
+  const chunksPerGroup = codec.group === null ? Math.ceil(cols / 32) : codec.group / 32;
+  const group = Math.floor(col / groupCols);
+  const start = tile * stride + group * (header + chunksPerGroup * chunkBytes);
+  const half = (at: number) => f16ToF32(view(bytes).getUint16(at + r * 2, true));
+  const chunkInGroup = Math.floor(col / 32) - group * chunksPerGroup;
+  const code = codeAt(codec, bytes, start + header + chunkInGroup * chunkBytes, r, col);
+  if (minima) return Math.fround(half(start) * code + half(start + 32));
+  return half(start) * (code - 2 ** (codec.bits - 1));
 }

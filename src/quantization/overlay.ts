@@ -6,28 +6,33 @@ import {
   type PackedMatrix,
   type WeightSource,
 } from "../model/weight-source.ts";
-import { type QuantizerId, quantizerOf } from "./index.ts";
+import type { NativeEngine } from "../native/addon.ts";
+import type { QuantizerId } from "./index.ts";
+import { type Packer, packerOf } from "./packer.ts";
 import type { Quantizer } from "./quantizer.ts";
 
 /**
- * What becomes of a matrix when it is read; null leaves it alone. It is also called with some rows of a matrix, so it must
- * treat each row by itself.
+ * What becomes of a matrix when it is read; null leaves it alone. It is also called with some rows of a matrix, so it
+ * must treat each row by itself.
  */
-export type MatrixTransform = (id: string, matrix: DenseMatrix) => Matrix | null;
+export type MatrixTransform = (id: string, matrix: DenseMatrix) => Matrix | null | Promise<Matrix | null>;
 
-/** A source whose matrices are transformed at each read, and nothing is kept: plans are tried without writing an artifact. */
+/**
+ * A source whose matrices are transformed at each read, and nothing is kept: plans are tried without writing an
+ * artifact.
+ */
 export function quantizedOverlay(source: WeightSource, transform: MatrixTransform): WeightSource {
   return {
     spec: source.spec,
     label: source.label,
     async readMatrix(id) {
       const matrix = await source.readMatrix(id);
-      return transform(id, denseMatrix(matrix)) ?? matrix;
+      return (await transform(id, denseMatrix(matrix))) ?? matrix;
     },
     async readRows(id, from, to) {
       const data = await source.readRows(id, from, to);
       if (from === to) return data;
-      const changed = transform(id, { kind: "dense", rows: to - from, cols: data.length / (to - from), data });
+      const changed = await transform(id, { kind: "dense", rows: to - from, cols: data.length / (to - from), data });
       return changed ? denseMatrix(changed).data : data;
     },
     readVector: (id) => source.readVector(id),
@@ -35,29 +40,40 @@ export function quantizedOverlay(source: WeightSource, transform: MatrixTransfor
   };
 }
 
-/** A transform that stores every matrix by one codec. Throws UserError on an unknown codec or quantizer. */
-export function packWith(codecId: string, quantizer: QuantizerId | Quantizer): MatrixTransform {
+/**
+ * A transform that stores every matrix by one codec, computed on the engine where one is given. Throws UserError on an
+ * unknown codec or quantizer.
+ */
+export function packWith(
+  codecId: string,
+  quantizer: QuantizerId | Quantizer,
+  engine?: NativeEngine | null,
+): MatrixTransform {
   codecOf(codecId);
-  return packAs(() => codecId, quantizer);
+  return packAs(() => codecId, quantizer, engine);
 }
 
 /** A transform that stores each matrix by the codec that `codecFor` names; null leaves the matrix alone. */
-export function packAs(codecFor: (id: string) => string | null, quantizer: QuantizerId | Quantizer): MatrixTransform {
-  const quantize = resolveQuantizer(quantizer);
+export function packAs(
+  codecFor: (id: string) => string | null,
+  quantizer: QuantizerId | Quantizer,
+  engine?: NativeEngine | null,
+): MatrixTransform {
+  const packer = packerOf(quantizer, engine);
   return (id, matrix) => {
     const codecId = codecFor(id);
-    return codecId === null ? null : packMatrix(id, matrix, codecId, quantize);
+    return codecId === null ? null : packMatrix(id, matrix, codecId, packer);
   };
 }
 
-/** A quantizer by name, or itself. Throws UserError on an unknown name. */
-export function resolveQuantizer(quantizer: QuantizerId | Quantizer): Quantizer {
-  return typeof quantizer === "string" ? quantizerOf(quantizer) : quantizer;
-}
-
 /** Quantizes and packs one matrix; `id` names it in messages. */
-export function packMatrix(id: string, matrix: DenseMatrix, codecId: string, quantizer: Quantizer): PackedMatrix {
+export async function packMatrix(
+  id: string,
+  matrix: DenseMatrix,
+  codecId: string,
+  packer: Packer,
+): Promise<PackedMatrix> {
   const codec = codecIdOf(codecId);
-  const bytes = CODECS[codec].pack(quantizer(matrix, CODECS[codec], { label: id }));
+  const bytes = await packer(matrix, CODECS[codec], { label: id });
   return { kind: "packed", codec, rows: matrix.rows, cols: matrix.cols, bytes };
 }

@@ -109,6 +109,10 @@ function symmetricError(x: Float32Array, from: number, to: number, scale: number
     sum += error * error;
     sumOdd += odd * odd;
   }
-  if (i < to) sum += (x[i] - scale * nearestLevel(x[i] * inverse, -half, most)) ** 2;
+  if (i < to) {
+    // A product: `** 2` may be rounded otherwise, and differently before and after it is compiled.
+    const error = x[i] - scale * nearestLevel(x[i] * inverse, -half, most);
+    sum += error * error;
+  }
   return sum + sumOdd;
 }

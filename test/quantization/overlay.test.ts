@@ -4,6 +4,7 @@ import { UserError } from "../../src/errors.ts";
 import { denseMatrix } from "../../src/model/weight-source.ts";
 import { quantizeNearest } from "../../src/quantization/nearest.ts";
 import { packAs, packMatrix, packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
+import { packerOf } from "../../src/quantization/packer.ts";
 import { tinySource, tinySpec } from "../artifact/tiny-source.ts";
 
 const source = tinySource(tinySpec(true));
@@ -12,7 +13,7 @@ describe("quantizedOverlay", () => {
   it("gives matrices as the codec stores them, whole and by rows, and leaves vectors alone", async () => {
     const overlay = quantizedOverlay(source, packWith("q4s-g32", "nearest"));
     const original = denseMatrix(await source.readMatrix("embedding"));
-    const packed = packMatrix("embedding", original, "q4s-g32", quantizeNearest);
+    const packed = await packMatrix("embedding", original, "q4s-g32", packerOf(quantizeNearest));
     expect(await overlay.readMatrix("embedding")).toEqual(packed);
     const values = CODECS["q4s-g32"].unpackRows(packed, 0, packed.rows);
     expect(denseMatrix(packed)).toEqual({ ...original, data: values });

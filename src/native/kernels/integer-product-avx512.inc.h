@@ -1,0 +1,74 @@
+// The integer product for AVX-512: a tile's vector of levels is one register. Included by kernels.inc.h inside the table's
+// namespace; LAYERWISE_VNNI is 1 where the table's processors have VNNI.
+
+/** Codes of the eight quads of a chunk. */
+struct ChunkCodes {
+  __m512i quad[8];
+};
+
+template <int kBits>
+static inline ChunkCodes chunkCodes(const uint8_t* p) {
+  return {{quadCodes<kBits>(p, 0).v, quadCodes<kBits>(p, 1).v, quadCodes<kBits>(p, 2).v, quadCodes<kBits>(p, 3).v,
+           quadCodes<kBits>(p, 4).v, quadCodes<kBits>(p, 5).v, quadCodes<kBits>(p, 6).v, quadCodes<kBits>(p, 7).v}};
+}
+
+static inline void prefetchLine(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }
+
+/** Four activations in all lanes. */
+static inline __m512i fourOf(const int8_t* p) {
+  int32_t word;
+  memcpy(&word, p, sizeof word);
+  return _mm512_set1_epi32(word);
+}
+
+#if LAYERWISE_VNNI
+
+// vpdpbusd adds four products of a code and a signed activation in 32 bits, without saturation.
+template <int kBits>
+static inline F32x16 codeSums(const ChunkCodes& codes, const int8_t* x, int32_t start) {
+  __m512i sums = _mm512_set1_epi32(start);
+#pragma GCC unroll 8
+  for (int q = 0; q < 8; q++) sums = _mm512_dpbusd_epi32(sums, codes.quad[q], fourOf(x + 4 * q));
+  return {_mm512_cvtepi32_ps(sums)};
+}
+
+#else
+
+/** Quads whose pairs of products, 2 * 127 * (2^bits - 1) each, can be added in 16 bits. */
+static constexpr int safeQuads(int bits) { return bits <= 4 ? 8 : bits == 5 ? 4 : 2; }
+
+/** Pairs of 16-bit sums, added in 32 bits. */
+static inline __m512i addPairs(__m512i total, __m512i sums) {
+  return _mm512_add_epi32(total, _mm512_madd_epi16(sums, _mm512_set1_epi16(1)));
+}
+
+template <int kBits>
+static inline F32x16 codeSums(const ChunkCodes& codes, const int8_t* x, int32_t start) {
+  __m512i total = _mm512_set1_epi32(start);
+  if (kBits == 8) {
+    // One product of a pair at a time: 255 * 127 fits 16 bits, two of them do not.
+    const __m512i even = _mm512_set1_epi16(0x00ff);
+#pragma GCC unroll 8
+    for (int q = 0; q < 8; q++) {
+      const __m512i code = codes.quad[q], four = fourOf(x + 4 * q);
+      total = addPairs(total, _mm512_maddubs_epi16(_mm512_and_si512(code, even), four));
+      total = addPairs(total, _mm512_maddubs_epi16(_mm512_andnot_si512(even, code), four));
+    }
+    return {_mm512_cvtepi32_ps(total)};
+  }
+  constexpr int safe = safeQuads(kBits);
+#pragma GCC unroll 8
+  for (int from = 0; from < 8; from += safe) {
+    __m512i sums = _mm512_maddubs_epi16(codes.quad[from], fourOf(x + 4 * from));
+#pragma GCC unroll 8
+    for (int q = from + 1; q < from + safe; q++) {
+      sums = _mm512_add_epi16(sums, _mm512_maddubs_epi16(codes.quad[q], fourOf(x + 4 * q)));
+    }
+    total = addPairs(total, sums);
+  }
+  return {_mm512_cvtepi32_ps(total)};
+}
+
+#endif
+
+#include "integer-product-tiles.inc.h"

@@ -1,0 +1,90 @@
+// A matrix as a codec stores it, used in place. docs/artifact-format.md has the layout bit by bit; src/codecs/ is its twin.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace layerwise {
+
+/** Rows of a tile. */
+constexpr int kTileRows = 16;
+/** Columns of one chunk of levels; also the group in which activations are quantized. */
+constexpr int kChunkCols = 32;
+/** Every tile begins at a multiple of this many bytes. */
+constexpr int kTileAlign = 64;
+
+/** How the numbers of a tile are stored. The integer kinds are named by the bits of a level. */
+enum class CodecKind : uint8_t { F32, F16, BF16, Q2, Q3, Q4, Q5, Q6, Q8 };
+
+/** True where activations may be quantized: the float kinds always take them in f32. */
+constexpr bool isInteger(CodecKind kind) { return kind >= CodecKind::Q2; }
+
+/** Bits of one stored number. */
+constexpr int bitsOf(CodecKind kind) {
+  constexpr int bits[] = {32, 16, 16, 2, 3, 4, 5, 6, 8};
+  return bits[static_cast<int>(kind)];
+}
+
+/**
+ * A packed matrix [rows, cols]. Tile t (rows 16t … 16t+15) begins at data + t * tileStride. Integer kinds are one stream that a
+ * product reads from front to back: group after group of columns, each with its f16 scales [16], where `asymmetric` its f16
+ * minima [16], and then the levels of its chunks (64 * bits bytes each; the last group may have fewer chunks). Float kinds have
+ * [cols][16]. Bytes beyond the content of a tile are zero, and so are the levels, scales and values of rows and columns
+ * beyond the matrix. Groups are aligned to 32 bytes only. Only makePackedMatrix (packed-matrix.cpp) makes one: it has
+ * checked every size.
+ */
+struct PackedMatrix {
+  const uint8_t* data = nullptr;
+  int64_t tileStride = 0;
+  int32_t rows = 0;
+  int32_t cols = 0;
+  int32_t tiles = 0;
+  /** Chunks of 32 columns, the last one padded. */
+  int32_t chunks = 0;
+  /** Chunks that share a scale; a whole row: `chunks`. 0 for the float kinds. */
+  int32_t chunksPerGroup = 0;
+  /** Bytes from one group of a tile to the next; 0 for the float kinds. */
+  int64_t groupStride = 0;
+  CodecKind kind = CodecKind::F32;
+  bool asymmetric = false;
+
+  bool present() const { return data != nullptr; }
+};
+
+/** Bytes of a chunk's levels: 16 rows x 32 columns. */
+constexpr int chunkBytes(CodecKind kind) { return 64 * bitsOf(kind); }
+/** Bytes of a group before its levels: f16 scales [16], then f16 minima [16] where asymmetric. */
+constexpr int groupHeaderBytes(bool asymmetric) { return asymmetric ? 64 : 32; }
+
+/** The f16 scales [16] of a group; the minima [16] follow them where the matrix is asymmetric. Integer kinds. */
+static inline const uint8_t* groupAt(const PackedMatrix& w, int32_t tile, int32_t group) {
+  return w.data + tile * w.tileStride + group * w.groupStride;
+}
+
+/** The levels of a chunk. Integer kinds. */
+static inline const uint8_t* levelsAt(const PackedMatrix& w, int32_t tile, int32_t chunk) {
+  const int32_t group = chunk / w.chunksPerGroup;
+  return groupAt(w, tile, group) + groupHeaderBytes(w.asymmetric) + (chunk - group * w.chunksPerGroup) * chunkBytes(w.kind);
+}
+
+/** What of a codec decides the layout; parsed from ids such as `q4s-g32` in TypeScript. */
+struct CodecForm {
+  CodecKind kind;
+  bool asymmetric;
+  /** Columns that share a scale: 32, 64, 128, or 0 for a whole row. */
+  int32_t group;
+};
+
+/**
+ * Bytes of a packed matrix of that form: the twin of Codec.packedBytes. -1 where there is no such codec or shape, INT64_MAX
+ * where the bytes do not fit 63 bits.
+ */
+int64_t packedBytes(const CodecForm& form, int32_t rows, int32_t cols);
+
+/**
+ * A view of `bytes` bytes at `data` as a matrix. Returns false and sets `problem` where the length is not exactly
+ * packedBytes or the pointer is not aligned to kTileAlign.
+ */
+bool makePackedMatrix(const CodecForm& form, int32_t rows, int32_t cols, const uint8_t* data, int64_t bytes,
+                      PackedMatrix* out, const char** problem);
+
+}  // namespace layerwise

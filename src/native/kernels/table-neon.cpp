@@ -1,0 +1,16 @@
+// The table of 64-bit ARM processors (NEON) without the dot-product instructions.
+#include "cpu-features.h"
+#define LAYERWISE_SIMD neon
+#define LAYERWISE_DOT_PRODUCT 0
+#include "simd-neon.h"
+#define LAYERWISE_INTEGER_PRODUCT "integer-product-neon.inc.h"
+#include "kernels.inc.h"
+
+namespace layerwise {
+
+const KernelTable kNeonTable = {
+    "neon",
+#include "table-fields.inc.h"
+};
+
+}  // namespace layerwise

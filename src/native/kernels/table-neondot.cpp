@@ -1,0 +1,16 @@
+// The table of 64-bit ARM processors with the dot-product instructions.
+#include "cpu-features.h"
+#define LAYERWISE_SIMD neondot
+#define LAYERWISE_DOT_PRODUCT 1
+#include "simd-neon.h"
+#define LAYERWISE_INTEGER_PRODUCT "integer-product-neon.inc.h"
+#include "kernels.inc.h"
+
+namespace layerwise {
+
+const KernelTable kNeonDotTable = {
+    "neondot",
+#include "table-fields.inc.h"
+};
+
+}  // namespace layerwise

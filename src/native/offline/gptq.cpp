@@ -1,0 +1,129 @@
+// GPTQ's column loop (papers.md, section 7): rows do not depend on each other, so a thread takes a band of them through
+// all columns. Each element's subtractions run in column order, each rounded by itself, whatever the blocks.
+#include <algorithm>
+#include <vector>
+
+#include "offline.h"
+#include "panels.h"
+#include "whole-levels.h"
+
+namespace layerwise {
+namespace offline {
+namespace {
+
+/** Columns quantized between updates of the rest of their block. */
+constexpr int64_t kStep = 16;
+/** Rows of a band at most: its updates share each packed part of u. A multiple of a tile's height. */
+constexpr int64_t kBandRows = 192;
+
+/** Working memory of one thread. */
+struct Band {
+  Scratch<double> w;       // [rows][cols], columns in order
+  Scratch<double> errors;  // [rows / 6][block][6]
+  Scratch<double> u;       // [block][8]
+
+  Band(int64_t rows, int64_t cols, int64_t block) : w(rows * cols), errors(rows * block), u(block * kDoubleWidth) {}
+};
+
+class Columns {
+ public:
+  Columns(const Machine& on, const Gptq& call, int64_t block)
+      : on_(on), call_(call), block_(block), groups_(groupsPerRow(call.cols, call.group)), top_((1 << call.bits) - 1) {}
+
+  /** Quantizes rows [first, first + rows). */
+  void quantize(const Band& band, int64_t first, int64_t rows) const {
+    const int64_t cols = call_.cols;
+    for (int64_t r = 0; r < rows; r++) {
+      const float* from = call_.w + (first + r) * cols;
+      for (int64_t i = 0; i < cols; i++) band.w.data()[r * cols + i] = from[call_.order[i]];
+    }
+    // Rows that fill the last panel up have no errors.
+    std::fill_n(band.errors.data(), ceilDiv(rows, kTileHeight) * kTileHeight * block_, 0.0);
+    for (int64_t col = 0; col < cols && !on_.aborted(); col += block_) {
+      const int64_t end = least(cols, col + block_);
+      for (int64_t step = col; step < end; step += kStep) {
+        const int64_t stepEnd = least(end, step + kStep);
+        for (int64_t r = 0; r < rows; r++) quantizeStep(band, first, r, col, step, stepEnd);
+        update(band, rows, col, step, stepEnd, stepEnd, end);
+      }
+      update(band, rows, col, col, end, end, cols);
+    }
+  }
+
+ private:
+  /** Columns [from, to) of one row; `col` is the first of their block. */
+  void quantizeStep(const Band& band, int64_t first, int64_t r, int64_t col, int64_t from, int64_t to) const {
+    const int64_t cols = call_.cols;
+    double* w = band.w.data() + r * cols;
+    double* errors = band.errors.data() + r / kTileHeight * kTileHeight * block_ + r % kTileHeight;
+    for (int64_t i = from; i < to; i++) {
+      const double* u = call_.u + i * cols;
+      const double error = (w[i] - choose(first + r, call_.order[i], w[i])) / u[i];
+      for (int64_t j = i + 1; j < to; j++) w[j] -= error * u[j];
+      errors[(i - col) * kTileHeight] = error;
+    }
+  }
+
+  /** Quantizes weight x of that row and original column; returns what it has become. */
+  double choose(int64_t row, int64_t col, double x) const {
+    const int64_t group = row * groups_ + (call_.group == 0 ? 0 : col / call_.group);
+    const double scale = call_.scales[group], inverse = inverseOf(scale);
+    const double half = (top_ + 1) / 2;
+    const double code = call_.minima ? nearestLevel((x - call_.minima[group]) * inverse, 0, top_)
+                                     : nearestLevel(x * inverse, -half, half - 1) + half;
+    const double value = call_.minima ? scale * code + call_.minima[group] : scale * (code - half);
+    // Not a number becomes 0, as in the twin's array of bytes.
+    call_.codes[row * call_.cols + col] = code > 0 ? static_cast<uint8_t>(code) : 0;
+    call_.w[row * call_.cols + col] = static_cast<float>(value);
+    return value;
+  }
+
+  /** Takes the errors of columns [from, to) off columns [first, last) of all rows; `col` is the first of the block. */
+  void update(const Band& band, int64_t rows, int64_t col, int64_t from, int64_t to, int64_t first,
+              int64_t last) const {
+    const int64_t cols = call_.cols;
+    for (int64_t j = first; j < last; j += kDoubleWidth) {
+      const int64_t width = least(kDoubleWidth, last - j);
+      packPanel<kDoubleWidth>(Strided<double>{call_.u + from * cols + j, 1, cols}, width, to - from, band.u.data());
+      for (int64_t r = 0; r < rows; r += kTileHeight) {
+        on_.kernels.subtractTile(to - from, band.errors.data() + r * block_ + (from - col) * kTileHeight, band.u.data(),
+                                 band.w.data() + r * cols + j, cols, static_cast<int32_t>(least(kTileHeight, rows - r)),
+                                 static_cast<int32_t>(width));
+      }
+    }
+  }
+
+  const Machine& on_;
+  const Gptq& call_;
+  const int64_t block_, groups_;
+  const double top_;
+};
+
+/** Rows of a band: several for each thread, whole panels. */
+int64_t bandRowsFor(int64_t rows, int64_t threads) {
+  const int64_t share = ceilDiv(rows, threads * 4);
+  return least(kBandRows, ceilDiv(share, kTileHeight) * kTileHeight);
+}
+
+}  // namespace
+
+void gptq(const Machine& on, const Gptq& call) {
+  if (call.rows == 0 || call.cols == 0) return;
+  const int64_t threads = on.pool.threads();
+  const int64_t bandRows = bandRowsFor(call.rows, threads), block = most(1, least(call.blockCols, call.cols));
+  std::vector<Band> bands;
+  bands.reserve(static_cast<size_t>(threads));
+  for (int64_t t = 0; t < threads; t++) bands.emplace_back(bandRows, call.cols, block);
+  const Columns columns(on, call, block);
+  on.pool.run([&](Worker& me) {
+    me.forParts(ceilDiv(call.rows, bandRows), 1, [&](int64_t from, int64_t to) {
+      for (int64_t band = from; band < to; band++) {
+        const int64_t first = band * bandRows;
+        columns.quantize(bands[static_cast<size_t>(me.index)], first, least(bandRows, call.rows - first));
+      }
+    });
+  });
+}
+
+}  // namespace offline
+}  // namespace layerwise

@@ -1,0 +1,95 @@
+// Codes as bit planes under f16 scales: the twin of src/codecs/integer-pack.ts and bit-planes.ts.
+#include <cmath>
+#include <cstring>
+
+#include "../kernels/simd-scalar.h"
+#include "pack.h"
+#include "panels.h"
+
+namespace layerwise {
+namespace offline {
+namespace {
+
+/** A chunk's codes as words [quad][row]: columns 4 * quad … + 3 of the row in a word's bytes, lowest first. */
+constexpr int kChunkWords = 128;
+/** Words of a vector: one quad of 16 rows. */
+constexpr int kVectorWords = 16;
+
+/** The rows of one tile. */
+struct TileRows {
+  int64_t first;
+  int64_t count;
+};
+
+/** Collects the codes of one chunk; what lies outside the matrix is zero. */
+void gatherChunk(const PackCall& call, TileRows rows, int64_t col, uint32_t* words, FirstProblem* problem) {
+  const int limit = 1 << bitsOf(call.form.kind);
+  const int64_t width = least(kChunkCols, call.cols - col);
+  std::memset(words, 0, kChunkWords * sizeof(uint32_t));
+  uint8_t* bytes = reinterpret_cast<uint8_t*>(words);
+  for (int64_t r = 0; r < rows.count; r++) {
+    const int64_t at = (rows.first + r) * call.cols + col;
+    const uint8_t* codes = call.codes + at;
+    for (int64_t c = 0; c < width; c++) bytes[(c / 4 * kVectorWords + r) * 4 + c % 4] = codes[c];
+    if (limit > 255) continue;
+    for (int64_t c = 0; c < width; c++) {
+      if (codes[c] >= limit) problem->note("code out of range", at + c);
+    }
+  }
+}
+
+/** Writes a chunk's codes as planes, lowest bits first; returns the end. */
+uint8_t* writePlanes(int bits, const uint32_t* words, uint8_t* out) {
+  for (int shift = 0; shift < bits;) {
+    const int width = bits - shift >= 8 ? 8 : bits - shift >= 4 ? 4 : bits - shift >= 2 ? 2 : 1;
+    const uint32_t mask = ((1u << width) - 1) * 0x01010101u;
+    for (int v = 0; v < width; v++) {
+      uint32_t vector[kVectorWords] = {};
+      for (int quad = v, up = 0; quad < 8; quad += width, up += width) {
+        const uint32_t* from = words + quad * kVectorWords;
+        for (int r = 0; r < kVectorWords; r++) vector[r] |= ((from[r] >> shift) & mask) << up;
+      }
+      std::memcpy(out, vector, sizeof vector);
+      out += sizeof vector;
+    }
+    shift += width;
+  }
+  return out;
+}
+
+/** Writes one group's scales or minima, given [row][group], as f16 [16 rows]; returns the end. */
+uint8_t* writeHalves(const char* name, const float* numbers, int64_t groups, int64_t group, TileRows rows, uint8_t* out,
+                     FirstProblem* problem) {
+  uint16_t halves[kTileRows] = {};
+  for (int64_t r = 0; r < rows.count; r++) {
+    const int64_t at = (rows.first + r) * groups + group;
+    halves[r] = scalar::floatToHalf(numbers[at]);
+    if (!std::isfinite(numbers[at]) || scalar::halfToFloat(halves[r]) != numbers[at]) problem->note(name, at);
+  }
+  std::memcpy(out, halves, sizeof halves);
+  return out + sizeof halves;
+}
+
+}  // namespace
+
+void packIntegerTile(const PackCall& call, int64_t tile, int64_t stride, uint8_t* out, FirstProblem* problem) {
+  const TileRows rows = {tile * kTileRows, least(kTileRows, call.rows - tile * kTileRows)};
+  const int64_t groups = groupsPerRow(call.cols, call.form.group);
+  const int64_t groupCols = call.form.group == 0 ? call.cols : call.form.group;
+  uint8_t* at = out;
+  for (int64_t group = 0; group < groups; group++) {
+    at = writeHalves("scale that is no finite f16 number", call.scales, groups, group, rows, at, problem);
+    if (call.form.asymmetric) {
+      at = writeHalves("minimum that is no finite f16 number", call.minima, groups, group, rows, at, problem);
+    }
+    for (int64_t col = group * groupCols; col < least(call.cols, (group + 1) * groupCols); col += kChunkCols) {
+      uint32_t words[kChunkWords];
+      gatherChunk(call, rows, col, words, problem);
+      at = writePlanes(bitsOf(call.form.kind), words, at);
+    }
+  }
+  std::memset(at, 0, static_cast<size_t>(stride - (at - out)));
+}
+
+}  // namespace offline
+}  // namespace layerwise

@@ -1,0 +1,56 @@
+import { inverseOf, nearestLevel } from "./nearest-level.ts";
+
+/** What GPTQ quantizes, and by what; groups go by original column numbers. */
+export interface GptqOptions {
+  /** [rows, cols]; becomes the quantized values */
+  readonly w: Float32Array;
+  readonly rows: number;
+  readonly cols: number;
+  /** Upper factor of the inverse Hessian (h^-1 = u^T u), [cols, cols], rows and columns in `order` */
+  readonly u: Float64Array;
+  readonly bits: number;
+  /** Columns that share a scale; 0: a whole row */
+  readonly group: number;
+  /** [rows, groups], as f16 has them; chosen before and kept */
+  readonly scales: Float32Array;
+  /** [rows, groups]; null: symmetric */
+  readonly minima: Float32Array | null;
+  /** The column quantized i-th: a permutation of 0 … cols - 1 */
+  readonly order: Int32Array;
+  /** [rows, cols] */
+  readonly codes: Uint8Array;
+}
+
+/**
+ * GPTQ's column loop (papers.md): quantizes w column by column and takes each column's error, weighted by the inverse
+ * Hessian, off the columns that follow. Plain twin of the addon's `gptq`, and the same bytes: there the updates run in
+ * blocks of columns, which changes no sum.
+ */
+export function gptqUpdate(options: GptqOptions): void {
+  const { w, rows, cols, order, u } = options;
+  const row = new Float64Array(cols);
+  for (let r = 0; r < rows; r++) {
+    for (let i = 0; i < cols; i++) row[i] = w[r * cols + order[i]];
+    for (let i = 0; i < cols; i++) {
+      const error = (row[i] - quantizeWeight(options, r, order[i], row[i])) / u[i * cols + i];
+      for (let j = i + 1; j < cols; j++) row[j] -= error * u[i * cols + j];
+    }
+  }
+}
+
+/** Stores the code nearest to `x` for that row and column; returns the value it stands for. */
+function quantizeWeight(options: GptqOptions, row: number, col: number, x: number): number {
+  const { w, cols, bits, group, scales, minima, codes } = options;
+  const groups = group === 0 ? 1 : Math.ceil(cols / group);
+  const at = row * groups + (group === 0 ? 0 : Math.floor(col / group));
+  const scale = scales[at];
+  const inverse = inverseOf(scale);
+  const half = 2 ** (bits - 1);
+  const code = minima
+    ? nearestLevel((x - minima[at]) * inverse, 0, 2 * half - 1)
+    : nearestLevel(x * inverse, -half, half - 1) + half;
+  const value = minima ? scale * code + minima[at] : scale * (code - half);
+  codes[row * cols + col] = code;
+  w[row * cols + col] = value;
+  return value;
+}

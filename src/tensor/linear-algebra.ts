@@ -1,0 +1,111 @@
+/**
+ * Plain matrix maths: the twins of the addon's (native/offline/), and what runs where there is no addon. Matrices are
+ * row-major.
+ */
+
+export interface GemmOptions {
+  readonly m: number;
+  readonly n: number;
+  readonly k: number;
+  /** [m, k], or [k, m] with `transposeA` */
+  readonly a: Float32Array;
+  /** [k, n], or [n, k] with `transposeB` */
+  readonly b: Float32Array;
+  /** [m, n] */
+  readonly c: Float32Array;
+  readonly transposeA?: boolean;
+  readonly transposeB?: boolean;
+  readonly accumulate?: boolean;
+}
+
+/** c = a b, or c + a b: sums in double precision, in order, rounded once. */
+export function gemm(options: GemmOptions): void {
+  const { m, n, k, a, b, c, transposeA = false, transposeB = false, accumulate = false } = options;
+  checkLengths({ a: [a, m * k], b: [b, k * n], c: [c, m * n] });
+  const [aRow, aStep] = transposeA ? [1, m] : [k, 1];
+  const [bColumn, bStep] = transposeB ? [k, 1] : [1, n];
+  for (let i = 0; i < m; i++) {
+    for (let j = 0; j < n; j++) {
+      let sum = accumulate ? c[i * n + j] : 0;
+      for (let p = 0; p < k; p++) sum += a[i * aRow + p * aStep] * b[j * bColumn + p * bStep];
+      c[i * n + j] = sum;
+    }
+  }
+}
+
+/** h [cols, cols] += factor * x^T x of x [rows, cols], both triangles; h's lower one is read. */
+export function accumulateGram(x: Float32Array, rows: number, cols: number, factor: number, h: Float32Array): void {
+  checkLengths({ x: [x, rows * cols], h: [h, cols * cols] });
+  for (let i = 0; i < cols; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = 0;
+      for (let row = 0; row < rows; row++) sum += x[row * cols + i] * x[row * cols + j];
+      h[i * cols + j] += factor * sum;
+      h[j * cols + i] = h[i * cols + j];
+    }
+  }
+}
+
+/**
+ * Lower Cholesky factor of a symmetric matrix [n, n], of which the lower triangle is read, in place; the upper triangle
+ * becomes zero. False where the matrix is not positive definite; it is half done then.
+ */
+export function cholesky(a: Float64Array, n: number): boolean {
+  checkLengths({ a: [a, n * n] });
+  for (let j = 0; j < n; j++) {
+    for (let i = j; i < n; i++) {
+      let sum = a[i * n + j];
+      for (let p = 0; p < j; p++) sum -= a[i * n + p] * a[j * n + p];
+      if (i > j) a[i * n + j] = sum / a[j * n + j];
+      else if (sum > 0) a[j * n + j] = Math.sqrt(sum);
+      else return false;
+    }
+    a.fill(0, j * n + j + 1, (j + 1) * n);
+  }
+  return true;
+}
+
+/** Inverse of l l^T from its lower factor l [n, n], in place, both triangles. */
+export function choleskyInverse(l: Float64Array, n: number): void {
+  const x = invertLower(l, n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = 0;
+      for (let p = i; p < n; p++) sum += x[p * n + i] * x[p * n + j];
+      l[i * n + j] = sum;
+      l[j * n + i] = sum;
+    }
+  }
+}
+
+/**
+ * The upper factor u of the inverse of a symmetric positive definite matrix h [n, n] in place: h^-1 = u^T u, lower
+ * triangle zero. False where h is not positive definite.
+ */
+export function inverseUpperFactor(h: Float64Array, n: number): boolean {
+  // With J the reversal of rows and columns and J h J = L L^T: h^-1 = (J L^-1 J)^T (J L^-1 J), and J L^-1 J is upper.
+  h.reverse();
+  if (!cholesky(h, n)) return false;
+  h.set(invertLower(h, n).reverse());
+  return true;
+}
+
+/** The inverse of a lower triangle [n, n], by forward substitution on the columns of the identity. */
+function invertLower(l: Float64Array, n: number): Float64Array {
+  checkLengths({ l: [l, n * n] });
+  const x = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    for (let j = 0; j <= i; j++) {
+      let sum = i === j ? 1 : 0;
+      for (let p = j; p < i; p++) sum -= l[i * n + p] * x[p * n + j];
+      x[i * n + j] = sum / l[i * n + i];
+    }
+  }
+  return x;
+}
+
+function checkLengths(arrays: Readonly<Record<string, readonly [{ readonly length: number }, number]>>): void {
+  for (const [name, [array, length]] of Object.entries(arrays)) {
+    if (array.length !== length) throw new RangeError(`${name}: expected ${length} numbers, found ${array.length}`);
+  }
+}

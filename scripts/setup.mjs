@@ -1,4 +1,4 @@
-// npm run setup: installs, makes the real tfjs-node work where this machine can, and builds. Skips what is already done.
+// npm run setup: installs, makes the real tfjs-node work and compiles the native engine where this machine can, and builds. Skips what is already done.
 // Runs before any `npm install`, so it imports nothing but Node.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
@@ -58,10 +58,17 @@ function installTfjsNode() {
   say("tfjs-node is not available on this machine (reason above); layerwise runs on the slower wasm backend instead");
 }
 
-/** Newest change below a folder, in ms. */
+/** An extra: without it everything runs on TensorFlow.js, slower. */
+function buildNative() {
+  if (process.env.LAYERWISE_NATIVE === "off") return;
+  if (run(process.execPath, ["scripts/build-native.mjs", "--quiet"]) === 0) return;
+  say("layerwise runs without its native engine (reason above); npm run build:native shows the whole output");
+}
+
+/** Newest change of a TypeScript file below a folder, in ms. */
 function newest(folder) {
   return readdirSync(folder, { withFileTypes: true, recursive: true })
-    .filter((entry) => entry.isFile())
+    .filter((entry) => entry.isFile() && entry.name.endsWith(".ts"))
     .reduce(
       (latest, entry) => Math.max(latest, statSync(path.join(entry.parentPath ?? entry.path, entry.name)).mtimeMs),
       0,
@@ -80,4 +87,5 @@ function build() {
 
 installPackages();
 installTfjsNode();
+buildNative();
 build();

@@ -22,6 +22,17 @@ export type { DecoderSpec } from "./model/decoder-spec.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 export type { WeightSource } from "./model/weight-source.ts";
 export type { OnProgress, Progress, WorkOptions } from "./progress.ts";
-export type { AnyExecutor, Executor, ExecutorInfo, KvCache, KvType, Residency, RowSpan } from "./runtime/executor.ts";
-export { createTfjsExecutor } from "./runtime/tfjs/executor.ts";
+export { chooseExecutor, createExecutor, type ExecutorOptions } from "./runtime/create-executor.ts";
+export type {
+  ActivationType,
+  AnyExecutor,
+  Executor,
+  ExecutorInfo,
+  ExitHead,
+  KvCache,
+  KvType,
+  LowRankPart,
+  Residency,
+  RowSpan,
+} from "./runtime/executor.ts";
 export { TOOL_VERSION } from "./version.ts";

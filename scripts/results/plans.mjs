@@ -52,9 +52,9 @@ export async function measurePlans({ checkpoint, library, windows }, plans) {
   const executors = [];
   for (const plan of distinct.values()) {
     const codecs = new Map(plan.units.map(({ id, codec }) => [id, codec]));
-    executors.push(await lw.createTfjsExecutor(library.under(codecs), { residency: "packed" }));
+    executors.push(await lw.createExecutor(library.under(codecs), { residency: "packed", activations: "f32" }));
   }
-  const reference = await lw.createTfjsExecutor(checkpoint, { residency: "streamed" });
+  const reference = await lw.createExecutor(checkpoint, { residency: "streamed", activations: "f32" });
   const results = await lw.evaluateAll({ executors, reference, windows, onProgress: progressLine() });
   for (const executor of [...executors, reference]) await executor.dispose();
   const byKey = new Map([...distinct.keys()].map((key, i) => [key, results[i]]));

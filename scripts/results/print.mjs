@@ -1,6 +1,7 @@
 // npm run results:print: writes docs/results.md from the measured documents in docs/results/. Nothing in it is typed.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { MIB, table } from "./common.mjs";
+import { nativeText } from "./native-text.mjs";
 
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const mib = (bytes, digits = 1) => (bytes / MIB).toFixed(digits);
@@ -92,6 +93,14 @@ const SECTIONS = [
     print: sweep,
     intro:
       "From the smallest plan to 16 bits everywhere, for each scorer that predicts. `output-mse` predicts a sum of relative output errors, not nats: only the order can be compared.",
+  },
+  {
+    file: "native",
+    title: "The native engine",
+    command: "npm run results:native",
+    print: (result) => `${nativeText(result)}\n\n${taken(result)}`,
+    intro:
+      "Codecs of the GGUF files' bits tensor by tensor (blocks q4s-g32 or q8s-g32, embedding and output head q8s-g32), int8 activations, keys and values in f16. Of the bandwidth: bytes of weights, keys and values that a token reads x tokens/s over what the same threads read of memory in the same run.",
   },
 ];
 

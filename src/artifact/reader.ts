@@ -1,24 +1,29 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
+import { isDeepStrictEqual } from "node:util";
 import { TILE_ROWS } from "../codecs/codec.ts";
 import { CODECS, type CodecId, codecIdOf } from "../codecs/index.ts";
+import { type ByteSource, openFile } from "../formats/byte-source.ts";
 import { fileError, readFileBytes } from "../formats/files.ts";
+import type { SafetensorsLayout } from "../formats/safetensors/layout.ts";
 import { openSafetensors, type SafetensorsFile } from "../formats/safetensors/reader.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import type { PackedFile } from "../model/packed-layout.ts";
 import type { PackedMatrix, WeightSource } from "../model/weight-source.ts";
+import { loadNative } from "../native/load.ts";
 import { badArtifact } from "./artifact-error.ts";
 import { MANIFEST_NAME, type Manifest, type TensorRecord } from "./manifest.ts";
 import { checkManifest } from "./manifest-check.ts";
 import { parseManifest } from "./manifest-text.ts";
+import { type FileMapper, mapTensors, readTensors, type TensorFile } from "./tensor-file.ts";
 
 /** Largest manifest that is read: 70,000 tensors have some 25 MiB. */
 const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 
 type MatrixRecord = Extract<TensorRecord, { kind: "matrix" }>;
 
-/** An open artifact: manifest in memory, packed bytes read from disk when asked for. Close it. */
+/** An open artifact: manifest in memory, packed bytes read from disk when asked for, or views of the mapped files. Close it. */
 export class Artifact implements WeightSource {
   readonly spec: DecoderSpec;
   /** The folder. */
@@ -29,9 +34,9 @@ export class Artifact implements WeightSource {
   /** The memory sum that was planned. */
   readonly memory: MemorySum;
   private readonly tensors: ReadonlyMap<string, TensorRecord>;
-  private readonly files: ReadonlyMap<string, SafetensorsFile>;
+  private readonly files: ReadonlyMap<string, TensorFile>;
 
-  constructor(folder: string, manifest: Manifest, files: ReadonlyMap<string, SafetensorsFile>) {
+  constructor(folder: string, manifest: Manifest, files: ReadonlyMap<string, TensorFile>) {
     this.label = folder;
     this.spec = manifest.spec;
     this.manifest = manifest;
@@ -42,20 +47,20 @@ export class Artifact implements WeightSource {
   }
 
   async readMatrix(id: string): Promise<PackedMatrix> {
-    const { codec, rows, cols } = this.matrix(id);
-    return { kind: "packed", codec, rows, cols, bytes: await this.fileOf(id).readBytes(id) };
+    const { codec, rows, cols, ...tensor } = this.matrix(id);
+    return { kind: "packed", codec, rows, cols, bytes: await this.fileOf(tensor).bytes(tensor, 0, tensor.bytes) };
   }
 
   /** Reads the 16-row tiles that the rows lie in, and no more. */
   async readRows(id: string, from: number, to: number): Promise<Float32Array> {
-    const { codec, rows, cols } = this.matrix(id);
+    const { codec, rows, cols, ...tensor } = this.matrix(id);
     if (!Number.isInteger(from) || !Number.isInteger(to) || from < 0 || to < from || to > rows) {
       throw new RangeError(`${this.label}: ${id}: rows [${from}, ${to}) of ${rows}`);
     }
     const firstTile = Math.floor(from / TILE_ROWS);
     const endTile = Math.max(firstTile, Math.ceil(to / TILE_ROWS));
     const tileBytes = CODECS[codec].packedBytes(TILE_ROWS, cols);
-    const bytes = await this.fileOf(id).readBytes(id, firstTile * tileBytes, endTile * tileBytes);
+    const bytes = await this.fileOf(tensor).bytes(tensor, firstTile * tileBytes, endTile * tileBytes);
     if (to === from) return new Float32Array(0);
     const part = { rows: Math.min(rows, endTile * TILE_ROWS) - firstTile * TILE_ROWS, cols, bytes };
     return CODECS[codec].unpackRows(part, from - firstTile * TILE_ROWS, to - firstTile * TILE_ROWS);
@@ -64,22 +69,22 @@ export class Artifact implements WeightSource {
   async readVector(id: string): Promise<Float32Array> {
     const record = this.tensors.get(id);
     if (record?.kind !== "vector") throw new Error(`${this.label}: the artifact has no vector ${id}`);
-    return this.fileOf(id).readF32(id, 0, record.length);
+    return this.fileOf(record).floats(record, record.length);
   }
 
   async close(): Promise<void> {
     await closeAll(this.files);
   }
 
-  private matrix(id: string): Pick<MatrixRecord, "rows" | "cols"> & { readonly codec: CodecId } {
+  private matrix(id: string): Omit<MatrixRecord, "codec"> & { readonly codec: CodecId } {
     const record = this.tensors.get(id);
     if (record?.kind !== "matrix") throw new Error(`${this.label}: the artifact has no matrix ${id}`);
     return { ...record, codec: codecIdOf(record.codec) };
   }
 
-  private fileOf(id: string): SafetensorsFile {
-    const file = this.files.get(this.tensors.get(id)?.file ?? "");
-    if (!file) throw new Error(`${this.label}: the artifact has no tensor ${id}`);
+  private fileOf({ file: name }: { file: string }): TensorFile {
+    const file = this.files.get(name);
+    if (!file) throw new Error(`${this.label}: the artifact has no file ${name}`);
     return file;
   }
 }
@@ -93,23 +98,45 @@ export async function readManifest(folder: string): Promise<Manifest> {
 /**
  * Opens an artifact and checks all but the contents of its tensors: the manifest's own hash and form, that spec, plan, tensors
  * and files agree, every file's size, and the weights' headers. Throws UserError for whatever is wrong with it.
+ * `mapFile`: how weights files are mapped into memory, null to read them; by default the native addon maps them where it loads.
  */
-export async function openArtifact(folder: string): Promise<Artifact> {
+export async function openArtifact(
+  folder: string,
+  { mapFile = nativeMapper() }: { readonly mapFile?: FileMapper | null } = {},
+): Promise<Artifact> {
   const manifest = await readManifest(folder);
   const layout = checkManifest(manifest, path.join(folder, MANIFEST_NAME));
   for (const { name, bytes } of manifest.files) await checkSize(path.join(folder, name), bytes);
-  const files = new Map<string, SafetensorsFile>();
+  const files = new Map<string, TensorFile>();
   try {
     for (const file of layout.files) {
-      const open = await openSafetensors(path.join(folder, file.name));
-      files.set(file.name, open);
-      checkHeader(open, file);
+      files.set(file.name, await openWeights(path.join(folder, file.name), file, mapFile));
     }
     return new Artifact(folder, manifest, files);
   } catch (error) {
     await closeAll(files);
     throw error;
   }
+}
+
+/** Opens a weights file, checks its header, and maps it where that can be done. */
+async function openWeights(name: string, file: PackedFile, mapFile: FileMapper | null): Promise<TensorFile> {
+  const open = await openFile(name);
+  try {
+    await checkHeader(open, file);
+    if (!mapFile) return readTensors(open);
+    const mapping = mapFile(name, open.byteLength);
+    await open.close();
+    return mapTensors(mapping);
+  } catch (error) {
+    await open.close();
+    throw fileError(error, name, "read");
+  }
+}
+
+function nativeMapper(): FileMapper | null {
+  const { addon } = loadNative();
+  return addon && ((name, bytes) => addon.mapFile(name, 0, bytes));
 }
 
 async function checkSize(file: string, bytes: number): Promise<void> {
@@ -119,8 +146,20 @@ async function checkSize(file: string, bytes: number): Promise<void> {
   if (size !== bytes) throw badArtifact(file, `size: expected ${bytes} bytes, found ${size}`);
 }
 
-/** The file's own header must say what the manifest leads to, tensor by tensor. */
-function checkHeader(found: SafetensorsFile, { layout }: PackedFile): void {
+/** The file's own header must say what the manifest leads to: the bytes that we write, or the same in other words. */
+async function checkHeader(file: ByteSource, { layout }: PackedFile): Promise<void> {
+  const { header, dataOffset } = layout;
+  const isOurs = file.byteLength >= dataOffset && isDeepStrictEqual(await file.read(0, dataOffset), header);
+  if (!isOurs) compareTensors(await openSafetensors(staysOpen(file)), layout);
+}
+
+/** The file for a reader that would close it. */
+function staysOpen(file: ByteSource): ByteSource {
+  const { label, byteLength } = file;
+  return { label, byteLength, read: (offset, length, into) => file.read(offset, length, into), close: async () => {} };
+}
+
+function compareTensors(found: SafetensorsFile, layout: SafetensorsLayout): void {
   if (found.dataOffset !== layout.dataOffset) {
     throw badArtifact(found.label, `start of data: expected ${layout.dataOffset}, found ${found.dataOffset}`);
   }
@@ -139,6 +178,6 @@ function checkHeader(found: SafetensorsFile, { layout }: PackedFile): void {
   }
 }
 
-async function closeAll(files: ReadonlyMap<string, SafetensorsFile>): Promise<void> {
+async function closeAll(files: ReadonlyMap<string, TensorFile>): Promise<void> {
   for (const file of files.values()) await file.close();
 }

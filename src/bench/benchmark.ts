@@ -1,25 +1,39 @@
 import { z } from "zod";
+import type { Artifact } from "../artifact/reader.ts";
 import { mostLikely } from "../decoding/sampler.ts";
 import { Session } from "../decoding/session.ts";
 import { UserError } from "../errors.ts";
+import { KvType } from "../model/kv-type.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { AnyExecutor, KvType } from "../runtime/executor.ts";
-import { Random } from "../tensor/random.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
+import { ExecutorInfo } from "../runtime/executor-info.ts";
+import { ContextSpeed, measureContextSpeed } from "./context-speed.ts";
 import { describeMachine, Machine, peakRssBytes } from "./machine.ts";
+import { measureOpening } from "./opening.ts";
+import { measurePassCosts, PassCosts } from "./pass-costs.ts";
+import { randomIds } from "./random-ids.ts";
+import { readBandwidth } from "./read-bandwidth.ts";
 import { Spread, spreadOf } from "./spread.ts";
+import { kvBytesPerToken, weightBytesPerToken } from "./token-bytes.ts";
+
+/** How near generation comes to the speed at which memory is read. */
+export const BandwidthUse = z.strictObject({
+  /** What as many threads read of this machine's memory, measured in this run. */
+  bytesPerSecond: z.number().positive(),
+  /** Blocks, output head, norms and biases; keys and values of the middle one of the tokens generated. */
+  weightBytesPerToken: z.number(),
+  kvBytesPerToken: z.number(),
+  /** Bytes read a token x generated tokens/s over bytesPerSecond. */
+  fraction: z.number(),
+});
+export type BandwidthUse = z.infer<typeof BandwidthUse>;
 
 /** One model, one executor: what `layerwise bench --json` prints. */
 export const BenchResult = z.strictObject({
   model: z.string(),
   kind: z.enum(["artifact", "checkpoint"]),
-  executor: z.strictObject({
-    executor: z.enum(["tfjs", "native"]),
-    backend: z.string(),
-    reason: z.string(),
-    threads: z.number().int().positive().nullable(),
-    residency: z.enum(["packed", "resident", "streamed"]),
-  }),
-  kvType: z.enum(["f32", "f16"]),
+  executor: ExecutorInfo,
+  kvType: KvType,
   promptTokens: z.number().int().positive(),
   generateTokens: z.number().int().positive(),
   warmupRuns: z.number().int().nonnegative(),
@@ -35,8 +49,18 @@ export const BenchResult = z.strictObject({
   coldFirstTokenMs: z.number(),
   /** Bytes of the weights as they are stored. */
   weightBytes: z.number().int().nonnegative(),
-  /** Largest resident set of the process, loading included. */
+  /** Keys and values of a run's tokens. */
+  kvBytes: z.number().int().nonnegative(),
+  /** Largest resident set of the process up to here, loading included. */
   peakRssBytes: z.number().int().positive(),
+  /** Null for checkpoints, and without the addon, which measures the bandwidth. */
+  bandwidth: BandwidthUse.nullable(),
+  /** From openArtifact() in the running process to the first token of a 16-token prompt, tokenizer apart; ms. On request. */
+  openingMs: Spread.nullable(),
+  /** On request. */
+  passes: PassCosts.nullable(),
+  /** On request. */
+  longContext: ContextSpeed.nullable(),
   machine: Machine,
   date: z.iso.datetime(),
 });
@@ -53,6 +77,11 @@ export interface BenchOptions extends WorkOptions {
   readonly warmupRuns: number;
   readonly contextTokens: number;
   readonly kvType: KvType;
+  /** Further measurements; null or absent: left out. */
+  readonly passRows?: readonly number[] | null | undefined;
+  /** Length of the context at whose end the speed is measured. */
+  readonly longContextTokens?: number | null | undefined;
+  readonly opening?: boolean | undefined;
   /** Milliseconds on a clock that never goes back. */
   readonly now?: (() => number) | undefined;
 }
@@ -70,8 +99,7 @@ export interface Speeds {
 export async function measureSpeeds(executor: AnyExecutor, options: BenchOptions): Promise<Speeds> {
   const { promptTokens, generateTokens, repeats, warmupRuns } = options;
   checkOptions(options);
-  const random = new Random(0).fork("bench");
-  const prompt = Int32Array.from({ length: promptTokens }, () => random.nextInt(executor.spec.vocabSize));
+  const prompt = randomIds(executor.spec, promptTokens, "bench");
   const runs: Run[] = [];
   for (let i = 0; i < warmupRuns + repeats; i++) {
     runs.push(await runOnce(executor, prompt, options));
@@ -130,13 +158,19 @@ async function runOnce(executor: AnyExecutor, prompt: Int32Array, options: Bench
 /** The facts about the opened model that a result states. */
 export type BenchSubject = Pick<BenchResult, "model" | "kind" | "executor" | "loadMs" | "weightBytes">;
 
-/** Measures and completes a result: machine, date and peak RSS are those of this process, now. */
+/**
+ * Measures and completes a result: machine, date and peak RSS are those of this process, now. `artifact`: what the executor runs
+ * on; null for a checkpoint.
+ */
 export async function benchmark(
   executor: AnyExecutor,
   subject: BenchSubject,
   options: BenchOptions,
+  artifact: Artifact | null = null,
 ): Promise<BenchResult> {
   const { firstRunTokenMs, ...speeds } = await measureSpeeds(executor, options);
+  // Before everything that takes memory of its own.
+  const peak = peakRssBytes();
   const { kvType, promptTokens, generateTokens, warmupRuns } = options;
   return {
     ...subject,
@@ -146,8 +180,66 @@ export async function benchmark(
     warmupRuns,
     ...speeds,
     coldFirstTokenMs: subject.loadMs + firstRunTokenMs,
-    peakRssBytes: peakRssBytes(),
+    kvBytes: kvBytesPerToken(executor.spec, kvType, promptTokens + generateTokens),
+    peakRssBytes: peak,
+    bandwidth: artifact && (await bandwidthUse(executor, artifact, speeds.generateTokensPerSecond.median, options)),
+    ...(await furtherMeasurements(executor, artifact, options)),
     machine: describeMachine(),
     date: new Date().toISOString(),
+  };
+}
+
+async function bandwidthUse(
+  { info, spec }: AnyExecutor,
+  artifact: Artifact,
+  tokensPerSecond: number,
+  { kvType, promptTokens, generateTokens }: BenchOptions,
+): Promise<BandwidthUse | null> {
+  const bytesPerSecond = await readBandwidth(info);
+  if (bytesPerSecond === null) return null;
+  const weights = weightBytesOf(artifact);
+  const kv = kvBytesPerToken(spec, kvType, promptTokens + generateTokens / 2);
+  return {
+    bytesPerSecond,
+    weightBytesPerToken: weights,
+    kvBytesPerToken: kv,
+    fraction: ((weights + kv) * tokensPerSecond) / bytesPerSecond,
+  };
+}
+
+/** Bytes of weights that a token reads. */
+function weightBytesOf({ spec, manifest }: Artifact): number {
+  return weightBytesPerToken(spec, new Map(manifest.plan.units.map(({ id, bytes }) => [id, bytes])));
+}
+
+/** What was asked for beside the speeds; null where it was not. */
+async function furtherMeasurements(
+  executor: AnyExecutor,
+  artifact: Artifact | null,
+  options: BenchOptions,
+): Promise<Pick<BenchResult, "openingMs" | "passes" | "longContext">> {
+  const { passRows, longContextTokens, opening, promptTokens: position, contextTokens, generateTokens } = options;
+  if ((longContextTokens || opening) && !artifact) {
+    throw new UserError("BENCH", "--context and --opening: expected an artifact, found a checkpoint");
+  }
+  const { executor: kind, isa, threads, activations, residency } = executor.info;
+  const sameExecutor = { executor: kind, isa: isa ?? undefined, threads: threads ?? undefined, residency };
+  const native = kind === "native" ? { activations } : {};
+  return {
+    openingMs:
+      artifact && opening ? await measureOpening(artifact.label, { ...sameExecutor, ...native }, options) : null,
+    passes: passRows
+      ? await measurePassCosts(executor, artifact, { ...options, rows: passRows, position, contextTokens })
+      : null,
+    longContext:
+      artifact && longContextTokens
+        ? await measureContextSpeed(executor, {
+            ...options,
+            contextTokens: longContextTokens,
+            generateTokens,
+            startPosition: position,
+            weightBytesPerToken: weightBytesOf(artifact),
+          })
+        : null,
   };
 }

@@ -3,6 +3,7 @@ import { benchCommand } from "./commands/bench.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { compressCommand } from "./commands/compress.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { exportGgufCommand } from "./commands/export-gguf.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { planCommand } from "./commands/plan.ts";
 import { runCommand } from "./commands/run.ts";
@@ -20,6 +21,7 @@ export const COMMANDS: readonly Command[] = [
   chatCommand,
   evalCommand,
   benchCommand,
+  exportGgufCommand,
   inspectCommand,
   verifyCommand,
 ];

@@ -1,5 +1,5 @@
 import type { Generation } from "../decoding/generate.ts";
-import type { ExecutorInfo } from "../runtime/executor.ts";
+import { type ExecutorInfo, executorName } from "../runtime/executor-info.ts";
 import { formatCount, formatNumber } from "./number-text.ts";
 
 /** How fast one generation went; null where there is nothing to divide. */
@@ -30,8 +30,9 @@ export function generationStatistics(generation: Generation): GenerationStatisti
 export function statisticsLines(statistics: GenerationStatistics, info: ExecutorInfo): string[] {
   const rate = (value: number | null) => (value === null ? "–" : `${formatNumber(value)} tokens/s`);
   const threads = info.threads === null ? "" : `, ${info.threads} threads`;
+  const how = `${info.residency}, activations ${info.activations}`;
   return [
-    `executor: ${info.executor} ${info.backend} (${info.reason})${threads}, ${info.residency}`,
+    `executor: ${executorName(info)} (${info.reason})${threads}, ${how}`,
     `prompt: ${formatCount(statistics.promptTokens)} tokens (${statistics.reusedTokens} from the cache), ${rate(statistics.promptTokensPerSecond)}`,
     `first token: ${statistics.firstTokenMs === null ? "–" : `${formatNumber(statistics.firstTokenMs)} ms`}`,
     `generated: ${formatCount(statistics.generatedTokens)} tokens, ${rate(statistics.generateTokensPerSecond)}`,

@@ -8,8 +8,8 @@ import { type Checkpoint, openCheckpoint } from "../model/checkpoint.ts";
 import { type DecoderSpec, matricesOf, vectorsOf } from "../model/decoder-spec.ts";
 import { memorySum } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
-import type { Backend } from "../runtime/backend-names.ts";
-import { RUNTIME_BASE_BYTES } from "../runtime/base-bytes.ts";
+import { runtimeBaseBytes } from "../runtime/base-bytes.ts";
+import type { ExecutorInfo } from "../runtime/executor-info.ts";
 import { formatCount, formatMiB } from "./number-text.ts";
 import { memoryText, planText } from "./plan-text.ts";
 import { renderTable } from "./table.ts";
@@ -50,14 +50,14 @@ export async function inspectSafetensors(file: string, colours: Colours): Promis
 /** A checkpoint: its spec, files and element types, and the memory that it would take as it is stored. */
 export async function inspectCheckpoint(
   folder: string,
-  options: { contextTokens: number | undefined; backend: Backend },
+  options: { contextTokens: number | undefined; executor: Pick<ExecutorInfo, "executor" | "backend"> },
   colours: Colours,
 ): Promise<Inspection> {
   const checkpoint = await openCheckpoint(folder);
   try {
     const { spec, id, files, weightBytes, dtypes, unused } = checkpoint;
     const contextTokens = options.contextTokens ?? Math.min(2048, spec.maxPositions);
-    const memory = storedMemory(checkpoint, contextTokens, RUNTIME_BASE_BYTES[options.backend]);
+    const memory = storedMemory(checkpoint, contextTokens, runtimeBaseBytes(options.executor));
     const unknown = unknownConfigFields(checkpoint.configJson, folder);
     const types = [...dtypes].map(([dtype, use]) => ({ dtype, ...use }));
     return {

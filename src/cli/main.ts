@@ -1,7 +1,10 @@
 #!/usr/bin/env node
 import { fileError } from "../formats/files.ts";
-import { runCommandLine } from "./cli.ts";
 import { EXIT } from "./failure.ts";
+import { keepHeapSmall } from "./process-memory.ts";
+
+/** Commands that run a model as a device does, within the memory that was planned for it. */
+const DEVICE_COMMANDS = ["run", "chat", "bench"];
 
 /** `layerwise run … | head -1`: whoever reads has gone, and nothing more is wanted. A full disk is the user's to mend. */
 function leaveWithoutOutput(error: NodeJS.ErrnoException): never {
@@ -15,6 +18,9 @@ process.stderr.on("error", (error: NodeJS.ErrnoException) => {
   // Messages that cannot be written are lost; the result need not be.
   if (error.code === "EPIPE") process.exit(0);
 });
+if (DEVICE_COMMANDS.includes(process.argv[2])) keepHeapSmall();
+// Imported only now: what the imports take counts.
+const { runCommandLine } = await import("./cli.ts");
 const exitCode = await runCommandLine(process.argv.slice(2));
 // The wasm backend's worker threads keep the event loop alive: leave once all output is written.
 process.stdout.write("", () => process.exit(exitCode));

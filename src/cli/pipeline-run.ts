@@ -23,14 +23,15 @@ export async function runPipeline(out: string, options: RunOptions, until: Stage
   terminal.print(await resultText(result, terminal));
 }
 
-/** The backend is open already: this only asks which it is. */
-async function executorUsed({ backend, threads }: RunOptions) {
-  const { openBackend } = await import("../runtime/tfjs/backend.ts");
-  return {
-    executor: "tfjs",
-    residency: "streamed",
-    ...(await openBackend({ backend, threads: threads ?? undefined })),
-  };
+/** It has run already: this only asks which it is. */
+async function executorUsed({ executor, backend, threads }: RunOptions) {
+  const { describeExecutor } = await import("../runtime/describe-executor.ts");
+  const {
+    isas: _,
+    nativeMissing: __,
+    ...info
+  } = await describeExecutor({ executor, backend, threads: threads ?? undefined });
+  return { ...info, activations: "f32", residency: "streamed" };
 }
 
 function stepText({ name, cached, note, elapsedMs }: StepReport): string {

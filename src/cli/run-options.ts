@@ -1,8 +1,10 @@
 import path from "node:path";
 import type { Argv } from "yargs";
 import { UserError } from "../errors.ts";
+import { KV_TYPES, type KvType } from "../model/kv-type.ts";
 import type { RunOptions } from "../pipeline/compress-options.ts";
 import { BACKEND_CHOICES, type BackendChoice } from "../runtime/backend-names.ts";
+import { EXECUTOR_CHOICES, type ExecutorChoice } from "../runtime/executor-info.ts";
 
 /** What commands on a run folder accept; what is not given is as the folder remembers it, or the default. */
 export interface RunArguments {
@@ -11,9 +13,10 @@ export interface RunArguments {
   recipe: string | undefined;
   calibration: string[] | undefined;
   "calibration-tokens": number | undefined;
-  kv: "f16" | "f32" | undefined;
+  kv: KvType | undefined;
   resident: boolean | undefined;
   "budget-covers": "model" | "process" | undefined;
+  executor: ExecutorChoice | undefined;
   backend: BackendChoice | undefined;
   threads: number | undefined;
 }
@@ -33,17 +36,18 @@ export function runOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
       type: "number",
       describe: "Tokens of all --calibration files; default: the recipe's",
     })
-    .option("kv", { choices: ["f16", "f32"] as const, describe: "How keys and values are kept; default: the recipe's" })
+    .option("kv", { choices: KV_TYPES, describe: "How keys and values are kept; default: the recipe's" })
     .option("resident", { type: "boolean", describe: "Plan for every matrix expanded in memory: faster, larger" })
     .option("budget-covers", {
       choices: ["model", "process"] as const,
       describe: "model (default): without the runtime's base; process: with it",
     })
-    .option("backend", { choices: BACKEND_CHOICES, describe: "TensorFlow.js backend that scores; default: auto" })
-    .option("threads", { type: "number", describe: "Threads to compute with; default: all cores" })
+    .option("executor", { choices: EXECUTOR_CHOICES, describe: "Executor that scores; default: auto" })
+    .option("backend", { choices: BACKEND_CHOICES, describe: "tfjs: the backend that scores; default: auto" })
+    .option("threads", { type: "number", describe: "Threads to compute with; default: the physical cores" })
     .group(["budget", "context", "kv", "resident", "budget-covers"], "Budget:")
     .group(["calibration", "calibration-tokens"], "Calibration:")
-    .group(["backend", "threads"], "Execution:");
+    .group(["executor", "backend", "threads"], "Execution:");
 }
 
 /** The same as yargs hands them over. */
@@ -53,9 +57,10 @@ export interface RunChoice {
   readonly recipe?: string | undefined;
   readonly calibration?: readonly string[] | undefined;
   readonly calibrationTokens?: number | undefined;
-  readonly kv?: "f16" | "f32" | undefined;
+  readonly kv?: KvType | undefined;
   readonly resident?: boolean | undefined;
   readonly budgetCovers?: "model" | "process" | undefined;
+  readonly executor?: ExecutorChoice | undefined;
   readonly backend?: BackendChoice | undefined;
   readonly threads?: number | undefined;
 }
@@ -82,6 +87,7 @@ export async function mergeRunOptions(
     kvType: choice.kv ?? saved?.kvType ?? null,
     residency: residencyOf(choice.resident) ?? saved?.residency ?? null,
     budgetCovers: choice.budgetCovers ?? saved?.budgetCovers ?? null,
+    executor: choice.executor ?? saved?.executor ?? "auto",
     backend: choice.backend ?? saved?.backend ?? "auto",
     threads: wholeNumber("threads", choice.threads) ?? saved?.threads ?? null,
     recipe,

@@ -3,16 +3,13 @@ import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { checkTokenizerFits, loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import type { WeightSource } from "../model/weight-source.ts";
-import type { BackendChoice } from "../runtime/backend-names.ts";
-import type { AnyExecutor, KvType, Residency } from "../runtime/executor.ts";
-import { createTfjsExecutor } from "../runtime/tfjs/executor.ts";
+import { createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
+import type { ActivationType, AnyExecutor, KvType, Residency } from "../runtime/executor.ts";
 import { findModel } from "./find-model.ts";
 import { Session } from "./session.ts";
 
-export interface OpenModelOptions {
-  readonly backend?: BackendChoice | undefined;
-  readonly threads?: number | undefined;
-  /** Keep every matrix expanded. Default: an artifact's plan decides, a checkpoint is. */
+export interface OpenModelOptions extends Omit<ExecutorOptions, "residency"> {
+  /** Keep every dense matrix in memory, and on tfjs packed ones expanded. Default: an artifact's plan decides, a checkpoint is. */
   readonly resident?: boolean | undefined;
   /** Default: as planned for an artifact, f32 for a checkpoint. */
   readonly kvType?: KvType | undefined;
@@ -33,6 +30,8 @@ export interface OpenModel {
   /** A new sequence; close it when done. */
   createSession(): Session;
   close(): Promise<void>;
+  /** As `close`, for `await using`. */
+  [Symbol.asyncDispose](): Promise<void>;
 }
 
 /** Opens an artifact, a run folder's artifact or a checkpoint and makes its executor. */
@@ -42,9 +41,13 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
   try {
     const tokenizer = await loadTokenizer(folder);
     checkTokenizerFits(tokenizer, weights.source.spec);
-    const executor = await createTfjsExecutor(weights.source, executorOptions(weights, options));
+    const executor = await createExecutor(weights.source, executorOptions(weights, options));
     const { contextTokens, weightBytes } = weights;
     const kvType = options.kvType ?? weights.kvType;
+    const close = async () => {
+      await executor.dispose();
+      await weights.source.close();
+    };
     return {
       kind,
       folder,
@@ -54,10 +57,8 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
       kvType,
       weightBytes,
       createSession: () => new Session(executor, { contextTokens, kvType }),
-      async close() {
-        await executor.dispose();
-        await weights.source.close();
-      },
+      close,
+      [Symbol.asyncDispose]: close,
     };
   } catch (error) {
     await weights.source.close();
@@ -72,13 +73,15 @@ interface Weights {
   readonly residency: Residency;
   /** What `resident: false` means for these weights. */
   readonly compact: Residency;
+  /** Null: as asked for, or the executor's default. */
+  readonly activations: ActivationType | null;
   readonly weightBytes: number;
 }
 
 async function openArtifactWeights(folder: string): Promise<Weights> {
   const source = await openArtifact(folder);
   const { contextTokens, kvType, residency, fileBytes } = source.memory;
-  return { source, contextTokens, kvType, residency, compact: "packed", weightBytes: fileBytes };
+  return { source, contextTokens, kvType, residency, compact: "packed", activations: null, weightBytes: fileBytes };
 }
 
 async function openCheckpointWeights(folder: string): Promise<Weights> {
@@ -89,15 +92,18 @@ async function openCheckpointWeights(folder: string): Promise<Weights> {
     kvType: "f32",
     residency: "resident",
     compact: "streamed",
+    // Its matrices are floats, whose products take nothing else.
+    activations: "f32",
     weightBytes: source.weightBytes,
   };
 }
 
-function executorOptions(weights: Weights, { resident, backend, threads }: OpenModelOptions) {
+function executorOptions(weights: Weights, options: OpenModelOptions): ExecutorOptions {
+  const { executor, isa, threads, backend, resident } = options;
   if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
     throw new UserError("THREADS", `threads: expected a whole number from 1 up, found ${threads}`);
   }
   const asked: Residency = resident ? "resident" : weights.compact;
   const residency = resident === undefined ? weights.residency : asked;
-  return { residency, backend: backend ?? "auto", ...(threads === undefined ? {} : { threads }) };
+  return { executor, isa, threads, backend, activations: weights.activations ?? options.activations, residency };
 }

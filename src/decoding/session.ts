@@ -17,6 +17,8 @@ export class Session {
   private tokens: number[];
   /** Positions that every block of the cache holds; below `tokens.length` only after a rebuild was interrupted. */
   private cached: number;
+  /** What every feed gives out, so that a token allocates no array of the vocabulary's size. */
+  private readonly logits: Float32Array;
 
   constructor(
     executor: AnyExecutor,
@@ -28,6 +30,7 @@ export class Session {
     this.cache = copyOf?.cache ?? createCache(executor, options);
     this.tokens = copyOf?.ids ?? [];
     this.cached = copyOf?.cached ?? 0;
+    this.logits = new Float32Array(executor.spec.vocabSize);
   }
 
   /** Every id fed so far, in order. */
@@ -44,7 +47,7 @@ export class Session {
   }
 
   /**
-   * Appends ids and returns the logits of the last one, [vocabSize].
+   * Appends ids and returns the logits of the last one, [vocabSize]: an array of the session's own, which the next feed overwrites.
    * Where the new length changes the rotary regime (longrope) the whole sequence is computed anew.
    * After an abort or a failure the session holds the ids that it held before. Throws UserError CONTEXT beyond the context.
    */
@@ -59,9 +62,9 @@ export class Session {
     try {
       let logits: Float32Array | null = null;
       while (this.cached < total) {
-        await nextTurn();
+        if (this.executor.info.executor === "tfjs") await nextTurn();
         throwIfAborted(signal);
-        logits = await this.runChunk(Math.min(total, this.cached + PROMPT_CHUNK_ROWS));
+        logits = await this.runChunk(Math.min(total, this.cached + PROMPT_CHUNK_ROWS), signal);
         onProgress?.({ stage: "prompt", done: this.cached, total });
       }
       if (!logits) throw new Error("Session.feed: nothing was computed");
@@ -90,18 +93,23 @@ export class Session {
     this.cache.dispose();
   }
 
+  [Symbol.dispose](): void {
+    this.close();
+  }
+
   /** Computes positions [cached, to); the logits of the last one if it is the sequence's end, else null. */
-  private async runChunk(to: number): Promise<Float32Array | null> {
+  private async runChunk(to: number, signal: AbortSignal | undefined): Promise<Float32Array | null> {
     const { executor, cache } = this;
     const count = to - this.cached;
     const span = { cache, position: this.cached, count };
     const embedded = await executor.embed(Int32Array.from(this.tokens.slice(this.cached, to)));
     const hidden = await released(executor, embedded, () =>
-      executor.runBlocks(embedded, 0, executor.spec.blocks.length, [span]),
+      executor.runBlocks(embedded, 0, executor.spec.blocks.length, [span], { signal }),
     );
     return released(executor, hidden, async () => {
       this.cached = to;
-      return to === this.tokens.length ? executor.logits(hidden, Int32Array.of(count - 1)) : null;
+      if (to < this.tokens.length) return null;
+      return executor.logits(hidden, Int32Array.of(count - 1), { into: this.logits });
     });
   }
 
@@ -125,7 +133,7 @@ async function released<H, T>(executor: { release(hidden: H): void }, hidden: H,
   }
 }
 
-/** Lets pending events run (signals, writes): the executors compute without yielding. */
+/** Lets pending events run (signals, writes): tfjs computes without yielding, native off the main thread. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

@@ -98,7 +98,7 @@ async function evaluatePass(
   try {
     for (const one of all) {
       throwIfAborted(signal);
-      hidden.set(one, await runWindows(one.executor, pass));
+      hidden.set(one, await runWindows(one.executor, pass, signal));
     }
     const targets = targetsOf(pass);
     for (let from = 0; from < targets.rows.length; from += logitRows) {
@@ -118,7 +118,11 @@ async function evaluatePass(
   }
 }
 
-async function runWindows(executor: AnyExecutor, pass: readonly Window[]): Promise<unknown> {
+async function runWindows(
+  executor: AnyExecutor,
+  pass: readonly Window[],
+  signal: AbortSignal | undefined,
+): Promise<unknown> {
   const ids = new Int32Array(pass.reduce((sum, window) => sum + window.ids.length, 0));
   let at = 0;
   const spans = pass.map((window): RowSpan => {
@@ -128,7 +132,7 @@ async function runWindows(executor: AnyExecutor, pass: readonly Window[]): Promi
   });
   const embedded = await executor.embed(ids);
   try {
-    return await executor.runBlocks(embedded, 0, executor.spec.blocks.length, spans);
+    return await executor.runBlocks(embedded, 0, executor.spec.blocks.length, spans, { signal });
   } finally {
     executor.release(embedded);
   }
@@ -236,6 +240,5 @@ function divergenceOf(one: Collected): DivergenceResult | null {
 }
 
 function arithmeticOf(executor: AnyExecutor): Arithmetic {
-  const { backend, reason, threads, residency } = executor.info;
-  return { executor: executor.info.executor, backend, reason, threads, residency, activations: "f32", kvType: "f32" };
+  return { ...executor.info, kvType: "f32" };
 }

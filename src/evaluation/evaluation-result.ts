@@ -1,4 +1,6 @@
 import { z } from "zod";
+import { KvType } from "../model/kv-type.ts";
+import { ExecutorInfo } from "../runtime/executor-info.ts";
 
 const count = z.number().int().nonnegative();
 
@@ -25,16 +27,9 @@ export const DivergenceResult = z.strictObject({
 export type DivergenceResult = z.infer<typeof DivergenceResult>;
 
 /** With what arithmetic a figure was taken. */
-export const Arithmetic = z.strictObject({
-  executor: z.string(),
-  backend: z.string(),
-  reason: z.string(),
-  threads: z.number().int().positive().nullable(),
-  residency: z.string(),
-  /** Type of activations between products. */
-  activations: z.enum(["f32"]),
+export const Arithmetic = ExecutorInfo.extend({
   /** Whole windows run without a cache, so keys and values stay in f32. */
-  kvType: z.enum(["f32", "f16"]),
+  kvType: KvType,
 });
 export type Arithmetic = z.infer<typeof Arithmetic>;
 

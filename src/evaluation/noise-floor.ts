@@ -1,8 +1,8 @@
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { matricesOf } from "../model/decoder-spec.ts";
 import { packWith, quantizedOverlay } from "../quantization/overlay.ts";
+import { createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
-import { createTfjsExecutor, type TfjsOptions } from "../runtime/tfjs/executor.ts";
 
 /** An executor and what it reads from, closed together. */
 export interface NoiseReference {
@@ -16,7 +16,7 @@ export interface NoiseReference {
  */
 export async function openNoiseReference(
   folder: string,
-  options: Pick<TfjsOptions, "backend" | "threads">,
+  options: Pick<ExecutorOptions, "executor" | "isa" | "backend" | "threads">,
 ): Promise<NoiseReference | null> {
   const checkpoint = await openCheckpoint(folder);
   if (matricesOf(checkpoint.spec).every(({ id }) => checkpoint.storedDtype(id) === "BF16")) {
@@ -24,7 +24,9 @@ export async function openNoiseReference(
     return null;
   }
   const source = quantizedOverlay(checkpoint, packWith("bf16", "nearest"));
-  const executor = await createTfjsExecutor(source, { ...options, residency: "resident" }).catch(async (error) => {
+  const { executor: kind, isa, backend, threads } = options;
+  const how: ExecutorOptions = { executor: kind, isa, backend, threads, activations: "f32", residency: "resident" };
+  const executor = await createExecutor(source, how).catch(async (error: unknown) => {
     await source.close();
     throw error;
   });

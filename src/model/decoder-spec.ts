@@ -3,12 +3,17 @@ import { z } from "zod";
 /** Non-negative integer that JSON can hold exactly. */
 const count = z.number().int().nonnegative();
 const positive = z.number().int().positive();
+/** A factor that executors compute with: finite in f32. */
+const positiveF32 = z
+  .number()
+  .positive()
+  .max((2 - 2 ** -23) * 2 ** 127);
 
 /** A normalisation: root-mean-square (weight only) or layer norm (weight and bias). */
 export const NormSpec = z.strictObject({
   kind: z.enum(["rms", "layer"]),
   size: positive,
-  eps: z.number().positive(),
+  eps: positiveF32,
 });
 export type NormSpec = z.infer<typeof NormSpec>;
 
@@ -51,7 +56,7 @@ export const AttentionSpec = z.strictObject({
   kvHeads: positive,
   headDim: positive,
   /** Factor on q·k, usually 1/sqrt(headDim). */
-  scale: z.number().positive(),
+  scale: positiveF32,
   window: positive.nullable(),
   rope: RopeSpec.nullable(),
   /** Norm over headDim of each query and key head, before the rotary embedding (Qwen3). */

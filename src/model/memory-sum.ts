@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { KvType } from "./kv-type.ts";
 
 const bytes = z.number().int().nonnegative();
 
@@ -27,7 +28,7 @@ export const MemorySum = z.strictObject({
   /** What is held against the budget. */
   totalBytes: bytes,
   contextTokens: z.number().int().positive(),
-  kvType: z.enum(["f32", "f16"]),
+  kvType: KvType,
   residency: z.enum(["packed", "resident"]),
 });
 export type MemorySum = z.infer<typeof MemorySum>;

@@ -1,10 +1,9 @@
 import { CODECS } from "../codecs/index.ts";
 import { type AttentionSpec, type DecoderSpec, headMatrixId, type MatrixInfo, matricesOf } from "./decoder-spec.ts";
+import { kvVectorBytes } from "./kv-type.ts";
 import type { MemoryItem, MemorySum } from "./memory-sum.ts";
 import { type PackedLayout, type PackedTensor, packedLayout } from "./packed-layout.ts";
 import { KV_PAGE_POSITIONS, KV_WINDOW_SLACK, workspaceBytes } from "./workspace.ts";
-
-const KV_BYTES = { f32: 4, f16: 2 } as const;
 
 /** What a memory sum depends on beside the model and its codecs. */
 export interface MemoryOptions {
@@ -111,11 +110,11 @@ function runtimeItems(spec: DecoderSpec, options: MemoryOptions): MemoryItem[] {
 
 /** Keys and values of one sequence at its longest. */
 function kvBytes(spec: DecoderSpec, { contextTokens, kvType }: MemoryOptions): number {
-  const numbers = spec.blocks.reduce((sum, { attention }) => {
+  return spec.blocks.reduce((sum, { attention }) => {
     if (!attention) return sum;
-    return sum + heldPositions(attention, contextTokens) * attention.kvHeads * attention.headDim * 2;
+    const { kvHeads, headDim } = attention;
+    return sum + heldPositions(attention, contextTokens) * kvHeads * 2 * kvVectorBytes(kvType, headDim);
   }, 0);
-  return numbers * KV_BYTES[kvType];
 }
 
 /** A sliding window keeps whole pages, and one more where it does not begin at a page. */

@@ -22,14 +22,30 @@ const tokenText = z
   .union([z.string(), z.looseObject({ content: z.string() })])
   .transform((token) => (typeof token === "string" ? token : token.content));
 
-/** The vocabulary, an object of ids or a list; only its largest id matters here. */
-const largestVocabId = z.union([
-  z.record(z.string(), tokenId).transform((vocab) => Object.values(vocab).reduce((a, b) => Math.max(a, b), -1)),
-  z
-    .array(z.unknown())
-    .max(MAX_TOKEN_ID)
-    .transform((vocab) => vocab.length - 1),
-]);
+/**
+ * The vocabulary, an object of ids or a list; only its largest id matters here. Looked at in place: a schema of records would copy
+ * some 50,000 entries.
+ */
+const largestVocabId = z.unknown().transform((vocab, context): number => {
+  const refuse = (message: string, path: string[] = []) => context.addIssue({ code: "custom", message, path });
+  if (Array.isArray(vocab)) {
+    if (vocab.length > MAX_TOKEN_ID) refuse(`expected at most ${MAX_TOKEN_ID} tokens, found ${vocab.length}`);
+    return vocab.length - 1;
+  }
+  if (typeof vocab !== "object" || vocab === null) {
+    refuse("expected an object of ids or a list of tokens");
+    return -1;
+  }
+  let largest = -1;
+  for (const [token, id] of Object.entries(vocab)) {
+    if (!Number.isInteger(id) || id < 0 || id > MAX_TOKEN_ID) {
+      refuse(`expected an id from 0 to ${MAX_TOKEN_ID}, found ${JSON.stringify(id)}`, [token]);
+      return -1;
+    }
+    largest = Math.max(largest, id);
+  }
+  return largest;
+});
 
 const TokenizerJson = z.looseObject({
   model: z.looseObject({ vocab: largestVocabId }),

@@ -82,9 +82,12 @@ export function checkTokenizerFits(tokenizer: Tokenizer, spec: DecoderSpec): voi
 }
 
 function openLibrary(files: TokenizerFiles, folder: string): Library {
+  const tables = pairTables(files.tokenizerJson);
   try {
     // Off, though older configs say true: it would eat spaces before punctuation that the model did write.
-    return new Library(files.tokenizerJson, { ...files.configJson, clean_up_tokenization_spaces: false });
+    const library = new Library(files.tokenizerJson, { ...files.configJson, clean_up_tokenization_spaces: false });
+    tables?.drop();
+    return library;
   } catch (error) {
     const reason = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ");
     throw new UserError(
@@ -93,6 +96,39 @@ function openLibrary(files: TokenizerFiles, folder: string): Library {
       "docs/tokenizers.md says what is supported",
     );
   }
+}
+
+/**
+ * A BPE model's vocabulary and merges, of which the library makes maps of its own and then keeps ours too, several MiB; `drop` empties
+ * ours once it has. Merges become pairs first: strings it would split into pairs that it keeps as well. Null for other models.
+ */
+function pairTables(tokenizerJson: object): { drop(): void } | null {
+  if (!hasBpeTables(tokenizerJson)) return null;
+  const { model } = tokenizerJson;
+  const { merges } = model;
+  for (let i = 0; i < merges.length; i++) {
+    const merge = merges[i];
+    if (typeof merge === "string") merges[i] = merge.split(" ", 2);
+  }
+  return {
+    drop() {
+      merges.length = 0;
+      model.vocab = {};
+    },
+  };
+}
+
+/** What of a BPE model's tokenizer.json is large. */
+interface BpeTables {
+  readonly model: { vocab: object; readonly merges: unknown[] };
+}
+
+function hasBpeTables(json: object): json is BpeTables {
+  if (!("model" in json) || typeof json.model !== "object" || json.model === null) return false;
+  const { model } = json;
+  if (!("type" in model) || model.type !== "BPE" || !("vocab" in model) || typeof model.vocab !== "object")
+    return false;
+  return "merges" in model && Array.isArray(model.merges);
 }
 
 /**

@@ -9,6 +9,7 @@ import { Interrupted, UserError } from "../errors.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
+import type { NativeEngine } from "../native/addon.ts";
 import type { WorkOptions } from "../progress.ts";
 import { quantizeModel } from "../quantization/quantize-model.ts";
 import { TOOL_VERSION } from "../version.ts";
@@ -44,16 +45,19 @@ export interface PackWork {
   /** Names all that the bytes depend on. */
   readonly key: string;
   readonly options: RunOptions & WorkOptions;
+  /** Packs; null: TypeScript, with the same bytes. */
+  readonly engine: NativeEngine | null;
 }
 
 /** Quantizes and packs in execution order; a stopped run keeps its finished blocks and goes on from there. */
 export async function packArtifact(work: PackWork): Promise<ArtifactStep> {
-  const { checkpoint, tokenizer, plan, folder, key } = work;
+  const { checkpoint, tokenizer, plan, folder, key, engine } = work;
   const { recipe, onProgress, signal } = work.options;
   const spec = withStopTokens(checkpoint.spec, tokenizer);
   const writer = await ArtifactWriter.open({ folder, key, spec, plan, overwrite: true });
   try {
-    await quantizeModel({ source: checkpoint, quantizer: recipe.quantize.quantizer, writer, onProgress, signal });
+    const { quantizer } = recipe.quantize;
+    await quantizeModel({ source: checkpoint, quantizer, engine, writer, onProgress, signal });
     const { manifestSha256 } = await writer.finish(
       { tokenizer: { folder: tokenizer.label, files: tokenizer.files }, provenance: provenanceOf(work) },
       { signal },

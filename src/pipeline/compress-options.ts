@@ -3,8 +3,10 @@ import { z } from "zod";
 import type { Plan } from "../artifact/plan.ts";
 import { UserError } from "../errors.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
+import { KvType } from "../model/kv-type.ts";
 import type { WorkOptions } from "../progress.ts";
 import { BACKEND_CHOICES } from "../runtime/backend-names.ts";
+import { EXECUTOR_CHOICES } from "../runtime/executor-info.ts";
 import type { Scores } from "../scoring/scores.ts";
 import { Recipe } from "./recipe.ts";
 import type { StepReport } from "./run-folder.ts";
@@ -21,9 +23,10 @@ export const RunOptions = z.strictObject({
   budget: z.string(),
   /** Null: the device's or the recipe's. */
   contextTokens: z.number().int().positive().nullable(),
-  kvType: z.enum(["f32", "f16"]).nullable(),
+  kvType: KvType.nullable(),
   residency: z.enum(["packed", "resident"]).nullable(),
   budgetCovers: z.enum(["model", "process"]).nullable(),
+  executor: z.enum(EXECUTOR_CHOICES).default("auto"),
   backend: z.enum(BACKEND_CHOICES),
   threads: z.number().int().positive().nullable(),
   recipe: Recipe,

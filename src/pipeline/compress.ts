@@ -6,6 +6,8 @@ import { checkTokenizerFits, loadTokenizer } from "../model/tokenizer.ts";
 import { readBudget } from "../planning/device-file.ts";
 import { makePlan } from "../planning/plan.ts";
 import { createPlanner } from "../planning/planner.ts";
+import { chooseExecutor } from "../runtime/create-executor.ts";
+import { openOfflineEngine } from "../runtime/offline-engine.ts";
 import { Scores } from "../scoring/scores.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { ArtifactStep, artifactInputs, packArtifact, sameArtifact } from "./artifact-step.ts";
@@ -35,6 +37,9 @@ export async function compress(options: CompressOptions): Promise<CompressResult
     if (reaches("plan")) planner.checkBudget(budget.bytes);
     throwIfAborted(signal);
 
+    const { kind: executor } = await chooseExecutor({ executor: options.executor, backend: options.backend });
+    using offline = await openOfflineEngine(options);
+    const { engine } = offline;
     const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });
     try {
       await rememberOptions(out, options);
@@ -51,8 +56,12 @@ export async function compress(options: CompressOptions): Promise<CompressResult
 
       const scores =
         calibration && reaches("score")
-          ? await run.step("scores", Scores, scoreInputs(source, calibration.key, request, recipe), (step) =>
-              scoreCheckpoint(checkpoint, { source, calibration: calibration.value, request, options, step }),
+          ? await run.step(
+              "scores",
+              Scores,
+              scoreInputs(source, calibration.key, request, { recipe, executor }),
+              (step) =>
+                scoreCheckpoint(checkpoint, { source, calibration: calibration.value, request, options, step, engine }),
             )
           : null;
 
@@ -79,6 +88,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
                   folder,
                   key,
                   options,
+                  engine,
                 }),
               { check: (done) => sameArtifact(folder, done) },
             )

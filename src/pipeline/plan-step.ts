@@ -2,7 +2,7 @@ import type { Checkpoint } from "../model/checkpoint.ts";
 import { headMatrixId } from "../model/decoder-spec.ts";
 import type { Budget } from "../planning/budget.ts";
 import type { PlanRequest } from "../planning/planner.ts";
-import { RUNTIME_BASE_BYTES } from "../runtime/base-bytes.ts";
+import { plannedBaseBytes } from "../runtime/base-bytes.ts";
 import type { RunOptions } from "./compress-options.ts";
 import { contextFor } from "./recipe.ts";
 
@@ -20,7 +20,7 @@ export function planRequest(checkpoint: Checkpoint, options: RunOptions, { devic
     kvType: options.kvType ?? device?.kvType ?? options.recipe.plan.kvType,
     residency: options.residency ?? device?.residency ?? "packed",
     budgetCovers: options.budgetCovers ?? device?.budgetCovers ?? "model",
-    runtimeBaseBytes: RUNTIME_BASE_BYTES[options.backend === "auto" ? "tensorflow" : options.backend],
+    runtimeBaseBytes: plannedBaseBytes(options),
   };
 }
 

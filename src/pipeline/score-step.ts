@@ -4,12 +4,14 @@ import type { CodecId } from "../codecs/index.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { type DecoderSpec, matricesOf } from "../model/decoder-spec.ts";
+import type { NativeEngine } from "../native/addon.ts";
 import { ALLOCATORS } from "../planning/allocators/index.ts";
 import { codecsToScore, outerCodecsToScore, unitsOf } from "../planning/units.ts";
 import type { WorkOptions } from "../progress.ts";
 import { packWith } from "../quantization/overlay.ts";
+import { createExecutor } from "../runtime/create-executor.ts";
 import type { ExecutorFactory } from "../runtime/executor.ts";
-import { createTfjsExecutor } from "../runtime/tfjs/executor.ts";
+import type { ExecutorKind } from "../runtime/executor-info.ts";
 import { SCORERS } from "../scoring/index.ts";
 import { scoreModel } from "../scoring/score-model.ts";
 import type { Losses, Scores } from "../scoring/scores.ts";
@@ -26,10 +28,22 @@ export function needsScores(recipe: Recipe): boolean {
 }
 
 /** What scores depend on; codecs and quantizer count only where losses are measured with them. */
-export function scoreInputs(source: string, calibrationKey: string, request: RunRequest, recipe: Recipe): unknown {
+export function scoreInputs(
+  source: string,
+  calibrationKey: string,
+  request: RunRequest,
+  { recipe, executor }: { recipe: Recipe; executor: ExecutorKind },
+): unknown {
   const { scorer, options } = recipe.score;
   const measured = { ...candidates(request), quantizer: recipe.quantize.quantizer };
-  return { source, calibrationKey, scorer, options, measured: SCORERS[scorer].predictsLoss ? measured : null };
+  return {
+    source,
+    calibrationKey,
+    executor,
+    scorer,
+    options,
+    measured: SCORERS[scorer].predictsLoss ? measured : null,
+  };
 }
 
 /** What scoring is given. */
@@ -40,6 +54,8 @@ export interface ScoreWork {
   readonly request: RunRequest;
   readonly options: RunOptions & WorkOptions;
   readonly step: StepWork;
+  /** Packs the candidates; null: TypeScript, with the same bytes. */
+  readonly engine: NativeEngine | null;
 }
 
 /** Runs the recipe's scorer over the calibration tokens; kl keeps what is measured and continues from there. */
@@ -60,7 +76,7 @@ export async function scoreCheckpoint(checkpoint: Checkpoint, work: ScoreWork): 
     embeddingCodecs: lossy(embeddingCodecs, outer),
     ...recipe.score,
     createExecutor: streamedExecutors(work.options),
-    rounding: (codec) => packWith(codec, recipe.quantize.quantizer),
+    rounding: (codec) => packWith(codec, recipe.quantize.quantizer, work.engine),
     saved: partial.saved,
     onPartial: partial.keep,
     onProgress,
@@ -95,9 +111,11 @@ function withZeros(losses: Losses, zeros: (unit: string) => [string, number][]):
   );
 }
 
-/** Executors that read a block at a time, as the options say. */
-function streamedExecutors({ backend, threads }: Pick<RunOptions, "backend" | "threads">): ExecutorFactory {
-  return (source) => createTfjsExecutor(source, { residency: "streamed", backend, threads: threads ?? undefined });
+/** Executors that read a block at a time and compute in f32, as the options say. */
+function streamedExecutors(options: RunOptions): ExecutorFactory {
+  const { executor, backend } = options;
+  const threads = options.threads ?? undefined;
+  return (source) => createExecutor(source, { executor, backend, threads, residency: "streamed", activations: "f32" });
 }
 
 function candidates(request: RunRequest): { codecs: CodecId[]; embeddingCodecs: CodecId[] } {

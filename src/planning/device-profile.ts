@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { KvType } from "../model/kv-type.ts";
 import { parseBytes } from "./size-expression.ts";
 
 /** Text that {@link parseBytes} takes. */
@@ -25,7 +26,7 @@ export const DeviceProfile = z.strictObject({
     .default(null),
   /** Positions that the KV cache must hold; null: the recipe's. */
   context: z.number().int().positive().nullable().default(null),
-  kvType: z.enum(["f32", "f16"]).nullable().default(null),
+  kvType: KvType.nullable().default(null),
   residency: z.enum(["packed", "resident"]).default("packed"),
   budgetCovers: z.enum(["model", "process"]).default("model"),
 });

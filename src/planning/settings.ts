@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { KvType } from "../model/kv-type.ts";
 import { ALLOCATOR_IDS } from "./allocators/index.ts";
 import { CodecChoice } from "./codec-choice.ts";
 import { RuleText } from "./rules.ts";
@@ -11,7 +12,7 @@ export const PlanSettings = z.strictObject({
   embedding: CodecChoice.default("8 bits"),
   /** Output head; null: as the embedding. */
   head: CodecChoice.nullable().default(null),
-  kvType: z.enum(["f32", "f16"]).default("f16"),
+  kvType: KvType.default("f16"),
   /** Glob over matrices (`mlp.down`, `blocks.{0..3}.*`) -> effect; the last rule that matches a matrix counts. */
   rules: z.record(z.string().min(1), RuleText).default({}),
 });

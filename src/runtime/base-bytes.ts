@@ -1,9 +1,22 @@
+import type { BackendChoice } from "./backend-names.ts";
+import { MEASURED_BASE_BYTES } from "./base-bytes-measured.ts";
+import type { ExecutorChoice, ExecutorInfo } from "./executor-info.ts";
+
+/** Resident bytes of a process in which that executor is up and holds no weights. */
+export function runtimeBaseBytes({ executor, backend }: Pick<ExecutorInfo, "executor" | "backend">): number {
+  if (executor === "native") return MEASURED_BASE_BYTES.native;
+  return backend === "wasm" || backend === "cpu" ? MEASURED_BASE_BYTES[backend] : MEASURED_BASE_BYTES.tensorflow;
+}
+
 /**
- * Resident bytes of a process with that backend up and no weights: median of several processes, as
- * scripts/measure-runtime-base.mjs measured and wrote it (Node 20.20.2, linux x64, AMD EPYC).
+ * The base that a plan counts with: of what is asked for by name, else of the executor that runs wherever it can be built. What
+ * this machine has does not matter: the plan is for the device.
  */
-export const RUNTIME_BASE_BYTES = {
-  tensorflow: 282 * 1024 * 1024,
-  wasm: 82 * 1024 * 1024,
-  cpu: 85 * 1024 * 1024,
-} as const;
+export function plannedBaseBytes(options: {
+  readonly executor: ExecutorChoice;
+  readonly backend: BackendChoice;
+}): number {
+  const { executor, backend } = options;
+  const isTfjs = executor === "tfjs" || (executor === "auto" && backend !== "auto");
+  return runtimeBaseBytes({ executor: isTfjs ? "tfjs" : "native", backend });
+}

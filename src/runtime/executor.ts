@@ -1,8 +1,10 @@
-import type { DecoderSpec } from "../model/decoder-spec.ts";
-import type { WeightSource } from "../model/weight-source.ts";
+import type { BlockRole, DecoderSpec, NormSpec } from "../model/decoder-spec.ts";
+import type { KvType } from "../model/kv-type.ts";
+import type { Matrix, WeightSource } from "../model/weight-source.ts";
+import type { ExecutorInfo } from "./executor-info.ts";
 
-/** How keys and values are kept in the cache. */
-export type KvType = "f32" | "f16";
+export type { KvType } from "../model/kv-type.ts";
+export type { ActivationType, ExecutorInfo, Residency } from "./executor-info.ts";
 
 /**
  * Keys and values of one sequence, block by block. Lengths are per block: a drafter may have run only the first blocks.
@@ -47,21 +49,50 @@ export interface SkipSet {
 
 export interface RunBlocksOptions {
   readonly skip?: SkipSet | undefined;
+  /** A set of low-rank additions that `loadAdapter` has loaded under this name. */
+  readonly adapter?: string | undefined;
+  /**
+   * Stops the pass between blocks; it then throws Interrupted, and blocks that were run hold their rows in the caches: the caller
+   * truncates them.
+   */
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** What an executor says of itself, for `inspect` and `--json`. */
-export interface ExecutorInfo {
-  readonly executor: "tfjs" | "native";
-  /** tfjs: `tensorflow`, `wasm` or `cpu`. */
-  readonly backend: string;
-  /** Why this one and not a faster one. */
-  readonly reason: string;
-  readonly threads: number | null;
-  /** `packed`: expanded a matrix at a time; `resident`: expanded once; `streamed`: read a block at a time. */
-  readonly residency: Residency;
+/** A low-rank addition to one matrix: y += factor * B (A x), computed in f32 beside the packed product. */
+export interface LowRankPart {
+  readonly block: number;
+  readonly role: BlockRole;
+  readonly rank: number;
+  /** [rank, cols of the matrix] */
+  readonly a: Float32Array;
+  /** [rows of the matrix, rank] */
+  readonly b: Float32Array;
+  readonly factor: number;
 }
 
-export type Residency = "packed" | "resident" | "streamed";
+/** An exit head: a norm (null: none), then a matrix [ids, hiddenSize] over the vocabulary or a subset of its ids. */
+export interface ExitHead {
+  readonly norm: ExitNorm | null;
+  readonly matrix: Matrix;
+  /** [ids] */
+  readonly bias: Float32Array | null;
+}
+
+export interface ExitNorm {
+  readonly spec: NormSpec;
+  readonly weight: Float32Array;
+  /** Layer norm only. */
+  readonly bias: Float32Array | null;
+}
+
+export interface LogitsOptions {
+  /** False leaves the norm out. */
+  readonly norm?: boolean | undefined;
+  /** An exit head that `loadHead` has loaded under this name; default: the output head. */
+  readonly head?: string | undefined;
+  /** Written and returned in place of a new array, where its length is that of the result. */
+  readonly into?: Float32Array | undefined;
+}
 
 /**
  * Runs a decoder. `Hidden` is the executor's own kind of buffer ([rows, hiddenSize], f32); the caller owns what it gets
@@ -81,8 +112,12 @@ export interface Executor<Hidden = unknown> {
     spans: readonly RowSpan[],
     options?: RunBlocksOptions,
   ): Promise<Hidden>;
-  /** Logits [rows, vocabSize] of the given rows (default: all): final norm, then output head. `norm: false` leaves the norm out. */
-  logits(hidden: Hidden, rows?: Int32Array, options?: { norm?: boolean }): Promise<Float32Array>;
+  /** Logits [rows, vocabSize] of the given rows (default: all): final norm, then output head; or an exit head, [rows, its ids]. */
+  logits(hidden: Hidden, rows?: Int32Array, options?: LogitsOptions): Promise<Float32Array>;
+  /** Makes additions known under a name, in place of those that had it. Throws where a part does not fit its matrix. */
+  loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void>;
+  /** Makes an exit head known under a name, in place of the one that had it; `output` is the output head's own. */
+  loadHead(name: string, head: ExitHead): Promise<void>;
   /** Copies a hidden state out: [rows, hiddenSize]. */
   read(hidden: Hidden): Promise<Float32Array>;
   /** A hidden state from numbers: data is [rows, hiddenSize]. */

@@ -18,7 +18,7 @@ export function roundedSource(source: WeightSource, rounding: Rounding): WeightS
     const known = held.get(id);
     if (known) return known;
     const original = await source.readMatrix(id);
-    const rounded = rounding(id, denseMatrix(original)) ?? original;
+    const rounded = (await rounding(id, denseMatrix(original))) ?? original;
     held.set(id, rounded);
     return rounded;
   };

@@ -6,7 +6,7 @@ import type { AnyExecutor, ExecutorFactory, RowSpan } from "../runtime/executor.
 import type { Losses, Scores } from "./scores.ts";
 
 /** Gives a matrix as a codec would store it; null leaves it as it is. `packWith(codec, quantizer)` makes one. */
-export type Rounding = (id: string, matrix: DenseMatrix) => Matrix | null;
+export type Rounding = (id: string, matrix: DenseMatrix) => Matrix | null | Promise<Matrix | null>;
 
 /** What every scorer is given. */
 export interface ScorerContext extends WorkOptions {

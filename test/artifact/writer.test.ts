@@ -11,6 +11,7 @@ import { Interrupted, UserError } from "../../src/errors.ts";
 import { matricesOf, vectorsOf } from "../../src/model/decoder-spec.ts";
 import { quantizeNearest } from "../../src/quantization/nearest.ts";
 import { packMatrix } from "../../src/quantization/overlay.ts";
+import { packerOf } from "../../src/quantization/packer.ts";
 import { quantizeModel } from "../../src/quantization/quantize-model.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { folderHashes, makeArtifact, SMALL_FILES, tokenizerFolder, writerOptions } from "./make-artifact.ts";
@@ -34,7 +35,7 @@ describe.each([true, false])("an artifact (tied: %s)", (tied) => {
       const found = await artifact.readMatrix(id);
       const dense = await source.readMatrix(id);
       if (dense.kind !== "dense") throw new Error("the tiny source is dense");
-      expect(found).toEqual(packMatrix(id, dense, found.codec, quantizeNearest));
+      expect(found).toEqual(await packMatrix(id, dense, found.codec, packerOf(quantizeNearest)));
       const all = CODECS[found.codec].unpackRows(found, 0, rows);
       for (const [from, to] of [
         [0, rows],

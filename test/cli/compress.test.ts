@@ -2,6 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync
 import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
+import { HAS_ADDON } from "../runtime/native/addon-state.ts";
 import { commandLine, HAS_MODELS, layerwise, MODELS } from "./command-line.ts";
 
 const neox = path.join(MODELS, "neox-tiny");
@@ -36,7 +37,8 @@ describe.skipIf(!HAS_MODELS)("the pipeline, with a model from ../shared/models",
     expect(artifact).toBe(path.join(out, "artifact"));
     expect(plan.memory.totalBytes).toBeLessThanOrEqual(9.5 * 2 ** 20);
     expect(steps.at(-1)).toMatchObject({ name: "artifact", cached: false });
-    expect(executor).toMatchObject({ executor: "tfjs", residency: "streamed", reason: expect.any(String) });
+    const kind = HAS_ADDON ? "native" : "tfjs";
+    expect(executor).toMatchObject({ executor: kind, residency: "streamed", reason: expect.any(String) });
   }, 120_000);
 
   test("calibration sequences longer than the model was made for are refused before anything is read", async () => {

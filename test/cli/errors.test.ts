@@ -23,6 +23,13 @@ const MISTAKES: Case[] = [
   },
   { what: "an unknown option", args: ["verify", "x", "--foo"], message: /Unknown argument: foo/ },
   { what: "a missing argument", args: ["run", "x"], message: /Not enough non-option arguments/ },
+  {
+    what: "a bad executor",
+    args: ["run", "x", "y", "--executor", "gpu"],
+    message: /Choices: "auto", "native", "tfjs"/,
+  },
+  { what: "a bad KV type", args: ["run", "x", "y", "--kv", "q4"], message: /Choices: "f32", "f16", "q8"/ },
+  { what: "bad activations", args: ["run", "x", "y", "--activations", "f16"], message: /Choices: "int8", "f32"/ },
   { what: "a bad choice", args: ["run", "x", "y", "--backend", "gpu"], message: /Choices: "auto"/ },
   {
     what: "a missing folder",
@@ -87,6 +94,22 @@ const MODEL_MISTAKES: Case[] = [
     what: "a prompt beyond the context",
     args: ["run", stories, "one two three ".repeat(400), "--max-tokens", "128", "--backend", "wasm"],
     message: /prompt of [\d,]+ tokens and 128 to generate: the artifact's context is 512 tokens/,
+  },
+  {
+    what: "options of two executors",
+    args: ["run", stories, "hi", "--executor", "tfjs", "--isa", "avx2"],
+    message: /executor: instruction set avx2 was asked for, which only the native executor has/,
+  },
+  {
+    what: "a backend of the native executor",
+    args: ["inspect", stories, "--executor", "native", "--backend", "wasm"],
+    message: /executor: backend wasm was asked for, which only the tfjs executor has/,
+  },
+  {
+    what: "an instruction set that is none",
+    args: ["run", stories, "hi", "--isa", "mmx"],
+    // Without the addon it is missed first.
+    message: /isa: expected one of scalar\b.*, found mmx|executor: expected native, found no addon/,
   },
   {
     what: "no chat template",

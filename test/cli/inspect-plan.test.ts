@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
+import { HAS_ADDON } from "../runtime/native/addon-state.ts";
 import { commandLine, MODELS } from "./command-line.ts";
 
 const stories = path.join(MODELS, "stories260k");
@@ -17,6 +18,17 @@ describe.skipIf(!existsSync(MODELS))("inspect and plan, with a model from ../sha
       executor: { executor: "tfjs", backend: "cpu", reason: "asked for by name" },
     });
     expect(code).toBe(0);
+  });
+
+  test("inspect says which executor runs here, and what the native engine has", async () => {
+    const { stdout } = await commandLine(["inspect", stories, "--json"]);
+    const { executor } = JSON.parse(stdout);
+    expect(executor.executor).toBe(HAS_ADDON ? "native" : "tfjs");
+    expect(executor.nativeMissing === null).toBe(HAS_ADDON);
+    if (HAS_ADDON) expect(executor.isas.map((isa: { name: string }) => isa.name)).toContain(executor.isa);
+    const { stdout: text } = await commandLine(["inspect", stories]);
+    expect(text).toMatch(/^executor: (native|tfjs) \w+ \(.+\), \d+ threads, version /m);
+    expect(text).toMatch(HAS_ADDON ? /^native instruction sets: scalar/m : /^native addon: missing: /m);
   });
 
   test("inspect of a safetensors file lists its tensors", async () => {

@@ -3,6 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { BenchDocument } from "../../src/bench/benchmark.ts";
+import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
 import { HAS_MODELS, layerwise, MODELS, shell } from "./command-line.ts";
 
 const stories = path.join(MODELS, "stories260k");
@@ -50,6 +51,26 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
       executor: { executor: "tfjs", backend: "wasm", reason: expect.any(String), threads: 1 },
     });
   });
+
+  test.skipIf(!HAS_ADDON)(
+    needsAddon("the native executor gives the same text as tfjs, for every KV type"),
+    async () => {
+      const run = async (...args: string[]) => {
+        const line = ["run", stories, "Once upon a time", "--max-tokens", "12", "--json", ...args];
+        return JSON.parse((await layerwise(line)).stdout);
+      };
+      const tfjs = await run("--backend", "wasm");
+      for (const kv of ["f32", "f16", "q8"]) {
+        const native = await run("--executor", "native", "--threads", "1", "--isa", "scalar", "--kv", kv);
+        expect(native.text).toBe(tfjs.text);
+        expect(native).toMatchObject({
+          kvType: kv,
+          executor: { executor: "native", backend: null, isa: "scalar", threads: 1, activations: "f32" },
+        });
+      }
+      expect((await run("--backend", "wasm", "--kv", "q8")).text).toBe(tfjs.text);
+    },
+  );
 
   test("the same seed draws the same text", async () => {
     const args = ["run", stories, "Once", ...LITTLE, "--temperature", "1.2", "--top-p", "0.9", "--seed", "7"];

@@ -6,7 +6,7 @@ import { type OpenModel, openModel } from "../../src/decoding/open-model.ts";
 import { mostLikely } from "../../src/decoding/sampler.ts";
 import { Session } from "../../src/decoding/session.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
-import { createTfjsExecutor } from "../../src/runtime/tfjs/executor.ts";
+import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
 
 const MODELS = path.resolve("../shared/models");
 const LONGROPE = path.resolve("../shared/fixtures/architectures/phi3-longrope");
@@ -19,48 +19,55 @@ interface Golden {
   readonly text: { readonly greedy_text: string };
 }
 
-describe.skipIf(!existsSync(MODELS)).each(["stories260k", "neox-tiny"])("%s from ../shared/models", (name) => {
-  const folder = path.join(MODELS, name);
-  let golden: Golden;
-  let model: OpenModel;
+const MODEL_CASES = TEST_EXECUTORS.flatMap((executor) =>
+  ["stories260k", "neox-tiny"].map((name) => ({ name, executor })),
+);
 
-  beforeAll(async () => {
-    golden = JSON.parse(readFileSync(path.join(folder, "golden.json"), "utf8"));
-    model = await openModel(folder);
-  });
-  afterAll(() => model?.close());
+describe.skipIf(!existsSync(MODELS)).each(MODEL_CASES)(
+  "$name from ../shared/models on $executor",
+  ({ name, executor }) => {
+    const folder = path.join(MODELS, name);
+    let golden: Golden;
+    let model: OpenModel;
 
-  test("greedy generation gives the golden tokens and their text", async () => {
-    const session = model.createSession();
-    const { prompt, continuation } = golden.greedy;
-    const stream = generate(session, model.tokenizer, prompt, { maxTokens: continuation.length, ignoreEos: true });
-    let text = model.tokenizer.decode(prompt, { skipSpecial: true });
-    let step = await stream.next();
-    for (; !step.done; step = await stream.next()) text += step.value.text;
-    session.close();
-    expect(step.value.ids).toEqual(continuation);
-    expect(step.value.reason).toBe("length");
-    expect(text.trim()).toBe(golden.text.greedy_text.trim());
-  });
+    beforeAll(async () => {
+      golden = JSON.parse(readFileSync(path.join(folder, "golden.json"), "utf8"));
+      model = await openModel(folder, { executor });
+    });
+    afterAll(() => model?.close());
 
-  test("a forked session and one fed token by token agree", async () => {
-    const session = model.createSession();
-    const { prompt } = golden.greedy;
-    await session.feed(prompt.slice(0, 3));
-    const fork = session.fork();
-    const whole = await session.feed(prompt.slice(3));
-    let last = new Float32Array();
-    for (const id of prompt.slice(3)) last = Float32Array.from(await fork.feed([id]));
-    session.close();
-    fork.close();
-    expect(largestDifference(whole, last)).toBeLessThan(2e-4);
-  });
-});
+    test("greedy generation gives the golden tokens and their text", async () => {
+      const session = model.createSession();
+      const { prompt, continuation } = golden.greedy;
+      const stream = generate(session, model.tokenizer, prompt, { maxTokens: continuation.length, ignoreEos: true });
+      let text = model.tokenizer.decode(prompt, { skipSpecial: true });
+      let step = await stream.next();
+      for (; !step.done; step = await stream.next()) text += step.value.text;
+      session.close();
+      expect(step.value.ids).toEqual(continuation);
+      expect(step.value.reason).toBe("length");
+      expect(text.trim()).toBe(golden.text.greedy_text.trim());
+    });
 
-describe.skipIf(!existsSync(LONGROPE))("phi3-longrope from ../shared/fixtures", () => {
+    test("a forked session and one fed token by token agree", async () => {
+      const session = model.createSession();
+      const { prompt } = golden.greedy;
+      await session.feed(prompt.slice(0, 3));
+      const fork = session.fork();
+      const whole = await session.feed(prompt.slice(3));
+      let last = new Float32Array();
+      for (const id of prompt.slice(3)) last = Float32Array.from(await fork.feed([id]));
+      session.close();
+      fork.close();
+      expect(largestDifference(whole, last)).toBeLessThan(2e-4);
+    });
+  },
+);
+
+describe.skipIf(!existsSync(LONGROPE)).each(TEST_EXECUTORS)("phi3-longrope from ../shared/fixtures on %s", (kind) => {
   test("a session crosses into the long factors and back as if fed at once, and gives the golden tokens", async () => {
     const checkpoint = await openCheckpoint(LONGROPE);
-    const executor = await createTfjsExecutor(checkpoint, { residency: "resident" });
+    const executor = await executorsOf(kind, "resident")(checkpoint);
     const rope = checkpoint.spec.blocks[0].attention?.rope?.scaling;
     if (rope?.kind !== "longrope") throw new Error("not a longrope model");
     const short = rope.originalMaxPositions;

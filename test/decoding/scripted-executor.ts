@@ -75,7 +75,15 @@ export interface Script {
 /** An executor without weights: says what a script says, checks positions, counts what it is fed and what is not released. */
 export class ScriptedExecutor implements Executor<ScriptedHidden> {
   readonly spec: DecoderSpec;
-  readonly info = { executor: "tfjs", backend: "script", reason: "test", threads: 1, residency: "packed" } as const;
+  readonly info = {
+    executor: "tfjs",
+    backend: "script",
+    isa: null,
+    reason: "test",
+    threads: 1,
+    activations: "f32",
+    residency: "packed",
+  } as const;
   /** Rows of each runBlocks call. */
   readonly chunks: number[] = [];
   live = 0;
@@ -132,6 +140,14 @@ export class ScriptedExecutor implements Executor<ScriptedHidden> {
       out[i * this.spec.vocabSize + next] = 1;
     });
     return out;
+  }
+
+  async loadAdapter(): Promise<void> {
+    throw new Error("a script has no adapters");
+  }
+
+  async loadHead(): Promise<void> {
+    throw new Error("a script has no exit heads");
   }
 
   release(): void {

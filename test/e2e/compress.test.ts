@@ -25,6 +25,7 @@ async function options(out: string, changes: Partial<CompressOptions> = {}): Pro
     kvType: null,
     residency: null,
     budgetCovers: null,
+    executor: "auto",
     backend: "auto",
     threads: null,
     recipe: loaded.recipe,

@@ -16,7 +16,10 @@ function tableExecutor(table: number[][], log: { rows: number[]; live: number } 
   };
   const executor: Executor<Rows> = {
     spec,
-    info: { executor: "tfjs", backend: "table", reason: "test", threads: 1, residency: "packed" },
+    info: {
+      ...{ executor: "tfjs", backend: "table", isa: null, reason: "test", threads: 1 },
+      ...{ activations: "f32", residency: "packed" },
+    },
     createCache: () => {
       throw new Error("no cache");
     },
@@ -30,6 +33,8 @@ function tableExecutor(table: number[][], log: { rows: number[]; live: number } 
       log.rows.push(rows.length);
       return Float32Array.from([...rows].flatMap((row) => table[hidden.ids[row]].map(Math.log)));
     },
+    loadAdapter: async () => {},
+    loadHead: async () => {},
     read: async () => new Float32Array(0),
     write: () => make(new Int32Array(0)),
     slice: (hidden) => hidden,

@@ -70,6 +70,8 @@ describe("memorySum", () => {
     expect(kv({ contextTokens: 2048 })).toBe((2 * 2048 + 256) * positionBytes);
     expect(kv({ contextTokens: 90 })).toBe(3 * 90 * positionBytes);
     expect(kv({ contextTokens: 90, kvType: "f32" })).toBe(2 * 3 * 90 * positionBytes);
+    const { kvHeads, headDim } = spec.blocks[0].attention ?? { kvHeads: 0, headDim: 0 };
+    expect(kv({ contextTokens: 90, kvType: "q8" })).toBe(3 * 90 * 2 * kvHeads * (headDim + 4));
   });
 
   it("adds the expanded matrices of a resident run", () => {

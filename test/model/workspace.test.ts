@@ -11,7 +11,7 @@ import {
 import type { Residency } from "../../src/runtime/executor.ts";
 import { openBackend } from "../../src/runtime/tfjs/backend.ts";
 import { createTfjsExecutor } from "../../src/runtime/tfjs/executor.ts";
-import { packedSource, randomSource, type Shape, smallSpec } from "../runtime/tfjs/random-model.ts";
+import { packedSource, randomSource, type Shape, smallSpec } from "../runtime/random-model.ts";
 
 /** Each is large in another part: activations, attention scores, feed-forward, one matrix, the output head. */
 const SHAPES: readonly { contextTokens: number; shape: Shape }[] = [
@@ -29,7 +29,8 @@ describe("workspace", () => {
     const spec = smallSpec({ blocks: 2, ...shape });
     const source = await packedSource(randomSource(spec), "q4s-g32");
     for (const residency of ["packed", "resident"] satisfies Residency[]) {
-      const executor = await createTfjsExecutor(source, { residency });
+      // As on a machine without the addon, whose products need the most.
+      const executor = await createTfjsExecutor(source, { residency, packedProducts: "typescript" });
       const cache = executor.createCache({ maxTokens: contextTokens });
       const start = tf.memory().numBytes;
       const run = await tf.profile(async () => {

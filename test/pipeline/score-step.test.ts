@@ -25,6 +25,7 @@ async function score(scratch: string) {
     kvType: null,
     residency: null,
     budgetCovers: null,
+    executor: "auto" as const,
     backend: "auto" as const,
     threads: 1,
     recipe: parseRecipe(RECIPE, "tiny.yaml"),
@@ -39,7 +40,7 @@ async function score(scratch: string) {
   const calibration = { id: "c", tokens: 4, sources: [], sequences: [[1, 2, 3, 4]] };
   const step = { key: "k", scratch: async () => scratch };
   try {
-    return await scoreCheckpoint(checkpoint, { source: "s", calibration, request, options, step });
+    return await scoreCheckpoint(checkpoint, { source: "s", calibration, request, options, step, engine: null });
   } finally {
     await checkpoint.close();
   }

@@ -1,19 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { calibrationFromSequences } from "../../src/calibration/sequences.ts";
 import { type Checkpoint, openCheckpoint } from "../../src/model/checkpoint.ts";
-import type { ExecutorFactory } from "../../src/runtime/executor.ts";
-import { createTfjsExecutor } from "../../src/runtime/tfjs/executor.ts";
 import { compareOutputs } from "../../src/scoring/kl-compare.ts";
 import { roundedSource } from "../../src/scoring/rounded-source.ts";
 import { scoreModel, scoreModels } from "../../src/scoring/score-model.ts";
 import { rowGroup } from "../../src/scoring/sweep.ts";
+import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
 import { fixtureRounding, hasReference, MODEL, readReference } from "./reference.ts";
 
 if (!hasReference) console.log("skipped: ../shared/fixtures/scores or ../shared/models/tinystories-656k is absent");
 
-const createExecutor: ExecutorFactory = (source) => createTfjsExecutor(source, { residency: "streamed" });
-
-describe.skipIf(!hasReference)("reference scores of TinyStories-656K", () => {
+describe.skipIf(!hasReference).each(TEST_EXECUTORS)("reference scores of TinyStories-656K on %s", (kind) => {
+  const createExecutor = executorsOf(kind, "streamed");
   const reference = hasReference ? readReference() : undefined;
   let source: Checkpoint;
   beforeAll(async () => {

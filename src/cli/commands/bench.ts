@@ -1,26 +1,31 @@
+import path from "node:path";
 import type { BenchResult } from "../../bench/benchmark.ts";
-import { throwIfAborted } from "../../errors.ts";
+import { SYNTHETIC_NAMES, type SyntheticShape } from "../../bench/synthetic-shapes.ts";
+import { CODEC_IDS, codecIdOf } from "../../codecs/index.ts";
+import { throwIfAborted, UserError } from "../../errors.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
+import { benchText } from "../bench-text.ts";
+import { cacheFolder } from "../cache-folder.ts";
 import { defineCommand } from "../command.ts";
 import { type ExecutionArguments, executionOptions, openOptions } from "../execution-options.ts";
-import { formatMiB, formatNumber } from "../number-text.ts";
-import { renderTable } from "../table.ts";
-import type { Colours, Terminal } from "../terminal.ts";
+import type { Terminal } from "../terminal.ts";
 
 /** `layerwise bench`: speeds, latency and memory, each model and backend in a process of its own. */
 export const benchCommand = defineCommand({
-  command: "bench <models..>",
-  describe: "Prompt and generation tokens/s, first-token latency and peak memory",
+  command: "bench [models..]",
+  describe: "Prompt and generation tokens/s, use of the memory's bandwidth, first-token latency and peak memory",
   examples: [
     ["bench outputs/smollm2/artifact", "median and spread over the repeats"],
     ["bench outputs/a/artifact models/smollm2 --backends tensorflow wasm", "models by backends"],
+    ["bench --synthetic llama-1.1b --threads 2", "random weights of TinyLlama-1.1B's shape, 4 bits a weight"],
+    ["bench outputs/a/artifact --rows 1,2,4,8 --context 8192", "also the cost of small passes, and a long context"],
   ],
   options: (yargs) =>
     executionOptions(
       yargs.positional("models", {
         type: "string",
         array: true,
-        demandOption: true,
+        default: [] as string[],
         describe: "Artifacts, run folders or checkpoints",
       }),
     )
@@ -28,10 +33,34 @@ export const benchCommand = defineCommand({
       .option("prompt-tokens", { type: "number", default: 128, describe: "Tokens of the (random) prompt" })
       .option("generate-tokens", { type: "number", default: 32, describe: "Tokens to generate" })
       .option("repeats", { type: "number", default: 5, describe: "Measured runs" })
-      .option("warmup", { type: "number", default: 1, describe: "Runs before them" }),
+      .option("warmup", { type: "number", default: 1, describe: "Runs before them" })
+      .option("rows", {
+        type: "string",
+        describe: "Also time passes of these numbers of rows, and of parts of the model: 1,2,4",
+      })
+      .option("context", { type: "number", describe: "Also the speed at the end of a context of so many tokens" })
+      .option("opening", { type: "boolean", default: false, describe: "Also the time from opening to a first token" })
+      .option("synthetic", {
+        choices: SYNTHETIC_NAMES,
+        describe: "Random weights of a known model's shape, kept in the cache folder",
+      })
+      .option("codec", {
+        choices: CODEC_IDS,
+        default: codecIdOf("q4s-g32"),
+        describe: "--synthetic: codec of the blocks",
+      })
+      .option("outer-codec", {
+        choices: CODEC_IDS,
+        default: codecIdOf("q8s-g32"),
+        describe: "--synthetic: codec of embedding and output head",
+      })
+      .group(["synthetic", "codec", "outer-codec"], "Shape-only:"),
   async run(args, terminal) {
+    const models = [...args.models];
+    if (args.synthetic) models.push(await synthetic({ ...args, shape: args.synthetic }, terminal));
+    if (models.length === 0) throw new UserError("USAGE", "bench: expected a model or --synthetic, found neither");
     const backends = args.backends ?? [args.backend];
-    const subjects = args.models.flatMap((model) => backends.map((backend) => ({ model, backend })));
+    const subjects = models.flatMap((model) => backends.map((backend) => ({ model, backend })));
     const results: BenchResult[] = [];
     for (const subject of subjects) {
       throwIfAborted(terminal.signal);
@@ -39,7 +68,7 @@ export const benchCommand = defineCommand({
       results.push(subjects.length === 1 ? await measureHere(one, terminal) : await measureApart(one, terminal));
     }
     terminal.document({ results });
-    terminal.print(resultsText(results, terminal.colours));
+    terminal.print(benchText(results, terminal.colours));
   },
 });
 
@@ -49,88 +78,62 @@ interface Subject extends ExecutionArguments {
   generateTokens: number;
   repeats: number;
   warmup: number;
+  rows: string | undefined;
+  context: number | undefined;
+  opening: boolean;
+}
+
+/** The random artifact's folder: made where it is not in the cache yet. */
+async function synthetic(
+  { shape, codec, outerCodec }: { shape: SyntheticShape; codec: string; outerCodec: string },
+  terminal: Terminal,
+): Promise<string> {
+  const { syntheticArtifact } = await import("../../bench/synthetic-artifact.ts");
+  const options = { shape, codec: codecIdOf(codec), outerCodec: codecIdOf(outerCodec), seed: 0 };
+  const { onProgress, signal } = terminal;
+  const folder = await syntheticArtifact(cacheFolder(), options, { onProgress, signal });
+  terminal.note(`layerwise: random weights in ${folder}`);
+  return folder;
 }
 
 async function measureHere(subject: Subject, terminal: Terminal): Promise<BenchResult> {
-  const { openModel } = await import("../../decoding/open-model.ts");
+  const { openSubject } = await import("../../bench/bench-subject.ts");
   const { benchmark } = await import("../../bench/benchmark.ts");
-  const started = performance.now();
-  const model = await openModel(subject.model, openOptions(subject));
+  const passRows = subject.rows === undefined ? null : rowCounts(subject.rows);
+  const open = await openSubject(subject.model, openOptions(subject));
   try {
-    const { kind, executor, weightBytes, contextTokens, kvType } = model;
-    const loadMs = performance.now() - started;
-    const facts = { model: model.folder, kind, executor: executor.info, loadMs, weightBytes };
-    const { promptTokens, generateTokens, repeats, warmup } = subject;
-    const { signal, onProgress } = terminal;
+    const { kind, folder, executor, weightBytes, contextTokens, kvType, loadMs, artifact } = open;
+    const facts = { model: folder, kind, executor: executor.info, loadMs, weightBytes };
+    const { promptTokens, generateTokens, repeats, warmup, context, opening } = subject;
     const options = {
-      promptTokens,
-      generateTokens,
-      repeats,
-      warmupRuns: warmup,
-      contextTokens,
-      kvType,
-      signal,
-      onProgress,
+      ...{ promptTokens, generateTokens, repeats, warmupRuns: warmup, contextTokens, kvType },
+      ...{ passRows, longContextTokens: context, opening },
+      signal: terminal.signal,
+      onProgress: terminal.onProgress,
     };
-    return await benchmark(executor, facts, options);
+    return await benchmark(executor, facts, options, artifact);
   } finally {
-    await model.close();
+    await open.close();
   }
+}
+
+/** "1,2,4" as numbers; measurePassCosts checks them. */
+function rowCounts(text: string): number[] {
+  return text.split(",").map(Number);
 }
 
 /** In a process of its own: peak memory and the backend belong to a process. */
 async function measureApart(subject: Subject, terminal: Terminal): Promise<BenchResult> {
   const { runSelf } = await import("../run-self.ts");
   const { BenchDocument } = await import("../../bench/benchmark.ts");
-  terminal.note(`layerwise: measuring ${subject.model} on ${subject.backend}`);
-  const optional = (name: string, value: unknown) => (value === undefined ? [] : [`--${name}=${value}`]);
-  const output = await runSelf(
-    [
-      "bench",
-      subject.model,
-      "--json",
-      `--backend=${subject.backend}`,
-      `--prompt-tokens=${subject.promptTokens}`,
-      `--generate-tokens=${subject.generateTokens}`,
-      `--repeats=${subject.repeats}`,
-      `--warmup=${subject.warmup}`,
-      ...optional("threads", subject.threads),
-      ...optional("resident", subject.resident),
-      ...optional("kv", subject.kv),
-    ],
-    terminal.signal,
-  );
+  terminal.note(`layerwise: measuring ${path.basename(subject.model)} on ${subject.backend}`);
+  const { model, backend, promptTokens, generateTokens, repeats, warmup, rows, context, opening } = subject;
+  const { executor, isa, threads, activations, resident, kv } = subject;
+  const values = {
+    ...{ backend, "prompt-tokens": promptTokens, "generate-tokens": generateTokens, repeats, warmup },
+    ...{ rows, context, opening, executor, isa, threads, activations, resident, kv },
+  };
+  const flags = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
+  const output = await runSelf(["bench", model, "--json", ...flags], terminal.signal);
   return BenchDocument.parse(JSON.parse(output)).results[0];
-}
-
-function resultsText(results: readonly BenchResult[], colours: Colours): string {
-  const right = (head: string) => ({ head, align: "right" as const });
-  const columns = [
-    { head: "model" },
-    { head: "executor" },
-    right("threads"),
-    right("prompt tokens/s"),
-    right("generated tokens/s"),
-    right("first token ms"),
-    right("cold ms"),
-    right("weights"),
-    right("peak RSS"),
-  ];
-  const spread = (s: BenchResult["firstTokenMs"]) => `${formatNumber(s.median)} ± ${formatNumber(s.quartileDeviation)}`;
-  const rows = results.map((result) => [
-    result.model,
-    `${result.executor.executor} ${result.executor.backend} ${result.executor.residency}`,
-    String(result.executor.threads ?? "?"),
-    spread(result.promptTokensPerSecond),
-    spread(result.generateTokensPerSecond),
-    spread(result.firstTokenMs),
-    formatNumber(result.coldFirstTokenMs),
-    formatMiB(result.weightBytes),
-    formatMiB(result.peakRssBytes),
-  ]);
-  const [first] = results;
-  const { machine } = first;
-  const protocol = `median ± half the quartile distance of ${first.promptTokensPerSecond.repeats} repeats after ${first.warmupRuns} warm-up; prompt ${first.promptTokens}, generated ${first.generateTokens} tokens`;
-  const where = `${machine.cpu}, ${machine.cores} cores, ${formatMiB(machine.memoryBytes)}, ${machine.platform}, Node ${machine.node}`;
-  return `${renderTable(columns, rows, colours)}\n${colours.dim(`${protocol}\n${where}`)}`;
 }

@@ -5,8 +5,9 @@ import type { OpenModel } from "../../decoding/open-model.ts";
 import { Interrupted, UserError } from "../../errors.ts";
 import type { ChatMessage } from "../../model/chat-template.ts";
 import { defineCommand } from "../command.ts";
-import { executionOptions, openOptions } from "../execution-options.ts";
+import { executionOptions } from "../execution-options.ts";
 import { generationStatistics, statisticsLines } from "../generation-statistics.ts";
+import { openToRun } from "../open-to-run.ts";
 import { samplerOptions, samplingOptions } from "../sampling-options.ts";
 import type { Terminal } from "../terminal.ts";
 
@@ -36,9 +37,8 @@ export const chatCommand = defineCommand({
       })
       .conflicts("system", "raw"),
   async run(args, terminal) {
-    const { openModel } = await import("../../decoding/open-model.ts");
     const { Conversation } = await import("../../decoding/chat.ts");
-    const model = await openModel(args.model, openOptions(args));
+    const model = await openToRun(args.model, args);
     const session = model.createSession();
     try {
       const render = await renderer(model, args);

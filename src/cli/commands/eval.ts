@@ -3,6 +3,7 @@ import type { EvaluationResult } from "../../evaluation/evaluation-result.ts";
 import type { Windows } from "../../evaluation/windows.ts";
 import { decodeText, readFileBytes } from "../../formats/files.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
+import { executorName } from "../../runtime/executor-info.ts";
 import { defineCommand } from "../command.ts";
 import { executionOptions, openOptions } from "../execution-options.ts";
 import { formatCount, formatNumber } from "../number-text.ts";
@@ -116,8 +117,8 @@ function evaluationText(result: EvaluationResult, windows: Windows, colours: Col
     const { mean, meanError } = result.noiseFloor;
     rows.push(["noise floor: KL of the reference as bf16", plusMinus(mean, meanError)]);
   }
-  const { executor, backend, residency, kvType } = model.arithmetic;
+  const { residency, activations, kvType } = model.arithmetic;
   const scored = `${formatCount(result.scoredTokens)} tokens scored in ${windows.windows.length} windows of ${windows.windowTokens}, stride ${windows.strideTokens}`;
-  const how = `${executor} ${backend}, ${residency}, activations f32, keys and values ${kvType}; text sha256 ${result.text.sha256}`;
+  const how = `${executorName(model.arithmetic)}, ${residency}, activations ${activations}, keys and values ${kvType}; text sha256 ${result.text.sha256}`;
   return `${renderTable([{ head: "measure" }, { head: "value" }], rows, colours)}\n${colours.dim(`${scored}\n${how}`)}`;
 }

@@ -1,32 +1,32 @@
 import { stat } from "node:fs/promises";
 import { UserError } from "../../errors.ts";
 import { fileError } from "../../formats/files.ts";
-import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
-import type { BackendInfo } from "../../runtime/tfjs/backend.ts";
+import type { ExecutorReport } from "../../runtime/describe-executor.ts";
+import { executorName } from "../../runtime/executor-info.ts";
 import { defineCommand } from "../command.ts";
+import { executorOptions } from "../execution-options.ts";
 import type { Inspection } from "../inspection.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** `layerwise inspect`: what a checkpoint, an artifact or a safetensors file holds, and what would run it here. */
 export const inspectCommand = defineCommand({
   command: "inspect <path>",
-  describe: "What a checkpoint, an artifact or a safetensors file holds, and which backend runs it here",
+  describe: "What a checkpoint, an artifact or a safetensors file holds, and which executor runs it here",
   examples: [
-    ["inspect outputs/smollm2/artifact", "plan, memory sum, provenance, backend"],
+    ["inspect outputs/smollm2/artifact", "plan, memory sum, provenance, executor"],
     ["inspect models/smollm2/model.safetensors --json", "every tensor of one file"],
   ],
   options: (yargs) =>
-    yargs
-      .positional("path", {
+    executorOptions(
+      yargs.positional("path", {
         type: "string",
         demandOption: true,
         describe: "Checkpoint, artifact, run folder or *.safetensors",
-      })
-      .option("backend", { choices: BACKEND_CHOICES, default: "auto" as const, describe: "Backend to try" })
-      .option("context", {
-        type: "number",
-        describe: "Tokens of a checkpoint's memory sum; default 2048, or its longest",
       }),
+    ).option("context", {
+      type: "number",
+      describe: "Tokens of a checkpoint's memory sum; default 2048, or its longest",
+    }),
   async run(args, terminal) {
     const { path: target, context: contextTokens } = args;
     if (contextTokens !== undefined && (!Number.isInteger(contextTokens) || contextTokens < 1)) {
@@ -35,21 +35,35 @@ export const inspectCommand = defineCommand({
     const { inspectArtifact, inspectCheckpoint, inspectSafetensors } = await import("../inspection.ts");
     if (!(await isFolder(target))) return printInspection(await inspectSafetensors(target, terminal.colours), terminal);
     const { findModel } = await import("../../decoding/find-model.ts");
-    const { openBackend } = await import("../../runtime/tfjs/backend.ts");
+    const { describeExecutor } = await import("../../runtime/describe-executor.ts");
     const { kind, folder } = await findModel(target);
-    const backend = await openBackend({ backend: args.backend });
+    const { executor, isa, backend, threads } = args;
+    const report = await describeExecutor({ executor, isa, backend, threads });
     const inspection =
       kind === "artifact"
         ? await inspectArtifact(folder, terminal.colours)
-        : await inspectCheckpoint(folder, { contextTokens, backend: backend.backend }, terminal.colours);
-    printInspection(inspection, terminal, backend);
+        : await inspectCheckpoint(folder, { contextTokens, executor: report }, terminal.colours);
+    printInspection(inspection, terminal, report);
   },
 });
 
-function printInspection({ document, lines }: Inspection, terminal: Terminal, backend?: BackendInfo): void {
-  terminal.document({ ...document, ...(backend ? { executor: { executor: "tfjs", ...backend } } : {}) });
+function printInspection({ document, lines }: Inspection, terminal: Terminal, executor?: ExecutorReport): void {
+  terminal.document({ ...document, ...(executor ? { executor } : {}) });
   for (const line of lines) terminal.print(line);
-  if (backend) terminal.print(`backend: ${backend.backend} (${backend.reason}), ${backend.version}`);
+  for (const line of executor ? executorLines(executor) : []) terminal.print(line);
+}
+
+function executorLines(report: ExecutorReport): string[] {
+  const { reason, threads, version, isas, nativeMissing } = report;
+  const tables = isas.map(({ name, unavailable }) =>
+    unavailable === null ? name : `${name} (not here: ${unavailable})`,
+  );
+  return [
+    `executor: ${executorName(report)} (${reason}), ${threads} threads, version ${version}`,
+    nativeMissing === null
+      ? `native instruction sets: ${tables.join(", ")}`
+      : `native addon: missing: ${nativeMissing}`,
+  ];
 }
 
 async function isFolder(target: string): Promise<boolean> {

@@ -1,5 +1,6 @@
 import type { Plan } from "../../artifact/plan.ts";
 import { UserError } from "../../errors.ts";
+import { KV_TYPES } from "../../model/kv-type.ts";
 import type { FeasibleRange } from "../../planning/planner.ts";
 import type { Sweep } from "../../planning/sweep.ts";
 import { defineCommand } from "../command.ts";
@@ -33,7 +34,7 @@ export const planCommand = defineCommand({
       })
       .option("scores", { type: "string", describe: "Scores file; default: the run folder's" })
       .option("kv", {
-        choices: ["f16", "f32"] as const,
+        choices: KV_TYPES,
         describe: "How keys and values are kept; default: the recipe's",
       })
       .option("resident", { type: "boolean", describe: "Count every matrix expanded in memory" })

@@ -4,8 +4,9 @@ import type { OpenModel } from "../../decoding/open-model.ts";
 import { Interrupted } from "../../errors.ts";
 import { decodeText } from "../../formats/files.ts";
 import { defineCommand } from "../command.ts";
-import { executionOptions, openOptions } from "../execution-options.ts";
+import { executionOptions } from "../execution-options.ts";
 import { generationStatistics, statisticsLines } from "../generation-statistics.ts";
+import { openToRun } from "../open-to-run.ts";
 import { samplerOptions, samplingOptions } from "../sampling-options.ts";
 
 /** `layerwise run`: generated text, and nothing else, on standard output. */
@@ -40,9 +41,8 @@ export const runCommand = defineCommand({
       .implies("system", "chat"),
   async run(args, terminal) {
     const prompt = args.prompt === "-" ? await readPrompt() : args.prompt;
-    const { openModel } = await import("../../decoding/open-model.ts");
     const { generate } = await import("../../decoding/generate.ts");
-    const model = await openModel(args.model, openOptions(args));
+    const model = await openToRun(args.model, args);
     const session = model.createSession();
     try {
       const ids = await encodePrompt(model, prompt, args);

@@ -81,39 +81,44 @@ static inline void scoreTile(const PageNumbers<Stored>& page, const QueryBatch& 
   }
 }
 
-/** One query's weights from its scores; its state's max and sum. WHOLE: it sees all of the page. */
+/** One query's scores made ready, and its state's new maximum. WHOLE: it sees all of the page. */
 template <bool WHOLE, class Stored>
-static inline void weigh(const PageNumbers<Stored>& page, QueryBatch& batch, int q) {
+static inline void takeMaximum(const PageNumbers<Stored>& page, QueryBatch& batch, int q) {
   float* weights = batch.weights + q * kPagePositions;
   const int from = WHOLE ? 0 : batch.from[q], to = WHOLE ? kPagePositions : batch.to[q];
-  const int first = from / 16 * 16;
   const F32x16 unseen = broadcast(-__builtin_inff());
   F32x16 largest = unseen;
   LAYERWISE_UNROLL
-  for (int j = first; j < to; j += 16) {
+  for (int j = WHOLE ? 0 : from / 16 * 16; j < to; j += 16) {
     F32x16 score = load(weights + j);
     if (page.keyScales != nullptr) score = mul(score, load(page.keyScales + j));
     if (!WHOLE) score = selectLanes(from - j, to - j, score, unseen);
-    store(weights + j, score);
+    if (!WHOLE || page.keyScales != nullptr) store(weights + j, score);
     largest = max(largest, score);
   }
   const float before = batch.max[q], pageMax = maxOf(largest);
   const float now = before > pageMax ? before : pageMax;
-  const F32x16 shift = broadcast(now);
+  // Most pages leave the maximum as it is, and exp(0) is exactly 1.
+  batch.factors[q] = before == now ? 1.0f : firstOf(expOf(sub(broadcast(before), broadcast(now))));
+  batch.max[q] = now;
+}
+
+/** One query's weights, and its state's new sum. */
+template <bool WHOLE, class Stored>
+static inline void weigh(const PageNumbers<Stored>& page, QueryBatch& batch, int q) {
+  float* weights = batch.weights + q * kPagePositions;
+  const int from = WHOLE ? 0 : batch.from[q], to = WHOLE ? kPagePositions : batch.to[q];
+  const F32x16 shift = broadcast(batch.max[q]);
   F32x16 total = broadcast(0);
   LAYERWISE_UNROLL
-  for (int j = first; j < to; j += 16) {
+  for (int j = WHOLE ? 0 : from / 16 * 16; j < to; j += 16) {
     F32x16 weight = expOf(sub(load(weights + j), shift));
     if (!WHOLE) weight = selectLanes(from - j, to - j, weight, broadcast(0));
     total = add(total, weight);
     if (page.valueScales != nullptr) weight = mul(weight, load(page.valueScales + j));
     store(weights + j, weight);
   }
-  // Most pages leave the maximum as it is, and exp(0) is exactly 1.
-  const F32x16 factor = before == now ? broadcast(1.0f) : expOf(sub(broadcast(before), shift));
-  batch.max[q] = now;
-  batch.sum[q] = firstOf(fma(broadcast(batch.sum[q]), factor, broadcast(sumOf(total))));
-  batch.factors[q] = firstOf(factor);
+  batch.sum[q] = firstOf(fma(broadcast(batch.sum[q]), broadcast(batch.factors[q]), broadcast(sumOf(total))));
 }
 
 /** One query's part of a tile: its own positions that not all of the tile's queries see. */
@@ -158,13 +163,10 @@ static void attendTile(const PageNumbers<Stored>& page, QueryBatch& batch, int f
   const int end = (seen.to + 15) / 16;
   for (; vector + V <= end; vector += V) scoreTile<Stored, Q, V>(page, batch, first, vector);
   for (; vector < end; vector++) scoreTile<Stored, Q, 1>(page, batch, first, vector);
-  for (int q = first; q < first + Q; q++) {
-    if (batch.from[q] == 0 && batch.to[q] == kPagePositions) {
-      weigh<true>(page, batch, q);
-    } else {
-      weigh<false>(page, batch, q);
-    }
-  }
+  // The steps of several queries beside each other hide each other's latencies.
+  const bool all = seen.commonFrom == 0 && seen.commonTo == kPagePositions;
+  for (int q = first; q < first + Q; q++) all ? takeMaximum<true>(page, batch, q) : takeMaximum<false>(page, batch, q);
+  for (int q = first; q < first + Q; q++) all ? weigh<true>(page, batch, q) : weigh<false>(page, batch, q);
   const int whole = page.headDim / 16;
   for (vector = 0; vector + V <= whole; vector += V) valueTile<Stored, Q, V>(page, batch, first, vector, 16);
   for (; vector < whole; vector++) valueTile<Stored, Q, 1>(page, batch, first, vector, 16);

@@ -1,5 +1,6 @@
-// Kernels over rows of floats: levels for the integer products, norms, rotary embedding, activations, sums, conversions. Any n: the
-// last n % 16 elements go through loadPart and storePart. Included by kernels.inc.h inside the table's namespace.
+// Kernels over rows of floats: levels for the integer products, norms, rotary embedding, activations, sums,
+// conversions. Any n: the last n % 16 elements go through loadPart and storePart. Included by kernels.inc.h inside the
+// table's namespace.
 #include "math.inc.h"
 
 /** Sixteen elements, or the n < 16 that are left of a row. */
@@ -14,10 +15,10 @@ static inline void put(float* p, F32x16 x, int64_t n) {
 }
 
 /**
- * One chunk of one row, 32 numbers in a and b, by these operations: m = max |x|; where m < 127 * 2^-126 scale and levels
- * are 0 (the reciprocal could overflow); else scale = m / 127 and inverse = 1 / scale, each rounded to nearest, and
- * level = x * inverse rounded to f32, then to the nearest whole number, halves to even, then to -127 … 127. An infinite m
- * gives an infinite scale.
+ * One chunk of one row, 32 numbers in a and b, by these operations: m = max |x|; where m < 127 * 2^-126 scale and
+ * levels are 0 (the reciprocal could overflow); else scale = m / 127 and inverse = 1 / scale, each rounded to nearest,
+ * and level = x * inverse rounded to f32, then to the nearest whole number, halves to even, then to -127 … 127. An
+ * infinite m gives an infinite scale.
  */
 static inline void quantizeChunk(F32x16 a, F32x16 b, int8_t* levels, float* scale, int32_t* sum) {
   const float largest = maxOf(max(absolute(a), absolute(b)));
@@ -133,7 +134,9 @@ static void activateOrGate(Activation kind, float* x, const float* up, int64_t n
 }
 
 static void activate(Activation kind, float* x, int64_t n) { activateOrGate(kind, x, nullptr, n); }
-static void activateGated(Activation kind, float* gate, const float* up, int64_t n) { activateOrGate(kind, gate, up, n); }
+static void activateGated(Activation kind, float* gate, const float* up, int64_t n) {
+  activateOrGate(kind, gate, up, n);
+}
 
 // The table's add and scale, under names of their own: `add` is the sum of two F32x16.
 static void addRows(float* y, const float* x, int64_t n) {

@@ -1,5 +1,5 @@
-// The integer product for AVX-512: a tile's vector of levels is one register. Included by kernels.inc.h inside the table's
-// namespace; LAYERWISE_VNNI is 1 where the table's processors have VNNI.
+// The integer product for AVX-512: a tile's vector of levels is one register. Included by kernels.inc.h inside the
+// table's namespace; LAYERWISE_VNNI is 1 where the table's processors have VNNI.
 
 /** Codes of the eight quads of a chunk. */
 struct ChunkCodes {

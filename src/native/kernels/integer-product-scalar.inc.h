@@ -13,7 +13,9 @@ static void readLevels(const uint8_t* levels, int32_t middle, ChunkLevels* out) 
   for (int quad = 0; quad < 8; quad++) {
     const U32x16 codes = quadCodes<kBits>(levels, quad);
     for (int r = 0; r < kTileRows; r++) {
-      for (int j = 0; j < 4; j++) out->of[r][4 * quad + j] = static_cast<int32_t>(codes.v[r] >> (8 * j) & 255u) - middle;
+      for (int j = 0; j < 4; j++) {
+        out->of[r][4 * quad + j] = static_cast<int32_t>(codes.v[r] >> (8 * j) & 255u) - middle;
+      }
     }
   }
 }
@@ -67,8 +69,8 @@ static void productOf(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, c
   }
 }
 
-static void integerProduct(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
-                           float* y, int64_t ldy) {
+static void integerProduct(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x,
+                           int32_t rows, float* y, int64_t ldy) {
   switch (w.kind) {
     case CodecKind::Q2: return productOf<2>(w, tileFrom, tileTo, x, rows, y, ldy);
     case CodecKind::Q3: return productOf<3>(w, tileFrom, tileTo, x, rows, y, ldy);

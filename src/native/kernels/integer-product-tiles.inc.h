@@ -2,7 +2,7 @@
 // activations. The including file defines, for its instruction set:
 //   ChunkCodes                          a chunk's codes, ready to multiply
 //   chunkCodes<kBits>(levels)           reads them
-//   codeSums<kBits>(codes, x, start)    start + exact dot products of the codes with 32 activations, as floats (whole, < 2^24)
+//   codeSums<kBits>(codes, x, start)    start + exact dot products of the codes with 32 activations, as floats (exact)
 //   prefetchLine(p)
 
 /** Bytes read ahead of a tile's stream. */
@@ -48,7 +48,8 @@ static inline TileScales tileScales(const uint8_t* header) {
 
 /** acc takes in one chunk of one row of activations, as kernel-table.h says. */
 template <int kBits, bool kAsymmetric>
-static inline F32x16 addChunk(const ChunkCodes& codes, TileScales w, const int8_t* x, float xscale, int32_t xsum, F32x16 acc) {
+static inline F32x16 addChunk(const ChunkCodes& codes, TileScales w, const int8_t* x, float xscale, int32_t xsum,
+                              F32x16 acc) {
   // Signed levels are codes less 2^(bits-1): that much of the activations' sum.
   const int32_t start = kAsymmetric ? 0 : -xsum * (1 << (kBits - 1));
   acc = fma(codeSums<kBits>(codes, x, start), mul(w.scale, broadcast(xscale)), acc);
@@ -119,8 +120,8 @@ static void productOf(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, c
   productOf<kBits, false>(w, tileFrom, tileTo, x, rows, y, ldy);
 }
 
-static void integerProduct(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
-                           float* y, int64_t ldy) {
+static void integerProduct(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x,
+                           int32_t rows, float* y, int64_t ldy) {
   switch (w.kind) {
     case CodecKind::Q2: return productOf<2>(w, tileFrom, tileTo, x, rows, y, ldy);
     case CodecKind::Q3: return productOf<3>(w, tileFrom, tileTo, x, rows, y, ldy);

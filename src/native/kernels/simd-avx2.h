@@ -19,7 +19,9 @@ struct F32x16 {
 static inline __m256i laneNumbers() { return _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7); }
 
 /** All ones in lanes below n - first. */
-static inline __m256i lanesBelow(int n, int first) { return _mm256_cmpgt_epi32(_mm256_set1_epi32(n - first), laneNumbers()); }
+static inline __m256i lanesBelow(int n, int first) {
+  return _mm256_cmpgt_epi32(_mm256_set1_epi32(n - first), laneNumbers());
+}
 
 static inline F32x16 broadcast(float x) { return {_mm256_set1_ps(x), _mm256_set1_ps(x)}; }
 
@@ -98,7 +100,9 @@ static inline float maxOf(F32x16 a) {
 static inline __m128i load128(const void* p) { return _mm_loadu_si128(static_cast<const __m128i*>(p)); }
 static inline __m256i load256(const void* p) { return _mm256_loadu_si256(static_cast<const __m256i*>(p)); }
 
-static inline F32x16 fromF16(const uint16_t* p) { return {_mm256_cvtph_ps(load128(p)), _mm256_cvtph_ps(load128(p + 8))}; }
+static inline F32x16 fromF16(const uint16_t* p) {
+  return {_mm256_cvtph_ps(load128(p)), _mm256_cvtph_ps(load128(p + 8))};
+}
 
 static inline void toF16(uint16_t* p, F32x16 x) {
   const __m128i lo = _mm256_cvtps_ph(x.lo, _MM_FROUND_TO_NEAREST_INT);
@@ -136,8 +140,12 @@ struct U32x16 {
 };
 
 static inline U32x16 loadWords(const uint8_t* p) { return {load256(p), load256(p + 32)}; }
-static inline U32x16 shiftRight(U32x16 a, int bits) { return {_mm256_srli_epi32(a.lo, bits), _mm256_srli_epi32(a.hi, bits)}; }
-static inline U32x16 shiftLeft(U32x16 a, int bits) { return {_mm256_slli_epi32(a.lo, bits), _mm256_slli_epi32(a.hi, bits)}; }
+static inline U32x16 shiftRight(U32x16 a, int bits) {
+  return {_mm256_srli_epi32(a.lo, bits), _mm256_srli_epi32(a.hi, bits)};
+}
+static inline U32x16 shiftLeft(U32x16 a, int bits) {
+  return {_mm256_slli_epi32(a.lo, bits), _mm256_slli_epi32(a.hi, bits)};
+}
 
 static inline U32x16 bitAnd(U32x16 a, uint32_t mask) {
   const __m256i bits = _mm256_set1_epi32(static_cast<int>(mask));

@@ -1,5 +1,5 @@
-// Sixteen floats as four 128-bit registers: 64-bit ARM. The names and what they mean: simd-scalar.h. The including table defines
-// LAYERWISE_SIMD, so that tables with more instructions have namespaces of their own.
+// Sixteen floats as four 128-bit registers: 64-bit ARM. The names and what they mean: simd-scalar.h. The including
+// table defines LAYERWISE_SIMD, so that tables with more instructions have namespaces of their own.
 #pragma once
 #include <arm_neon.h>
 

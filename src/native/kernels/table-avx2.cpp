@@ -1,4 +1,5 @@
-// The table of processors with AVX2, FMA and F16C. Compiled for them: nothing in it may run before cpu-features.cpp has looked.
+// The table of processors with AVX2, FMA and F16C. Compiled for them: nothing in it may run before cpu-features.cpp has
+// looked.
 #include "cpu-features.h"
 #include "simd-avx2.h"
 #define LAYERWISE_INTEGER_PRODUCT "integer-product-avx2.inc.h"

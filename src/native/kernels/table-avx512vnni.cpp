@@ -1,4 +1,5 @@
-// The table of processors with AVX-512 with VNNI. Compiled for them: nothing in it may run before cpu-features.cpp has looked.
+// The table of processors with AVX-512 and VNNI. Compiled for them: nothing in it may run before cpu-features.cpp has
+// looked.
 #include "cpu-features.h"
 #define LAYERWISE_SIMD avx512vnni
 #define LAYERWISE_VNNI 1

@@ -1,6 +1,6 @@
-// Packed levels to numbers. A value is fma(code, scale, offset), the offset being the minimum, or -scale * 2^(bits-1) where
-// the codec is symmetric: exactly scale * code + offset rounded once, as src/codecs/integer-unpack.ts has it (also the sign of
-// a zero). Included by kernels.inc.h inside the table's namespace.
+// Packed levels to numbers. A value is fma(code, scale, offset), the offset being the minimum, or -scale * 2^(bits-1)
+// where the codec is symmetric: exactly scale * code + offset rounded once, as src/codecs/integer-unpack.ts has it
+// (also the sign of a zero). Included by kernels.inc.h inside the table's namespace.
 
 /** Bits of a level's first plane; the rest are in a second one (docs/artifact-format.md, section 6). */
 static constexpr int firstPlaneBits(int bits) { return bits == 8 ? 8 : bits >= 4 ? 4 : 2; }

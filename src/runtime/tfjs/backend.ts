@@ -5,6 +5,7 @@ import * as tf from "@tensorflow/tfjs-core";
 import { UserError } from "../../errors.ts";
 import { BACKENDS, type Backend, type BackendChoice } from "../backend-names.ts";
 import { registerPackedMatMul } from "./packed-matmul.ts";
+import type { PackedProductsChoice } from "./packed-products.ts";
 
 export { BACKENDS, type Backend } from "../backend-names.ts";
 
@@ -13,6 +14,8 @@ export interface BackendOptions {
   readonly backend?: BackendChoice | undefined;
   /** Threads of one operation; the tensorflow backend alone has more than one, and fixes the number when it first loads. */
   readonly threads?: number | undefined;
+  /** Who multiplies with packed matrices; `auto`: the native addon where it loads. */
+  readonly packedProducts?: PackedProductsChoice | undefined;
 }
 
 /** The backend in use and why it is this one. */
@@ -43,7 +46,7 @@ export async function openBackend(options: BackendOptions = {}): Promise<Backend
       failures.push(`${packageOf(backend)} does not work: ${firstLine(error)}`);
       continue;
     }
-    registerPackedMatMul(backend);
+    registerPackedMatMul(backend, { choice: options.packedProducts ?? "auto", threads });
     const because = wanted === "auto" ? [...failures, `using ${backend}`].join("; ") : "asked for by name";
     const reason = because === "using tensorflow" ? "tfjs-node is installed and works" : because;
     return {

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { AttentionSpec, BlockSpec, MlpSpec, NormSpec } from "../../model/decoder-spec.ts";
+import type { AttentionSpec, BlockRole, BlockSpec, MlpSpec, NormSpec } from "../../model/decoder-spec.ts";
 import { ACTIVATION_FUNCTIONS } from "./activations.ts";
+import { addLowRank, type BlockAdapter } from "./adapter.ts";
 import { attendCached, attendWithin } from "./attention.ts";
 import type { AttentionWeights, BlockWeights, LinearWeights, MlpWeights, NormWeights } from "./block-weights.ts";
 import type { PagedKvCache, WideningBuffers } from "./kv-cache.ts";
@@ -28,6 +29,8 @@ export interface BlockRun {
   readonly rope: RopeRows | null;
   readonly skipAttention: boolean;
   readonly skipMlp: boolean;
+  /** Additions beside the block's products. */
+  readonly adapter?: BlockAdapter | null;
   readonly buffers: RunBuffers;
 }
 
@@ -49,10 +52,10 @@ export function runBlock(x: tf.Tensor2D, spec: BlockSpec, weights: BlockWeights,
     if (!spec.mlp || !weights.mlp || run.skipMlp) return attended;
     if (spec.residual === "sequential") {
       const input = normalize(attended, spec.mlpNorm, weights.mlpNorm);
-      return tf.add<tf.Tensor2D>(attended, mlp(input, spec.mlp, weights.mlp, run.buffers));
+      return tf.add<tf.Tensor2D>(attended, mlp(input, spec.mlp, weights.mlp, run));
     }
     const input = spec.mlpNorm ? normalize(x, spec.mlpNorm, weights.mlpNorm) : normed;
-    return tf.add<tf.Tensor2D>(attended, mlp(input, spec.mlp, weights.mlp, run.buffers));
+    return tf.add<tf.Tensor2D>(attended, mlp(input, spec.mlp, weights.mlp, run));
   });
 }
 
@@ -98,7 +101,7 @@ function attention(x: tf.Tensor2D, spec: AttentionSpec, weights: AttentionWeight
       return attendCached(q, k, v, spec, { cache, block: run.block, position, buffers: run.buffers.widening });
     });
     const mixed = outputs.length === 1 ? outputs[0] : tf.concat(outputs, 0);
-    return linear(mixed, weights.o, run.buffers);
+    return addLowRank(linear(mixed, weights.o, run.buffers), mixed, run.adapter, [["attn.o", spec.o.rows]]);
   });
 }
 
@@ -112,7 +115,12 @@ function projectHeads(
   return tf.tidy(() => {
     const { heads, kvHeads, headDim } = spec;
     const rows = x.shape[0];
-    const qkv = tf.reshape<tf.Rank.R3>(linear(x, weights.qkv, run.buffers), [rows, heads + 2 * kvHeads, headDim]);
+    const products = addLowRank(linear(x, weights.qkv, run.buffers), x, run.adapter, [
+      ["attn.q", spec.q.rows],
+      ["attn.k", spec.k.rows],
+      ["attn.v", spec.v.rows],
+    ]);
+    const qkv = tf.reshape<tf.Rank.R3>(products, [rows, heads + 2 * kvHeads, headDim]);
     const projected = tf.slice(qkv, [0, 0, 0], [rows, heads + kvHeads, headDim]);
     const normed = normalize(projected, spec.qkNorm, weights.qkNorm);
     const rotated = run.rope ? rotate(normed, run.rope) : normed;
@@ -134,15 +142,29 @@ export function rotate(x: tf.Tensor3D, rope: RopeRows): tf.Tensor3D {
 }
 
 /** down(act(gate x) * up x), or down(act(up x)). */
-function mlp(x: tf.Tensor2D, spec: MlpSpec, weights: MlpWeights, buffers: RunBuffers): tf.Tensor2D {
+function mlp(x: tf.Tensor2D, spec: MlpSpec, weights: MlpWeights, run: BlockRun): tf.Tensor2D {
+  return tf.tidy(() => {
+    const inner = activated(x, spec, weights, run);
+    return addLowRank(linear(inner, weights.down, run.buffers), inner, run.adapter, [["mlp.down", spec.down.rows]]);
+  });
+}
+
+/** act(gate x) * up x, or act(up x). */
+function activated(x: tf.Tensor2D, spec: MlpSpec, weights: MlpWeights, run: BlockRun): tf.Tensor2D {
   return tf.tidy(() => {
     const activate = ACTIVATION_FUNCTIONS[spec.activation];
-    if (!spec.gate) return linear(activate(linear(x, weights.input, buffers)), weights.down, buffers);
+    const product = (parts: readonly (readonly [BlockRole, number])[]) =>
+      addLowRank(linear(x, weights.input, run.buffers), x, run.adapter, parts);
+    const upRows = spec.up.rows;
+    if (!spec.gate) return activate(product([["mlp.up", upRows]]));
     const gateRows = spec.gate.rows;
     const [gate, up] = tf.tidy((): [tf.Tensor2D, tf.Tensor2D] => {
-      const both = linear(x, weights.input, buffers);
-      return [tf.slice(both, [0, 0], [-1, gateRows]), tf.slice(both, [0, gateRows], [-1, spec.up.rows])];
+      const both = product([
+        ["mlp.gate", gateRows],
+        ["mlp.up", upRows],
+      ]);
+      return [tf.slice(both, [0, 0], [-1, gateRows]), tf.slice(both, [0, gateRows], [-1, upRows])];
     });
-    return linear(tf.mul(activate(gate), up), weights.down, buffers);
+    return tf.mul<tf.Tensor2D>(activate(gate), up);
   });
 }

@@ -1,15 +1,30 @@
 import * as tf from "@tensorflow/tfjs-core";
+import { throwIfAborted } from "../../errors.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import { EXPAND_BYTES, PROMPT_CHUNK_ROWS } from "../../model/workspace.ts";
-import type { Executor, ExecutorInfo, KvCache, KvType, Residency, RowSpan, RunBlocksOptions } from "../executor.ts";
+import { checkAdapter, checkExitHead, OUTPUT_HEAD } from "../additions-check.ts";
+import type {
+  Executor,
+  ExecutorInfo,
+  ExitHead,
+  KvCache,
+  KvType,
+  LogitsOptions,
+  LowRankPart,
+  Residency,
+  RowSpan,
+  RunBlocksOptions,
+} from "../executor.ts";
+import { type LoadedAdapter, loadAdapter } from "./adapter.ts";
 import { type BackendOptions, openBackend } from "./backend.ts";
 import { BlockStore } from "./block-store.ts";
-import type { BlockWeights, NormWeights } from "./block-weights.ts";
-import { normalize, type RunBuffers, runBlock, type SequenceRows } from "./decoder.ts";
+import type { BlockWeights } from "./block-weights.ts";
+import { type BlockRun, type RunBuffers, runBlock, type SequenceRows } from "./decoder.ts";
+import { loadExitHead, type NormedHead, normedHead } from "./exit-head.ts";
 import { createWideningBuffers, PagedKvCache } from "./kv-cache.ts";
 import { loadNorm } from "./load-weights.ts";
-import { type OutputHead, openOutputHead } from "./output-head.ts";
+import { openOutputHead } from "./output-head.ts";
 import { distinctRopes, PassRopes } from "./rope-rows.ts";
 import { TensorSet } from "./tensor-set.ts";
 
@@ -18,14 +33,15 @@ export interface TfjsOptions extends BackendOptions {
   readonly residency?: Residency | undefined;
   /** Bytes of an expanded tile, in f32. */
   readonly expandBytes?: number | undefined;
+  /** Why tfjs was chosen, where there was a choice: said before why the backend was. */
+  readonly because?: string | undefined;
 }
 
 /** What the tfjs executor holds besides its source. */
 interface Parts {
   readonly info: ExecutorInfo;
   readonly store: BlockStore;
-  readonly finalNorm: NormWeights | null;
-  readonly head: OutputHead;
+  readonly outputHead: NormedHead;
   readonly tensors: TensorSet;
   readonly buffers: RunBuffers;
 }
@@ -35,7 +51,8 @@ interface Parts {
  * Throws UserError BACKEND where a backend asked for by name does not work.
  */
 export async function createTfjsExecutor(source: WeightSource, options: TfjsOptions = {}): Promise<TfjsExecutor> {
-  const { backend, reason, threads } = await openBackend(options);
+  const { backend, reason: whyBackend, threads } = await openBackend(options);
+  const reason = options.because === undefined ? whyBackend : `${options.because}; ${whyBackend}`;
   const { spec } = source;
   const wanted = options.residency ?? "packed";
   const longestRow = Math.max(
@@ -49,11 +66,11 @@ export async function createTfjsExecutor(source: WeightSource, options: TfjsOpti
     const dense = wanted === "packed" && spec.blocks.length > 0 && !(await store.isPacked(0));
     if (wanted === "resident") await store.loadAll();
     const residency = dense ? "streamed" : wanted;
+    const finalNorm = await loadNorm(source, "finalNorm", spec.finalNorm, tensors);
     return new TfjsExecutor(source, {
-      info: { executor: "tfjs", backend, reason, threads, residency },
+      info: { executor: "tfjs", backend, isa: null, reason, threads, activations: "f32", residency },
       store,
-      finalNorm: await loadNorm(source, "finalNorm", spec.finalNorm, tensors),
-      head: await openOutputHead(source, residency, expand),
+      outputHead: normedHead(await openOutputHead(source, residency, expand), spec.finalNorm, finalNorm),
       tensors,
       buffers: { expand, widening: createWideningBuffers() },
     });
@@ -71,6 +88,8 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
   private readonly source: WeightSource;
   private readonly parts: Parts;
   private readonly ropeKeys: readonly (string | null)[];
+  private readonly adapters = new Map<string, LoadedAdapter>();
+  private readonly exitHeads = new Map<string, NormedHead>();
 
   constructor(source: WeightSource, parts: Parts) {
     this.spec = source.spec;
@@ -100,8 +119,9 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     from: number,
     to: number,
     spans: readonly RowSpan[],
-    { skip }: RunBlocksOptions = {},
+    { skip, adapter: adapterName, signal }: RunBlocksOptions = {},
   ): Promise<tf.Tensor2D> {
+    const adapter = adapterName === undefined ? null : named(this.adapters, adapterName, "adapter");
     const chunks = chunksOf(checkedSpans(spans, hidden.shape[0])).map((sequences) => ({
       sequences,
       ropes: new PassRopes(this.spec, this.ropeKeys, sequences),
@@ -109,9 +129,14 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     let current = hidden;
     try {
       for (let block = from; block < to; block++) {
-        const flags = { skipAttention: skip?.attention[block] ?? false, skipMlp: skip?.mlp[block] ?? false };
+        throwIfAborted(signal);
+        const choice = {
+          skipAttention: skip?.attention[block] ?? false,
+          skipMlp: skip?.mlp[block] ?? false,
+          adapter: adapter?.blocks.get(block) ?? null,
+        };
         const next = await this.parts.store.use(block, (weights) =>
-          this.runChunks(current, block, weights, chunks, flags),
+          this.runChunks(current, block, weights, chunks, choice),
         );
         if (current !== hidden) current.dispose();
         current = next;
@@ -128,22 +153,37 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
   async logits(
     hidden: tf.Tensor2D,
     rows?: Int32Array,
-    { norm = true }: { norm?: boolean } = {},
+    { norm = true, head: name = OUTPUT_HEAD, into }: LogitsOptions = {},
   ): Promise<Float32Array> {
+    const { head, normed } = name === OUTPUT_HEAD ? this.parts.outputHead : named(this.exitHeads, name, "head");
     const input = tf.tidy(() => {
       const chosen = rows ? tf.gather(hidden, tf.tensor1d(rows, "int32")) : tf.clone(hidden);
-      return norm ? this.finalNormed(chosen) : chosen;
+      return norm ? normed(chosen) : chosen;
     });
     try {
-      return await this.parts.head.logits(input);
+      return await head.logits(input, into);
     } finally {
       input.dispose();
     }
   }
 
+  async loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void> {
+    checkAdapter(this.spec, name, parts);
+    const before = this.adapters.get(name);
+    this.adapters.set(name, loadAdapter(this.spec, parts));
+    before?.tensors.dispose();
+  }
+
+  async loadHead(name: string, head: ExitHead): Promise<void> {
+    checkExitHead(this.spec, name, head);
+    const before = this.exitHeads.get(name);
+    this.exitHeads.set(name, loadExitHead(head, this.parts.buffers.expand));
+    before?.dispose();
+  }
+
   /** The output head's input: [rows, hiddenSize]. */
   finalNormed(hidden: tf.Tensor2D): tf.Tensor2D {
-    return tf.tidy(() => normalize(hidden, this.spec.finalNorm, this.parts.finalNorm));
+    return this.parts.outputHead.normed(hidden);
   }
 
   async read(hidden: tf.Tensor2D): Promise<Float32Array> {
@@ -165,8 +205,12 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
   }
 
   async dispose(): Promise<void> {
+    for (const { tensors } of this.adapters.values()) tensors.dispose();
+    for (const head of this.exitHeads.values()) head.dispose();
+    this.adapters.clear();
+    this.exitHeads.clear();
     this.parts.store.dispose();
-    this.parts.head.dispose();
+    this.parts.outputHead.dispose();
     this.parts.tensors.dispose();
   }
 
@@ -176,7 +220,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     block: number,
     weights: BlockWeights,
     chunks: readonly { sequences: readonly SequenceRows[]; ropes: PassRopes }[],
-    flags: { skipAttention: boolean; skipMlp: boolean },
+    choice: Pick<BlockRun, "skipAttention" | "skipMlp" | "adapter">,
   ): tf.Tensor2D {
     const ropes = chunks.map((chunk) => chunk.ropes.of(block));
     return tf.tidy(() => {
@@ -185,13 +229,19 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
         const rows = sequences.reduce((sum, { count }) => sum + count, 0);
         const input = chunks.length === 1 ? hidden : tf.slice(hidden, [first, 0], [rows, this.spec.hiddenSize]);
         first += rows;
-        const run = { block, sequences, rope: ropes[i], ...flags, buffers: this.parts.buffers };
+        const run = { block, sequences, rope: ropes[i], ...choice, buffers: this.parts.buffers };
         const output = runBlock(input, this.spec.blocks[block], weights, run);
         return output === hidden ? tf.clone(output) : output;
       });
       return outputs.length === 1 ? outputs[0] : tf.concat(outputs, 0);
     });
   }
+}
+
+function named<T>(loaded: ReadonlyMap<string, T>, name: string, what: string): T {
+  const found = loaded.get(name);
+  if (!found) throw new Error(`no ${what} ${name} is loaded`);
+  return found;
 }
 
 /** The spans with their caches as this executor's own; throws where they do not cover the rows or cannot be run. */

@@ -3,7 +3,7 @@ import { type RopeRegime, ropeRegime } from "../../model/rope.ts";
 import { KV_PAGE_POSITIONS, KV_WINDOW_SLACK } from "../../model/workspace.ts";
 import type { KvCache, KvType } from "../executor.ts";
 import { GrowingArray } from "./growing-array.ts";
-import { copyPage, type KvShape, newPage, type Page, widenKeys, widenValues, writeRows } from "./kv-page.ts";
+import { copyPage, type KvShape, newPage, type Page, pageBytes, widenKeys, widenValues, writeRows } from "./kv-page.ts";
 
 /** What one block holds: pages[i] starts at position (firstPage + i) * 64. */
 interface BlockPages {
@@ -34,7 +34,7 @@ export function createWideningBuffers(): WideningBuffers {
   return { keys: new GrowingArray(), values: new GrowingArray(), page: new GrowingArray() };
 }
 
-/** KV cache of one sequence in JavaScript memory, as f16 bits or f32. */
+/** KV cache of one sequence in JavaScript memory. */
 export class PagedKvCache implements KvCache {
   readonly kvType: KvType;
   readonly maxTokens: number;
@@ -144,7 +144,7 @@ export class PagedKvCache implements KvCache {
     held.pages.forEach((page, i) => {
       const first = i * KV_PAGE_POSITIONS;
       const rows = Math.min(KV_PAGE_POSITIONS, positions - first);
-      widenKeys(page, rows, keys, positions, first, buffers.page);
+      widenKeys(page, rows, keys, positions, first, shape, buffers.page);
       widenValues(page, rows, values, positions, first, shape);
     });
     return { start, positions, keys, values };
@@ -164,8 +164,7 @@ export class PagedKvCache implements KvCache {
 
   /** Bytes of the pages of all blocks; shared pages count in full. */
   byteLength(): number {
-    const pages = this.blocks.flatMap((held) => held.pages);
-    return pages.reduce((sum, page) => sum + page.keys.byteLength + page.values.byteLength, 0);
+    return this.blocks.flatMap((held) => held.pages).reduce((sum, page) => sum + pageBytes(page), 0);
   }
 
   /** The page that position `held.length` belongs to, made or copied if it must be. */

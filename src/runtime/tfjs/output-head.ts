@@ -2,15 +2,18 @@ import * as tf from "@tensorflow/tfjs-core";
 import type { Codec } from "../../codecs/codec.ts";
 import { codecOf } from "../../codecs/index.ts";
 import { headMatrixId } from "../../model/decoder-spec.ts";
-import type { PackedMatrix, WeightSource } from "../../model/weight-source.ts";
+import type { Matrix, PackedMatrix, WeightSource } from "../../model/weight-source.ts";
 import { PROMPT_CHUNK_ROWS } from "../../model/workspace.ts";
 import type { Residency } from "../executor.ts";
 import { denseTensor } from "./load-weights.ts";
+import { packedProducts } from "./packed-matmul.ts";
 
-/** Multiplies normed hidden states with the output head, in pieces of bounded size. */
-export interface OutputHead {
-  /** x [rows, hiddenSize] -> [rows, vocabSize] */
-  logits(x: tf.Tensor2D): Promise<Float32Array>;
+/** Multiplies normed hidden states with the output head or an exit head, in pieces of bounded size. */
+export interface Head {
+  /** Ids that it gives logits of. */
+  readonly rows: number;
+  /** x [rows, hiddenSize] -> [rows, ids], in `into` where it has that length. */
+  logits(x: tf.Tensor2D, into?: Float32Array): Promise<Float32Array>;
   dispose(): void;
 }
 
@@ -20,43 +23,70 @@ export interface OutputHead {
  */
 type ReadTile = (from: number, to: number) => tf.Tensor2D | Promise<tf.Tensor2D>;
 
-/** Opens the head as `residency` says; `scratch` bounds a tile of it. */
-export async function openOutputHead(
-  source: WeightSource,
-  residency: Residency,
-  scratch: Float32Array,
-): Promise<OutputHead> {
+/** Opens the output head as `residency` says; `scratch` bounds a tile of it. */
+export async function openOutputHead(source: WeightSource, residency: Residency, scratch: Float32Array): Promise<Head> {
   const { spec } = source;
   const id = headMatrixId(spec);
   const bias = spec.headBias ? await source.readVector("head.bias") : null;
   const matrix = residency === "streamed" ? null : await source.readMatrix(id);
   if (matrix && residency === "resident") return residentHead(denseTensor(matrix), bias, scratch.length);
-  const tileRows = Math.max(1, Math.floor(scratch.length / spec.hiddenSize));
-  const readTile: ReadTile =
-    matrix?.kind === "packed"
-      ? packedTiles(matrix, codecOf(matrix.codec), scratch)
-      : async (from, to) =>
-          denseTensor({
-            kind: "dense",
-            rows: to - from,
-            cols: spec.hiddenSize,
-            data: await source.readRows(id, from, to),
-          });
+  if (matrix?.kind === "packed") return packedHead(matrix, bias, scratch);
+  return tiledHead({ rows: spec.vocabSize, cols: spec.hiddenSize }, bias, scratch, async (from, to) =>
+    denseTensor({
+      kind: "dense",
+      rows: to - from,
+      cols: spec.hiddenSize,
+      data: await source.readRows(id, from, to),
+    }),
+  );
+}
+
+/** A head of a matrix in memory. */
+export function headOf(matrix: Matrix, bias: Float32Array | null, scratch: Float32Array): Head {
+  return matrix.kind === "packed"
+    ? packedHead(matrix, bias, scratch)
+    : residentHead(denseTensor(matrix), bias, scratch.length);
+}
+
+/** By the addon, straight into the result, where it multiplies; else a tile at a time. */
+function packedHead(matrix: PackedMatrix, bias: Float32Array | null, scratch: Float32Array): Head {
+  const tiled = tiledHead(matrix, bias, scratch, packedTiles(matrix, codecOf(matrix.codec), scratch));
   return {
-    logits: async (x) => withBias(await tiledLogits(x, spec.vocabSize, tileRows, readTile), bias),
+    ...tiled,
+    async logits(x, into) {
+      const { multiplyInto } = packedProducts();
+      if (!multiplyInto) return tiled.logits(x, into);
+      const logits = resultArray(x.shape[0] * matrix.rows, into);
+      multiplyInto(x, matrix, logits);
+      return withBias(logits, bias);
+    },
+  };
+}
+
+function tiledHead(
+  { rows, cols }: { rows: number; cols: number },
+  bias: Float32Array | null,
+  scratch: Float32Array,
+  readTile: ReadTile,
+): Head {
+  const tileRows = Math.max(1, Math.floor(scratch.length / cols));
+  return {
+    rows,
+    logits: async (x, into) =>
+      withBias(await tiledLogits(x, { rows, tileRows, readTile }, resultArray(x.shape[0] * rows, into)), bias),
     dispose: () => {},
   };
 }
 
-/** The whole head as a tensor [hiddenSize, vocabSize]; the hidden states pass a few rows at a time. */
-function residentHead(weights: tf.Tensor2D, bias: Float32Array | null, pieceLength: number): OutputHead {
-  const vocabSize = weights.shape[1];
-  const step = Math.max(1, Math.floor(pieceLength / vocabSize));
+/** The whole head as a tensor [hiddenSize, ids]; the hidden states pass a few rows at a time. */
+function residentHead(weights: tf.Tensor2D, bias: Float32Array | null, pieceLength: number): Head {
+  const ids = weights.shape[1];
+  const step = Math.max(1, Math.floor(pieceLength / ids));
   return {
-    logits: async (x) => {
-      const logits = new Float32Array(x.shape[0] * vocabSize);
-      for (let row = 0; row < x.shape[0]; row += step)
-        logits.set(productOf(rowsOf(x, row, step), weights), row * vocabSize);
+    rows: ids,
+    logits: async (x, into) => {
+      const logits = resultArray(x.shape[0] * ids, into);
+      for (let row = 0; row < x.shape[0]; row += step) logits.set(productOf(rowsOf(x, row, step), weights), row * ids);
       return withBias(logits, bias);
     },
     dispose: () => weights.dispose(),
@@ -73,20 +103,18 @@ function packedTiles(matrix: PackedMatrix, codec: Codec, scratch: Float32Array):
 /** Tile after tile of the head against all rows, written where it belongs. */
 async function tiledLogits(
   x: tf.Tensor2D,
-  vocabSize: number,
-  tileRows: number,
-  readTile: ReadTile,
+  { rows: ids, tileRows, readTile }: { rows: number; tileRows: number; readTile: ReadTile },
+  logits: Float32Array,
 ): Promise<Float32Array> {
   const rows = x.shape[0];
-  const logits = new Float32Array(rows * vocabSize);
-  for (let from = 0; from < vocabSize; from += tileRows) {
-    const to = Math.min(vocabSize, from + tileRows);
+  for (let from = 0; from < ids; from += tileRows) {
+    const to = Math.min(ids, from + tileRows);
     const tile = readTile(from, to);
     const weights = tile instanceof Promise ? await tile : tile;
     for (let row = 0; row < rows; row += PROMPT_CHUNK_ROWS) {
       const piece = productOf(rowsOf(x, row, PROMPT_CHUNK_ROWS), weights);
       for (let i = 0; i * (to - from) < piece.length; i++) {
-        logits.set(piece.subarray(i * (to - from), (i + 1) * (to - from)), (row + i) * vocabSize + from);
+        logits.set(piece.subarray(i * (to - from), (i + 1) * (to - from)), (row + i) * ids + from);
       }
     }
     weights.dispose();
@@ -106,6 +134,10 @@ function productOf(x: tf.Tensor2D, weights: tf.Tensor2D): Float32Array {
   product.dispose();
   x.dispose();
   return numbers;
+}
+
+function resultArray(length: number, into: Float32Array | undefined): Float32Array {
+  return into?.length === length ? into : new Float32Array(length);
 }
 
 function withBias(logits: Float32Array, bias: Float32Array | null): Float32Array {

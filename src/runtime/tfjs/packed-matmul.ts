@@ -1,21 +1,26 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { Codec, PackedShape } from "../../codecs/codec.ts";
-import { codecOf } from "../../codecs/index.ts";
+import { codecIdOf } from "../../codecs/index.ts";
 import type { PackedMatrix } from "../../model/weight-source.ts";
+import { loadNative, openEngine } from "../../native/load.ts";
+import { expandedProducts } from "./expanded-products.ts";
+import { nativeProducts } from "./native-products.ts";
+import type { PackedProducts, PackedProductsChoice } from "./packed-products.ts";
 
-/** Name of the kernel: a faster implementation takes its place by registering the same name for a backend. */
+/** Name of the kernel: another implementation takes its place by registering the same name for a backend. */
 export const PACKED_MATMUL = "PackedMatMul";
+/** The product with the matrix itself in place of its transpose: the gradient. */
+const PACKED_MATMUL_TRANSPOSED = "PackedMatMulTransposed";
 
-/** What the kernel gets beside `x`: the matrix, and the array that a tile of it is expanded into. */
+/** What the kernels get beside the tensor: the matrix, and the array that a tile of it may be expanded into. */
 interface PackedAttributes {
-  readonly codec: Codec;
-  readonly shape: PackedShape;
+  readonly matrix: PackedMatrix;
   readonly scratch: Float32Array;
 }
 
 /**
- * x [rows, in] times the transpose of a packed matrix [out, in]: [rows, out]. The matrix is expanded a tile of its rows at a time
- * into `scratch`, which bounds the bytes of a tile and must hold one row. Differentiable in x; the weights are constants.
+ * x [rows, in] times the transpose of a packed matrix [out, in]: [rows, out]. Where the addon is not used, the matrix is expanded a tile
+ * of its rows at a time into `scratch`, which bounds the bytes of a tile and must hold one row. Differentiable in x; the
+ * weights are constants.
  */
 export function packedMatMul(x: tf.Tensor2D, matrix: PackedMatrix, scratch: Float32Array): tf.Tensor2D {
   if (x.shape[1] !== matrix.cols)
@@ -24,74 +29,60 @@ export function packedMatMul(x: tf.Tensor2D, matrix: PackedMatrix, scratch: Floa
   return tf.engine().runKernel<tf.Tensor2D>(PACKED_MATMUL, { x }, { codec, rows, cols, bytes, scratch });
 }
 
-/** Registers kernel and gradient for a backend; does nothing the second time. */
-export function registerPackedMatMul(backendName: string): void {
-  if (!tf.getKernel(PACKED_MATMUL, backendName)) {
-    tf.registerKernel({
-      kernelName: PACKED_MATMUL,
-      backendName,
-      kernelFunc: ({ inputs, attrs }) => multiply(matrixTensor(inputs.x), attributesOf(attrs)),
-    });
-  }
-  if (!tf.getGradient(PACKED_MATMUL)) {
-    tf.registerGradient({
-      kernelName: PACKED_MATMUL,
-      gradFunc: (dy, _saved, attrs) => ({ x: () => multiplyTransposed(matrixTensor(dy), attributesOf(attrs)) }),
-    });
-  }
+export interface PackedProductsOptions {
+  readonly choice: PackedProductsChoice;
+  /** Threads of the addon. */
+  readonly threads: number;
 }
 
-/** y = x W^T, tile by tile: a tile is expanded as [in, tile], so that no operand is transposed (wasm is slow on those). */
-function multiply(x: tf.Tensor2D, { codec, shape, scratch }: PackedAttributes): tf.Tensor2D {
-  const { cols } = shape;
-  const parts = tilesOf(shape, scratch).map(([from, to]) => {
-    const tile = codec.unpackTransposed(shape, from, to, scratch.subarray(0, cols * (to - from)));
-    return withMatrix(tile, cols, to - from, (weights) => tf.matMul(x, weights));
+/** Who multiplies, by the kernel that was registered for a backend. */
+const REGISTERED = new WeakMap<tf.KernelConfig["kernelFunc"], () => PackedProducts>();
+
+/** The products that the current backend's kernels call. */
+export function packedProducts(): PackedProducts {
+  const kernel = tf.getKernel(PACKED_MATMUL, tf.getBackend());
+  const products = kernel && REGISTERED.get(kernel.kernelFunc);
+  if (!products) throw new Error(`PackedMatMul: not registered for the backend ${tf.getBackend()}`);
+  return products();
+}
+
+/** Registers kernels and gradient for a backend, in place of earlier ones. The addon is loaded by the first product. */
+export function registerPackedMatMul(backendName: string, options: PackedProductsOptions): void {
+  let products: PackedProducts | null = null;
+  const chosen = () => {
+    products ??= choose(options);
+    return products;
+  };
+  const multiply = kernelOf((x, { matrix, scratch }) => chosen().multiply(x, matrix, scratch));
+  REGISTERED.set(multiply, chosen);
+  register(PACKED_MATMUL, backendName, multiply);
+  const transposed = kernelOf((dy, { matrix, scratch }) => chosen().multiplyTransposed(dy, matrix, scratch));
+  register(PACKED_MATMUL_TRANSPOSED, backendName, transposed);
+  if (tf.getGradient(PACKED_MATMUL)) return;
+  tf.registerGradient({
+    kernelName: PACKED_MATMUL,
+    gradFunc: (dy, _saved, attrs) => ({
+      x: () => tf.engine().runKernel<tf.Tensor2D>(PACKED_MATMUL_TRANSPOSED, { x: matrixTensor(dy) }, attrs),
+    }),
   });
-  return joined(parts, (all) => tf.concat(all, 1));
 }
 
-/** dx = dy W, summed over the tiles. */
-function multiplyTransposed(dy: tf.Tensor2D, { codec, shape, scratch }: PackedAttributes): tf.Tensor2D {
-  const { cols } = shape;
-  const parts = tilesOf(shape, scratch).map(([from, to]) => {
-    const tile = codec.unpackRows(shape, from, to, scratch.subarray(0, (to - from) * cols));
-    return withMatrix(tile, to - from, cols, (weights) =>
-      tf.tidy(() => tf.matMul(tf.slice(dy, [0, from], [-1, to - from]), weights)),
-    );
-  });
-  return joined(parts, (all) => tf.addN(all));
+/** The addon's products where it loads, unless told otherwise. Throws where it was asked for by name and is missing. */
+function choose({ choice, threads }: PackedProductsOptions): PackedProducts {
+  if (choice === "typescript") return expandedProducts;
+  if (choice === "native" || loadNative().addon) return nativeProducts(openEngine({ threads }));
+  return expandedProducts;
 }
 
-/** Row ranges [from, to) whose expansion fits the scratch array; whole packing tiles where several rows fit. */
-function tilesOf({ rows, cols }: PackedShape, scratch: Float32Array): [number, number][] {
-  const fitting = Math.floor(scratch.length / cols);
-  if (fitting < 1)
-    throw new Error(`PackedMatMul: a row of ${cols} does not fit the scratch array of ${scratch.length}`);
-  const step = fitting >= 16 ? fitting - (fitting % 16) : fitting;
-  return Array.from({ length: Math.ceil(rows / step) }, (_, i) => [i * step, Math.min(rows, (i + 1) * step)]);
+function kernelOf(
+  compute: (x: tf.Tensor2D, attributes: PackedAttributes) => tf.Tensor2D,
+): tf.KernelConfig["kernelFunc"] {
+  return ({ inputs, attrs }) => compute(matrixTensor(inputs.x), attributesOf(attrs));
 }
 
-/** Uses `values` as a tensor for one operation; afterwards the array may be written again. */
-function withMatrix(
-  values: Float32Array,
-  rows: number,
-  cols: number,
-  use: (weights: tf.Tensor2D) => tf.Tensor2D,
-): tf.Tensor2D {
-  const weights = tf.tensor2d(values, [rows, cols]);
-  try {
-    return use(weights);
-  } finally {
-    weights.dispose();
-  }
-}
-
-function joined(parts: tf.Tensor2D[], join: (parts: tf.Tensor2D[]) => tf.Tensor2D): tf.Tensor2D {
-  if (parts.length === 1) return parts[0];
-  const whole = join(parts);
-  for (const part of parts) part.dispose();
-  return whole;
+function register(kernelName: string, backendName: string, kernelFunc: tf.KernelConfig["kernelFunc"]): void {
+  if (tf.getKernel(kernelName, backendName)) tf.unregisterKernel(kernelName, backendName);
+  tf.registerKernel({ kernelName, backendName, kernelFunc });
 }
 
 function matrixTensor(value: tf.TensorInfo | tf.Tensor | tf.Tensor[] | undefined): tf.Tensor2D {
@@ -114,5 +105,5 @@ function attributesOf(attrs: tf.NamedAttrMap | undefined): PackedAttributes {
   ) {
     throw new Error("PackedMatMul: expected a packed matrix and a scratch array");
   }
-  return { codec: codecOf(codec), shape: { rows, cols, bytes }, scratch };
+  return { matrix: { kind: "packed", codec: codecIdOf(codec), rows, cols, bytes }, scratch };
 }

@@ -11,8 +11,8 @@ import { loadBlock } from "../../../src/runtime/tfjs/load-weights.ts";
 import { ropeRows } from "../../../src/runtime/tfjs/rope-rows.ts";
 import * as plain from "../../../src/tensor/ops.ts";
 import { Random } from "../../../src/tensor/random.ts";
-import { maxDifference } from "./compare.ts";
-import { packedSource, randomSource, type Shape, smallSpec } from "./random-model.ts";
+import { maxDifference } from "../compare.ts";
+import { packedSource, randomSource, type Shape, smallSpec } from "../random-model.ts";
 
 const buffers: RunBuffers = { expand: new Float32Array(4096), widening: createWideningBuffers() };
 

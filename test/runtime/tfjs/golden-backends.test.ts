@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import { createTfjsExecutor } from "../../../src/runtime/tfjs/executor.ts";
-import { argmax, feed, logitsOf, maxDifference } from "./compare.ts";
-import { architectureCases, HAS_SHARED, readGolden } from "./goldens.ts";
+import { argmax, feed, logitsOf, maxDifference } from "../compare.ts";
+import { architectureCases, HAS_SHARED, readGolden } from "../goldens.ts";
 
 /** One of each family: what the slower backends compute in a few seconds. */
 const FAMILIES = ["llama3-rope", "mistral-window", "qwen3", "neox-parallel", "phi", "phi3-longrope"];

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { DecoderSpec } from "../../../src/model/decoder-spec.ts";
+import { KV_TYPES, type KvType, kvVectorBytes } from "../../../src/model/kv-type.ts";
 import { createWideningBuffers, PagedKvCache } from "../../../src/runtime/tfjs/kv-cache.ts";
 import { roundToF16 } from "../../../src/tensor/half.ts";
-import { smallSpec } from "./random-model.ts";
+import { smallSpec } from "../random-model.ts";
 
 const WIDTH = 8;
 const buffers = createWideningBuffers();
@@ -38,7 +39,7 @@ function contents(cache: PagedKvCache): { start: number; keys: number[][]; value
 const expectedRows = (from: number, to: number, sign = 1) =>
   Array.from({ length: to - from }, (_, i) => [...rowsOf(from + i, from + i + 1, sign)]);
 
-const newCache = (options: { window?: number; maxTokens?: number; kvType?: "f16" | "f32"; spec?: DecoderSpec } = {}) =>
+const newCache = (options: { window?: number; maxTokens?: number; kvType?: KvType; spec?: DecoderSpec } = {}) =>
   new PagedKvCache(options.spec ?? smallSpec({ window: options.window ?? null }), {
     maxTokens: options.maxTokens ?? 1000,
     kvType: options.kvType ?? "f32",
@@ -76,6 +77,28 @@ describe("KV cache", () => {
     expect(contents(cache).keys[0]).toEqual(
       Array.from({ length: WIDTH }, (_, i) => roundToF16(Math.fround(Math.PI * (i + 1)))),
     );
+  });
+
+  it("keeps 8-bit levels under one scale a position and head where that is its type", () => {
+    const cache = newCache({ kvType: "q8" });
+    const rows = 70;
+    const keys = Float32Array.from({ length: rows * WIDTH }, (_, i) => Math.sin(i * i) * (1 + (i % 7)));
+    keys.fill(0, 5 * WIDTH, 5 * WIDTH + 4);
+    const values = keys.map((x) => x * 1e-3);
+    cache.append(0, 0, keys.slice(0, 3 * WIDTH), values.slice(0, 3 * WIDTH));
+    cache.append(0, 3, keys.slice(3 * WIDTH), values.slice(3 * WIDTH));
+    const stored = (row: readonly number[]) =>
+      [row.slice(0, 4), row.slice(4)].flatMap((head) => {
+        const scale = Math.fround(Math.max(...head.map(Math.abs)) / 127);
+        return head.map((x) => (scale === 0 ? 0 : Math.fround(Math.round(x / scale) * scale)));
+      });
+    const expected = (all: Float32Array) =>
+      Array.from({ length: rows }, (_, row) => stored([...all.subarray(row * WIDTH, (row + 1) * WIDTH)]));
+    expect(contents(cache)).toEqual({ start: 0, keys: expected(keys), values: expected(values) });
+    const fork = cache.fork();
+    fork.truncate(60);
+    append(fork, 62, 0.5);
+    expect(contents(cache).keys).toEqual(expected(keys));
   });
 
   it("forks: neither side sees what the other writes, and full pages are shared until written", () => {
@@ -129,10 +152,12 @@ describe("KV cache", () => {
   });
 
   it("holds no more bytes than its tokens ask for", () => {
-    for (const maxTokens of [1, 63, 64, 100, 200]) {
-      const cache = newCache({ maxTokens, kvType: "f16" });
-      append(cache, maxTokens);
-      expect(cache.byteLength()).toBe(maxTokens * WIDTH * 2 * 2);
+    for (const kvType of KV_TYPES) {
+      for (const maxTokens of [1, 63, 64, 100, 200]) {
+        const cache = newCache({ maxTokens, kvType });
+        append(cache, maxTokens);
+        expect(cache.byteLength()).toBe(maxTokens * 2 * 2 * kvVectorBytes(kvType, WIDTH / 2));
+      }
     }
   });
 

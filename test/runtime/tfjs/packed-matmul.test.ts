@@ -2,11 +2,14 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import { CODECS, type CodecId, codecOf } from "../../../src/codecs/index.ts";
 import type { PackedMatrix } from "../../../src/model/weight-source.ts";
+import { aligned, alignedBytes, isAligned } from "../../../src/native/aligned.ts";
+import { loadNative } from "../../../src/native/load.ts";
 import { BACKENDS, ensureGradients, openBackend } from "../../../src/runtime/tfjs/backend.ts";
-import { packedMatMul } from "../../../src/runtime/tfjs/packed-matmul.ts";
+import { headOf } from "../../../src/runtime/tfjs/output-head.ts";
+import { packedMatMul, packedProducts } from "../../../src/runtime/tfjs/packed-matmul.ts";
 import { matMul } from "../../../src/tensor/ops.ts";
 import { Random } from "../../../src/tensor/random.ts";
-import { packRounded } from "./random-model.ts";
+import { packRounded } from "../random-model.ts";
 
 const SOME_CODECS: readonly CodecId[] = ["f32", "bf16", "q8s-g32", "q4s-g64", "q4a-g32", "q4s-row"];
 const SHAPES = [
@@ -36,9 +39,16 @@ function expectProduct(found: Float32Array, x: Float32Array, weights: Float32Arr
   });
 }
 
-describe.each(BACKENDS)("PackedMatMul on %s", (backend) => {
+const native = loadNative();
+const CASES = BACKENDS.flatMap((backend) =>
+  (["typescript", "native"] as const)
+    .filter((packedProducts) => packedProducts === "typescript" || native.addon)
+    .map((packedProducts) => ({ backend, packedProducts })),
+);
+
+describe.each(CASES)("PackedMatMul on $backend, products by $packedProducts", ({ backend, packedProducts }) => {
   beforeAll(async () => {
-    await openBackend({ backend });
+    await openBackend({ backend, packedProducts });
     await ensureGradients();
   });
 
@@ -90,16 +100,85 @@ describe.each(BACKENDS)("PackedMatMul on %s", (backend) => {
     expect(Math.abs(Number(numbers.slope) - numbers.measured)).toBeLessThanOrEqual(2e-3 * Math.abs(numbers.measured));
   });
 
-  it("refuses inputs of another width and a scratch array without room for a row", () => {
+  it("refuses inputs of another width and type", () => {
     const matrix = randomPacked(4, 8, "f32");
     tf.tidy(() => {
       expect(() => packedMatMul(tf.zeros([1, 7]), matrix, new Float32Array(64))).toThrow(
         /x has 7 columns, the matrix 8/,
       );
+      if (packedProducts === "native") {
+        const whole = () => packedMatMul(tf.zeros([1, 8], "int32"), matrix, new Float32Array(64));
+        expect(whole).toThrow(/expected a tensor of float32/);
+        return;
+      }
       expect(() => packedMatMul(tf.zeros([1, 8]), matrix, new Float32Array(7))).toThrow(/does not fit the scratch/);
     });
   });
 });
+
+describe.skipIf(!native.addon)(`the addon's products (${native.addon ? "built" : native.reason})`, () => {
+  beforeAll(async () => {
+    await openBackend({ backend: "cpu", packedProducts: "native" });
+    await ensureGradients();
+  });
+
+  it("do not depend on where the bytes lie, however many parts the matrix has", () => {
+    for (const { rows, cols } of [...SHAPES, { rows: 2310, cols: 500 }]) {
+      const matrix = randomPacked(rows, cols, "f32");
+      const places = [aligned(matrix.bytes), unaligned(matrix.bytes)];
+      expect(places.map(isAligned)).toEqual([true, false]);
+      const results = places.map((bytes) => productAndGradient({ ...matrix, bytes }, normals(2 * cols, "x")));
+      expect(results[1]).toEqual(results[0]);
+    }
+  });
+
+  it("give a head's logits without a tensor of them, as a tile at a time would", async () => {
+    const matrix = randomPacked(700, 96, "q6a-g32");
+    const x = normals(5 * 96, "x");
+    const bias = normals(700, "bias");
+    const without = new Float32Array(700);
+    for (const packedProducts of ["native", "typescript"] as const) {
+      await openBackend({ backend: "cpu", packedProducts });
+      const input = tf.tensor2d(x, [5, 96]);
+      const logits = await headOf(matrix, without, new Float32Array(20 * 96)).logits(input);
+      expectProduct(logits, x, unpacked(matrix), 5, 96);
+      const into = new Float32Array(5 * 700);
+      expect(await headOf(matrix, bias, new Float32Array(20 * 96)).logits(input, into)).toBe(into);
+      expect(into).toEqual(logits.map((value, i) => value + bias[i % 700]));
+      input.dispose();
+    }
+  });
+
+  it("of no rows are none", () => {
+    const none = tf.tensor2d([], [0, 8]);
+    expect(packedMatMul(none, randomPacked(4, 8, "q8s-row"), new Float32Array(8)).shape).toEqual([0, 4]);
+  });
+
+  it("take their place where they can, and leave it when told", async () => {
+    await openBackend({ backend: "cpu" });
+    expect(packedProducts().multiplyInto).not.toBeNull();
+    await openBackend({ backend: "cpu", packedProducts: "typescript" });
+    expect(packedProducts().multiplyInto).toBeNull();
+  });
+});
+
+/** A copy that begins one byte off a multiple of 64. */
+function unaligned(bytes: Uint8Array): Uint8Array {
+  const copy = alignedBytes(bytes.length + 64).subarray(1, bytes.length + 1);
+  copy.set(bytes);
+  return copy;
+}
+
+/** x W^T, and the gradient of the sum of its squares. */
+function productAndGradient(matrix: PackedMatrix, x: Float32Array): number[][] {
+  return tf.tidy(() => {
+    const product = (input: tf.Tensor) =>
+      packedMatMul(tf.reshape(input, [-1, matrix.cols]), matrix, new Float32Array(matrix.cols));
+    const input = tf.tensor2d(x, [x.length / matrix.cols, matrix.cols]);
+    const gradient = tf.grad((at: tf.Tensor) => tf.sum(tf.square(product(at))))(input);
+    return [Array.from(product(input).dataSync()), Array.from(gradient.dataSync())];
+  });
+}
 
 it("covers every family of codecs", () => {
   const schemes = new Set(SOME_CODECS.map((id) => CODECS[id].scheme));

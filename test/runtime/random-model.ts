@@ -1,4 +1,4 @@
-import { type CodecId, codecOf } from "../../../src/codecs/index.ts";
+import { type CodecId, codecOf } from "../../src/codecs/index.ts";
 import {
   type AttentionSpec,
   type BlockSpec,
@@ -7,10 +7,10 @@ import {
   matricesOf,
   type NormSpec,
   vectorsOf,
-} from "../../../src/model/decoder-spec.ts";
-import type { DenseMatrix, Matrix, PackedMatrix, WeightSource } from "../../../src/model/weight-source.ts";
-import { roundToF16 } from "../../../src/tensor/half.ts";
-import { Random } from "../../../src/tensor/random.ts";
+} from "../../src/model/decoder-spec.ts";
+import type { DenseMatrix, Matrix, PackedMatrix, WeightSource } from "../../src/model/weight-source.ts";
+import { roundToF16 } from "../../src/tensor/half.ts";
+import { Random } from "../../src/tensor/random.ts";
 
 /** What a small random model may differ in. */
 export interface Shape {

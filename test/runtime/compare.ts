@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { AnyExecutor } from "../../../src/runtime/executor.ts";
+import type { AnyExecutor } from "../../src/runtime/executor.ts";
 import type { Summary } from "./goldens.ts";
 
 /** Largest absolute difference of two rows of numbers of one length. */
@@ -82,9 +82,10 @@ export async function feed(
     const part = Int32Array.from(ids.slice(done, done + chunk));
     const embedded = await executor.embed(part);
     const span = { cache, position: cache.length(0), count: part.length };
-    const hidden = await executor.runBlocks(embedded, 0, executor.spec.blocks.length, [span]);
+    const hidden = await executor.runBlocks(embedded, 0, executor.spec.blocks.length, [span]).finally(() => {
+      executor.release(embedded);
+    });
     if (done + chunk >= ids.length) logits = await executor.logits(hidden, Int32Array.of(part.length - 1));
-    executor.release(embedded);
     executor.release(hidden);
   }
   return logits;

@@ -1,0 +1,71 @@
+import { throwIfAborted } from "../errors.ts";
+import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
+import type { WorkOptions } from "../progress.ts";
+import type { AnyExecutor, KvCache, KvType } from "../runtime/executor.ts";
+import { randomIds } from "./random-ids.ts";
+
+/** A sequence of random ids in a cache, for timing single passes at a given length. Close it. */
+export class BenchSequence {
+  readonly cache: KvCache;
+  private readonly executor: AnyExecutor;
+  private readonly ids: Int32Array;
+  private length = 0;
+
+  /** Passes may reach `maxTokens` positions. */
+  constructor(executor: AnyExecutor, maxTokens: number, kvType: KvType) {
+    this.executor = executor;
+    this.cache = executor.createCache({ maxTokens, kvType });
+    this.cache.reserve(maxTokens);
+    this.ids = randomIds(executor.spec, maxTokens, "sequence");
+  }
+
+  /** Computes the first `length` positions, as a prompt is. */
+  async fill(length: number, { signal, onProgress }: WorkOptions = {}): Promise<void> {
+    while (this.length < length) {
+      throwIfAborted(signal);
+      const to = Math.min(length, this.length + PROMPT_CHUNK_ROWS);
+      this.executor.release(await this.run(to - this.length, this.executor.spec.blocks.length, signal));
+      this.length = to;
+      onProgress?.({ stage: "filling the context", done: to, total: length });
+    }
+  }
+
+  /** Runs the next `rows` positions through blocks [0, blocks), calls `then` with what comes out, and forgets them. */
+  async pass(rows: number, blocks: number, then?: (hidden: unknown) => Promise<unknown>): Promise<void> {
+    const hidden = await this.run(rows, blocks);
+    try {
+      await then?.(hidden);
+    } finally {
+      this.executor.release(hidden);
+      this.cache.truncate(this.length);
+    }
+  }
+
+  /** Generates `count` positions one after the other, with logits for each, and forgets them. */
+  async generate(count: number, logits: Float32Array): Promise<void> {
+    const { executor } = this;
+    const started = this.length;
+    for (let i = 0; i < count; i++) {
+      const hidden = await this.run(1, executor.spec.blocks.length);
+      await executor.logits(hidden, undefined, { into: logits });
+      executor.release(hidden);
+      this.length++;
+    }
+    this.length = started;
+    this.cache.truncate(started);
+  }
+
+  close(): void {
+    this.cache.dispose();
+  }
+
+  private async run(rows: number, blocks: number, signal?: AbortSignal) {
+    const { executor, cache, length } = this;
+    const embedded = await executor.embed(this.ids.slice(length, length + rows));
+    try {
+      return await executor.runBlocks(embedded, 0, blocks, [{ cache, position: length, count: rows }], { signal });
+    } finally {
+      executor.release(embedded);
+    }
+  }
+}

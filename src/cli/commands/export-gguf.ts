@@ -1,0 +1,45 @@
+import path from "node:path";
+import { defineCommand } from "../command.ts";
+import { formatMiB } from "../number-text.ts";
+
+/** `layerwise export-gguf`: the same numbers for llama.cpp. */
+export const exportGgufCommand = defineCommand({
+  command: "export-gguf <model> <file>",
+  describe: "Write a model of the Llama plan as a GGUF file with the same numbers, for llama.cpp",
+  examples: [
+    ["export-gguf outputs/smollm2/artifact smollm2.gguf", "codecs of groups of 32 become Q4_0, Q4_1, Q5_0, Q5_1, Q8_0"],
+  ],
+  options: (yargs) =>
+    yargs
+      .positional("model", { type: "string", demandOption: true, describe: "Artifact, run folder or checkpoint" })
+      .positional("file", { type: "string", demandOption: true, describe: "File to write" })
+      .option("tokenizer", {
+        type: "boolean",
+        default: true,
+        describe: "Write the tokenizer too; --no-tokenizer for models without one",
+      }),
+  async run({ model, file, tokenizer }, terminal) {
+    const { findModel } = await import("../../decoding/find-model.ts");
+    const { openArtifact } = await import("../../artifact/reader.ts");
+    const { openCheckpoint } = await import("../../model/checkpoint.ts");
+    const { readTokenizerFiles } = await import("../../model/tokenizer-files.ts");
+    const { exportGguf } = await import("../../model/gguf/export-gguf.ts");
+    const { kind, folder } = await findModel(model);
+    const source = kind === "artifact" ? await openArtifact(folder) : await openCheckpoint(folder);
+    try {
+      const { onProgress, signal } = terminal;
+      const exported = await exportGguf(source, {
+        file,
+        name: path.basename(path.resolve(model)),
+        tokenizer: tokenizer ? await readTokenizerFiles(folder) : null,
+        onProgress,
+        signal,
+      });
+      terminal.document(exported);
+      const types = Object.entries(exported.types).map(([type, count]) => `${count} ${type}`);
+      terminal.print(`${file}: ${formatMiB(exported.bytes)}, tensors: ${types.join(", ")}`);
+    } finally {
+      await source.close();
+    }
+  },
+});

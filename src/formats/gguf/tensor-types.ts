@@ -1,0 +1,41 @@
+/** How a GGUF tensor type stores numbers: blocks of consecutive inputs of one row. */
+export interface GgufTensorForm {
+  /** The type's number in files. */
+  readonly id: number;
+  /** Numbers of one block. */
+  readonly blockValues: number;
+  readonly blockBytes: number;
+}
+
+/** The types that are written and read here: those with the same numbers as a codec of ours. */
+export const GGUF_TENSOR_TYPES = {
+  F32: { id: 0, blockValues: 1, blockBytes: 4 },
+  F16: { id: 1, blockValues: 1, blockBytes: 2 },
+  BF16: { id: 30, blockValues: 1, blockBytes: 2 },
+  Q4_0: { id: 2, blockValues: 32, blockBytes: 18 },
+  Q4_1: { id: 3, blockValues: 32, blockBytes: 20 },
+  Q5_0: { id: 6, blockValues: 32, blockBytes: 22 },
+  Q5_1: { id: 7, blockValues: 32, blockBytes: 24 },
+  Q8_0: { id: 8, blockValues: 32, blockBytes: 34 },
+} as const satisfies Record<string, GgufTensorForm>;
+
+export type GgufTensorType = keyof typeof GGUF_TENSOR_TYPES;
+
+/** True for the name of a type of the table. */
+export function isGgufTensorType(name: string): name is GgufTensorType {
+  return Object.hasOwn(GGUF_TENSOR_TYPES, name);
+}
+
+/** The name of a type number, or null where it is none of the table's. */
+export function tensorTypeOf(id: number): GgufTensorType | null {
+  const found = Object.keys(GGUF_TENSOR_TYPES).find(
+    (name) => isGgufTensorType(name) && GGUF_TENSOR_TYPES[name].id === id,
+  );
+  return found !== undefined && isGgufTensorType(found) ? found : null;
+}
+
+/** Bytes of a tensor; null where its rows are not whole blocks. */
+export function ggufTensorBytes(type: GgufTensorType, rows: number, cols: number): number | null {
+  const { blockValues, blockBytes } = GGUF_TENSOR_TYPES[type];
+  return cols % blockValues === 0 ? rows * (cols / blockValues) * blockBytes : null;
+}

@@ -1,0 +1,243 @@
+import type { NativeOffline } from "./offline-maths.ts";
+
+/**
+ * What the native addon exports, as TypeScript sees it. The glue in addon/ checks every argument: a wrong type, length, offset or
+ * range throws a TypeError or RangeError that names the argument, before any kernel runs. Arrays passed to an asynchronous
+ * call must not be written until it settles; the addon keeps them alive.
+ */
+export interface NativeAddon {
+  /** Every instruction-set table that was compiled in, slowest first. */
+  readonly isas: readonly NativeIsa[];
+  /** Physical cores that the process may use. */
+  readonly physicalCores: number;
+  /** Version of the package that the addon was built for; another one is refused by the loader. */
+  readonly version: string;
+
+  /**
+   * Maps [offset, offset + length) of a file privately (a write does not reach the file); offset is a multiple of 4096. Pages are
+   * read when touched. Throws an Error with `code` (`ENOENT`, …) where the system refuses, `ESHORT` where the file is shorter.
+   */
+  mapFile(path: string, offset: number, length: number): ArrayBuffer;
+  /** Zeroed memory from a multiple of 64 bytes, see aligned.ts. */
+  alignedBytes(length: number): ArrayBuffer;
+  /** Whether bytes begin at a multiple of 64. */
+  isAligned(bytes: Uint8Array): boolean;
+  /** Whether bytes are aligned and lie in memory of mapFile or alignedBytes: what a model takes by reference. */
+  isKept(bytes: Uint8Array): boolean;
+  /** Bytes of a packed matrix: the twin of Codec.packedBytes. */
+  packedBytes(form: NativeCodecForm, rows: number, cols: number): number;
+
+  /** A pool of threads with one instruction-set table. Free it with `dispose()`; forgotten ones are freed by the collector. */
+  createEngine(options: { isa: string; threads: number }): NativeEngine;
+}
+
+export interface NativeIsa {
+  readonly name: string;
+  /** Null where this machine runs it, else what is missing. */
+  readonly unavailable: string | null;
+}
+
+/** The part of a codec that decides the layout. */
+export interface NativeCodecForm {
+  /** `f32`, `f16`, `bf16`, `q2` … `q8` */
+  readonly kind: string;
+  readonly asymmetric: boolean;
+  /** Columns that share a scale; 0: a whole row, or a float kind. */
+  readonly group: number;
+}
+
+/** A packed matrix: `bytes` is used in place and must be 64-byte aligned (see alignedBytes in native/aligned.ts). */
+export interface NativeMatrix extends NativeCodecForm {
+  readonly rows: number;
+  readonly cols: number;
+  readonly bytes: Uint8Array;
+}
+
+export interface NativeLinear {
+  readonly matrix: NativeMatrix;
+  readonly bias: Float32Array | null;
+}
+
+export interface NativeNorm {
+  readonly kind: "rms" | "layer";
+  readonly eps: number;
+  readonly weight: Float32Array;
+  readonly bias: Float32Array | null;
+}
+
+export interface NativeRope {
+  readonly dims: number;
+  /** [dims / 2] */
+  readonly inverseFrequencies: Float64Array;
+  /** longrope: used for all positions of sequences longer than originalMaxPositions. */
+  readonly longInverseFrequencies: Float64Array | null;
+  readonly originalMaxPositions: number;
+  readonly attentionFactor: number;
+}
+
+export interface NativeAttention {
+  readonly heads: number;
+  readonly kvHeads: number;
+  readonly headDim: number;
+  readonly scale: number;
+  /** 0: no window */
+  readonly window: number;
+  readonly rope: NativeRope | null;
+  readonly qNorm: NativeNorm | null;
+  readonly kNorm: NativeNorm | null;
+  readonly q: NativeLinear;
+  readonly k: NativeLinear;
+  readonly v: NativeLinear;
+  readonly o: NativeLinear;
+}
+
+export interface NativeMlp {
+  readonly activation: "silu" | "gelu-erf" | "gelu-tanh" | "relu";
+  readonly gate: NativeLinear | null;
+  readonly up: NativeLinear;
+  readonly down: NativeLinear;
+}
+
+export interface NativeBlock {
+  readonly parallel: boolean;
+  readonly attentionNorm: NativeNorm | null;
+  readonly attention: NativeAttention | null;
+  readonly mlpNorm: NativeNorm | null;
+  readonly mlp: NativeMlp | null;
+}
+
+export interface NativeHead {
+  readonly norm: NativeNorm | null;
+  readonly linear: NativeLinear;
+}
+
+export interface NativeLowRank {
+  /** f32 codec, [rank, cols] and [rows, rank] */
+  readonly a: NativeMatrix;
+  readonly b: NativeMatrix;
+  readonly factor: number;
+}
+
+export interface NativeEngine {
+  readonly isa: string;
+  readonly threads: number;
+  /** Kv shapes and sizes of blocks are fixed here, weights come with setBlock. */
+  createModel(shape: NativeModelShape): NativeModel;
+  /** A workspace that runs passes; models may be shared by several. */
+  createContext(options: { activations: "int8" | "f32" }): NativeContext;
+
+  /** y [rows, w.rows] = x [rows, w.cols] W^T with f32 activations; synchronous, threaded. */
+  product(w: NativeMatrix, x: Float32Array, y: Float32Array): void;
+  /** dx [rows, w.cols] = dy [rows, w.rows] W; synchronous, threaded. */
+  productTransposed(w: NativeMatrix, dy: Float32Array, dx: Float32Array): void;
+  /** y = x W^T with activations quantized to int8; synchronous, threaded. Integer kinds only. */
+  productInt8(w: NativeMatrix, x: Float32Array, y: Float32Array): void;
+
+  /** Offline maths (offline/); each is asynchronous and threaded, results do not depend on the threads. */
+  readonly offline: NativeOffline;
+
+  /** Bytes per second at which all threads of the engine read `bytes` bytes of memory, best of a few passes. */
+  readBandwidth(bytes: number): Promise<number>;
+  /** One kernel of the table, for twin tests: see test/native/kernels. */
+  readonly kernels: NativeKernels;
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+export interface NativeModelShape {
+  readonly vocabSize: number;
+  readonly hiddenSize: number;
+  /** Per block, for the KV cache: 0 heads where a block has no attention. */
+  readonly blocks: readonly { readonly kvHeads: number; readonly headDim: number }[];
+}
+
+/** Weights by reference: every array given stays alive until it is replaced or the model is disposed of. */
+export interface NativeModel {
+  setEmbedding(matrix: NativeMatrix): void;
+  setBlock(block: number, weights: NativeBlock): void;
+  clearBlock(block: number): void;
+  /** `output` is the output head. */
+  setHead(name: string, head: NativeHead): void;
+  /** Additions by block and role. */
+  setAdapter(name: string, blocks: readonly { block: number; role: string; lowRank: NativeLowRank }[]): void;
+  /** Rows of the embedding in f32; synchronous. */
+  embed(ids: Int32Array, out: Float32Array): void;
+  createCache(options: { maxTokens: number; kvType: "f32" | "f16" | "q8" }): NativeCache;
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+export interface NativeCache {
+  length(block: number): number;
+  truncate(length: number, fromBlock: number): void;
+  fork(): NativeCache;
+  byteLength(): number;
+  setReserved(totalTokens: number): void;
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+export interface NativeSpan {
+  readonly cache: NativeCache | null;
+  readonly position: number;
+  readonly count: number;
+}
+
+export interface NativePass {
+  readonly input: Float32Array;
+  /** May be `input` itself. */
+  readonly output: Float32Array;
+  readonly rows: number;
+  readonly from: number;
+  readonly to: number;
+  readonly spans: readonly NativeSpan[];
+  /** One flag a block of the model; null: nothing is skipped. */
+  readonly skipAttention: Uint8Array | null;
+  readonly skipMlp: Uint8Array | null;
+  readonly adapter: string | null;
+}
+
+export interface NativeContext {
+  /** Runs off the main thread; false where `abort` stopped it between blocks (rows of earlier blocks are in the cache then). */
+  run(model: NativeModel, pass: NativePass): Promise<boolean>;
+  logits(
+    model: NativeModel,
+    run: { input: Float32Array; rows: Int32Array; head: string; norm: boolean; output: Float32Array },
+  ): Promise<boolean>;
+  /** Stops the calls of this context that are under way or waiting, at the next block; later ones are not affected. */
+  abort(): void;
+  scratchBytes(): number;
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+
+/** Single kernels of an engine's table, on the calling thread: what the twin tests call. */
+export interface NativeKernels {
+  /** Levels [chunk][row][32], scales and sums [chunk][row]. */
+  quantizeRows(
+    x: Float32Array,
+    rows: number,
+    cols: number,
+  ): { levels: Int8Array; scales: Float32Array; sums: Int32Array };
+  unpackRow(w: NativeMatrix, row: number): Float32Array;
+  rmsNorm(x: Float32Array, weight: Float32Array, eps: number): Float32Array;
+  layerNorm(x: Float32Array, weight: Float32Array, bias: Float32Array, eps: number): Float32Array;
+  rotate(x: Float32Array, cos: Float32Array, sin: Float32Array): Float32Array;
+  activate(kind: NativeMlp["activation"], x: Float32Array): Float32Array;
+  activateGated(kind: NativeMlp["activation"], gate: Float32Array, up: Float32Array): Float32Array;
+  toF16(x: Float32Array): Uint16Array;
+  fromF16(x: Uint16Array): Float32Array;
+  /**
+   * Attention of `queries` [count, headDim] over keys and values [positions, headDim] of one head, stored as `kvType`; query i
+   * sees [visibleFrom[i], visibleTo[i]). Pages of 64 from position 0. Returns [count, headDim].
+   */
+  attend(options: {
+    kvType: "f32" | "f16" | "q8";
+    headDim: number;
+    queries: Float32Array;
+    keys: Float32Array;
+    values: Float32Array;
+    visibleFrom: Int32Array;
+    visibleTo: Int32Array;
+  }): Float32Array;
+}

@@ -1,0 +1,142 @@
+// Checks of single arguments.
+#include "arguments.h"
+
+#include <cmath>
+
+#include "addon-data.h"
+
+namespace layerwise {
+
+std::string Path::text() const {
+  const std::string before = parent ? parent->text() : "";
+  if (index >= 0) return before + "[" + std::to_string(index) + "]";
+  return before.empty() ? name : before + "." + name;
+}
+
+void throwTypeError(Napi::Env env, const Path& path, const std::string& problem) {
+  throw Napi::TypeError::New(env, path.text() + ": " + problem);
+}
+
+void throwRangeError(Napi::Env env, const Path& path, const std::string& problem) {
+  throw Napi::RangeError::New(env, path.text() + ": " + problem);
+}
+
+void throwError(Napi::Env env, const std::string& text) { throw Napi::Error::New(env, text); }
+
+namespace {
+
+/** What was found, in a word. */
+const char* kindOf(Napi::Value value) {
+  switch (value.Type()) {
+    case napi_undefined:
+      return "undefined";
+    case napi_null:
+      return "null";
+    case napi_boolean:
+      return "a boolean";
+    case napi_number:
+      return "a number";
+    case napi_string:
+      return "a string";
+    case napi_bigint:
+      return "a bigint";
+    case napi_function:
+      return "a function";
+    case napi_object:
+      return value.IsTypedArray() ? "another typed array" : value.IsArray() ? "an array" : "an object";
+    default:
+      return "something else";
+  }
+}
+
+[[noreturn]] void wrongKind(Napi::Value value, const Path& path, const char* wanted) {
+  throwTypeError(value.Env(), path, std::string("expected ") + wanted + ", found " + kindOf(value));
+}
+
+/** A number as a message shows it: whole where it is. */
+std::string shown(double x) {
+  if (std::isfinite(x) && x == std::floor(x) && std::fabs(x) < 9e15) return std::to_string(static_cast<int64_t>(x));
+  return std::to_string(x);
+}
+
+}  // namespace
+
+Napi::Object objectOf(Napi::Value value, const Path& path) {
+  if (!value.IsObject() || value.IsFunction()) wrongKind(value, path, "an object");
+  return value.As<Napi::Object>();
+}
+
+int64_t integerOf(Napi::Value value, const Path& path, int64_t min, int64_t max) {
+  if (!value.IsNumber()) wrongKind(value, path, "a number");
+  const double x = value.As<Napi::Number>().DoubleValue();
+  if (!(x >= static_cast<double>(min) && x <= static_cast<double>(max)) || x != std::floor(x)) {
+    throwRangeError(
+        value.Env(), path,
+        "expected a whole number from " + std::to_string(min) + " to " + std::to_string(max) + ", found " + shown(x));
+  }
+  return static_cast<int64_t>(x);
+}
+
+double numberOf(Napi::Value value, const Path& path) {
+  if (!value.IsNumber()) wrongKind(value, path, "a number");
+  const double x = value.As<Napi::Number>().DoubleValue();
+  if (!std::isfinite(x)) throwRangeError(value.Env(), path, "expected a finite number, found " + shown(x));
+  return x;
+}
+
+bool booleanOf(Napi::Value value, const Path& path) {
+  if (!value.IsBoolean()) wrongKind(value, path, "a boolean");
+  return value.As<Napi::Boolean>().Value();
+}
+
+std::string stringOf(Napi::Value value, const Path& path) {
+  if (!value.IsString()) wrongKind(value, path, "a string");
+  return value.As<Napi::String>().Utf8Value();
+}
+
+bool isAbsent(Napi::Value value) { return value.IsNull() || value.IsUndefined(); }
+
+int64_t integerField(const Napi::Object& object, const Path& path, const char* name, int64_t min, int64_t max) {
+  return integerOf(object.Get(name), Path{name, &path}, min, max);
+}
+
+double numberField(const Napi::Object& object, const Path& path, const char* name) {
+  return numberOf(object.Get(name), Path{name, &path});
+}
+
+bool booleanField(const Napi::Object& object, const Path& path, const char* name) {
+  return booleanOf(object.Get(name), Path{name, &path});
+}
+
+std::string stringField(const Napi::Object& object, const Path& path, const char* name) {
+  return stringOf(object.Get(name), Path{name, &path});
+}
+
+Napi::Object objectField(const Napi::Object& object, const Path& path, const char* name) {
+  return objectOf(object.Get(name), Path{name, &path});
+}
+
+void* elementsOf(Napi::Value value, const Path& path, napi_typedarray_type wanted, const char* wantedName,
+                 size_t* length) {
+  const Napi::Env env = value.Env();
+  if (!value.IsTypedArray()) wrongKind(value, path, wantedName);
+  napi_typedarray_type type;
+  void* data = nullptr;
+  napi_value buffer;
+  size_t byteOffset;
+  if (napi_get_typedarray_info(env, value, &type, length, &data, &buffer, &byteOffset) != napi_ok) {
+    wrongKind(value, path, wantedName);
+  }
+  if (type != wanted) wrongKind(value, path, wantedName);
+  const Napi::Value under(env, buffer);
+  if (!under.IsArrayBuffer()) throwTypeError(env, path, "expected an array over an ArrayBuffer, found shared memory");
+  if (under.As<Napi::ArrayBuffer>().IsDetached()) throwTypeError(env, path, "its ArrayBuffer is detached");
+  // A resizable buffer could shrink below a pointer that is kept.
+  const Napi::FunctionReference& resizable = env.GetInstanceData<AddonData>()->resizable;
+  if (!resizable.IsEmpty() && resizable.Call(under, {}).ToBoolean()) {
+    throwTypeError(env, path, "expected an ArrayBuffer of fixed length, found a resizable one");
+  }
+  return data;
+}
+
+}  // namespace layerwise

@@ -1,0 +1,128 @@
+// Mapped files and aligned memory, as each system gives them.
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+
+#include "memory.h"
+
+#ifdef _WIN32
+#include <malloc.h>
+
+#include <fstream>
+#else
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+#endif
+
+namespace layerwise {
+
+namespace {
+
+constexpr size_t kAlign = 64;
+
+uint8_t* allocateAligned(size_t bytes) {
+  // Whole lines, and never none: an empty block has an address of its own too.
+  const size_t padded = bytes / kAlign * kAlign + kAlign;
+#ifdef _WIN32
+  void* const data = _aligned_malloc(padded, kAlign);
+#else
+  void* data = nullptr;
+  if (posix_memalign(&data, kAlign, padded) != 0) data = nullptr;
+#endif
+  if (data) std::memset(data, 0, padded);
+  return static_cast<uint8_t*>(data);
+}
+
+void freeAligned(uint8_t* data) {
+#ifdef _WIN32
+  _aligned_free(data);
+#else
+  std::free(data);
+#endif
+}
+
+}  // namespace
+
+std::shared_ptr<MemoryBlock> MemoryBlock::allocate(size_t bytes) {
+#ifndef _WIN32
+  // Large blocks come as zero pages that take memory only when they are written.
+  constexpr size_t kOwnMapping = size_t{1} << 20;
+  if (bytes >= kOwnMapping) {
+    void* const data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (data == MAP_FAILED) return nullptr;
+    return std::shared_ptr<MemoryBlock>(new MemoryBlock(static_cast<uint8_t*>(data), bytes, true));
+  }
+#endif
+  uint8_t* const data = allocateAligned(bytes);
+  if (!data) return nullptr;
+  return std::shared_ptr<MemoryBlock>(new MemoryBlock(data, bytes, false));
+}
+
+#ifdef _WIN32
+
+// Read instead of mapped: a mapping would lock the file against replacement.
+std::shared_ptr<MemoryBlock> MemoryBlock::mapFile(const std::string& path, uint64_t offset, size_t bytes, int* error,
+                                                  uint64_t* fileBytes) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) {
+    *error = ENOENT;
+    return nullptr;
+  }
+  *fileBytes = static_cast<uint64_t>(file.tellg());
+  *error = 0;
+  if (*fileBytes < offset || *fileBytes - offset < bytes) return nullptr;
+  const auto block = allocate(bytes);
+  *error = ENOMEM;
+  if (!block) return nullptr;
+  file.seekg(static_cast<std::streamoff>(offset));
+  file.read(reinterpret_cast<char*>(block->data), static_cast<std::streamsize>(bytes));
+  *error = EIO;
+  return file ? block : nullptr;
+}
+
+MemoryBlock::~MemoryBlock() { freeAligned(data); }
+
+#else
+
+std::shared_ptr<MemoryBlock> MemoryBlock::mapFile(const std::string& path, uint64_t offset, size_t bytes, int* error,
+                                                  uint64_t* fileBytes) {
+  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (file < 0) {
+    *error = errno;
+    return nullptr;
+  }
+  std::shared_ptr<MemoryBlock> block;
+  struct stat info;
+  if (fstat(file, &info) != 0) {
+    *error = errno;
+  } else if (S_ISDIR(info.st_mode)) {
+    *error = EISDIR;
+  } else {
+    *fileBytes = static_cast<uint64_t>(info.st_size);
+    *error = 0;
+    if (*fileBytes >= offset && *fileBytes - offset >= bytes) {
+      void* const data = mmap(nullptr, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE, file, static_cast<off_t>(offset));
+      if (data == MAP_FAILED) {
+        *error = errno;
+      } else {
+        block.reset(new MemoryBlock(static_cast<uint8_t*>(data), bytes, true));
+      }
+    }
+  }
+  close(file);
+  return block;
+}
+
+MemoryBlock::~MemoryBlock() {
+  if (mapped_) {
+    munmap(data, bytes);
+  } else {
+    freeAligned(data);
+  }
+}
+
+#endif
+
+}  // namespace layerwise

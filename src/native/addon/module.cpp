@@ -1,0 +1,82 @@
+// What the addon exports: NativeAddon of addon.ts.
+#include <napi.h>
+
+#include "../engine/thread-pool.h"
+#include "../kernels/cpu-features.h"
+#include "context-object.h"
+#include "engine-object.h"
+#include "kernels-object.h"
+#include "memory.h"
+#include "model-object.h"
+#include "offline-object.h"
+#include "weights.h"
+
+#ifndef LAYERWISE_VERSION
+#error "LAYERWISE_VERSION is the version of the package, as a string"
+#endif
+
+namespace layerwise {
+
+namespace {
+
+Napi::Value isasOf(Napi::Env env) {
+  int count;
+  const KernelChoice* const choices = kernelChoices(&count);
+  Napi::Array out = Napi::Array::New(env, static_cast<size_t>(count));
+  for (int i = 0; i < count; i++) {
+    Napi::Object isa = Napi::Object::New(env);
+    isa.Set("name", choices[i].table->name);
+    isa.Set("unavailable", choices[i].unavailable ? Napi::String::New(env, choices[i].unavailable) : env.Null());
+    out.Set(static_cast<uint32_t>(i), isa);
+  }
+  return out;
+}
+
+Napi::Value packedBytesCall(const Napi::CallbackInfo& info) {
+  const Path path{"form"};
+  const CodecForm form = codecFormOf(objectOf(info[0], path), path);
+  const auto rows = static_cast<int32_t>(integerOf(info[1], Path{"rows"}, 1, INT32_MAX));
+  const auto cols = static_cast<int32_t>(integerOf(info[2], Path{"cols"}, 1, INT32_MAX));
+  return Napi::Number::New(info.Env(), static_cast<double>(packedBytes(form, rows, cols)));
+}
+
+/** Empty where this Node.js has no resizable ArrayBuffers. */
+Napi::FunctionReference resizableGetter(Napi::Env env) {
+  const Napi::Object global = env.Global();
+  const auto describe = global.Get("Object").As<Napi::Object>().Get("getOwnPropertyDescriptor").As<Napi::Function>();
+  const Napi::Value prototype = global.Get("ArrayBuffer").As<Napi::Object>().Get("prototype");
+  const Napi::Value found = describe.Call({prototype, Napi::String::New(env, "resizable")});
+  if (!found.IsObject()) return Napi::FunctionReference();
+  return Napi::Persistent(found.As<Napi::Object>().Get("get").As<Napi::Function>());
+}
+
+Napi::Object start(Napi::Env env, Napi::Object exports) {
+  auto* const data = new AddonData;
+  data->engine = Napi::Persistent(EngineObject::define(env));
+  data->model = Napi::Persistent(ModelObject::define(env));
+  data->cache = Napi::Persistent(CacheObject::define(env));
+  data->context = Napi::Persistent(ContextObject::define(env));
+  data->offline = Napi::Persistent(OfflineObject::define(env));
+  data->kernels = Napi::Persistent(KernelsObject::define(env));
+  data->resizable = resizableGetter(env);
+  env.SetInstanceData(data);
+  exports.Set("isas", isasOf(env));
+  exports.Set("physicalCores", physicalCores());
+  exports.Set("version", LAYERWISE_VERSION);
+  exports.Set("mapFile", Napi::Function::New<mapFileCall>(env, "mapFile"));
+  exports.Set("alignedBytes", Napi::Function::New<alignedBytesCall>(env, "alignedBytes"));
+  exports.Set("isAligned", Napi::Function::New<isAlignedCall>(env, "isAligned"));
+  exports.Set("isKept", Napi::Function::New<isKeptCall>(env, "isKept"));
+  exports.Set("packedBytes", Napi::Function::New<packedBytesCall>(env, "packedBytes"));
+  exports.Set("createEngine", Napi::Function::New<EngineObject::createEngine>(env, "createEngine"));
+  return exports;
+}
+
+}  // namespace
+
+}  // namespace layerwise
+
+/** Called by Node.js once for each thread of JavaScript that loads the addon. */
+static Napi::Object initialize(Napi::Env env, Napi::Object exports) { return layerwise::start(env, exports); }
+
+NODE_API_MODULE(layerwise_native, initialize)

@@ -1,0 +1,144 @@
+// Every row, span and flag is checked before the pass is queued; what depends on passes queued before (lengths of
+// caches) is checked by Context::run.
+#include "pass-arguments.h"
+
+#include "model-object.h"
+
+namespace layerwise {
+
+namespace {
+
+constexpr int64_t kMaxRows = 1 << 24;
+constexpr int64_t kMaxPosition = 1 << 30;
+
+Span spanOf(Napi::Value value, const Path& path, const std::shared_ptr<ModelState>& model, PassParts* parts) {
+  const Napi::Env env = value.Env();
+  const Napi::Object object = objectOf(value, path);
+  Span span;
+  span.count = static_cast<int32_t>(integerField(object, path, "count", 1, kMaxRows));
+  const Napi::Value cacheValue = object.Get("cache");
+  const bool hasCache = !isAbsent(cacheValue);
+  span.position = static_cast<int32_t>(integerField(object, path, "position", 0, hasCache ? kMaxPosition : 0));
+  if (!hasCache) return span;
+  const Path cachePath{"cache", &path};
+  const std::shared_ptr<CacheState>& cache = CacheObject::of(cacheValue, cachePath).state();
+  requireOpen(env, *cache);
+  if (cache->model != model) throwRangeError(env, cachePath, "was made by another model");
+  if (std::find(parts->caches.begin(), parts->caches.end(), cache) != parts->caches.end()) {
+    throwRangeError(env, cachePath, "stands in two spans of one pass");
+  }
+  if (span.position + span.count > cache->cache->maxTokens) {
+    throwRangeError(env, path,
+                    "positions up to " + std::to_string(span.position + span.count) + " do not fit a cache of " +
+                        std::to_string(cache->cache->maxTokens));
+  }
+  span.cache = cache->cache.get();
+  parts->caches.push_back(cache);
+  return span;
+}
+
+std::vector<uint8_t> flagsOf(Napi::Value value, const Path& path, size_t blocks) {
+  if (isAbsent(value)) return {};
+  const auto flags = elementsOf<uint8_t>(value, path, static_cast<int64_t>(blocks));
+  return std::vector<uint8_t>(flags.data, flags.data + flags.length);
+}
+
+void requireLoaded(Napi::Env env, const Path& path, const Model& model, const Pass& pass) {
+  for (int32_t i = pass.from; i < pass.to; i++) {
+    if (model.blocks[static_cast<size_t>(i)].loaded) continue;
+    throwRangeError(env, path, "block " + std::to_string(i) + " has no weights: call setBlock first");
+  }
+}
+
+}  // namespace
+
+PassParts passOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
+  const Napi::Env env = value.Env();
+  const Model& model = state->model;
+  const Path path{"pass"};
+  const Napi::Object object = objectOf(value, path);
+  PassParts parts;
+  Pass& pass = parts.pass;
+  pass.rows = static_cast<int32_t>(integerField(object, path, "rows", 1, kMaxRows));
+  const auto blocks = static_cast<int64_t>(model.blocks.size());
+  pass.from = static_cast<int32_t>(integerField(object, path, "from", 0, blocks));
+  pass.to = static_cast<int32_t>(integerField(object, path, "to", pass.from, blocks));
+
+  const Path spansPath{"spans", &path};
+  const Napi::Value spansValue = object.Get("spans");
+  if (!spansValue.IsArray()) throwTypeError(env, spansPath, "expected an array");
+  const auto spans = spansValue.As<Napi::Array>();
+  int64_t covered = 0;
+  for (uint32_t i = 0; i < spans.Length() && covered <= pass.rows; i++) {
+    pass.spans.push_back(spanOf(spans.Get(i), Path{nullptr, &spansPath, i}, state, &parts));
+    covered += pass.spans.back().count;
+  }
+  if (covered != pass.rows) {
+    throwRangeError(env, spansPath, "cover " + std::to_string(covered) + " rows of " + std::to_string(pass.rows));
+  }
+
+  pass.skipAttention = flagsOf(object.Get("skipAttention"), Path{"skipAttention", &path}, model.blocks.size());
+  pass.skipMlp = flagsOf(object.Get("skipMlp"), Path{"skipMlp", &path}, model.blocks.size());
+  const Napi::Value adapterValue = object.Get("adapter");
+  const Napi::Value inputValue = object.Get("input"), outputValue = object.Get("output");
+  // Getters are JavaScript, and could have disposed of anything; from here on none runs.
+  requireOpen(env, *state);
+  for (const auto& cache : parts.caches) requireOpen(env, *cache);
+  requireLoaded(env, path, model, pass);
+  if (!isAbsent(adapterValue)) {
+    parts.adapter = stringOf(adapterValue, Path{"adapter", &path});
+    const auto found = model.adapters.find(parts.adapter);
+    if (found == model.adapters.end()) throwRangeError(env, Path{"adapter", &path}, "no such adapter was set");
+    pass.adapter = &found->second;
+    parts.hasAdapter = true;
+  }
+  const int64_t numbers = static_cast<int64_t>(pass.rows) * model.hiddenSize;
+  const auto input = elementsFrom<float>(inputValue, Path{"input", &path}, numbers);
+  const auto output = elementsFrom<float>(outputValue, Path{"output", &path}, numbers);
+  refuseOverlap(env, Path{"output", &path}, input, output, true);
+  pass.input = input.data;
+  pass.output = output.data;
+  parts.input = inputValue;
+  parts.output = outputValue;
+  return parts;
+}
+
+LogitsParts logitsOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
+  const Napi::Env env = value.Env();
+  const Model& model = state->model;
+  const Path path{"run"};
+  const Napi::Object object = objectOf(value, path);
+  LogitsParts parts;
+  LogitsRun& run = parts.run;
+  parts.head = stringField(object, path, "head");
+  run.norm = booleanField(object, path, "norm");
+  const Napi::Value rowsValue = object.Get("rows"), inputValue = object.Get("input"),
+                    outputValue = object.Get("output");
+  // From here on no getter runs.
+  requireOpen(env, *state);
+  const auto found = model.heads.find(parts.head);
+  if (found == model.heads.end()) throwRangeError(env, Path{"head", &path}, "no such head was set");
+  run.head = &found->second;
+
+  const Path rowsPath{"rows", &path};
+  const auto rows = elementsFrom<int32_t>(rowsValue, rowsPath, 1);
+  const auto input = elementsFrom<float>(inputValue, Path{"input", &path}, model.hiddenSize);
+  const auto available = static_cast<int64_t>(input.length) / model.hiddenSize;
+  if (static_cast<int64_t>(rows.length) > kMaxRows) throwRangeError(env, rowsPath, "are too many");
+  for (size_t i = 0; i < rows.length; i++) {
+    if (rows.data[i] >= 0 && rows.data[i] < available) continue;
+    throwRangeError(env, Path{nullptr, &rowsPath, static_cast<int64_t>(i)},
+                    "expected a row below " + std::to_string(available) + ", found " + std::to_string(rows.data[i]));
+  }
+  const int64_t numbers = static_cast<int64_t>(rows.length) * run.head->linear.matrix.rows;
+  const auto output = elementsFrom<float>(outputValue, Path{"output", &path}, numbers);
+  refuseOverlap(env, Path{"output", &path}, input, output, false);
+  run.input = input.data;
+  run.rows.assign(rows.data, rows.data + rows.length);
+  run.output = output.data;
+  parts.input = inputValue;
+  parts.output = outputValue;
+  return parts;
+}
+
+}  // namespace layerwise

@@ -1,0 +1,174 @@
+// A pass through blocks, and logits: checks, scratch and pages first, then one job for everything.
+#include "context.h"
+
+#include <algorithm>
+#include <cstring>
+#include <stdexcept>
+
+#include "block.h"
+#include "head.h"
+#include "pass-check.h"
+
+namespace layerwise {
+
+struct Context::State {
+  State(const KernelTable& kernels, std::shared_ptr<ThreadPool> pool, ActivationType activations)
+      : kernels(kernels),
+        pool(std::move(pool)),
+        activations(activations),
+        attention(kernels, this->pool->threads()),
+        blocks(kernels, this->pool->threads(), activations, attention) {}
+
+  void prepare(const Model& model, const Pass& pass);
+  void runBlocks(Worker& worker, const Model& model, const Pass& pass);
+  void runChunks(Worker& worker, const Model& model, const Pass& pass, int32_t block);
+  bool stopAfter(Worker& worker, const std::atomic<bool>* abort, int32_t step);
+
+  const KernelTable& kernels;
+  const std::shared_ptr<ThreadPool> pool;
+  const ActivationType activations;
+  AttentionRunner attention;
+  BlockRunner blocks;
+  /**
+   * What thread 0 saw of the abort flag after even and odd steps, so that all threads stop at the same one. Two,
+   * because a thread may read one while thread 0 writes the next.
+   */
+  std::atomic<bool> stop[2] = {false, false};
+};
+
+namespace {
+
+/** Marks the caches of a pass as in use; refuses those that are already, in this pass or in another. */
+class CachesInUse {
+ public:
+  explicit CachesInUse(const Pass& pass) : pass_(pass) {
+    for (; marked_ < pass.spans.size(); marked_++) {
+      KvCache* cache = pass.spans[marked_].cache;
+      if (cache == nullptr) continue;
+      if (cache->busy) {
+        release();
+        throw std::invalid_argument("a cache is used by two spans at once");
+      }
+      cache->busy = true;
+    }
+  }
+  CachesInUse(const CachesInUse&) = delete;
+  ~CachesInUse() { release(); }
+
+ private:
+  void release() {
+    for (size_t i = 0; i < marked_; i++) {
+      if (pass_.spans[i].cache != nullptr) pass_.spans[i].cache->busy = false;
+    }
+  }
+
+  const Pass& pass_;
+  size_t marked_ = 0;
+};
+
+void commit(const Pass& pass, int32_t block, int32_t window) {
+  for (const Span& span : pass.spans) {
+    if (span.cache != nullptr) span.cache->commit(block, span.position + span.count, window);
+  }
+}
+
+}  // namespace
+
+Context::Context(const KernelTable& kernels, std::shared_ptr<ThreadPool> pool, ActivationType activations)
+    : state_(new State(kernels, std::move(pool), activations)) {}
+
+Context::~Context() = default;
+
+int64_t Context::scratchBytes() const { return state_->blocks.scratchBytes() + state_->attention.scratchBytes(); }
+const KernelTable& Context::kernels() const { return state_->kernels; }
+ThreadPool& Context::pool() { return *state_->pool; }
+
+/** All that may fail, on one thread. Pages made here and not used after a failure are found again by the next pass. */
+void Context::State::prepare(const Model& model, const Pass& pass) {
+  for (int32_t i = pass.from; i < pass.to; i++) {
+    if (!attends(model, pass, i)) continue;
+    for (const Span& span : pass.spans) {
+      if (span.cache != nullptr) span.cache->grow(i, span.count);
+    }
+    checkPages(model, pass, i);
+  }
+  blocks.reserve(model, std::min(pass.rows, kChunkRows), pass.from, pass.to, pass.adapter);
+  attention.beginPass(model, pass);
+}
+
+PassResult Context::run(const Model& model, const Pass& pass) {
+  State& state = *state_;
+  checkPass(model, pass);
+  if (pass.rows == 0) return PassResult::Done;
+  const CachesInUse inUse(pass);
+  state.prepare(model, pass);
+  if (pass.output != pass.input) {
+    const int64_t numbers = static_cast<int64_t>(pass.rows) * model.hiddenSize;
+    memmove(pass.output, pass.input, static_cast<size_t>(numbers) * sizeof(float));
+  }
+  state.stop[0] = state.stop[1] = pass.abort != nullptr && pass.abort->load();
+  const bool aborted = state.stop[0];
+  if (!aborted) state.pool->run([&](Worker& worker) { state.runBlocks(worker, model, pass); });
+  return aborted || state.stop[0] || state.stop[1] ? PassResult::Aborted : PassResult::Done;
+}
+
+void Context::State::runBlocks(Worker& worker, const Model& model, const Pass& pass) {
+  for (int32_t i = pass.from; i < pass.to; i++) {
+    runChunks(worker, model, pass, i);
+    const bool last = i + 1 == pass.to;
+    const bool stopped = stopAfter(worker, last ? nullptr : pass.abort, i);
+    // Behind the barrier no thread reads this block's pages any more.
+    if (worker.index == 0 && attends(model, pass, i)) {
+      commit(pass, i, model.blocks[static_cast<size_t>(i)].attention.window);
+    }
+    if (stopped) return;
+  }
+}
+
+/** All rows through one block, a chunk at a time; no barrier behind the last chunk. */
+void Context::State::runChunks(Worker& worker, const Model& model, const Pass& pass, int32_t block) {
+  BlockChunk chunk;
+  chunk.block = &model.blocks[static_cast<size_t>(block)];
+  chunk.number = block;
+  chunk.attends = attends(model, pass, block);
+  chunk.feeds = feeds(model, pass, block);
+  chunk.lowRanks = lowRanksOf(pass.adapter, block);
+  for (int32_t from = 0; from < pass.rows; from += kChunkRows) {
+    if (from > 0) worker.barrier();
+    chunk.rowFrom = from;
+    chunk.rowTo = std::min(pass.rows, from + kChunkRows);
+    chunk.x = pass.output + static_cast<int64_t>(from) * model.hiddenSize;
+    blocks.run(worker, chunk);
+  }
+}
+
+/** The barrier behind a step; true for all threads where thread 0 saw the abort flag before it. */
+bool Context::State::stopAfter(Worker& worker, const std::atomic<bool>* abort, int32_t step) {
+  std::atomic<bool>& seen = stop[step % 2];
+  if (worker.index == 0) seen.store(abort != nullptr && abort->load());
+  worker.barrier();
+  return seen.load(std::memory_order_relaxed);
+}
+
+PassResult Context::logits(const Model& model, const LogitsRun& run) {
+  State& state = *state_;
+  checkLogits(model, run);
+  const int32_t rows = static_cast<int32_t>(run.rows.size());
+  state.blocks.inputs().reserve(std::min(rows, kChunkRows), model.hiddenSize, 0);
+  HeadChunk chunk;
+  chunk.head = run.head;
+  chunk.norm = run.norm;
+  chunk.input = run.input;
+  for (int32_t from = 0; from < rows; from += kChunkRows) {
+    if (run.abort != nullptr && run.abort->load()) return PassResult::Aborted;
+    chunk.indices = run.rows.data() + from;
+    chunk.rows = std::min(kChunkRows, rows - from);
+    chunk.output = run.output + static_cast<int64_t>(from) * run.head->linear.matrix.rows;
+    state.pool->run([&](Worker& worker) {
+      runHead(worker, state.kernels, state.activations, state.blocks.inputs(), chunk);
+    });
+  }
+  return PassResult::Done;
+}
+
+}  // namespace layerwise

@@ -1,0 +1,70 @@
+// Runs passes over a model: all scratch is here, made once; a model may serve several contexts.
+#pragma once
+#include <atomic>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kv-cache.h"
+#include "thread-pool.h"
+
+namespace layerwise {
+
+/** `Int8`: rows are quantized before products with integer kinds. `F32`: weights are expanded instead (goldens, references). */
+enum class ActivationType : uint8_t { Int8, F32 };
+
+/** Consecutive rows of one sequence: positions [position, position + count). cache null: a whole sequence of its own, KV in f32. */
+struct Span {
+  KvCache* cache = nullptr;
+  int32_t position = 0;
+  int32_t count = 0;
+};
+
+struct Pass {
+  /** [rows, hiddenSize]; output may be the same array. */
+  const float* input = nullptr;
+  float* output = nullptr;
+  int32_t rows = 0;
+  int32_t from = 0, to = 0;
+  std::vector<Span> spans;
+  /** Per block of the model; empty: nothing is skipped. */
+  std::vector<uint8_t> skipAttention, skipMlp;
+  const Adapter* adapter = nullptr;
+  /** Looked at between blocks; the pass then stops and reports Aborted. */
+  const std::atomic<bool>* abort = nullptr;
+};
+
+enum class PassResult { Done, Aborted };
+
+struct LogitsRun {
+  const float* input = nullptr;        // [.., hiddenSize]
+  std::vector<int32_t> rows;           // which rows of input
+  const Head* head = nullptr;
+  bool norm = true;
+  float* output = nullptr;             // [rows, head rows]
+  const std::atomic<bool>* abort = nullptr;
+};
+
+/** Rows that pass through a block at a time; a multiple of 16. */
+constexpr int kChunkRows = 128;
+
+class Context {
+ public:
+  /** `threads` of its own pool; kernels outlive it. */
+  Context(const KernelTable& kernels, std::shared_ptr<ThreadPool> pool, ActivationType activations);
+  ~Context();
+
+  /** Runs blocks [from, to). Grows caches, commits lengths block by block. Throws std::runtime_error where a page cannot be had. */
+  PassResult run(const Model& model, const Pass& pass);
+  PassResult logits(const Model& model, const LogitsRun& run);
+  /** Bytes of scratch held now. */
+  int64_t scratchBytes() const;
+  const KernelTable& kernels() const;
+  ThreadPool& pool();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace layerwise

@@ -1,0 +1,161 @@
+// Shapes of a model's parts, checked when they are given to the engine: no kernel ever sees a size that does not fit.
+#include <cmath>
+
+#include "model.h"
+
+namespace layerwise {
+
+namespace {
+
+/** Most columns of any activation: products of a few of them stay far from overflow. */
+constexpr int64_t kMostCols = int64_t{1} << 26;
+
+std::string number(int64_t value) { return std::to_string(value); }
+
+std::string shape(int64_t rows, int64_t cols) { return "[" + number(rows) + ", " + number(cols) + "]"; }
+
+/** The first problem, or empty. */
+std::string firstOf(std::initializer_list<std::string> problems) {
+  for (const std::string& problem : problems) {
+    if (!problem.empty()) return problem;
+  }
+  return "";
+}
+
+std::string checkLinear(const char* role, const Linear& linear, int64_t rows, int64_t cols) {
+  const PackedMatrix& w = linear.matrix;
+  if (!w.present()) return std::string(role) + " is absent";
+  if (w.rows == rows && w.cols == cols) return "";
+  return std::string(role) + ": expected a matrix of " + shape(rows, cols) + ", found " + shape(w.rows, w.cols);
+}
+
+std::string checkNorm(const char* name, const Norm& norm, int64_t size) {
+  if (norm.kind == NormKind::None) return "";
+  if (norm.size != size) {
+    return std::string(name) + ": expected a norm of " + number(size) + ", found " + number(norm.size);
+  }
+  if (norm.weight == nullptr) return std::string(name) + " has no weight";
+  if (norm.kind == NormKind::Layer && norm.bias == nullptr) return std::string(name) + " has no bias";
+  if (!std::isfinite(norm.eps) || norm.eps < 0) return std::string(name) + ": eps is not a number of 0 or more";
+  return "";
+}
+
+std::string checkFrequencies(const std::vector<double>& frequencies, int32_t dims) {
+  const int64_t count = static_cast<int64_t>(frequencies.size());
+  if (count != dims / 2) return "rope: expected " + number(dims / 2) + " frequencies, found " + number(count);
+  for (const double frequency : frequencies) {
+    if (!std::isfinite(frequency)) return "rope: a frequency is not finite";
+  }
+  return "";
+}
+
+std::string checkRope(const Rope& rope, int32_t headDim) {
+  if (rope.dims == 0) return "";
+  if (rope.dims < 0 || rope.dims % 2 != 0 || rope.dims > headDim) {
+    return "rope: expected an even number of dims, at most " + number(headDim) + ", found " + number(rope.dims);
+  }
+  if (!std::isfinite(rope.attentionFactor)) return "rope: the attention factor is not finite";
+  const std::string problem = checkFrequencies(rope.inverseFrequencies, rope.dims);
+  if (!problem.empty() || rope.longInverseFrequencies.empty()) return problem;
+  return checkFrequencies(rope.longInverseFrequencies, rope.dims);
+}
+
+std::string checkHeads(const Attention& a) {
+  if (a.heads < 1 || a.kvHeads < 1 || a.headDim < 1) return "attention: heads, kvHeads and headDim must be 1 or more";
+  if (static_cast<int64_t>(a.heads) * a.headDim > kMostCols) {
+    return "attention: " + number(a.heads) + " heads are too many";
+  }
+  if (a.heads % a.kvHeads != 0) {
+    return "attention: " + number(a.heads) + " heads cannot share " + number(a.kvHeads) + " key/value heads";
+  }
+  if (a.window < 0) return "attention: a window of " + number(a.window);
+  return std::isfinite(a.scale) ? "" : "attention: the scale is not finite";
+}
+
+std::string checkAttention(const Model& model, const Attention& a) {
+  const std::string problem = checkHeads(a);
+  if (!problem.empty()) return problem;
+  const int64_t queries = static_cast<int64_t>(a.heads) * a.headDim;
+  const int64_t keys = static_cast<int64_t>(a.kvHeads) * a.headDim;
+  return firstOf({checkRope(a.rope, a.headDim), checkNorm("attn.qNorm", a.qNorm, a.headDim),
+                  checkNorm("attn.kNorm", a.kNorm, a.headDim), checkLinear("attn.q", a.q, queries, model.hiddenSize),
+                  checkLinear("attn.k", a.k, keys, model.hiddenSize),
+                  checkLinear("attn.v", a.v, keys, model.hiddenSize),
+                  checkLinear("attn.o", a.o, model.hiddenSize, queries)});
+}
+
+std::string checkMlp(const Model& model, const Mlp& mlp) {
+  if (!mlp.up.matrix.present()) return "mlp.up is absent";
+  const int64_t width = mlp.up.matrix.rows;
+  if (width > kMostCols) return "mlp.up: " + number(width) + " rows are too many";
+  return firstOf({checkLinear("mlp.up", mlp.up, width, model.hiddenSize),
+                  mlp.gated ? checkLinear("mlp.gate", mlp.gate, width, model.hiddenSize) : "",
+                  checkLinear("mlp.down", mlp.down, model.hiddenSize, width)});
+}
+
+const Linear* linearOf(const Block& block, const std::string& role) {
+  const Attention& a = block.attention;
+  const Mlp& m = block.mlp;
+  if (block.hasAttention) {
+    if (role == "attn.q") return &a.q;
+    if (role == "attn.k") return &a.k;
+    if (role == "attn.v") return &a.v;
+    if (role == "attn.o") return &a.o;
+  }
+  if (!block.hasMlp) return nullptr;
+  if (role == "mlp.gate" && m.gated) return &m.gate;
+  if (role == "mlp.up") return &m.up;
+  return role == "mlp.down" ? &m.down : nullptr;
+}
+
+/** `matrix` null: its block is not loaded, the two parts are held against each other only. */
+std::string checkLowRank(const LowRank& low, const PackedMatrix* matrix) {
+  if (!low.a.present() || !low.b.present()) return "a or b is absent";
+  if (low.a.kind != CodecKind::F32 || low.b.kind != CodecKind::F32) return "a and b must be of the f32 codec";
+  if (low.a.rows > kMostCols) return "rank " + number(low.a.rows) + " is too large";
+  if (low.b.cols != low.a.rows) return "a has rank " + number(low.a.rows) + ", b has " + number(low.b.cols);
+  if (!std::isfinite(low.factor)) return "the factor is not finite";
+  if (matrix == nullptr || (low.b.rows == matrix->rows && low.a.cols == matrix->cols)) return "";
+  const std::string found = shape(low.b.rows, low.a.cols);
+  return "expected an addition to " + shape(matrix->rows, matrix->cols) + ", found one to " + found;
+}
+
+}  // namespace
+
+std::string checkBlock(const Model& model, const Block& block) {
+  if (model.hiddenSize < 1 || model.hiddenSize > kMostCols) return "hiddenSize: " + number(model.hiddenSize);
+  return firstOf({checkNorm("attn.norm", block.attentionNorm, model.hiddenSize),
+                  checkNorm("mlp.norm", block.mlpNorm, model.hiddenSize),
+                  block.hasAttention ? checkAttention(model, block.attention) : "",
+                  block.hasMlp ? checkMlp(model, block.mlp) : ""});
+}
+
+std::string checkHead(const Model& model, const Head& head) {
+  if (!head.linear.matrix.present()) return "the matrix is absent";
+  return firstOf({checkNorm("norm", head.norm, model.hiddenSize),
+                  checkLinear("matrix", head.linear, head.linear.matrix.rows, model.hiddenSize)});
+}
+
+std::string checkAdapter(const Model& model, const Adapter& adapter) {
+  const int32_t blocks = static_cast<int32_t>(model.blocks.size());
+  if (!adapter.empty() && adapter.begin()->first < 0) return "block " + number(adapter.begin()->first) + " does not exist";
+  if (!adapter.empty() && adapter.rbegin()->first >= blocks) {
+    return "block " + number(adapter.rbegin()->first) + " does not exist";
+  }
+  return checkAdapterBlocks(model, adapter, 0, blocks);
+}
+
+std::string checkAdapterBlocks(const Model& model, const Adapter& adapter, int32_t from, int32_t to) {
+  for (auto entry = adapter.lower_bound(from); entry != adapter.end() && entry->first < to; ++entry) {
+    const Block& block = model.blocks[static_cast<size_t>(entry->first)];
+    for (const auto& [role, low] : entry->second) {
+      const Linear* linear = block.loaded ? linearOf(block, role) : nullptr;
+      if (block.loaded && linear == nullptr) return "block " + number(entry->first) + " has no " + role;
+      const std::string problem = checkLowRank(low, linear == nullptr ? nullptr : &linear->matrix);
+      if (!problem.empty()) return "block " + number(entry->first) + ", " + role + ": " + problem;
+    }
+  }
+  return "";
+}
+
+}  // namespace layerwise

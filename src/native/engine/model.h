@@ -1,0 +1,101 @@
+// The decoder as the engine sees it: DecoderSpec (src/model/decoder-spec.ts) with weights in place of names.
+// Plain data; checkModel (model-check.cpp) proves that every shape fits before a kernel sees a pointer.
+#pragma once
+#include <map>
+#include <string>
+#include <vector>
+
+#include "../kernels/kernel-table.h"
+
+namespace layerwise {
+
+/** A weight and maybe a bias, [rows] floats. */
+struct Linear {
+  PackedMatrix matrix;
+  const float* bias = nullptr;
+};
+
+enum class NormKind : uint8_t { None, Rms, Layer };
+
+struct Norm {
+  NormKind kind = NormKind::None;
+  int32_t size = 0;
+  float eps = 0;
+  const float* weight = nullptr;  // [size]
+  const float* bias = nullptr;    // [size], layer norm only
+};
+
+/** Rotary embedding: cos/sin = attentionFactor * cos/sin(position * inverseFrequencies[i]), in double, rounded to f32. */
+struct Rope {
+  int32_t dims = 0;  // 0: none
+  /** [dims / 2]; the long ones are used for all positions of a sequence longer than originalMaxPositions (longrope). */
+  std::vector<double> inverseFrequencies;
+  std::vector<double> longInverseFrequencies;  // empty: one regime
+  int64_t originalMaxPositions = 0;
+  double attentionFactor = 1;
+};
+
+struct Attention {
+  int32_t heads = 0;
+  int32_t kvHeads = 0;
+  int32_t headDim = 0;
+  float scale = 0;
+  /** Key j is seen by query i if j > i - window; 0: no window. */
+  int32_t window = 0;
+  Rope rope;
+  Norm qNorm, kNorm;
+  Linear q, k, v, o;
+};
+
+struct Mlp {
+  Activation activation = Activation::Silu;
+  bool gated = false;
+  Linear gate, up, down;
+};
+
+struct Block {
+  bool parallel = false;
+  bool hasAttention = false;
+  bool hasMlp = false;
+  /** False while its weights are not loaded (streaming); running it then is an error. */
+  bool loaded = false;
+  Norm attentionNorm;
+  /** kind None in a parallel block: the MLP shares the attention's normed input. */
+  Norm mlpNorm;
+  Attention attention;
+  Mlp mlp;
+};
+
+/** Output head or exit head: norm, then product. */
+struct Head {
+  Norm norm;
+  Linear linear;
+};
+
+/** A low-rank addition to one matrix: y += factor * B (A x), in f32. A [rank, cols], B [rows, rank], both of an f32 codec. */
+struct LowRank {
+  PackedMatrix a, b;
+  float factor = 1;
+};
+
+/** block -> role (`attn.q`, `mlp.down`, …) -> addition. */
+using Adapter = std::map<int32_t, std::map<std::string, LowRank>>;
+
+struct Model {
+  int32_t vocabSize = 0;
+  int32_t hiddenSize = 0;
+  std::vector<Block> blocks;
+  PackedMatrix embedding;
+  /** `output` and the exit heads. */
+  std::map<std::string, Head> heads;
+  std::map<std::string, Adapter> adapters;
+};
+
+/** Empty if every shape of the block fits the model and its own parts; else one line that says what does not. */
+std::string checkBlock(const Model& model, const Block& block);
+std::string checkHead(const Model& model, const Head& head);
+std::string checkAdapter(const Model& model, const Adapter& adapter);
+/** The same for the additions to blocks [from, to) only; looks at no other block. */
+std::string checkAdapterBlocks(const Model& model, const Adapter& adapter, int32_t from, int32_t to);
+
+}  // namespace layerwise

@@ -1,0 +1,40 @@
+import { z } from "zod";
+
+/** Executors from the fastest to the slowest. */
+export const EXECUTORS = ["native", "tfjs"] as const;
+export type ExecutorKind = (typeof EXECUTORS)[number];
+
+/** What may be asked for; `auto`: native where its addon loads, else tfjs. */
+export const EXECUTOR_CHOICES = ["auto", ...EXECUTORS] as const;
+export type ExecutorChoice = (typeof EXECUTOR_CHOICES)[number];
+
+/** Type of the activations in products with integer codecs; `int8`: quantized, 32 columns under one scale. Native only. */
+export const ACTIVATION_TYPES = ["int8", "f32"] as const;
+export type ActivationType = (typeof ACTIVATION_TYPES)[number];
+
+/**
+ * How weights are held. `packed`: as stored (tfjs expands a tile at a time, native uses them in place); `resident`: dense ones too,
+ * in f32; `streamed`: read a block at a time.
+ */
+export const RESIDENCIES = ["packed", "resident", "streamed"] as const;
+export type Residency = (typeof RESIDENCIES)[number];
+
+/** What an executor says of itself, for `inspect` and `--json`. */
+export const ExecutorInfo = z.strictObject({
+  executor: z.enum(EXECUTORS),
+  /** tfjs: `tensorflow`, `wasm` or `cpu`; null for native. */
+  backend: z.string().nullable(),
+  /** native: the instruction set, `avx2`, `neon`, …; null for tfjs. */
+  isa: z.string().nullable(),
+  /** Why this one and not a faster one. */
+  reason: z.string(),
+  threads: z.number().int().positive().nullable(),
+  activations: z.enum(ACTIVATION_TYPES),
+  residency: z.enum(RESIDENCIES),
+});
+export type ExecutorInfo = z.infer<typeof ExecutorInfo>;
+
+/** "native avx2", "tfjs wasm". */
+export function executorName({ executor, backend, isa }: Pick<ExecutorInfo, "executor" | "backend" | "isa">): string {
+  return [executor, isa ?? backend].filter((part) => part !== null).join(" ");
+}

@@ -1,0 +1,68 @@
+/** Released arrays kept for the next pass, at most: a few passes of a prompt's chunk. */
+const KEPT_BYTES = 4 * 1024 * 1024;
+
+/** A hidden state of the native executors, [rows, hiddenSize]; those of one model may be passed from one executor to another. */
+export class NativeHidden {
+  readonly rows: number;
+  /** [rows, hiddenSize] */
+  readonly data: Float32Array;
+  /** Where it goes when it is released; it is in use while this has it among its live ones. */
+  readonly pool: HiddenPool;
+
+  constructor(pool: HiddenPool, rows: number, data: Float32Array) {
+    this.pool = pool;
+    this.rows = rows;
+    this.data = data;
+  }
+}
+
+/** Hidden states by their length: a token loop gets the arrays again that it has released, and allocates none. */
+export class HiddenPool {
+  /** Numbers of a row. */
+  private readonly width: number;
+  private readonly free = new Map<number, NativeHidden[]>();
+  /** States given out and not released yet. */
+  private readonly live = new Set<NativeHidden>();
+  private freeBytes = 0;
+
+  constructor(width: number) {
+    this.width = width;
+  }
+
+  /** A state whose numbers are of no meaning yet. */
+  take(rows: number): NativeHidden {
+    const kept = this.free.get(rows)?.pop();
+    if (kept) this.freeBytes -= kept.data.byteLength;
+    const hidden = kept ?? new NativeHidden(this, rows, new Float32Array(rows * this.width));
+    this.live.add(hidden);
+    return hidden;
+  }
+
+  /** The numbers of a state, also of another executor's; throws where it was released or is of another width. */
+  use(hidden: NativeHidden): Float32Array {
+    if (!hidden.pool.live.has(hidden)) throw new Error("hidden state: it was released already");
+    if (hidden.pool.width !== this.width) {
+      throw new Error(`hidden state: expected ${this.width} numbers a row, found ${hidden.pool.width}`);
+    }
+    return hidden.data;
+  }
+
+  release(hidden: NativeHidden): void {
+    this.use(hidden);
+    hidden.pool.takeBack(hidden);
+  }
+
+  /** States given out and not released. */
+  get liveCount(): number {
+    return this.live.size;
+  }
+
+  private takeBack(hidden: NativeHidden): void {
+    this.live.delete(hidden);
+    if (this.freeBytes + hidden.data.byteLength > KEPT_BYTES) return;
+    this.freeBytes += hidden.data.byteLength;
+    const kept = this.free.get(hidden.rows);
+    if (kept) kept.push(hidden);
+    else this.free.set(hidden.rows, [hidden]);
+  }
+}

@@ -1,0 +1,133 @@
+import { headMatrixId } from "../../model/decoder-spec.ts";
+import type { WeightSource } from "../../model/weight-source.ts";
+import type { NativeLinear, NativeModel, NativeNorm } from "../../native/addon.ts";
+import { OUTPUT_HEAD } from "../additions-check.ts";
+import type { ExitHead, Residency } from "../executor.ts";
+import { Arena } from "./arena.ts";
+import type { WeightLoader } from "./weights.ts";
+
+/** Bytes of a tile of a streamed head, in f32; a multiple of 16 rows. */
+const TILE_BYTES = 16 * 1024 * 1024;
+const TILE_ROWS = 16;
+
+/** Rows of hidden states that a head multiplies, and where the results go. */
+export interface LogitsCall {
+  readonly input: Float32Array;
+  readonly rows: Int32Array;
+  readonly norm: boolean;
+  /** [rows, ids] */
+  readonly output: Float32Array;
+}
+
+/** Runs one product of the engine's head of that name. */
+export type RunHead = (name: string, call: LogitsCall) => Promise<boolean>;
+
+/** A head that the engine can multiply with. */
+export interface Head {
+  /** Ids that it gives logits of. */
+  readonly ids: number;
+  /** Fills the output; false where it was stopped. */
+  logits(call: LogitsCall, run: RunHead): Promise<boolean>;
+}
+
+/** What opening the output head leaves behind. */
+export interface OpenedOutput {
+  readonly head: Head;
+  /** The engine's model has the embedding; else rows of it come from the source. */
+  readonly embeds: boolean;
+}
+
+/**
+ * Gives the engine's model the output head and the embedding: in place where they are packed, packed without loss where they are dense
+ * and stay. A dense embedding that is not the head is left in the source, as is a dense head that does not stay.
+ */
+export async function openOutput(
+  source: WeightSource,
+  loader: WeightLoader,
+  model: NativeModel,
+  residency: Residency,
+): Promise<OpenedOutput> {
+  const { spec } = source;
+  const norm = await loader.norm("finalNorm", spec.finalNorm);
+  const bias = spec.headBias ? await source.readVector("head.bias") : null;
+  const id = headMatrixId(spec);
+  if (residency === "streamed") return { head: streamedHead(source, loader, model, { norm, bias }), embeds: false };
+  const matrix = await source.readMatrix(id);
+  if (matrix.kind === "dense" && residency !== "resident") {
+    return { head: streamedHead(source, loader, model, { norm, bias }), embeds: false };
+  }
+  const linear: NativeLinear = { matrix: await loader.matrix(matrix), bias };
+  model.setHead(OUTPUT_HEAD, { norm, linear });
+  const embedding = spec.tied ? linear.matrix : await untiedEmbedding(source, loader);
+  if (embedding) model.setEmbedding(embedding);
+  return { head: namedHead(OUTPUT_HEAD, spec.vocabSize), embeds: embedding !== null };
+}
+
+/** Gives the engine's model an exit head. */
+export async function loadExitHead(
+  loader: WeightLoader,
+  model: NativeModel,
+  name: string,
+  { norm, matrix, bias }: ExitHead,
+): Promise<Head> {
+  const native: NativeNorm | null = norm && {
+    kind: norm.spec.kind,
+    eps: norm.spec.eps,
+    weight: norm.weight.slice(),
+    bias: norm.bias?.slice() ?? null,
+  };
+  model.setHead(name, {
+    norm: native,
+    linear: { matrix: await loader.matrix(matrix), bias: bias?.slice() ?? null },
+  });
+  return namedHead(name, matrix.rows);
+}
+
+/** A packed embedding costs nothing to keep; of a dense one few rows are needed, and the source reads those. */
+async function untiedEmbedding(source: WeightSource, loader: WeightLoader) {
+  const matrix = await source.readMatrix("embedding");
+  return matrix.kind === "packed" ? loader.matrix(matrix) : null;
+}
+
+function namedHead(name: string, ids: number): Head {
+  return { ids, logits: (call, run) => run(name, call) };
+}
+
+/** The output head a tile of its rows at a time, read anew for every call. */
+function streamedHead(
+  source: WeightSource,
+  loader: WeightLoader,
+  model: NativeModel,
+  { norm, bias }: { norm: NativeNorm | null; bias: Float32Array | null },
+): Head {
+  const { vocabSize: ids, hiddenSize } = source.spec;
+  const id = headMatrixId(source.spec);
+  const step = Math.max(TILE_ROWS, Math.floor(TILE_BYTES / 4 / hiddenSize / TILE_ROWS) * TILE_ROWS);
+  const arena = new Arena();
+  const useTile = async (from: number, to: number) => {
+    arena.reset();
+    const data = await source.readRows(id, from, to);
+    const matrix = await loader.matrix({ kind: "dense", rows: to - from, cols: hiddenSize, data }, arena);
+    model.setHead(OUTPUT_HEAD, { norm, linear: { matrix, bias: bias?.slice(from, to) ?? null } });
+  };
+  return {
+    ids,
+    async logits({ output, ...call }, run) {
+      for (let from = 0; from < ids; from += step) {
+        const to = Math.min(ids, from + step);
+        await useTile(from, to);
+        const part = new Float32Array(call.rows.length * (to - from));
+        if (!(await run(OUTPUT_HEAD, { ...call, output: part }))) return false;
+        placeColumns(part, to - from, output, ids, from);
+      }
+      return true;
+    },
+  };
+}
+
+/** Writes `part`, [rows, width], as columns `first` and on of `whole`, [rows, columns]. */
+function placeColumns(part: Float32Array, width: number, whole: Float32Array, columns: number, first: number): void {
+  for (let row = 0; row * width < part.length; row++) {
+    whole.set(part.subarray(row * width, (row + 1) * width), row * columns + first);
+  }
+}

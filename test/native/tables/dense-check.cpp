@@ -1,0 +1,88 @@
+// The kernels of the offline stages: every size of a tile, short and long sums, and the searches' loops.
+#include "random-inputs.h"
+#include "table-checks.h"
+
+namespace layerwise {
+namespace {
+
+/** Runs a kernel that changes a copy of `start` with both tables and compares. */
+template <class Number, class Run>
+void compareOn(const Subject& s, const std::string& what, const std::vector<Number>& start, Run run) {
+  std::vector<Number> found = start, expected = start;
+  run(s.table, found.data());
+  run(s.scalar, expected.data());
+  s.report.same(what, found.data(), expected.data(), start.size());
+}
+
+void checkTiles(const Subject& s, Random& random) {
+  for (int64_t k : {0, 1, 2, 7, 65}) {
+    const size_t steps = static_cast<size_t>(k);
+    const std::vector<float> a = numbers(random, 6 * steps), b = numbers(random, 16 * steps), c = numbers(random, 6 * 20);
+    const std::vector<double> da = doubles(random, 6 * steps), db = doubles(random, 8 * steps), dc = doubles(random, 6 * 12);
+    for (int32_t mr = 1; mr <= 6; mr++) {
+      for (int32_t nr = 1; nr <= 16; nr++) {
+        const std::string name = std::to_string(mr) + "x" + std::to_string(nr) + ", k = " + std::to_string(k);
+        for (bool accumulate : {false, true}) {
+          compareOn(s, "gemmTile " + name, c,
+                    [&](const KernelTable& t, float* out) { t.gemmTile(k, a.data(), b.data(), out, 20, mr, nr, accumulate); });
+        }
+        if (nr > 8) continue;
+        compareOn(s, "subtractTile " + name, dc,
+                  [&](const KernelTable& t, double* out) { t.subtractTile(k, da.data(), db.data(), out, 12, mr, nr); });
+      }
+    }
+  }
+}
+
+void checkSolving(const Subject& s, Random& random) {
+  for (int32_t n : {1, 2, 3, 4, 5, 8, 13, 40}) {
+    const size_t ldl = static_cast<size_t>(n + 3);
+    std::vector<double> l = doubles(random, static_cast<size_t>(n) * ldl);
+    for (size_t i = 0; i < static_cast<size_t>(n); i++) l[i * ldl + i] = 2.5 + random.uniform();
+    compareOn(s, "solveTile " + std::to_string(n), doubles(random, static_cast<size_t>(n) * 8),
+              [&](const KernelTable& t, double* x) { t.solveTile(n, l.data(), static_cast<int64_t>(ldl), x); });
+  }
+}
+
+void checkSearches(const Subject& s, Random& random) {
+  for (int32_t n : {1, 2, 31, 32, 64, 129}) {
+    for (int32_t count : {4, 12}) {
+      const size_t lanes = static_cast<size_t>(count);
+      const std::vector<float> x = numbers(random, static_cast<size_t>(n));
+      const std::vector<double> factors = doubles(random, lanes), scales = doubles(random, lanes), shifts = doubles(random, lanes);
+      const std::vector<double> zeros(3 * lanes, 0);
+      for (const double* offsets : {static_cast<const double*>(nullptr), shifts.data()}) {
+        const std::string name = "n = " + std::to_string(n) + (offsets ? ", offsets" : "");
+        compareOn(s, "fitSums " + name, zeros, [&](const KernelTable& t, double* out) {
+          t.fitSums(x.data(), n, factors.data(), offsets, count, -4, 3, out, out + count, out + 2 * count);
+        });
+        for (bool twoSums : {false, true}) {
+          compareOn(s, "fitErrors " + name, std::vector<double>(lanes, 0), [&](const KernelTable& t, double* out) {
+            t.fitErrors(x.data(), n, factors.data(), scales.data(), offsets, count, -4, 3, twoSums, out);
+          });
+        }
+      }
+    }
+  }
+}
+
+void checkReading(const Subject& s, Random& random) {
+  std::vector<uint8_t> bytes(5000);
+  for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.bits());
+  for (int64_t n : {0, 1, 8, 63, 64, 255, 256, 257, 1000, 4096, 5000}) {
+    if (s.table.readBytes(bytes.data(), n) != s.scalar.readBytes(bytes.data(), n)) s.report.fail("readBytes " + std::to_string(n));
+    s.report.compared++;
+  }
+}
+
+}  // namespace
+
+void checkDense(const Subject& subject) {
+  Random random(4);
+  checkTiles(subject, random);
+  checkSolving(subject, random);
+  checkSearches(subject, random);
+  checkReading(subject, random);
+}
+
+}  // namespace layerwise

@@ -1,0 +1,268 @@
+import fc from "fast-check";
+import { expect, it } from "vitest";
+import type { WeightSource } from "../../src/model/weight-source.ts";
+import { PROMPT_CHUNK_ROWS } from "../../src/model/workspace.ts";
+import type { AnyExecutor, Residency, RowSpan } from "../../src/runtime/executor.ts";
+import { Random } from "../../src/tensor/random.ts";
+import { feed, logitsOf, maxDifference } from "./compare.ts";
+import { packedSource, randomSource, type Shape, smallSpec, unpackedSource } from "./random-model.ts";
+
+/** Runs `work` with an executor that computes in f32 and is closed afterwards, nothing left behind. */
+export type WithExecutor = <T>(
+  source: WeightSource,
+  options: { readonly residency?: Residency },
+  work: (executor: AnyExecutor) => Promise<T>,
+) => Promise<T>;
+
+/** Everything that a block may be. */
+export const SHAPES = fc.record<Shape>({
+  heads: fc.constantFrom(2, 4),
+  kvHeads: fc.constantFrom(1, 2),
+  window: fc.constantFrom(null, 3, 9),
+  ropeDims: fc.constantFrom(null, 2, 4),
+  norm: fc.constantFrom("rms", "layer"),
+  residual: fc.constantFrom("sequential", "parallel"),
+  gated: fc.boolean(),
+  activation: fc.constantFrom("silu", "gelu-erf", "gelu-tanh", "relu"),
+  bias: fc.boolean(),
+  qkNorm: fc.boolean(),
+  tied: fc.boolean(),
+  headBias: fc.boolean(),
+});
+
+/** Random ids of the small model. */
+export function tokens(count: number, seed = 5): number[] {
+  const random = new Random(seed);
+  return Array.from({ length: count }, () => random.nextInt(37));
+}
+
+/** What the contract of executors says of sequences and caches, whoever computes. */
+export function sequenceCases(withExecutor: WithExecutor): void {
+  it("gives the same with a cache, in any chunking, as without one", async () => {
+    const property = fc.asyncProperty(SHAPES, fc.integer({ min: 1, max: 9 }), async (shape, chunk) => {
+      await withExecutor(randomSource(smallSpec(shape)), {}, async (executor) => {
+        const ids = tokens(17);
+        const cache = executor.createCache({ maxTokens: 17, kvType: "f32" });
+        const cached = await feed(executor, cache, ids, chunk);
+        const whole = await logitsOf(executor, ids);
+        expect(maxDifference(cached, whole.slice(-37))).toBeLessThan(1e-4);
+        cache.dispose();
+      });
+    });
+    await fc.assert(property, { numRuns: 40 });
+  });
+
+  it("computes several sequences in one call as each alone", async () => {
+    await withExecutor(randomSource(smallSpec({ window: 6 })), {}, async (executor) => {
+      const prompts = [tokens(9, 1), tokens(4, 2), tokens(1, 3)];
+      const caches = prompts.map(() => executor.createCache({ maxTokens: 20, kvType: "f32" }));
+      for (const [i, prompt] of prompts.entries())
+        if (prompt.length > 1) await feed(executor, caches[i], prompt.slice(0, -1));
+      const alone = await Promise.all(prompts.map((prompt) => logitsOf(executor, prompt)));
+      const last = Int32Array.from(prompts, (prompt) => prompt[prompt.length - 1]);
+      const whole = tokens(5, 4);
+      const embedded = await executor.embed(Int32Array.from([...last, ...whole]));
+      const spans = caches.map((cache) => ({ cache, position: cache.length(0), count: 1 }));
+      const hidden = await executor.runBlocks(embedded, 0, 2, [...spans, { cache: null, position: 0, count: 5 }]);
+      const logits = await executor.logits(hidden);
+      for (const [i, each] of alone.entries()) {
+        expect(maxDifference(logits.subarray(i * 37, (i + 1) * 37), each.slice(-37))).toBeLessThan(1e-5);
+      }
+      expect(maxDifference(logits.subarray(3 * 37), await logitsOf(executor, whole))).toBeLessThan(1e-5);
+      for (const state of [embedded, hidden]) executor.release(state);
+    });
+  });
+
+  it("keeps passes at the same time apart", async () => {
+    const source = await packedSource(randomSource(smallSpec()), "q8s-g32");
+    for (const residency of ["packed", "streamed"] as const) {
+      await withExecutor(source, { residency }, async (executor) => {
+        const texts = [tokens(3, 1), tokens(4, 2), tokens(5, 3)];
+        const alone: Float32Array[] = [];
+        for (const ids of texts) alone.push(await logitsOf(executor, ids));
+        const together = await Promise.all(texts.map((ids) => logitsOf(executor, ids)));
+        expect(together).toEqual(alone);
+      });
+    }
+  });
+
+  it("cuts long prompts into chunks without a difference", async () => {
+    await withExecutor(randomSource(smallSpec({ window: 50 })), {}, async (executor) => {
+      const ids = tokens(PROMPT_CHUNK_ROWS * 2 + 30);
+      const [whole, cut] = [ids.length, 100].map(() => executor.createCache({ maxTokens: ids.length, kvType: "f32" }));
+      const atOnce = await feed(executor, whole, ids);
+      expect(maxDifference(await feed(executor, cut, ids, 100), atOnce)).toBeLessThan(1e-5);
+      expect(maxDifference((await logitsOf(executor, ids)).slice(-37), atOnce)).toBeLessThan(1e-4);
+    });
+  });
+
+  it("goes on from a fork and after a truncation as from the start", async () => {
+    await withExecutor(randomSource(smallSpec({})), {}, async (executor) => {
+      const [prefix, first, second] = [tokens(70, 1), tokens(6, 2), tokens(7, 3)];
+      const cache = executor.createCache({ maxTokens: 100, kvType: "f32" });
+      await feed(executor, cache, prefix);
+      const fork = cache.fork();
+      const onCache = await feed(executor, cache, first);
+      const onFork = await feed(executor, fork, second);
+      expect(maxDifference(onCache, (await logitsOf(executor, [...prefix, ...first])).slice(-37))).toBeLessThan(1e-4);
+      expect(maxDifference(onFork, (await logitsOf(executor, [...prefix, ...second])).slice(-37))).toBeLessThan(1e-4);
+      cache.truncate(prefix.length);
+      expect(maxDifference(await feed(executor, cache, second), onFork)).toBeLessThan(1e-5);
+    });
+  });
+
+  it("runs a sliding window far beyond what its cache keeps, and says when a truncation went further", async () => {
+    await withExecutor(randomSource(smallSpec({ window: 10 })), {}, async (executor) => {
+      const ids = tokens(300);
+      const cache = executor.createCache({ maxTokens: 300, kvType: "f32" });
+      await feed(executor, cache, ids.slice(0, 290), 40);
+      const logits = await feed(executor, cache, ids.slice(290), 1);
+      expect(maxDifference(logits, (await logitsOf(executor, ids)).slice(-37))).toBeLessThan(1e-4);
+      cache.truncate(236);
+      expect(cache.needsRebuild(237)).toBe(false);
+      const again = await feed(executor, cache, ids.slice(236), 20);
+      expect(maxDifference(again, logits)).toBeLessThan(1e-5);
+      cache.truncate(150);
+      expect(cache.needsRebuild(151)).toBe(true);
+      await expect(feed(executor, cache, ids.slice(150, 151))).rejects.toThrow("no longer holds the window");
+      cache.truncate(0);
+      expect(cache.needsRebuild(151)).toBe(false);
+      const anew = await feed(executor, cache, ids.slice(0, 50));
+      expect(maxDifference(anew, (await logitsOf(executor, ids.slice(0, 50))).slice(-37))).toBeLessThan(1e-4);
+    });
+  });
+
+  it("changes the rotary regime only while its cache is empty", async () => {
+    const spec = smallSpec();
+    const scaling = {
+      kind: "longrope" as const,
+      shortFactor: [1, 1],
+      longFactor: [2, 4],
+      originalMaxPositions: 16,
+      attentionFactor: 1.1,
+    };
+    for (const { attention } of spec.blocks) if (attention?.rope) attention.rope = { ...attention.rope, scaling };
+    await withExecutor(randomSource(spec), {}, async (executor) => {
+      const ids = tokens(20);
+      const cache = executor.createCache({ maxTokens: 20, kvType: "f32" });
+      expect(cache.needsRebuild(17)).toBe(false);
+      cache.reserve(12);
+      await feed(executor, cache, ids.slice(0, 12));
+      expect([cache.needsRebuild(16), cache.needsRebuild(17)]).toEqual([false, true]);
+      cache.reserve(16);
+      const short = await feed(executor, cache, ids.slice(12, 16));
+      expect(maxDifference(short, (await logitsOf(executor, ids.slice(0, 16))).slice(-37))).toBeLessThan(1e-4);
+      expect(() => cache.reserve(17)).toThrow(/feed the sequence anew/);
+      await expect(feed(executor, cache, ids.slice(16))).rejects.toThrow(/feed the sequence anew/);
+      cache.truncate(0);
+      cache.reserve(20);
+      const fork = cache.fork();
+      const long = (await logitsOf(executor, ids)).slice(-37);
+      expect(maxDifference(await feed(executor, cache, ids, 7), long)).toBeLessThan(1e-4);
+      expect(maxDifference(await feed(executor, fork, ids), long)).toBeLessThan(1e-4);
+      expect([cache.needsRebuild(20), cache.needsRebuild(16)]).toEqual([false, true]);
+    });
+  });
+
+  it("refuses spans that it cannot run", async () => {
+    await withExecutor(randomSource(smallSpec()), {}, async (executor) => {
+      const embedded = await executor.embed(Int32Array.of(1, 2, 3));
+      const cache = executor.createCache({ maxTokens: 3 });
+      const run = (spans: readonly RowSpan[]) => executor.runBlocks(embedded, 0, 2, spans);
+      await expect(run([{ cache, position: 0, count: 2 }])).rejects.toThrow("cover 2 rows of 3");
+      await expect(run([{ cache: null, position: 1, count: 3 }])).rejects.toThrow("starts at position 1");
+      await expect(run([{ cache, position: 1, count: 3 }])).rejects.toThrow("made for 3 tokens");
+      const small = executor.createCache({ maxTokens: 30 });
+      await expect(run([{ cache: small, position: 7, count: 3 }])).rejects.toThrow(/holds 0 positions.* starts? at 7/);
+      executor.release(embedded);
+    });
+  });
+}
+
+/** What the contract says of weights, skipped parts, and numbers in and out. */
+export function weightCases(withExecutor: WithExecutor): void {
+  it("gives the same packed, resident and streamed, and as the unpacked weights", async () => {
+    for (const tied of [false, true]) {
+      const spec = smallSpec({ tied, headBias: true, bias: true, norm: "layer" });
+      const packed = await packedSource(randomSource(spec), "q4a-g32");
+      const dense = await unpackedSource(packed);
+      const ids = tokens(12);
+      const run = (source: WeightSource, residency: Residency) =>
+        withExecutor(source, { residency }, async (executor) => ({
+          residency: executor.info.residency,
+          logits: await logitsOf(executor, ids),
+        }));
+      const reference = await run(dense, "resident");
+      for (const [source, asked, residency] of [
+        [packed, "packed", "packed"],
+        [packed, "resident", "resident"],
+        [packed, "streamed", "streamed"],
+        [dense, "packed", "streamed"],
+        [mixedSource(packed, dense), "packed", null],
+        [mixedSource(packed, dense), "resident", "resident"],
+      ] as const) {
+        const found = await run(source, asked);
+        if (residency) expect(found.residency).toBe(residency);
+        expect(maxDifference(found.logits, reference.logits)).toBeLessThan(1e-5);
+      }
+    }
+  });
+
+  it("leaves out what a skip set says", async () => {
+    const spec = smallSpec({ blocks: 2 });
+    await withExecutor(randomSource(spec), {}, async (executor) => {
+      const ids = Int32Array.from(tokens(5));
+      const span = [{ cache: null, position: 0, count: 5 }];
+      const embedded = await executor.embed(ids);
+      const none = { attention: [true, true], mlp: [true, true] };
+      const same = await executor.runBlocks(embedded, 0, 2, span, { skip: none });
+      expect(await executor.read(same)).toEqual(await executor.read(embedded));
+      const first = await executor.runBlocks(embedded, 0, 1, span);
+      const second = await executor.runBlocks(embedded, 0, 2, span, {
+        skip: { attention: [false, true], mlp: [false, true] },
+      });
+      expect(await executor.read(second)).toEqual(await executor.read(first));
+      const cache = executor.createCache({ maxTokens: 5 });
+      const skipped = await executor.runBlocks(embedded, 0, 2, [{ cache, position: 0, count: 5 }], {
+        skip: { attention: [true, false], mlp: [false, false] },
+      });
+      expect([cache.length(0), cache.length(1)]).toEqual([0, 5]);
+      for (const state of [embedded, same, first, second, skipped]) executor.release(state);
+    });
+  });
+
+  it("copies numbers in and out, and slices rows", async () => {
+    await withExecutor(randomSource(smallSpec()), {}, async (executor) => {
+      const data = Float32Array.from({ length: 48 }, (_, i) => i);
+      const hidden = executor.write(data, 3);
+      data.fill(-1);
+      const middle = executor.slice(hidden, 1, 2);
+      expect([...(await executor.read(middle))]).toEqual(Array.from({ length: 16 }, (_, i) => 16 + i));
+      const some = await executor.logits(hidden, Int32Array.of(2, 0));
+      const all = await executor.logits(hidden);
+      expect(maxDifference(some, [...all.subarray(74, 111), ...all.subarray(0, 37)])).toBeLessThan(1e-5);
+      const bare = await executor.logits(hidden, Int32Array.of(1), { norm: false });
+      expect(maxDifference(bare, all.subarray(37, 74))).toBeGreaterThan(1);
+      const into = new Float32Array(37);
+      expect(await executor.logits(hidden, Int32Array.of(1), { into })).toBe(into);
+      expect(maxDifference(into, all.subarray(37, 74))).toBeLessThan(1e-5);
+      for (const state of [hidden, middle]) executor.release(state);
+    });
+  });
+}
+
+/** Every other matrix packed, the rest dense: an overlay that quantizes some of a checkpoint. */
+function mixedSource(packed: WeightSource, dense: WeightSource): WeightSource {
+  let reads = 0;
+  const pick = new Map<string, WeightSource>();
+  const sourceOf = (id: string) => {
+    const known = pick.get(id) ?? (reads++ % 2 === 0 ? packed : dense);
+    pick.set(id, known);
+    return known;
+  };
+  return {
+    ...packed,
+    readMatrix: (id) => sourceOf(id).readMatrix(id),
+    readRows: (id, from, to) => sourceOf(id).readRows(id, from, to),
+  };
+}

@@ -8,15 +8,19 @@ const spread = ({ median, quartileDeviation }, digits = 1) =>
   `${median.toFixed(digits)} ± ${quartileDeviation.toFixed(digits)}`;
 const ofThreads = (threads) => `${threads} ${threads === 1 ? "thread" : "threads"}`;
 
-/** All of it, a heading each. */
-export function nativeText({ comparison, shapes, memory, contexts, passes }) {
-  return [
-    `### Beside llama.cpp\n\n${comparisonText(comparison)}`,
-    `### Shapes beyond the cache\n\n${shapesText(shapes)}`,
-    `### Memory and opening\n\n${memoryText(memory)}`,
-    `### Long contexts\n\n${contextsText(contexts)}`,
-    `### Small passes\n\n${passesText(passes)}`,
-  ].join("\n\n");
+/** What was measured, a heading each, with the commit that it was measured on. */
+export function nativeText(result) {
+  const parts = [
+    ["comparison", "Beside llama.cpp", comparisonText],
+    ["shapes", "Shapes beyond the cache", shapesText],
+    ["memory", "Memory and opening", memoryText],
+    ["contexts", "Long contexts", contextsText],
+    ["passes", "Small passes", passesText],
+  ];
+  return parts
+    .filter(([name]) => result[name])
+    .map(([name, title, text]) => `### ${title}\n\n${text(result[name])}\n\nCommit ${result.stamps[name].commit}.`)
+    .join("\n\n");
 }
 
 function shapesText(shapes) {

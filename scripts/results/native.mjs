@@ -1,6 +1,6 @@
-// npm run results:native [SMOLLM2_FOLDER] [--turns=N] [--keep-peers]: the native engine beside llama.cpp and beside what memory allows. Some
-// twenty minutes; run it alone on the machine. --keep-peers keeps the comparison that was measured last.
-import { readFileSync } from "node:fs";
+// npm run results:native [SMOLLM2_FOLDER] [--turns=N] [--only=PART,…]: the native engine beside llama.cpp and beside what memory allows. Some
+// twenty minutes; run it alone on the machine. --only measures some parts anew: comparison, shapes, memory, contexts, passes.
+import { existsSync, readFileSync } from "node:fs";
 import { comparePeers, comparisonText } from "../../test/peers/bench-peers.mjs";
 import { SUBJECTS } from "../../test/peers/subjects.mjs";
 import { layerwise, save, stamp } from "./common.mjs";
@@ -58,22 +58,38 @@ const smollm2 = [];
 for (const [name, { title, make }] of Object.entries(SUBJECTS)) {
   if (name.startsWith("smollm2")) smollm2.push({ title, subject: await make() });
 }
-const each = async (measure) => {
+
+/** A measurement for both files of SmolLM2 on every number of threads. */
+async function each(measure) {
   const all = [];
   for (const { title, subject } of smollm2)
     for (const threads of THREADS) all.push(await measure(title, subject, threads));
   return all;
-};
-const memory = [];
-for (const { title, subject } of smollm2) memory.push(await memoryAndOpening(title, subject));
-const shapes = [];
-for (const shape of ["llama-1.1b", "llama-3.2-1b"]) {
-  for (const threads of THREADS) shapes.push(await shapeOnly(shape, threads));
 }
-const contexts = await each(longContext);
-const passes = await each(smallPasses);
-const comparison = process.argv.includes("--keep-peers")
-  ? JSON.parse(readFileSync("docs/results/native.json", "utf8")).comparison
-  : await comparePeers({ turns: Number(flag("turns") ?? 5) });
-save("native", { ...stamp(), comparison, shapes, memory, contexts, passes });
-console.log(comparisonText(comparison));
+
+const PARTS = {
+  comparison: () => comparePeers({ turns: Number(flag("turns") ?? 5) }),
+  async shapes() {
+    const all = [];
+    for (const shape of ["llama-1.1b", "llama-3.2-1b"])
+      for (const threads of THREADS) all.push(await shapeOnly(shape, threads));
+    return all;
+  },
+  async memory() {
+    const all = [];
+    for (const { title, subject } of smollm2) all.push(await memoryAndOpening(title, subject));
+    return all;
+  },
+  contexts: () => each(longContext),
+  passes: () => each(smallPasses),
+};
+
+// Every part is saved when it is done, with the machine, date and commit that it was measured on.
+const FILE = "docs/results/native.json";
+const document = existsSync(FILE) ? JSON.parse(readFileSync(FILE, "utf8")) : {};
+for (const name of flag("only")?.split(",") ?? Object.keys(PARTS)) {
+  document[name] = await PARTS[name]();
+  document.stamps = { ...document.stamps, [name]: stamp() };
+  save("native", { ...document, ...stamp() });
+}
+if (document.comparison) console.log(comparisonText(document.comparison));

@@ -28,18 +28,19 @@ export interface SyntheticOptions {
 
 /**
  * The folder of an artifact of a model's shape with random numbers, in `cacheFolder`: made where it is not there yet (a killed run is
- * gone on with), else as it is. For measuring speed: it has no tokenizer and means nothing.
+ * gone on with), else as it is. For measuring speed: it has no tokenizer and means nothing. `spec`: another one under the shape's
+ * name, for tests.
  */
 export async function syntheticArtifact(
   cacheFolder: string,
   options: SyntheticOptions,
   work: WorkOptions = {},
+  spec: DecoderSpec = syntheticSpec(options.shape),
 ): Promise<string> {
   const { shape, codec, outerCodec, seed } = options;
   const folder = path.join(cacheFolder, "synthetic", `${shape}-${codec}-${outerCodec}-${seed}`);
   const key = JSON.stringify({ RECIPE_VERSION, ...options });
   if (await isMade(folder, key)) return folder;
-  const spec = syntheticSpec(shape);
   const writer = await ArtifactWriter.open({ folder, key, spec, plan: planOf(spec, options), overwrite: true });
   try {
     await writeRandom(writer, seed, work);

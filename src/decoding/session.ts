@@ -102,15 +102,23 @@ export class Session {
     const { executor, cache } = this;
     const count = to - this.cached;
     const span = { cache, position: this.cached, count };
-    const embedded = await executor.embed(Int32Array.from(this.tokens.slice(this.cached, to)));
-    const hidden = await released(executor, embedded, () =>
-      executor.runBlocks(embedded, 0, executor.spec.blocks.length, [span], { signal }),
-    );
-    return released(executor, hidden, async () => {
+    const embedded = await executor.embed(this.idsBetween(this.cached, to));
+    const hidden = await executor
+      .runBlocks(embedded, 0, executor.spec.blocks.length, [span], { signal })
+      .finally(() => executor.release(embedded));
+    try {
       this.cached = to;
       if (to < this.tokens.length) return null;
-      return executor.logits(hidden, Int32Array.of(count - 1), { into: this.logits });
-    });
+      return await executor.logits(hidden, Int32Array.of(count - 1), { into: this.logits });
+    } finally {
+      executor.release(hidden);
+    }
+  }
+
+  private idsBetween(from: number, to: number): Int32Array {
+    const ids = new Int32Array(to - from);
+    for (let i = from; i < to; i++) ids[i - from] = this.tokens[i];
+    return ids;
   }
 
   private forget(length: number): void {
@@ -122,15 +130,6 @@ export class Session {
 function createCache(executor: AnyExecutor, options: SessionOptions): KvCache {
   const maxTokens = options.contextTokens;
   return executor.createCache(options.kvType ? { maxTokens, kvType: options.kvType } : { maxTokens });
-}
-
-/** Runs `work` and releases the hidden state afterwards, whatever happens. */
-async function released<H, T>(executor: { release(hidden: H): void }, hidden: H, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work();
-  } finally {
-    executor.release(hidden);
-  }
 }
 
 /** Lets pending events run (signals, writes): tfjs computes without yielding, native off the main thread. */

@@ -33,12 +33,21 @@ export function createTextStream(tokenizer: Tokenizer, options: TextStreamOption
   // A prompt that ends inside a character: the ids that complete it give the whole of it.
   let contextLength = decode(context).replace(/\uFFFD+$/, "").length;
   let held: number[] = [];
+  /** Of single ids, which most pieces are: they come again and again. */
+  const lengths = new Map<number, number>();
+  const lengthOf = (ids: readonly number[]): number => {
+    const known = ids.length === 1 ? lengths.get(ids[0]) : undefined;
+    if (known !== undefined) return known;
+    const { length } = decode(ids);
+    if (ids.length === 1) lengths.set(ids[0], length);
+    return length;
+  };
 
   const letGo = (text: string): string => {
     const piece = text.slice(contextLength);
     if (piece !== "") {
       context = held;
-      contextLength = decode(context).length;
+      contextLength = lengthOf(context);
       held = [];
     }
     return piece;

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -14,6 +14,7 @@ export type NativeLoad =
 
 /** Where sources, build/ and prebuilds/ are, seen from src/native/ and from dist/native/ alike. */
 const NATIVE_FOLDER = fileURLToPath(new URL("../../src/native/", import.meta.url));
+const BUILT_FILE = path.join(NATIVE_FOLDER, "build", "Release", "layerwise_native.node");
 /** scripts/build-native.mjs leaves one line here when it could not build. */
 const FAILURE_FILE = path.join(NATIVE_FOLDER, "build", "failure.txt");
 
@@ -86,8 +87,9 @@ function load(setting: string): NativeLoad {
   }
 }
 
-/** The binary that node-gyp-build chooses for this platform: src/native/build/Release, then src/native/prebuilds. */
+/** The one built here, else the prebuilt one that node-gyp-build chooses for this platform; asking that takes 10 ms. */
 function findBinary(): string | null {
+  if (existsSync(BUILT_FILE)) return BUILT_FILE;
   const finder: { resolve(folder: string): string } = require("node-gyp-build");
   try {
     return finder.resolve(NATIVE_FOLDER);

@@ -1,11 +1,19 @@
-import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { homedir } from "node:os";
 import path from "node:path";
-import { z } from "zod";
 
-/** What is remembered of a binary: which one it was, and what was wrong with it (null: nothing). */
-const Proof = z.strictObject({ binary: z.string(), problem: z.string().nullable() });
+/**
+ * What is remembered of a binary: which one it was, and what was wrong with it (null: nothing). A line each in the file: reading it must
+ * cost nothing at the start of a process.
+ */
+interface Proof {
+  readonly binary: string;
+  readonly problem: string | null;
+}
+
+/** The second line of a binary that works. */
+const WORKS = "works";
 
 const PROBE_TIMEOUT_MS = 60_000;
 
@@ -36,10 +44,7 @@ export function proveBinary(file: string): string | null {
   } catch {
     return "there is no such file";
   }
-  const places = [
-    `${file}.proof.json`,
-    path.join(cacheFolder(), `${file.replace(/[^A-Za-z0-9.-]+/g, "_")}.proof.json`),
-  ];
+  const places = [`${file}.proof`, path.join(cacheFolder(), `${file.replace(/[^A-Za-z0-9.-]+/g, "_")}.proof`)];
   for (const place of places) {
     const proof = readProof(place);
     if (proof?.binary === binary) return proof.problem;
@@ -53,21 +58,22 @@ function cacheFolder(): string {
   return path.join(homedir(), ".cache", "layerwise");
 }
 
-function readProof(place: string): z.infer<typeof Proof> | undefined {
+function readProof(place: string): Proof | undefined {
   try {
-    return Proof.safeParse(JSON.parse(readFileSync(place, "utf8"))).data;
+    const [binary, problem] = readFileSync(place, "utf8").split("\n");
+    return { binary, problem: problem === WORKS ? null : problem };
   } catch {
     return undefined;
   }
 }
 
 /** Written under another name first: two processes may start at once. */
-function remember(places: readonly string[], proof: z.infer<typeof Proof>): void {
+function remember(places: readonly string[], proof: Proof): void {
   for (const place of places) {
     try {
       mkdirSync(path.dirname(place), { recursive: true });
       const partial = `${place}.${process.pid}.partial`;
-      writeFileSync(partial, JSON.stringify(proof));
+      writeFileSync(partial, `${proof.binary}\n${proof.problem ?? WORKS}\n`);
       renameSync(partial, place);
       return;
     } catch {
@@ -77,6 +83,8 @@ function remember(places: readonly string[], proof: z.infer<typeof Proof>): void
 }
 
 function probe(file: string): string | null {
+  // Only here: loading the module costs every start of the program 3 ms otherwise.
+  const { spawnSync }: typeof import("node:child_process") = createRequire(import.meta.url)("node:child_process");
   const script = `const addon = require(${JSON.stringify(file)});${PROBE}`;
   const { status, signal, stderr, error } = spawnSync(process.execPath, ["-e", script], {
     stdio: ["ignore", "ignore", "pipe"],

@@ -1,10 +1,16 @@
+import { statSync } from "node:fs";
 import { expect, test } from "vitest";
+import { openArtifact } from "../../src/artifact/reader.ts";
+import { verifyArtifact } from "../../src/artifact/verify.ts";
 import { RandomTiles } from "../../src/bench/random-tiles.ts";
+import { syntheticArtifact } from "../../src/bench/synthetic-artifact.ts";
 import { SYNTHETIC_NAMES, syntheticSpec } from "../../src/bench/synthetic-shapes.ts";
 import { kvBytesPerToken, weightBytesPerToken } from "../../src/bench/token-bytes.ts";
 import { CODECS } from "../../src/codecs/index.ts";
+import { Interrupted } from "../../src/errors.ts";
 import { DecoderSpec, matricesOf } from "../../src/model/decoder-spec.ts";
 import { tinySpec } from "../artifact/tiny-source.ts";
+import { temporaryFolder } from "../formats/temporary-folder.ts";
 
 test.each([
   ["llama-1.1b", 1_100_048_384],
@@ -46,4 +52,45 @@ test("a token reads every matrix but an embedding that is not the head, and the 
   expect(kvBytesPerToken(spec, "f16", 50)).toBe(3 * 50 * 2 * 2 * 24);
   expect(kvBytesPerToken(spec, "f16", 150)).toBe((150 + 100 + 150) * 2 * 2 * 24);
   expect(kvBytesPerToken(spec, "q8", 1)).toBe(3 * 2 * 2 * 16);
+});
+
+/** The shape of llama-1.1b with two narrow blocks. */
+function narrowSpec(): DecoderSpec {
+  const spec = syntheticSpec("llama-1.1b");
+  const linear = (rows: number, cols: number) => ({ rows, cols, bias: false });
+  const norm = { ...spec.finalNorm, size: 64 };
+  const blocks = spec.blocks.slice(0, 2).map((block) => ({
+    ...block,
+    attentionNorm: norm,
+    mlpNorm: norm,
+    attention: block.attention && {
+      ...{ ...block.attention, heads: 1, kvHeads: 1, headDim: 64 },
+      ...{ q: linear(64, 64), k: linear(64, 64), v: linear(64, 64), o: linear(64, 64) },
+    },
+    mlp: block.mlp && { ...block.mlp, gate: linear(96, 64), up: linear(96, 64), down: linear(64, 96) },
+  }));
+  return { ...spec, vocabSize: 160, hiddenSize: 64, finalNorm: norm, blocks };
+}
+
+test("a random artifact is whole, is made once, and a stopped run ends with the same bytes", async () => {
+  const options = { shape: "llama-1.1b", codec: "q4s-g32", outerCodec: "q8s-g32", seed: 1 } as const;
+  const [straight, stopped] = [temporaryFolder(), temporaryFolder()];
+  const folder = await syntheticArtifact(straight, options, {}, narrowSpec());
+  expect(await verifyArtifact(folder)).toEqual([]);
+  const made = statSync(folder).ctimeMs;
+  expect(await syntheticArtifact(straight, options, {}, narrowSpec())).toBe(folder);
+  expect(statSync(folder).ctimeMs).toBe(made);
+  const aborter = new AbortController();
+  const onProgress = ({ done }: { done: number }) => {
+    if (done === 10) aborter.abort();
+  };
+  const first = syntheticArtifact(stopped, options, { onProgress, signal: aborter.signal }, narrowSpec());
+  await expect(first).rejects.toBeInstanceOf(Interrupted);
+  const again = await syntheticArtifact(stopped, options, {}, narrowSpec());
+  const [a, b] = [await openArtifact(folder), await openArtifact(again)];
+  expect(b.manifestSha256).toBe(a.manifestSha256);
+  expect((await a.readMatrix("blocks.1.mlp.down")).codec).toBe("q4s-g32");
+  expect((await a.readMatrix("head")).codec).toBe("q8s-g32");
+  await a.close();
+  await b.close();
 });

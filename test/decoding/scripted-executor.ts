@@ -1,6 +1,6 @@
 import type { DecoderSpec } from "../../src/model/decoder-spec.ts";
 import type { Tokenizer } from "../../src/model/tokenizer.ts";
-import type { Executor, KvCache, RowSpan } from "../../src/runtime/executor.ts";
+import type { Executor, KvCache, LogitsOptions, RowSpan } from "../../src/runtime/executor.ts";
 
 /** What the cache of a scripted executor knows of every position: its id and the regime it was computed in. */
 interface Entry {
@@ -126,10 +126,15 @@ export class ScriptedExecutor implements Executor<ScriptedHidden> {
     return { ids: hidden.ids, cache, position };
   }
 
-  async logits(hidden: ScriptedHidden, rows: Int32Array = new Int32Array()): Promise<Float32Array> {
+  async logits(
+    hidden: ScriptedHidden,
+    rows: Int32Array = new Int32Array(),
+    { into }: LogitsOptions = {},
+  ): Promise<Float32Array> {
     const { cache, position } = hidden;
     if (!cache) throw new Error("logits of rows that were not run");
-    const out = new Float32Array(rows.length * this.spec.vocabSize);
+    const length = rows.length * this.spec.vocabSize;
+    const out = into?.length === length ? into.fill(0) : new Float32Array(length);
     rows.forEach((row, i) => {
       const before = cache.entries.slice(0, position + row + 1);
       if (new Set(before.map((entry) => entry.regime)).size > 1) throw new Error("two regimes in one cache");

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { checkPromptFits, Session } from "../../src/decoding/session.ts";
 import { Interrupted } from "../../src/errors.ts";
 import { PROMPT_CHUNK_ROWS } from "../../src/model/workspace.ts";
-import { type Script, ScriptedExecutor } from "./scripted-executor.ts";
+import { type Script, ScriptedCache, ScriptedExecutor } from "./scripted-executor.ts";
 
 /** Depends on every id and on the regime, so that a lost, repeated or stale position shows. */
 const digest: Script["next"] = (ids, regime) =>
@@ -95,6 +95,26 @@ test("a fork goes its own way", async () => {
   expect(chosen(await fork.feed([4]))).toBe(digest([1, 2, 3, 4], "short"));
   expect(chosen(await session.feed([5]))).toBe(digest([1, 2, 3, 5], "short"));
   expect(fork.ids).toEqual([1, 2, 3, 4]);
+});
+
+test("a session gives out one array, its own, and ends with its scope", async () => {
+  const executor = new ScriptedExecutor({ next: digest });
+  const caches: { disposed: boolean }[] = [];
+  executor.createCache = ({ maxTokens }) => {
+    const cache = new ScriptedCache(maxTokens, () => "short");
+    caches.push(cache);
+    return cache;
+  };
+  {
+    using session = new Session(executor, { contextTokens: 64 });
+    const first = await session.feed([1, 2]);
+    const fork = session.fork();
+    expect(await session.feed([3])).toBe(first);
+    expect(chosen(first)).toBe(digest([1, 2, 3], "short"));
+    expect(await fork.feed([4])).not.toBe(first);
+    fork.close();
+  }
+  expect(caches.map(({ disposed }) => disposed)).toEqual([true]);
 });
 
 test("truncate forgets the rest", async () => {

@@ -17,6 +17,16 @@ describe("entry points", () => {
     expect([...modules].filter((module) => module.startsWith("@tensorflow/"))).toEqual([]);
   });
 
+  it.each(["index.ts", "decoding/open-model.ts", "runtime/native/executor.ts"])(
+    "a native run loads no TensorFlow: %s imports it only when tfjs is chosen",
+    (entry) => {
+      const { files, modules } = reachableFrom(entry);
+      expect(files.size).toBeGreaterThan(20);
+      expect([...modules].filter((module) => module.startsWith("@tensorflow/"))).toEqual([]);
+      expect([...files].filter((file) => file.startsWith("runtime/tfjs/"))).toEqual([]);
+    },
+  );
+
   it("the command line starts without TensorFlow and without offline stages", () => {
     const { files, modules } = reachableFrom("cli/cli.ts");
     expect(files.size).toBeGreaterThan(20);

@@ -8,6 +8,7 @@ import { benchText } from "../bench-text.ts";
 import { cacheFolder } from "../cache-folder.ts";
 import { defineCommand } from "../command.ts";
 import { type ExecutionArguments, executionOptions, openOptions } from "../execution-options.ts";
+import { collectGarbage } from "../process-memory.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** `layerwise bench`: speeds, latency and memory, each model and backend in a process of its own. */
@@ -101,6 +102,7 @@ async function measureHere(subject: Subject, terminal: Terminal): Promise<BenchR
   const { benchmark } = await import("../../bench/benchmark.ts");
   const passRows = subject.rows === undefined ? null : rowCounts(subject.rows);
   const open = await openSubject(subject.model, openOptions(subject));
+  collectGarbage();
   try {
     const { kind, folder, executor, weightBytes, contextTokens, kvType, loadMs, artifact } = open;
     const facts = { model: folder, kind, executor: executor.info, loadMs, weightBytes };

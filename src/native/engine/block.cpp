@@ -17,6 +17,17 @@ constexpr int kTilesPerChunk = kChunkCols / kTileRows;
 
 int32_t chunksOf(int32_t cols) { return (cols + kChunkCols - 1) / kChunkCols; }
 
+int32_t headTiles(const Attention& a) { return a.q.matrix.tiles + a.k.matrix.tiles + a.v.matrix.tiles; }
+
+/** What projectHeads will begin with. */
+void prefetchHeads(const Worker& worker, const Attention& a) {
+  int64_t tile = worker.firstItem(headTiles(a));
+  for (const Linear* linear : {&a.q, &a.k, &a.v}) {
+    if (tile < linear->matrix.tiles) return prefetchTile(linear->matrix, tile);
+    tile -= linear->matrix.tiles;
+  }
+}
+
 }  // namespace
 
 BlockLowRanks lowRanksOf(const Adapter* adapter, int32_t block) {
@@ -49,6 +60,7 @@ void BlockRunner::run(Worker& worker, const BlockChunk& chunk) {
   } else {
     runSequential(worker, chunk);
   }
+  if (chunk.next != nullptr && chunk.next->hasAttention) prefetchHeads(worker, chunk.next->attention);
 }
 
 void BlockRunner::runSequential(Worker& worker, const BlockChunk& chunk) {
@@ -124,8 +136,7 @@ void BlockRunner::projectHeads(Worker& worker, const BlockChunk& chunk, const Pr
                               product(a.k, k_.data(), chunk.lowRanks.k, 1),
                               product(a.v, v_.data(), chunk.lowRanks.v, 2)};
   const ProductRoom room = inputs_.productRoom(worker);
-  const int32_t tiles = a.q.matrix.tiles + a.k.matrix.tiles + a.v.matrix.tiles;
-  const Cut cut = cutOf(tiles, a.q.matrix.tileStride, rowsOf(chunk), worker.count);
+  const Cut cut = cutOf(headTiles(a), a.q.matrix.tileStride, rowsOf(chunk), worker.count);
   forCut(worker, cut, [&](int32_t from, int32_t to, int32_t rowFrom, int32_t rowTo) {
     int32_t first = 0;
     for (const Product& each : products) {

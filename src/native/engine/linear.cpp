@@ -13,8 +13,11 @@ constexpr int64_t kPartBytes = 64 * 1024;
 constexpr int kItemsPerThread = 8;
 /** Rows are cut at multiples of this, so that kernels keep their blocks of rows. */
 constexpr int kRowStep = 16;
-/** What a product that streams asks for ahead of itself. */
-constexpr int kPrefetchBytes = 2048;
+/**
+ * Decoding SmolLM2 at 4 bits on two threads of a Zen 3, whole blocks: 0 bytes 3.22 ms, 2 KiB 2.98, 4 KiB 2.81, 8 KiB 2.76,
+ * 16 and 32 KiB no better. Streams are short there, and cost most where they begin.
+ */
+constexpr int kPrefetchBytes = 8192;
 constexpr int kLineBytes = 64;
 
 /** Tiles [from, to) as a matrix of their own: row 0 is row 16 * from. */
@@ -95,7 +98,7 @@ Cut cutOf(int32_t units, int64_t unitBytes, int32_t rows, int threads) {
 void prefetchTile(const PackedMatrix& matrix, int64_t tile) {
   if (tile >= matrix.tiles) return;
   const uint8_t* from = matrix.data + tile * matrix.tileStride;
-  const int64_t bytes = std::min<int64_t>(kPrefetchBytes, matrix.tileStride);
+  const int64_t bytes = std::min<int64_t>(kPrefetchBytes, (matrix.tiles - tile) * matrix.tileStride);
   for (int64_t at = 0; at < bytes; at += kLineBytes) __builtin_prefetch(from + at);
 }
 

@@ -42,20 +42,25 @@ inline void spinUntil(Ready ready) {
   }
 }
 
+}  // namespace
+
 /**
  * One thread's share of the parts of one forParts call, in a cache line of its own. `taken` is the number of that call,
- * in the high half, and how many parts of the share were taken. Another call's number needs no reset: a thread goes on
+ * in the high half, and how many steps of the share were taken. Another call's number needs no reset: a thread goes on
  * to a later call only when every share of this one is empty, so a later number means "empty" and an earlier one
  * "untouched".
  */
-struct alignas(64) Share {
+struct alignas(64) Worker::Share {
   std::atomic<uint64_t> taken{0};
-  // Of the thread whose share it is: the call that it is in, and whose share it takes from.
+
+  // Of the thread whose share it is, and of no other: the call that it is in, and the share that it takes from now.
   uint32_t call = 0;
   int victim = 0;
+  int64_t items = 0, grain = 1, steps = 0;
+  /** The victim's steps: `size` of them from `first` on, `grain` items each. */
+  int64_t first = 0;
+  uint32_t size = 0;
 };
-
-}  // namespace
 
 struct ThreadPool::State {
   explicit State(int count) : shares(static_cast<size_t>(count)) {}
@@ -66,7 +71,7 @@ struct ThreadPool::State {
   void barrier();
   void end();
 
-  std::vector<Share> shares;
+  std::vector<Worker::Share> shares;
   std::vector<std::thread> threads;
   /** Held by the caller of run for as long as its job lasts. */
   std::mutex oneJob;
@@ -107,8 +112,8 @@ bool ThreadPool::State::waitForJob(uint64_t done) {
 void ThreadPool::State::beginJob() {
   // Threads that left the last job early have counted fewer calls of forParts.
   uint32_t call = shares[0].call;
-  for (const Share& share : shares) call = static_cast<int32_t>(share.call - call) > 0 ? share.call : call;
-  for (Share& share : shares) share.call = call;
+  for (const Worker::Share& share : shares) call = static_cast<int32_t>(share.call - call) > 0 ? share.call : call;
+  for (Worker::Share& share : shares) share.call = call;
   jobs.fetch_add(1, std::memory_order_seq_cst);
   if (sleepers.load(std::memory_order_seq_cst) == 0) return;
   { std::lock_guard<std::mutex> lock(sleeping); }
@@ -169,38 +174,50 @@ void Worker::barrier() {
   if (count > 1) pool_.state_->barrier();
 }
 
-void Worker::beginParts() {
+void Worker::beginParts(int64_t items, int64_t grain) {
   Share& own = pool_.state_->shares[static_cast<size_t>(index)];
   own.call++;
-  own.victim = 0;
+  own.items = items;
+  own.grain = grain;
+  own.steps = grain == 1 ? items : (items + grain - 1) / grain;
+  turnTo(own, index, count);
 }
 
-/** Parts are whole steps of `grain` items, at most `most` items. */
-bool Worker::nextPart(int64_t items, int64_t grain, int64_t most, int64_t* from, int64_t* to) {
+void Worker::turnTo(Share& own, int victim, int count) {
+  own.victim = victim;
+  own.first = own.steps * victim / count;
+  own.size = static_cast<uint32_t>(own.steps * (victim + 1) / count - own.first);
+}
+
+/** Half of what is left, for the others to help with the rest; all of it where there are no others. */
+uint32_t Worker::longTake(uint32_t left, int64_t most) const {
+  const int64_t wanted = count == 1 ? left : std::max<uint32_t>(1, left / 2);
+  return static_cast<uint32_t>(std::min(wanted, most));
+}
+
+/** Parts are whole steps, at most `most` items: from the own share until it is empty, then from the others'. */
+bool Worker::nextPart(int64_t most, int64_t* from, int64_t* to) {
   std::vector<Share>& shares = pool_.state_->shares;
   Share& own = shares[static_cast<size_t>(index)];
-  const int64_t steps = (items + grain - 1) / grain;
-  for (; own.victim < count; own.victim++) {
-    const int victim = (index + own.victim) % count;
-    const int64_t first = steps * victim / count;
-    const uint32_t size = static_cast<uint32_t>(steps * (victim + 1) / count - first);
-    std::atomic<uint64_t>& taken = shares[static_cast<size_t>(victim)].taken;
+  for (;;) {
+    std::atomic<uint64_t>& taken = shares[static_cast<size_t>(own.victim)].taken;
     for (uint64_t seen = taken.load(std::memory_order_relaxed);;) {
       // Signed, so that the call's number may wrap.
       const int32_t ahead = static_cast<int32_t>(static_cast<uint32_t>(seen >> 32) - own.call);
       const uint32_t next = ahead < 0 ? 0 : static_cast<uint32_t>(seen);
-      if (ahead > 0 || next >= size) break;
-      // Half of one's own share; of another's, one step, so as not to take away what its owner is about to read.
-      const int64_t half = victim == index ? (size - next) / 2 : 1;
-      const int64_t take = std::max<int64_t>(1, std::min(half, most / grain));
-      const uint64_t mine = static_cast<uint64_t>(own.call) << 32 | static_cast<uint32_t>(next + take);
+      if (ahead > 0 || next >= own.size) break;
+      const uint32_t take = own.victim == index && most > own.grain ? longTake(own.size - next, most / own.grain) : 1;
+      const uint64_t mine = static_cast<uint64_t>(own.call) << 32 | (next + take);
       if (!taken.compare_exchange_weak(seen, mine, std::memory_order_relaxed)) continue;
-      *from = (first + next) * grain;
-      *to = std::min(items, *from + take * grain);
+      *from = (own.first + next) * own.grain;
+      *to = std::min(own.items, *from + take * own.grain);
       return true;
     }
+    if (count == 1) return false;
+    const int victim = own.victim + 1 == count ? 0 : own.victim + 1;
+    if (victim == index) return false;
+    turnTo(own, victim, count);
   }
-  return false;
 }
 
 }  // namespace layerwise

@@ -39,8 +39,12 @@ class Worker {
   const int count;
 
  private:
-  bool nextPart(int64_t items, int64_t grain, int64_t most, int64_t* from, int64_t* to);
-  void beginParts();
+  friend class ThreadPool;
+  struct Share;
+  void beginParts(int64_t items, int64_t grain);
+  bool nextPart(int64_t most, int64_t* from, int64_t* to);
+  uint32_t longTake(uint32_t left, int64_t most) const;
+  static void turnTo(Share& own, int victim, int count);
 };
 
 /**
@@ -65,14 +69,14 @@ class ThreadPool {
 
 template <class Work>
 void Worker::forParts(int64_t items, int64_t grain, Work work) {
-  beginParts();
-  for (int64_t from, to; nextPart(items, grain, grain, &from, &to);) work(from, to);
+  beginParts(items, grain);
+  for (int64_t from, to; nextPart(grain, &from, &to);) work(from, to);
 }
 
 template <class Work>
 void Worker::forShrinkingParts(int64_t items, int64_t most, Work work) {
-  beginParts();
-  for (int64_t from, to; nextPart(items, 1, most, &from, &to);) work(from, to);
+  beginParts(items, 1);
+  for (int64_t from, to; nextPart(most, &from, &to);) work(from, to);
 }
 
 /** Physical cores that this process may run on (hyper-threads counted once); at least 1. */

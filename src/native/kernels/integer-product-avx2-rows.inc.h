@@ -180,44 +180,57 @@ static __attribute__((noinline)) void addManyRows(const TileStream& at, const Ch
   addGroups<kBits, kAsymmetric>(PanelCodes<kBits>{panel.vectors}, w, x, rows, acc);
 }
 
-/** The few rows that fit at once: codes straight from the levels. */
+/** One chunk of a tile; kRows: how many rows there are where they fit at once, else 0. */
 template <int kBits, bool kAsymmetric, int kRows>
-static void productOfFewRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, float* y, int64_t ldy) {
-  for (int32_t tile = tileFrom; tile < tileTo; tile++) {
-    alignas(64) float acc[kRows * kTileRows] = {};
-    TileStream at(w, tile);
-    for (int32_t c = 0; c < w.chunks; c++) {
-      at.prefetch<kBits>();
-      const int64_t i = static_cast<int64_t>(c) * x.stride;
-      const ChunkScales scales = {{halfScales<kAsymmetric>(at.header), halfScales<kAsymmetric>(at.header + 16)}};
-      const ChunkRows rows = {x.levels + i * kChunkCols, x.scales + i, x.sums + i};
-      addRows<kBits, kAsymmetric, kRows>(LevelCodes<kBits>{at.levels}, scales, rows, acc);
-      at.next<kBits, kAsymmetric>(w.chunksPerGroup);
-    }
-    for (int32_t r = 0; r < kRows; r++) {
-      writeHalf(y + r * ldy, tile * kTileRows, w.rows, _mm256_load_ps(acc + r * kTileRows));
-      writeHalf(y + r * ldy, tile * kTileRows + 8, w.rows, _mm256_load_ps(acc + r * kTileRows + 8));
-    }
+static inline __attribute__((always_inline)) void addChunk(const TileStream& at, const ChunkRows& x, int32_t rows, float* acc) {
+  if constexpr (kRows > 0) {
+    const ChunkScales w = {{halfScales<kAsymmetric>(at.header), halfScales<kAsymmetric>(at.header + 16)}};
+    addRows<kBits, kAsymmetric, kRows>(LevelCodes<kBits>{at.levels}, w, x, acc);
+  } else {
+    addManyRows<kBits, kAsymmetric>(at, x, rows, acc);
   }
 }
 
+/** Rows [from, from + rows) of activations with kStreams tiles, `apart` tiles from one to the next; acc has room for all sums. */
+template <int kBits, bool kAsymmetric, int kRows, int kTiles>
+static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMatrix& w, int32_t tile, int32_t apart,
+                                                                 const QuantizedRows& x, int32_t from, int32_t rows, float* y,
+                                                                 int64_t ldy, float* acc) {
+  const int64_t bytesApart = apart * w.tileStride;
+  memset(acc, 0, static_cast<size_t>(kTiles * rows) * kTileRows * sizeof(float));
+  TileStream at(w, tile);
+  for (int32_t c = 0; c < w.chunks; c++) {
+    const int64_t i = static_cast<int64_t>(c) * x.stride + from;
+    const ChunkRows chunk = {x.levels + i * kChunkCols, x.scales + i, x.sums + i};
+    for (int s = 0; s < kTiles; s++) {
+      const TileStream one = at.moved(s * bytesApart);
+      one.prefetch<kBits>();
+      addChunk<kBits, kAsymmetric, kRows>(one, chunk, rows, acc + s * rows * kTileRows);
+    }
+    at.next<kBits, kAsymmetric>(w.chunksPerGroup);
+  }
+  for (int32_t i = 0; i < kTiles * rows; i++) {
+    const int32_t first = (tile + i / rows * apart) * kTileRows;
+    float* row = y + (from + i % rows) * ldy;
+    writeHalf(row, first, w.rows, _mm256_load_ps(acc + i * kTileRows));
+    writeHalf(row, first + 8, w.rows, _mm256_load_ps(acc + i * kTileRows + 8));
+  }
+}
+
+/** Rows up to which memory, not arithmetic, is the limit: their tiles are read as several streams. */
+static constexpr int32_t kStreamedRows = 16;
+
 /** Rows [from, from + rows) of activations, at most kRowBlock. */
-template <int kBits, bool kAsymmetric>
+template <int kBits, bool kAsymmetric, int kRows>
 static void productOfRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t from,
                           int32_t rows, float* y, int64_t ldy) {
   alignas(64) float acc[kRowBlock * kTileRows];
-  for (int32_t tile = tileFrom; tile < tileTo; tile++) {
-    memset(acc, 0, static_cast<size_t>(rows) * kTileRows * sizeof(float));
-    TileStream at(w, tile);
-    for (int32_t c = 0; c < w.chunks; c++) {
-      at.prefetch<kBits>();
-      const int64_t i = static_cast<int64_t>(c) * x.stride + from;
-      addManyRows<kBits, kAsymmetric>(at, ChunkRows{x.levels + i * kChunkCols, x.scales + i, x.sums + i}, rows, acc);
-      at.next<kBits, kAsymmetric>(w.chunksPerGroup);
-    }
-    for (int32_t r = 0; r < rows; r++) {
-      writeHalf(y + (from + r) * ldy, tile * kTileRows, w.rows, _mm256_load_ps(acc + r * kTileRows));
-      writeHalf(y + (from + r) * ldy, tile * kTileRows + 8, w.rows, _mm256_load_ps(acc + r * kTileRows + 8));
-    }
+  static_assert(kStreams * kStreamedRows <= kRowBlock, "the sums of all streams fit");
+  const int32_t apart = rows <= kStreamedRows ? (tileTo - tileFrom) / kStreams : 0;
+  for (int32_t i = 0; i < apart; i++) {
+    addTilesOfRows<kBits, kAsymmetric, kRows, kStreams>(w, tileFrom + i, apart, x, from, rows, y, ldy, acc);
+  }
+  for (int32_t tile = tileFrom + kStreams * apart; tile < tileTo; tile++) {
+    addTilesOfRows<kBits, kAsymmetric, kRows, 1>(w, tile, 0, x, from, rows, y, ldy, acc);
   }
 }

@@ -5,17 +5,18 @@ import { Turns } from "./turns.ts";
 import type { LoadedBlock, WeightLoader } from "./weights.ts";
 
 /**
- * The blocks' weights in the engine's model: all of them, or those that came packed and the one in use. Calls take turns, so that
- * no weights are let go while another call computes with them.
+ * The blocks' weights in the engine's model: all of them, or those that came packed and the one in use. Whoever computes with them
+ * takes a turn, so that no weights are let go meanwhile.
  */
 export class BlockStore {
+  readonly turns = new Turns();
   private readonly model: NativeModel;
   private readonly loader: WeightLoader;
   private readonly residency: Residency;
-  private readonly turns = new Turns();
   private readonly arena = new Arena();
   /** Blocks that stay. */
   private readonly kept = new Set<number>();
+  private keepsAll = false;
   /** The block that stays until another is needed. */
   private passing: number | null = null;
 
@@ -32,37 +33,21 @@ export class BlockStore {
       await this.load(block);
       if (!this.kept.has(block)) return false;
     }
+    this.keepsAll = true;
     return true;
   }
 
-  /**
-   * Calls `work` for parts [from, to) of a range of blocks, in order, each with its blocks' weights in the model: one part where all
-   * of them stay, else a part for each. Ends early where `work` gives false.
-   */
-  async run(from: number, to: number, work: (from: number, to: number) => Promise<boolean>): Promise<boolean> {
-    if (this.allKept(from, to)) return this.turns.take(() => work(from, to));
-    for (let block = from; block < to; block++) {
-      const finished = await this.turns.take(async () => {
-        await this.load(block);
-        return work(block, block + 1);
-      });
-      if (!finished) return false;
-    }
-    return true;
+  /** How far the blocks from `from` on, at most to `to`, can run in one turn: one block where not all of them stay. */
+  partEnd(from: number, to: number): number {
+    return this.keepsAll ? to : Math.min(to, from + 1);
   }
 
-  /** Work with the same engine that needs no block: it takes its turn too. */
-  apart<T>(work: () => Promise<T>): Promise<T> {
-    return this.turns.take(work);
-  }
-
-  private allKept(from: number, to: number): boolean {
-    for (let block = from; block < to; block++) if (!this.kept.has(block)) return false;
-    return true;
+  /** Brings the weights of a block into the model, within a turn; null where they are there. */
+  need(block: number): Promise<void> | null {
+    return this.keepsAll || this.kept.has(block) || this.passing === block ? null : this.load(block);
   }
 
   private async load(block: number): Promise<void> {
-    if (this.kept.has(block) || this.passing === block) return;
     const stays = this.residency === "resident";
     if (!stays) this.letGo();
     const loaded = await this.loader.block(block, stays ? null : this.arena);

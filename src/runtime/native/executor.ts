@@ -1,13 +1,6 @@
 import { Interrupted, throwIfAborted } from "../../errors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
-import type {
-  NativeContext,
-  NativeEngine,
-  NativeLowRank,
-  NativeModel,
-  NativePass,
-  NativeSpan,
-} from "../../native/addon.ts";
+import type { NativeContext, NativeEngine, NativeLowRank, NativeModel, NativePass } from "../../native/addon.ts";
 import { openEngine } from "../../native/load.ts";
 import { checkAdapter, checkExitHead, OUTPUT_HEAD } from "../additions-check.ts";
 import type {
@@ -25,6 +18,7 @@ import type {
 import { BlockStore } from "./block-store.ts";
 import { HiddenPool, type NativeHidden } from "./hidden.ts";
 import { cacheShape, NativeKvCache } from "./kv-cache.ts";
+import { nativeSpans } from "./native-spans.ts";
 import { type Head, loadExitHead, openOutput } from "./output-head.ts";
 import { WeightLoader } from "./weights.ts";
 
@@ -131,34 +125,25 @@ export class NativeExecutor implements Executor<NativeHidden> {
     spans: readonly RowSpan[],
     { skip, adapter, signal }: RunBlocksOptions = {},
   ): Promise<NativeHidden> {
-    const { model, context, store } = this.parts;
     const input = this.pool.use(hidden);
     if (adapter !== undefined && !this.adapters.has(adapter)) throw new Error(`no adapter ${adapter} is loaded`);
-    const native = checkedSpans(spans, hidden.rows);
+    const { store } = this.parts;
+    const native = nativeSpans(spans, hidden.rows);
     const output = this.pool.take(hidden.rows);
-    const pass: Omit<NativePass, "input" | "from" | "to"> = {
-      ...{ output: output.data, rows: hidden.rows, spans: native, adapter: adapter ?? null },
+    const pass: PassRun = {
+      ...{ input, output: output.data, rows: hidden.rows, from, to, spans: native },
       skipAttention: skip ? Uint8Array.from(skip.attention, Number) : null,
       skipMlp: skip ? Uint8Array.from(skip.mlp, Number) : null,
+      adapter: adapter ?? null,
     };
-    const stop = () => context.abort();
     try {
       if (from === to) output.data.set(input);
-      const finished = await store.run(from, to, async (first, end) => {
-        throwIfAborted(signal);
-        signal?.addEventListener("abort", stop);
-        try {
-          return await context.run(model, {
-            ...pass,
-            input: first === from ? input : output.data,
-            from: first,
-            to: end,
-          });
-        } finally {
-          signal?.removeEventListener("abort", stop);
-        }
-      });
-      if (!finished) throw new Interrupted();
+      while (pass.from < to) {
+        pass.to = store.partEnd(pass.from, to);
+        await this.runPart(pass, signal);
+        pass.from = pass.to;
+        pass.input = output.data;
+      }
       return output;
     } catch (error) {
       this.pool.release(output);
@@ -171,17 +156,20 @@ export class NativeExecutor implements Executor<NativeHidden> {
     rows: Int32Array = allRows(hidden.rows),
     { norm = true, head: name = OUTPUT_HEAD, into }: LogitsOptions = {},
   ): Promise<Float32Array> {
-    const { model, context, store } = this.parts;
     const head = name === OUTPUT_HEAD ? this.parts.output : this.exitHeads.get(name);
     if (!head) throw new Error(`no head ${name} is loaded`);
     const input = this.pool.use(hidden);
     const length = rows.length * head.ids;
     const output = into?.length === length ? into : new Float32Array(length);
-    const finished = await store.apart(() =>
-      head.logits({ input, rows, norm, output }, (named, call) => context.logits(model, { ...call, head: named })),
-    );
-    if (!finished) throw new Interrupted();
-    return output;
+    const { model, context, store } = this.parts;
+    const turn = store.turns.enter();
+    if (turn) await turn;
+    try {
+      await head.logits(context, model, { input, rows, head: name, norm, output });
+      return output;
+    } finally {
+      store.turns.leave();
+    }
   }
 
   async loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void> {
@@ -199,14 +187,14 @@ export class NativeExecutor implements Executor<NativeHidden> {
     }
     const { model, store } = this.parts;
     // In turn: the engine refuses to replace an adapter while a pass uses it.
-    await store.apart(async () => model.setAdapter(name, additions));
+    await store.turns.take(async () => model.setAdapter(name, additions));
     this.adapters.add(name);
   }
 
   async loadHead(name: string, head: ExitHead): Promise<void> {
     checkExitHead(this.spec, name, head);
     const { loader, model, store } = this.parts;
-    this.exitHeads.set(name, await store.apart(() => loadExitHead(loader, model, name, head)));
+    this.exitHeads.set(name, await store.turns.take(() => loadExitHead(loader, model, name, head)));
   }
 
   async read(hidden: NativeHidden): Promise<Float32Array> {
@@ -243,7 +231,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
   /** Waits for passes under way, then frees the engine's threads and memory. */
   async dispose(): Promise<void> {
     const { store, context, model, engine } = this.parts;
-    await store.apart(async () => {
+    await store.turns.take(async () => {
       context.dispose();
       model.dispose();
       engine.dispose();
@@ -252,6 +240,24 @@ export class NativeExecutor implements Executor<NativeHidden> {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.dispose();
+  }
+
+  /** Runs the pass' range of blocks in one turn. */
+  private async runPart(pass: PassRun, signal: AbortSignal | undefined): Promise<void> {
+    const { model, context, store } = this.parts;
+    const turn = store.turns.enter();
+    if (turn) await turn;
+    const stop = signal && (() => context.abort());
+    try {
+      const loading = store.need(pass.from);
+      if (loading) await loading;
+      throwIfAborted(signal);
+      if (stop) signal.addEventListener("abort", stop);
+      if (!(await context.run(model, pass))) throw new Interrupted();
+    } finally {
+      if (stop) signal.removeEventListener("abort", stop);
+      store.turns.leave();
+    }
   }
 
   /** Rows of the embedding as the source reads them. */
@@ -265,22 +271,8 @@ export class NativeExecutor implements Executor<NativeHidden> {
   }
 }
 
-/** The spans with the engine's own caches; throws where they do not cover the rows or cannot be run. */
-function checkedSpans(spans: readonly RowSpan[], rows: number): NativeSpan[] {
-  const covered = spans.reduce((sum, { count }) => sum + count, 0);
-  if (covered !== rows) throw new Error(`runBlocks: the spans cover ${covered} rows of ${rows}`);
-  return spans.map(({ cache, position, count }) => {
-    if (count < 1) throw new Error("runBlocks: a span of no rows");
-    if (cache === null) {
-      if (position !== 0) throw new Error(`runBlocks: a span without a cache starts at position ${position}`);
-      return { cache, position, count };
-    }
-    if (!(cache instanceof NativeKvCache)) throw new Error("runBlocks: the cache is of another executor");
-    cache.cover(position + count);
-    cache.checkWindows();
-    return { cache: cache.native, position, count };
-  });
-}
+/** A pass under way: its range is set part by part. */
+type PassRun = { -readonly [Field in keyof NativePass]: NativePass[Field] };
 
 function allRows(rows: number): Int32Array {
   return Int32Array.from({ length: rows }, (_, row) => row);

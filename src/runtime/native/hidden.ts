@@ -1,13 +1,15 @@
 /** Released arrays kept for the next pass, at most: a few passes of a prompt's chunk. */
 const KEPT_BYTES = 4 * 1024 * 1024;
 
-/** A hidden state of the native executors, [rows, hiddenSize]; those of one model may be passed from one executor to another. */
+/** A hidden state of the native executors; those of one model may be passed from one executor to another. */
 export class NativeHidden {
   readonly rows: number;
   /** [rows, hiddenSize] */
   readonly data: Float32Array;
-  /** Where it goes when it is released; it is in use while this has it among its live ones. */
+  /** Where it goes when it is released. */
   readonly pool: HiddenPool;
+  /** Given out and not released yet. */
+  inUse = true;
 
   constructor(pool: HiddenPool, rows: number, data: Float32Array) {
     this.pool = pool;
@@ -21,9 +23,8 @@ export class HiddenPool {
   /** Numbers of a row. */
   private readonly width: number;
   private readonly free = new Map<number, NativeHidden[]>();
-  /** States given out and not released yet. */
-  private readonly live = new Set<NativeHidden>();
   private freeBytes = 0;
+  private live = 0;
 
   constructor(width: number) {
     this.width = width;
@@ -31,16 +32,17 @@ export class HiddenPool {
 
   /** A state whose numbers are of no meaning yet. */
   take(rows: number): NativeHidden {
+    this.live++;
     const kept = this.free.get(rows)?.pop();
-    if (kept) this.freeBytes -= kept.data.byteLength;
-    const hidden = kept ?? new NativeHidden(this, rows, new Float32Array(rows * this.width));
-    this.live.add(hidden);
-    return hidden;
+    if (!kept) return new NativeHidden(this, rows, new Float32Array(rows * this.width));
+    this.freeBytes -= kept.data.byteLength;
+    kept.inUse = true;
+    return kept;
   }
 
   /** The numbers of a state, also of another executor's; throws where it was released or is of another width. */
   use(hidden: NativeHidden): Float32Array {
-    if (!hidden.pool.live.has(hidden)) throw new Error("hidden state: it was released already");
+    if (!hidden.inUse) throw new Error("hidden state: it was released already");
     if (hidden.pool.width !== this.width) {
       throw new Error(`hidden state: expected ${this.width} numbers a row, found ${hidden.pool.width}`);
     }
@@ -54,11 +56,12 @@ export class HiddenPool {
 
   /** States given out and not released. */
   get liveCount(): number {
-    return this.live.size;
+    return this.live;
   }
 
   private takeBack(hidden: NativeHidden): void {
-    this.live.delete(hidden);
+    hidden.inUse = false;
+    this.live--;
     if (this.freeBytes + hidden.data.byteLength > KEPT_BYTES) return;
     this.freeBytes += hidden.data.byteLength;
     const kept = this.free.get(hidden.rows);

@@ -7,7 +7,9 @@ import type { KvCache, KvType } from "../executor.ts";
 /** What a cache must know of the blocks: the engine knows the rest. */
 interface CacheShape {
   readonly blocks: number;
-  /** The rotary regime of a sequence of so many tokens, over all blocks; "" where no block has regimes. */
+  /** Some block's rotary embedding depends on the length of the sequence. */
+  readonly hasRegimes: boolean;
+  /** The rotary regime of a sequence of so many tokens, over all blocks. */
   regime(totalTokens: number): string;
   /** Blocks with a sliding window. */
   readonly windows: readonly { readonly block: number; readonly window: number }[];
@@ -21,7 +23,8 @@ export function cacheShape({ blocks }: DecoderSpec): CacheShape {
   const regimes = (totalTokens: number): RopeRegime[] => ropes.map((rope) => ropeRegime(rope, totalTokens));
   return {
     blocks: blocks.length,
-    regime: ropes.length === 0 ? () => "" : (totalTokens) => regimes(totalTokens).join(),
+    hasRegimes: ropes.length > 0,
+    regime: (totalTokens) => regimes(totalTokens).join(),
     windows: blocks.flatMap(({ attention }, block) =>
       attention && attention.window !== null ? [{ block, window: attention.window }] : [],
     ),
@@ -75,7 +78,7 @@ export class NativeKvCache implements KvCache {
       );
     }
     this.reserved = totalTokens;
-    this.native.setReserved(totalTokens);
+    if (this.shape.hasRegimes) this.native.setReserved(totalTokens);
   }
 
   /** As `reserve`, for a sequence that goes on to `totalTokens` at least. */
@@ -112,8 +115,8 @@ export class NativeKvCache implements KvCache {
   }
 
   private changesRegime(totalTokens: number): boolean {
-    const { regime, blocks } = this.shape;
-    if (regime(totalTokens) === regime(this.reserved)) return false;
+    const { hasRegimes, regime, blocks } = this.shape;
+    if (!hasRegimes || regime(totalTokens) === regime(this.reserved)) return false;
     return Array.from({ length: blocks }, (_, block) => this.length(block)).some((length) => length > 0);
   }
 

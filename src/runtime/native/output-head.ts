@@ -1,6 +1,6 @@
 import { headMatrixId } from "../../model/decoder-spec.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
-import type { NativeLinear, NativeModel, NativeNorm } from "../../native/addon.ts";
+import type { NativeContext, NativeLinear, NativeModel, NativeNorm } from "../../native/addon.ts";
 import { OUTPUT_HEAD } from "../additions-check.ts";
 import type { ExitHead, Residency } from "../executor.ts";
 import { Arena } from "./arena.ts";
@@ -11,23 +11,14 @@ const TILE_BYTES = 16 * 1024 * 1024;
 const TILE_ROWS = 16;
 
 /** Rows of hidden states that a head multiplies, and where the results go. */
-export interface LogitsCall {
-  readonly input: Float32Array;
-  readonly rows: Int32Array;
-  readonly norm: boolean;
-  /** [rows, ids] */
-  readonly output: Float32Array;
-}
-
-/** Runs one product of the engine's head of that name. */
-export type RunHead = (name: string, call: LogitsCall) => Promise<boolean>;
+export type LogitsCall = Parameters<NativeContext["logits"]>[1];
 
 /** A head that the engine can multiply with. */
 export interface Head {
   /** Ids that it gives logits of. */
   readonly ids: number;
-  /** Fills the output; false where it was stopped. */
-  logits(call: LogitsCall, run: RunHead): Promise<boolean>;
+  /** Fills the output, [rows, ids]; `call.head` is the name that it has in the model. */
+  logits(context: NativeContext, model: NativeModel, call: LogitsCall): Promise<unknown>;
 }
 
 /** What opening the output head leaves behind. */
@@ -60,7 +51,7 @@ export async function openOutput(
   model.setHead(OUTPUT_HEAD, { norm, linear });
   const embedding = spec.tied ? linear.matrix : await untiedEmbedding(source, loader);
   if (embedding) model.setEmbedding(embedding);
-  return { head: namedHead(OUTPUT_HEAD, spec.vocabSize), embeds: embedding !== null };
+  return { head: headInModel(spec.vocabSize), embeds: embedding !== null };
 }
 
 /** Gives the engine's model an exit head. */
@@ -80,7 +71,7 @@ export async function loadExitHead(
     norm: native,
     linear: { matrix: await loader.matrix(matrix), bias: bias?.slice() ?? null },
   });
-  return namedHead(name, matrix.rows);
+  return headInModel(matrix.rows);
 }
 
 /** A packed embedding costs nothing to keep; of a dense one few rows are needed, and the source reads those. */
@@ -89,8 +80,8 @@ async function untiedEmbedding(source: WeightSource, loader: WeightLoader) {
   return matrix.kind === "packed" ? loader.matrix(matrix) : null;
 }
 
-function namedHead(name: string, ids: number): Head {
-  return { ids, logits: (call, run) => run(name, call) };
+function headInModel(ids: number): Head {
+  return { ids, logits: (context, model, call) => context.logits(model, call) };
 }
 
 /** The output head a tile of its rows at a time, read anew for every call. */
@@ -112,15 +103,14 @@ function streamedHead(
   };
   return {
     ids,
-    async logits({ output, ...call }, run) {
+    async logits(context, _model, { output, ...call }) {
       for (let from = 0; from < ids; from += step) {
         const to = Math.min(ids, from + step);
         await useTile(from, to);
         const part = new Float32Array(call.rows.length * (to - from));
-        if (!(await run(OUTPUT_HEAD, { ...call, output: part }))) return false;
+        await context.logits(model, { ...call, output: part });
         placeColumns(part, to - from, output, ids, from);
       }
-      return true;
     },
   };
 }

@@ -6,7 +6,10 @@
 namespace layerwise {
 
 EngineCore::EngineCore(Napi::Env env, const KernelTable& kernels, int threads)
-    : kernels(kernels), threads(threads), pool(std::make_shared<ThreadPool>(threads)), runner(new TaskRunner(env)) {}
+    : kernels(kernels),
+      threads(threads),
+      pool(std::make_shared<ThreadPool>(threads)),
+      runner(new TaskRunner(env, threads < physicalCores())) {}
 
 EngineCore::~EngineCore() = default;
 

@@ -47,7 +47,8 @@ struct Task {
 /** Runs tasks one after the other. While there are any the process stays alive. Used on the main thread. */
 class TaskRunner {
  public:
-  explicit TaskRunner(Napi::Env env);
+  /** `spins`: the thread waits awake for a while after each task, for which it needs a core. */
+  TaskRunner(Napi::Env env, bool spins);
   /** Every task has settled: each holds its owner, which holds this. */
   ~TaskRunner();
   TaskRunner(const TaskRunner&) = delete;

@@ -96,7 +96,12 @@ bool ThreadPool::State::waitForJob(uint64_t done) {
   const auto begin = std::chrono::steady_clock::now();
   for (int spins = 1; !changed(); spins++) {
     pause();
-    if (spins % kSpinsPerLook != 0 || std::chrono::steady_clock::now() - begin < kIdleSpin) continue;
+    if (spins % kSpinsPerLook != 0) continue;
+    if (std::chrono::steady_clock::now() - begin < kIdleSpin) {
+      // The thread that brings the next job may have been woken on this very processor.
+      std::this_thread::yield();
+      continue;
+    }
     std::unique_lock<std::mutex> lock(sleeping);
     sleepers.fetch_add(1, std::memory_order_seq_cst);
     wake.wait(lock, changed);

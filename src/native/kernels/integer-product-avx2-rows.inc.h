@@ -167,7 +167,13 @@ static inline __attribute__((always_inline)) void addGroups(Codes codes, const C
   for (; r + together <= rows; r += together) {
     addRows<kBits, kAsymmetric, together>(codes.again(), w, x.from(r), acc + r * kTileRows);
   }
-  for (; r < rows; r++) addRows<kBits, kAsymmetric, 1>(codes.again(), w, x.from(r), acc + r * kTileRows);
+  if (together > 2 && rows - r == 3) {
+    addRows<kBits, kAsymmetric, together - 1>(codes.again(), w, x.from(r), acc + r * kTileRows);
+  } else if (together > 2 && rows - r == 2) {
+    addRows<kBits, kAsymmetric, 2>(codes.again(), w, x.from(r), acc + r * kTileRows);
+  } else if (r < rows) {
+    addRows<kBits, kAsymmetric, 1>(codes.again(), w, x.from(r), acc + r * kTileRows);
+  }
 }
 
 /** One chunk of a tile for any number of rows; acc is [rows][16]. */

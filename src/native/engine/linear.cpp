@@ -14,8 +14,8 @@ constexpr int kItemsPerThread = 8;
 /** Rows are cut at multiples of this, so that kernels keep their blocks of rows. */
 constexpr int kRowStep = 16;
 /**
- * Decoding SmolLM2 at 4 bits on two threads of a Zen 3, whole blocks: 0 bytes 3.22 ms, 2 KiB 2.98, 4 KiB 2.81, 8 KiB 2.76,
- * 16 and 32 KiB no better. Streams are short there, and cost most where they begin.
+ * Decoding SmolLM2 at 4 bits on two threads of a Zen 3, whole blocks: none 3.22 ms, 2 KiB 2.98 in one run; 2 KiB 2.96, 8 KiB 2.75
+ * in another; more is no better. Streams are short there, and cost most where they begin.
  */
 constexpr int kPrefetchBytes = 8192;
 constexpr int kLineBytes = 64;

@@ -44,6 +44,10 @@ export interface NativeCodecForm {
   readonly asymmetric: boolean;
   /** Columns that share a scale; 0: a whole row, or a float kind. */
   readonly group: number;
+  /** Codes of 2 to 5 bits that stand for the numbers of a table. */
+  readonly table: boolean;
+  /** Scales of 8 bits under one a row. */
+  readonly twoLevel: boolean;
 }
 
 /** A packed matrix: `bytes` is used in place and must be 64-byte aligned (see alignedBytes in native/aligned.ts). */
@@ -195,6 +199,18 @@ export interface NativePass {
   readonly skipAttention: Uint8Array | null;
   readonly skipMlp: Uint8Array | null;
   readonly adapter: string | null;
+  readonly capture?: NativeCapture | null;
+}
+
+/**
+ * Arrays, [rows, cols] each, that a pass of one block (to = from + 1) fills with the f32 rows that its products take; absent ones are not
+ * wanted. `attention`: q, k, v, and gate and up of a parallel block without an MLP norm; `output`: o; `mlp`: gate and up; `down`: down.
+ */
+export interface NativeCapture {
+  readonly attention?: Float32Array | undefined;
+  readonly output?: Float32Array | undefined;
+  readonly mlp?: Float32Array | undefined;
+  readonly down?: Float32Array | undefined;
 }
 
 export interface NativeContext {

@@ -36,6 +36,8 @@ export interface NativeOffline {
     cols: number;
     u: Float64Array;
     bits: number;
+    /** [2^bits], ascending from a negative one; null or absent: whole numbers */
+    levels?: Int8Array | null;
     group: number;
     scales: Float32Array;
     minima: Float32Array | null;
@@ -45,21 +47,75 @@ export interface NativeOffline {
     codes: Uint8Array;
   }): Promise<void>;
   /**
-   * The scale search of quantization/symmetric-search.ts and asymmetric-search.ts: the same bytes. Resolves to the first row whose
-   * weights no f16 scale reaches, or -1.
+   * The searches of quantization/scale-search.ts: the same bytes. Without `rowScales` it fits scales (f16 or, with `twoLevel`, f32);
+   * with them the scales and minima there are snapped to whole multiples of the row's. Resolves to the first row whose weights no
+   * f16 scale reaches, or -1.
    */
   searchScales(options: {
     w: Float32Array;
     rows: number;
     cols: number;
+    /** [cols], positive: how much the squared error of a column counts */
+    weights: Float32Array;
     bits: number;
+    levels?: Int8Array | null;
     /** 0: a whole row */
     group: number;
     asymmetric: boolean;
+    twoLevel?: boolean;
+    rowScales?: Float32Array | null;
+    rowMinima?: Float32Array | null;
     codes: Uint8Array;
     scales: Float32Array;
     minima: Float32Array | null;
   }): Promise<number>;
+  /** quantization/refine.ts: the same bytes. Scales, minima and codes are changed in place. */
+  refine(options: {
+    w: Float32Array;
+    rows: number;
+    cols: number;
+    bits: number;
+    levels?: Int8Array | null;
+    /** 0: a whole row */
+    group: number;
+    gram: Float32Array;
+    damping: number;
+    passes: number;
+    rowScales: Float32Array | null;
+    rowMinima: Float32Array | null;
+    scales: Float32Array;
+    minima: Float32Array | null;
+    codes: Uint8Array;
+  }): Promise<void>;
+  /** Mean over rows of d gram d^T, d = w - values [rows, cols], products in f32 (quantization/hessian-error.ts). */
+  hessianError(options: {
+    w: Float32Array;
+    values: Float32Array;
+    gram: Float32Array;
+    rows: number;
+    cols: number;
+  }): Promise<number>;
+  /**
+   * Compares rows of logits (the fast twin of evaluation/row-distribution.ts): arrays of the reference are given together or not at
+   * all. A log-sum-exp is NaN where a logit of its row is NaN or +Infinity, a divergence not finite where any of both rows is not.
+   */
+  compareRows(options: {
+    /** [rows, vocab] */
+    logits: Float32Array;
+    rows: number;
+    vocab: number;
+    /** [rows], as all that follow; ids: the first of the largest logit */
+    logSumExps: Float64Array;
+    argmaxes: Int32Array;
+    /** [rows, vocab] */
+    reference?: Float32Array | null;
+    referenceLogSumExps?: Float64Array;
+    referenceArgmaxes?: Int32Array;
+    /** KL(reference || logits) in nats. */
+    divergences?: Float64Array;
+    /** How many ids come before the reference's argmax by larger logit, then lower id. */
+    ranks?: Int32Array;
+  }): Promise<void>;
   /** Packs codes and scales (or f32 values) into `out`, of packedBytes: the same bytes as Codec.pack; a RangeError where that throws one. */
   pack(
     form: NativeCodecForm,
@@ -70,6 +126,8 @@ export interface NativeOffline {
       codes?: Uint8Array;
       scales?: Float32Array;
       minima?: Float32Array | null;
+      rowScales?: Float32Array | null;
+      rowMinima?: Float32Array | null;
     },
     out: Uint8Array,
   ): Promise<void>;

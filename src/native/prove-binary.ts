@@ -22,7 +22,7 @@ const PROBE_TIMEOUT_MS = 60_000;
  * for another processor ends the process that loads it instead of throwing. Loads it and multiplies with every instruction set.
  */
 const PROBE = `
-const form = { kind: "q4", asymmetric: false, group: 32 };
+const form = { kind: "q4", asymmetric: false, group: 32, table: false, twoLevel: false };
 for (const { name } of addon.isas.filter((isa) => isa.unavailable === null)) {
   const engine = addon.createEngine({ isa: name, threads: 2 });
   const bytes = new Uint8Array(addon.alignedBytes(addon.packedBytes(form, 16, 32)));

@@ -20,6 +20,12 @@ describe.skipIf(!HAS_ADDON)(`the addon's boundary (${ADDON_STATE})`, () => {
     }
     for (const kind of ["q7", "F32", "", 4, null, "q4s-g32"]) await expectRefused(run(changed(w, { kind })), /kind/);
     await expectRefused(run(changed(w, { asymmetric: 1 })), /asymmetric/);
+    await expectRefused(run(changed(w, { table: 1 })), /table/);
+    await expectRefused(run(changed(w, { kind: "q8", table: true })), /2 to 5 bits/);
+    await expectRefused(run(changed(w, { kind: "q4", table: true, asymmetric: true })), /not asymmetric/);
+    await expectRefused(run(changed(w, { kind: "f32", group: 0, twoLevel: true })), /float kind/);
+    await expectRefused(run(changed(w, { twoLevel: 0 })), /twoLevel/);
+    await expectRefused(run(changed(w, { kind: "q8", twoLevel: true })), /bytes/);
     const bytes = w.bytes;
     const bad: [unknown, RegExp][] = [
       [Array.from(bytes), /bytes/],
@@ -138,7 +144,12 @@ describe.skipIf(!HAS_ADDON)(`the addon's boundary (${ADDON_STATE})`, () => {
     await expectRefused(() => addon.mapFile("a\0b", 0, 64), /path|no such file/i);
     for (const size of [...BAD_SIZES, 0]) {
       await expectRefused(
-        () => addon.packedBytes({ kind: "q4", asymmetric: false, group: 32 }, loose(size), 4),
+        () =>
+          addon.packedBytes(
+            { kind: "q4", asymmetric: false, group: 32, table: false, twoLevel: false },
+            loose(size),
+            4,
+          ),
         /rows/,
       );
     }
@@ -148,5 +159,5 @@ describe.skipIf(!HAS_ADDON)(`the addon's boundary (${ADDON_STATE})`, () => {
 function codecMatrix(): NativeMatrix {
   const codec = codecNamed("q8s-g32");
   const bytes = alignedBytes(codec.packedBytes(20, 40));
-  return { kind: "q8", asymmetric: false, group: 32, rows: 20, cols: 40, bytes };
+  return { kind: "q8", asymmetric: false, group: 32, table: false, twoLevel: false, rows: 20, cols: 40, bytes };
 }

@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { NativeEngine } from "../../src/native/addon.ts";
 import { gptqUpdate } from "../../src/quantization/gptq-update.ts";
+import { levelForm } from "../../src/quantization/level-table.ts";
 import * as twin from "../../src/tensor/linear-algebra.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { ADDON_STATE, engineOf, expectBits, HAS_ADDON, ISAS, normals } from "./engines.ts";
@@ -208,7 +209,7 @@ describe.skipIf(!HAS_ADDON)(`offline maths (${ADDON_STATE})`, () => {
           return Uint8Array.from([...found, ...bytesOf(w)]);
         });
         const [w, expected] = [weights.slice(), new Uint8Array(rows * cols)];
-        gptqUpdate({ ...options, w, codes: expected });
+        gptqUpdate({ ...options, form: levelForm(bits, asymmetric, null), w, codes: expected });
         expectBits(codes, Uint8Array.from([...expected, ...bytesOf(w)]), "codes and values");
       }),
       { numRuns: 25 },

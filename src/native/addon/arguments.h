@@ -73,6 +73,11 @@ struct ArrayType<uint8_t> {
   static constexpr const char* name = "Uint8Array";
 };
 template <>
+struct ArrayType<int8_t> {
+  static constexpr napi_typedarray_type type = napi_int8_array;
+  static constexpr const char* name = "Int8Array";
+};
+template <>
 struct ArrayType<uint16_t> {
   static constexpr napi_typedarray_type type = napi_uint16_array;
   static constexpr const char* name = "Uint16Array";

@@ -74,6 +74,7 @@ Napi::Value ContextObject::run(const Napi::CallbackInfo& info) {
   auto task = std::make_unique<Task>(env);
   task->keep(parts->input);
   task->keep(parts->output);
+  for (const Napi::Value& array : parts->captured) task->keep(array);
   countUsers(*model, *parts, 1);
   task->finished = [env, context = state_, model, parts, flag = task->abort] {
     countUsers(*model, *parts, -1);

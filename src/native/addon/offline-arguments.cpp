@@ -56,6 +56,21 @@ struct Arrays {
   std::vector<Range> ranges;
 };
 
+/** The table of levels for `bits`, ascending; null where there is none. */
+template <class Call>
+const int8_t* takeLevels(Arrays<Call>* arrays, int32_t bits, bool asymmetric) {
+  const int64_t count = int64_t{1} << bits;
+  const int8_t* levels = arrays->template takeMaybe<int8_t>("levels", count, false);
+  const Path path{"levels", &arrays->path};
+  if (levels && (asymmetric || bits == 8)) throwRangeError(arrays->object.Env(), path, "expected none for this codec");
+  for (int64_t i = 1; levels && i < count; i++) {
+    if (levels[i] <= levels[i - 1] || levels[0] >= 0) {
+      throwRangeError(arrays->object.Env(), path, "expected levels that rise from a negative one");
+    }
+  }
+  return levels;
+}
+
 /** Every column exactly once. */
 void requirePermutation(Napi::Env env, const Path& path, const int32_t* order, int64_t cols) {
   std::vector<bool> seen(static_cast<size_t>(cols), false);
@@ -135,6 +150,7 @@ OfflineCall<offline::Gptq> gptqOf(const Napi::CallbackInfo& info) {
   call.u = arrays.take<double>("u", call.cols * call.cols, false);
   call.scales = arrays.take<float>("scales", call.rows * groups, false);
   call.minima = arrays.takeMaybe<float>("minima", call.rows * groups, false);
+  call.levels = takeLevels(&arrays, call.bits, call.minima != nullptr);
   call.order = arrays.take<int32_t>("order", call.cols, false);
   call.codes = arrays.take<uint8_t>("codes", call.rows * call.cols, true);
   requirePermutation(info.Env(), Path{"order", &path}, call.order, call.cols);
@@ -156,7 +172,73 @@ OfflineCall<offline::ScaleSearch> scaleSearchOf(const Napi::CallbackInfo& info) 
   call.w = arrays.take<float>("w", call.rows * call.cols, false);
   call.codes = arrays.take<uint8_t>("codes", call.rows * call.cols, true);
   call.scales = arrays.take<float>("scales", call.rows * groups, true);
-  if (call.asymmetric) call.minima = arrays.take<float>("minima", call.rows * groups, true);
+  call.twoLevel = flagField(object, path, "twoLevel");
+  call.weights = arrays.take<float>("weights", call.cols, false);
+  call.levels = takeLevels(&arrays, call.bits, call.asymmetric);
+  call.rowScales = arrays.takeMaybe<float>("rowScales", call.rows, false);
+  if (call.asymmetric) {
+    call.minima = arrays.take<float>("minima", call.rows * groups, true);
+    if (call.rowScales) call.rowMinima = arrays.take<float>("rowMinima", call.rows, false);
+  }
+  return out;
+}
+
+OfflineCall<offline::Refine> refineOf(const Napi::CallbackInfo& info) {
+  const Path path{"options"};
+  const Napi::Object object = objectOf(info[0], path);
+  OfflineCall<offline::Refine> out{};
+  offline::Refine& call = out.call;
+  call.rows = integerField(object, path, "rows", 1, kMaxSize);
+  call.cols = integerField(object, path, "cols", 1, 1 << 20);
+  call.bits = bitsField(object, path);
+  call.group = integerField(object, path, "group", 0, kMaxSize);
+  call.damping = numberField(object, path, "damping");
+  call.passes = static_cast<int32_t>(integerField(object, path, "passes", 0, 1000));
+  const int64_t groups = offline::groupsPerRow(call.cols, call.group);
+  Arrays<offline::Refine> arrays(object, path, &out);
+  call.w = arrays.take<float>("w", call.rows * call.cols, false);
+  call.gram = arrays.take<float>("gram", call.cols * call.cols, false);
+  call.scales = arrays.take<float>("scales", call.rows * groups, true);
+  call.minima = arrays.takeMaybe<float>("minima", call.rows * groups, true);
+  call.levels = takeLevels(&arrays, call.bits, call.minima != nullptr);
+  call.rowScales = arrays.takeMaybe<float>("rowScales", call.rows, false);
+  if (call.rowScales && call.minima) call.rowMinima = arrays.take<float>("rowMinima", call.rows, false);
+  call.codes = arrays.take<uint8_t>("codes", call.rows * call.cols, true);
+  return out;
+}
+
+OfflineCall<HessianErrorCall> hessianErrorOf(const Napi::CallbackInfo& info) {
+  const Path path{"options"};
+  const Napi::Object object = objectOf(info[0], path);
+  OfflineCall<HessianErrorCall> out{};
+  HessianErrorCall& call = out.call;
+  call.rows = integerField(object, path, "rows", 1, kMaxSize);
+  call.cols = integerField(object, path, "cols", 1, 1 << 20);
+  Arrays<HessianErrorCall> arrays(object, path, &out);
+  call.w = arrays.take<float>("w", call.rows * call.cols, false);
+  call.values = arrays.take<float>("values", call.rows * call.cols, false);
+  call.gram = arrays.take<float>("gram", call.cols * call.cols, false);
+  return out;
+}
+
+OfflineCall<offline::RowComparison> rowComparisonOf(const Napi::CallbackInfo& info) {
+  const Path path{"options"};
+  const Napi::Object object = objectOf(info[0], path);
+  OfflineCall<offline::RowComparison> out{};
+  offline::RowComparison& call = out.call;
+  call.rows = integerField(object, path, "rows", 1, kMaxSize);
+  call.vocab = integerField(object, path, "vocab", 1, (1 << 24) - 1);
+  Arrays<offline::RowComparison> arrays(object, path, &out);
+  call.logits = arrays.take<float>("logits", call.rows * call.vocab, false);
+  call.reference = arrays.takeMaybe<float>("reference", call.rows * call.vocab, false);
+  call.logSumExps = arrays.take<double>("logSumExps", call.rows, true);
+  call.argmaxes = arrays.take<int32_t>("argmaxes", call.rows, true);
+  if (call.reference) {
+    call.referenceLogSumExps = arrays.take<double>("referenceLogSumExps", call.rows, true);
+    call.referenceArgmaxes = arrays.take<int32_t>("referenceArgmaxes", call.rows, true);
+    call.divergences = arrays.take<double>("divergences", call.rows, true);
+    call.ranks = arrays.take<int32_t>("ranks", call.rows, true);
+  }
   return out;
 }
 
@@ -175,6 +257,8 @@ OfflineCall<offline::PackCall> packOf(const Napi::CallbackInfo& info) {
     call.codes = arrays.take<uint8_t>("codes", numbers, false);
     call.scales = arrays.take<float>("scales", scales, false);
     if (call.form.asymmetric) call.minima = arrays.take<float>("minima", scales, false);
+    if (call.form.twoLevel) call.rowScales = arrays.take<float>("rowScales", call.rows, false);
+    if (call.form.twoLevel && call.form.asymmetric) call.rowMinima = arrays.take<float>("rowMinima", call.rows, false);
   } else {
     call.values = arrays.take<float>("values", numbers, false);
   }

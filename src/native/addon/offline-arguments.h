@@ -21,6 +21,16 @@ void requireInPlace(Napi::Value array, const void* data);
 OfflineCall<offline::Gemm> gemmOf(const Napi::CallbackInfo& info);
 OfflineCall<offline::Gptq> gptqOf(const Napi::CallbackInfo& info);
 OfflineCall<offline::ScaleSearch> scaleSearchOf(const Napi::CallbackInfo& info);
+OfflineCall<offline::Refine> refineOf(const Napi::CallbackInfo& info);
+
+struct HessianErrorCall {
+  const float* w;
+  const float* values;
+  const float* gram;
+  int64_t rows, cols;
+};
+OfflineCall<HessianErrorCall> hessianErrorOf(const Napi::CallbackInfo& info);
+OfflineCall<offline::RowComparison> rowComparisonOf(const Napi::CallbackInfo& info);
 OfflineCall<offline::PackCall> packOf(const Napi::CallbackInfo& info);
 
 struct GramCall {

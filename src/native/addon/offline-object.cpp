@@ -55,7 +55,8 @@ Napi::Function OfflineObject::define(Napi::Env env) {
        InstanceMethod<&OfflineObject::choleskyInverse>("choleskyInverse"),
        InstanceMethod<&OfflineObject::inverseUpperFactor>("inverseUpperFactor"),
        InstanceMethod<&OfflineObject::gptq>("gptq"), InstanceMethod<&OfflineObject::searchScales>("searchScales"),
-       InstanceMethod<&OfflineObject::pack>("pack")});
+       InstanceMethod<&OfflineObject::refine>("refine"), InstanceMethod<&OfflineObject::hessianError>("hessianError"),
+       InstanceMethod<&OfflineObject::compareRows>("compareRows"), InstanceMethod<&OfflineObject::pack>("pack")});
 }
 
 Napi::Value OfflineObject::gemm(const Napi::CallbackInfo& info) {
@@ -105,6 +106,27 @@ Napi::Value OfflineObject::searchScales(const Napi::CallbackInfo& info) {
                          requireFinite(call.w, call.rows * call.cols);
                          return static_cast<double>(offline::searchScales(on, call));
                        });
+}
+
+Napi::Value OfflineObject::refine(const Napi::CallbackInfo& info) {
+  requireOpen(info.Env(), *state_);
+  return submitOffline(info.Env(), state_, refineOf(info),
+                       [](const offline::Machine& on, const offline::Refine& call) { offline::refine(on, call); });
+}
+
+Napi::Value OfflineObject::hessianError(const Napi::CallbackInfo& info) {
+  requireOpen(info.Env(), *state_);
+  return submitOffline(info.Env(), state_, hessianErrorOf(info),
+                       [](const offline::Machine& on, const HessianErrorCall& call) {
+                         return offline::hessianError(on, call.w, call.values, call.gram, call.rows, call.cols);
+                       });
+}
+
+Napi::Value OfflineObject::compareRows(const Napi::CallbackInfo& info) {
+  requireOpen(info.Env(), *state_);
+  return submitOffline(
+      info.Env(), state_, rowComparisonOf(info),
+      [](const offline::Machine& on, const offline::RowComparison& call) { offline::compareRows(on, call); });
 }
 
 Napi::Value OfflineObject::pack(const Napi::CallbackInfo& info) {

@@ -19,6 +19,9 @@ class OfflineObject : public AddonObject<OfflineObject, EngineCore> {
   Napi::Value inverseUpperFactor(const Napi::CallbackInfo& info);
   Napi::Value gptq(const Napi::CallbackInfo& info);
   Napi::Value searchScales(const Napi::CallbackInfo& info);
+  Napi::Value refine(const Napi::CallbackInfo& info);
+  Napi::Value hessianError(const Napi::CallbackInfo& info);
+  Napi::Value compareRows(const Napi::CallbackInfo& info);
   Napi::Value pack(const Napi::CallbackInfo& info);
 };
 

@@ -2,6 +2,9 @@
 // caches) is checked by Context::run.
 #include "pass-arguments.h"
 
+#include <array>
+
+#include "../engine/pass-check.h"
 #include "model-object.h"
 
 namespace layerwise {
@@ -50,6 +53,58 @@ void requireLoaded(Napi::Env env, const Path& path, const Model& model, const Pa
   }
 }
 
+/** An input of a block's products: its name, its columns (0: the block has none, or skips it), where its rows go. */
+struct CapturedInput {
+  const char* name;
+  int32_t cols;
+  float** rows;
+};
+
+/** The inputs that a pass of one block can give. */
+std::array<CapturedInput, 4> capturedInputs(const Model& model, Pass& pass) {
+  const Block& block = model.blocks[static_cast<size_t>(pass.from)];
+  const bool attention = attends(model, pass, pass.from), mlp = feeds(model, pass, pass.from);
+  const bool shared = attention && block.parallel && block.mlpNorm.kind == NormKind::None;
+  return {{{"attention", attention ? block.attention.q.matrix.cols : 0, &pass.capture.attention},
+           {"output", attention ? block.attention.o.matrix.cols : 0, &pass.capture.output},
+           {"mlp", mlp && !shared ? block.mlp.up.matrix.cols : 0, &pass.capture.mlp},
+           {"down", mlp ? block.mlp.down.matrix.cols : 0, &pass.capture.down}}};
+}
+
+using CaptureValues = std::array<Napi::Value, 4>;
+
+/** The arrays of a capture, by getters; all absent where there is none. */
+CaptureValues captureValuesOf(Napi::Value value, const Path& path) {
+  CaptureValues values;
+  if (isAbsent(value)) return values;
+  const Napi::Object object = objectOf(value, path);
+  const char* const names[] = {"attention", "output", "mlp", "down"};
+  for (size_t i = 0; i < values.size(); i++) {
+    const Napi::Value field = object.Get(names[i]);
+    if (!isAbsent(field)) values[i] = field;
+  }
+  return values;
+}
+
+/** Checks the arrays of a capture against the block, against each other and against the pass' own. */
+void takeCapture(const CaptureValues& values, const Path& path, const Model& model, PassParts* parts,
+                 const Elements<float>& input, const Elements<float>& output) {
+  std::vector<Elements<float>> others = {input, output};
+  for (size_t i = 0; i < values.size(); i++) {
+    if (values[i].IsEmpty()) continue;
+    const Napi::Env env = values[i].Env();
+    if (parts->pass.to != parts->pass.from + 1) throwRangeError(env, path, "expected a pass of one block");
+    const CapturedInput wanted = capturedInputs(model, parts->pass)[i];
+    const Path field{wanted.name, &path};
+    if (wanted.cols == 0) throwRangeError(env, field, "the pass has no such input of its own");
+    const auto rows = elementsOf<float>(values[i], field, static_cast<int64_t>(parts->pass.rows) * wanted.cols);
+    for (const Elements<float>& other : others) refuseOverlap(env, field, rows, other, false);
+    others.push_back(rows);
+    *wanted.rows = rows.data;
+    parts->captured.push_back(values[i]);
+  }
+}
+
 }  // namespace
 
 PassParts passOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
@@ -81,6 +136,8 @@ PassParts passOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
   pass.skipMlp = flagsOf(object.Get("skipMlp"), Path{"skipMlp", &path}, model.blocks.size());
   const Napi::Value adapterValue = object.Get("adapter");
   const Napi::Value inputValue = object.Get("input"), outputValue = object.Get("output");
+  const Path capturePath{"capture", &path};
+  const CaptureValues capture = captureValuesOf(object.Get("capture"), capturePath);
   // Getters are JavaScript, and could have disposed of anything; from here on none runs.
   requireOpen(env, *state);
   for (const auto& cache : parts.caches) requireOpen(env, *cache);
@@ -100,6 +157,7 @@ PassParts passOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
   pass.output = output.data;
   parts.input = inputValue;
   parts.output = outputValue;
+  takeCapture(capture, capturePath, model, &parts, input, output);
   return parts;
 }
 

@@ -12,6 +12,8 @@ struct PassParts {
   bool hasAdapter = false;
   std::string adapter;
   Napi::Value input, output;
+  /** Arrays of the capture. */
+  std::vector<Napi::Value> captured;
 };
 
 PassParts passOf(Napi::Value value, const std::shared_ptr<ModelState>& model);

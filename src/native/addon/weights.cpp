@@ -2,6 +2,7 @@
 #include "weights.h"
 
 #include <iterator>
+#include "../kernels/level-tables.h"
 
 namespace layerwise {
 
@@ -55,13 +56,18 @@ CodecForm codecFormOf(const Napi::Object& object, const Path& path) {
   CodecForm form;
   form.kind = static_cast<CodecKind>(choiceOf(object.Get("kind"), Path{"kind", &path}, kKinds));
   form.asymmetric = booleanField(object, path, "asymmetric");
+  form.table = booleanField(object, path, "table");
+  form.twoLevel = booleanField(object, path, "twoLevel");
   form.group = static_cast<int32_t>(integerField(object, path, "group", 0, 128));
   if (form.group != 0 && form.group != 32 && form.group != 64 && form.group != 128) {
     throwRangeError(object.Env(), Path{"group", &path},
                     "expected 0, 32, 64 or 128, found " + std::to_string(form.group));
   }
-  if (!isInteger(form.kind) && (form.asymmetric || form.group != 0)) {
-    throwRangeError(object.Env(), path, "a float kind has no groups and is not asymmetric");
+  if (!isInteger(form.kind) && (form.asymmetric || form.group != 0 || form.table || form.twoLevel)) {
+    throwRangeError(object.Env(), path, "a float kind has no groups, no table, no two-level scales and is not asymmetric");
+  }
+  if (form.table && (form.asymmetric || bitsOf(form.kind) > kMostTableBits)) {
+    throwRangeError(object.Env(), path, "a table has codes of 2 to 5 bits and is not asymmetric");
   }
   return form;
 }

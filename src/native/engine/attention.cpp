@@ -152,7 +152,7 @@ void AttentionRunner::attendSegment(const AttentionChunk& chunk, const Group& gr
   const int32_t pageFrom = std::max(segment * kSegmentPages, firstSeen(a, first) / kPagePositions);
   const int32_t pageTo = std::min((segment + 1) * kSegmentPages, last / kPagePositions + 1);
   const PageShape shape = shapeOf(group.span, a);
-  KvPage pages[kSegmentPages];
+  KvPage pages[kSegmentPages], next;
   for (int32_t p = pageFrom; p < pageTo; p++) {
     pages[p - pageFrom] = headOfPage(shape, pageBytes(group.span, chunk.block, shape, p), group.kvHead);
   }
@@ -165,9 +165,22 @@ void AttentionRunner::attendSegment(const AttentionChunk& chunk, const Group& gr
   run.visibleTo = to;
   run.pages = pages;
   run.pageCount = pageTo - pageFrom;
+  run.nextPage = pageAfter(chunk, group, pageTo, &next) ? &next : nullptr;
   run.firstPosition = pageFrom * kPagePositions;
   run.scratch = scratch.kernel.data();
   kernels_.attend(run, {states.max, states.sum, states.output, a.headDim});
+}
+
+/** What is used after the group's pages up to `page`: the group's next one, or the first one of the next head. */
+bool AttentionRunner::pageAfter(const AttentionChunk& chunk, const Group& group, int32_t page, KvPage* next) const {
+  const Attention& a = attentionOf(chunk.block);
+  const bool same = page <= positionOf(group.rowTo - 1) / kPagePositions;
+  const int32_t kvHead = same ? group.kvHead : group.kvHead + 1;
+  if (kvHead == a.kvHeads) return false;
+  if (!same) page = firstSeen(a, positionOf(group.rowFrom)) / kPagePositions;
+  const PageShape shape = shapeOf(group.span, a);
+  *next = headOfPage(shape, pageBytes(group.span, chunk.block, shape, page), kvHead);
+  return true;
 }
 
 void AttentionRunner::merge(const AttentionChunk& chunk, const Group& group, const States& into, const States& later) const {

@@ -95,6 +95,7 @@ class AttentionRunner {
   void attendWhole(const AttentionChunk& chunk, const Group& group, const ThreadScratch& scratch);
   void attendSegment(const AttentionChunk& chunk, const Group& group, int32_t segment, const States& states,
                      const ThreadScratch& scratch);
+  bool pageAfter(const AttentionChunk& chunk, const Group& group, int32_t page, KvPage* next) const;
   /** A segment's states at `base`, where the group's begin. */
   States statesOf(const AttentionChunk& chunk, const Group& group, float* base, int32_t segment) const;
   void merge(const AttentionChunk& chunk, const Group& group, const States& into, const States& later) const;

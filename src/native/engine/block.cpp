@@ -12,6 +12,11 @@ const LowRank* lowRankOf(const std::map<std::string, LowRank>& roles, const char
 
 int32_t rowsOf(const BlockChunk& chunk) { return chunk.rowTo - chunk.rowFrom; }
 
+/** Where the chunk's rows of `cols` numbers go; null where they are not wanted. */
+float* captureOf(float* rows, const BlockChunk& chunk, int64_t cols) {
+  return rows == nullptr ? nullptr : rows + chunk.rowFrom * cols;
+}
+
 /** Columns of the feed-forward part that make one chunk of levels: two tiles. */
 constexpr int kTilesPerChunk = kChunkCols / kTileRows;
 
@@ -112,6 +117,7 @@ PreparedRows BlockRunner::normed(Worker& worker, const BlockChunk& chunk, const 
   source.cols = forAttention ? attention.q.matrix.cols : mlp.up.matrix.cols;
   source.ldx = source.cols;
   source.norm = &norm;
+  source.capture = captureOf(forAttention ? chunk.capture.attention : chunk.capture.mlp, chunk, source.cols);
   if (forAttention) {
     source.quantize = takesLevels(attention.q) || takesLevels(attention.k) || takesLevels(attention.v);
     source.lowRanks[0] = chunk.lowRanks.q;
@@ -136,7 +142,7 @@ void BlockRunner::projectHeads(Worker& worker, const BlockChunk& chunk, const Pr
                               product(a.k, k_.data(), chunk.lowRanks.k, 1),
                               product(a.v, v_.data(), chunk.lowRanks.v, 2)};
   const ProductRoom room = inputs_.productRoom(worker);
-  const Cut cut = cutOf(headTiles(a), a.q.matrix.tileStride, rowsOf(chunk), worker.count);
+  const Cut cut = cutOf(headTiles(a), 1, a.q.matrix.tileStride, rowsOf(chunk), worker.count);
   forCut(worker, cut, [&](int32_t from, int32_t to, int32_t rowFrom, int32_t rowTo) {
     int32_t first = 0;
     for (const Product& each : products) {
@@ -171,6 +177,7 @@ void BlockRunner::attend(Worker& worker, const BlockChunk& chunk) {
   source.rows = rowsOf(chunk);
   source.cols = a.o.matrix.cols;
   source.quantize = takesLevels(a.o);
+  source.capture = captureOf(chunk.capture.output, chunk, source.cols);
   source.lowRanks[0] = chunk.lowRanks.o;
   addToResidual(worker, chunk, a.o, chunk.lowRanks.o, inputs_.prepare(worker, source));
 }
@@ -187,7 +194,7 @@ void BlockRunner::expand(Worker& worker, const BlockChunk& chunk, const Prepared
   const bool quantize = takesLevels(mlp.down);
   const ProductRoom room = inputs_.productRoom(worker);
   const int64_t bytes = kTilesPerChunk * (mlp.up.matrix.tileStride + (mlp.gated ? mlp.gate.matrix.tileStride : 0));
-  const Cut cut = cutOf(chunksOf(width), bytes, rowsOf(chunk), worker.count);
+  const Cut cut = cutOf(chunksOf(width), kTilesPerChunk, bytes, rowsOf(chunk), worker.count);
   forCut(worker, cut, [&](int32_t from, int32_t to, int32_t rowFrom, int32_t rowTo) {
     const Part part = {from * kTilesPerChunk, std::min(mlp.up.matrix.tiles, to * kTilesPerChunk), rowFrom, rowTo};
     if (mlp.gated) {
@@ -219,6 +226,7 @@ void BlockRunner::reduce(Worker& worker, const BlockChunk& chunk) {
   source.ldx = paddedCols(mlp.up.matrix.rows);
   source.rows = rowsOf(chunk);
   source.cols = mlp.down.matrix.cols;
+  source.capture = captureOf(chunk.capture.down, chunk, source.cols);
   if (takesLevels(mlp.down)) source.made = {levels_.data(), scales_.data(), sums_.data(), source.rows};
   source.lowRanks[0] = chunk.lowRanks.down;
   addToResidual(worker, chunk, mlp.down, chunk.lowRanks.down, inputs_.prepare(worker, source));
@@ -231,7 +239,7 @@ void BlockRunner::addToResidual(Worker& worker, const BlockChunk& chunk, const L
   const int64_t ld = paddedCols(w.rows);
   const Product product = {&linear, branch_.data(), ld, lowRank, rows.low[0], rows.ldLow};
   const ProductRoom room = inputs_.productRoom(worker);
-  const Cut cut = cutOf(w.tiles, w.tileStride, rowsOf(chunk), worker.count);
+  const Cut cut = cutOf(w.tiles, 1, w.tileStride, rowsOf(chunk), worker.count);
   forCut(worker, cut, [&](int32_t from, int32_t to, int32_t rowFrom, int32_t rowTo) {
     const Part part = {from, to, rowFrom, rowTo};
     productPart(kernels_, product, rows.input, part, room);

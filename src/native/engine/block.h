@@ -23,6 +23,8 @@ struct BlockChunk {
   /** Present and not skipped. */
   bool attends = false, feeds = false;
   BlockLowRanks lowRanks;
+  /** For all rows of the pass. */
+  Capture capture;
   /** The block that these threads run next, or null: its first weights are asked for at the end of this one. */
   const Block* next = nullptr;
 };

@@ -133,6 +133,7 @@ void Context::State::runChunks(Worker& worker, const Model& model, const Pass& p
   chunk.attends = attends(model, pass, block);
   chunk.feeds = feeds(model, pass, block);
   chunk.lowRanks = lowRanksOf(pass.adapter, block);
+  chunk.capture = pass.capture;
   if (block + 1 < pass.to) chunk.next = &model.blocks[static_cast<size_t>(block) + 1];
   for (int32_t from = 0; from < pass.rows; from += kChunkRows) {
     if (from > 0) worker.barrier();

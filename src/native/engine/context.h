@@ -20,6 +20,19 @@ struct Span {
   int32_t count = 0;
 };
 
+/** Where the input rows of a block's products go, [rows, cols] each, f32 before any rounding; null: not wanted. */
+struct Capture {
+  /** Of q, k, v, and of gate and up where a parallel block has one norm. */
+  float* attention = nullptr;
+  /** Of o. */
+  float* output = nullptr;
+  /** Of gate and up where they have a norm of their own. */
+  float* mlp = nullptr;
+  /** Of down. */
+  float* down = nullptr;
+  bool wanted() const { return attention || output || mlp || down; }
+};
+
 struct Pass {
   /** [rows, hiddenSize]; output may be the same array. */
   const float* input = nullptr;
@@ -30,6 +43,8 @@ struct Pass {
   /** Per block of the model; empty: nothing is skipped. */
   std::vector<uint8_t> skipAttention, skipMlp;
   const Adapter* adapter = nullptr;
+  /** Of one block: where something is wanted, to = from + 1. */
+  Capture capture;
   /** Looked at between blocks; the pass then stops and reports Aborted. */
   const std::atomic<bool>* abort = nullptr;
 };

@@ -20,7 +20,7 @@ void runHead(Worker& worker, const KernelTable& kernels, ActivationType activati
   product.y = chunk.output;
   product.ldy = w.rows;
   const ProductRoom room = inputs.productRoom(worker);
-  const Cut cut = cutOf(w.tiles, w.tileStride, chunk.rows, worker.count);
+  const Cut cut = cutOf(w.tiles, 1, w.tileStride, chunk.rows, worker.count);
   forCut(worker, cut, [&](int32_t from, int32_t to, int32_t rowFrom, int32_t rowTo) {
     productPart(kernels, product, rows.input, {from, to, rowFrom, rowTo}, room);
   });

@@ -23,6 +23,14 @@ bool nothingToDo(const InputSource& source) {
   return asTheyAre(source) && !source.quantize && !low;
 }
 
+/** Copies rows as the products take them, each by whichever thread is free. */
+void copyRows(Worker& worker, const ProductInput& input, int32_t cols, float* out) {
+  const size_t bytes = static_cast<size_t>(cols) * sizeof(float);
+  worker.forParts(input.rows, kRowGrain, [&](int64_t from, int64_t to) {
+    for (int64_t r = from; r < to; r++) memcpy(out + r * cols, input.x + r * input.ldx, bytes);
+  });
+}
+
 }  // namespace
 
 void applyNorm(const KernelTable& kernels, const Norm& norm, const float* x, float* out, int32_t size) {
@@ -117,6 +125,7 @@ PreparedRows InputRows::prepare(Worker& worker, const InputSource& source) {
   PreparedRows out;
   out.input = {source.x, source.ldx, place.levels, source.rows};
   if (place.x != nullptr) out.input = {place.x, place.ldx, place.levels, source.rows};
+  if (source.capture != nullptr) copyRows(worker, out.input, source.cols, source.capture);
   for (int i = 0; i < kMostProducts; i++) out.low[i] = place.low[i];
   out.ldLow = place.ldLow;
   return out;

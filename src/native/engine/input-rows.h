@@ -26,6 +26,8 @@ struct InputSource {
   QuantizedRows made = {nullptr, nullptr, nullptr, 0};
   /** A low-rank addition of each product, or null. */
   const LowRank* lowRanks[kMostProducts] = {};
+  /** Null, or where a copy of the rows as floats goes, [rows, cols]. */
+  float* capture = nullptr;
 };
 
 /** The rows made, and A x of each low-rank addition. */

@@ -13,6 +13,8 @@ constexpr int64_t kPartBytes = 64 * 1024;
 constexpr int kItemsPerThread = 8;
 /** Rows are cut at multiples of this, so that kernels keep their blocks of rows. */
 constexpr int kRowStep = 16;
+/** Kernels read so many tiles at once where the rows are few: fewer, or a rest, are slower. */
+constexpr int kStreamTiles = 4;
 /**
  * Decoding SmolLM2 at 4 bits on two threads of a Zen 3, whole blocks: none 3.22 ms, 2 KiB 2.98 in one run; 2 KiB 2.96, 8 KiB 2.75
  * in another; more is no better. Streams are short there, and cost most where they begin.
@@ -79,7 +81,7 @@ void addPart(const KernelTable& kernels, float* x, int64_t ldx, const float* y, 
   for (int32_t r = part.rowFrom; r < part.rowTo; r++) kernels.add(x + r * ldx + first, y + r * ldy + first, count);
 }
 
-Cut cutOf(int32_t units, int64_t unitBytes, int32_t rows, int threads) {
+Cut cutOf(int32_t units, int32_t unitTiles, int64_t unitBytes, int32_t rows, int threads) {
   const int64_t wanted = threads > 1 ? static_cast<int64_t>(threads) * kItemsPerThread : 1;
   int32_t blocks = 1;
   if (units < wanted) {
@@ -92,7 +94,8 @@ Cut cutOf(int32_t units, int64_t unitBytes, int32_t rows, int threads) {
   const int64_t items = static_cast<int64_t>(units) * blocks;
   // A few rows pass over the weights together, once: nothing needs to stay in the cache.
   const int64_t most = rows > kRowStep ? kPartBytes / std::max<int64_t>(1, unitBytes) : items;
-  return {units, rows, rowsPerBlock, items, std::max<int64_t>(1, most)};
+  const int64_t step = rows > kRowStep ? 1 : std::max(1, kStreamTiles / unitTiles);
+  return {units, rows, rowsPerBlock, items, std::max<int64_t>(1, most), step};
 }
 
 void prefetchTile(const PackedMatrix& matrix, int64_t tile) {

@@ -63,19 +63,21 @@ struct Cut {
   int32_t rowsPerBlock;
   int64_t items;
   int64_t most;
+  /** Parts are multiples of this many items, as far as there are. */
+  int64_t step;
 };
 
 /**
- * Cuts `units` units of `unitBytes` bytes of weights each, multiplied with `rows` rows, for `threads` threads: the
+ * Cuts `units` units of `unitTiles` tiles and `unitBytes` bytes of weights each, multiplied with `rows` rows, for `threads` threads: the
  * weights of a part stay in the second-level cache while all rows pass over them, and rows are cut only where there are
  * too few units for the threads.
  */
-Cut cutOf(int32_t units, int64_t unitBytes, int32_t rows, int threads);
+Cut cutOf(int32_t units, int32_t unitTiles, int64_t unitBytes, int32_t rows, int threads);
 
 /** Calls work(unitFrom, unitTo, rowFrom, rowTo) for the parts of a cut, over all threads; no barrier at the end. */
 template <class Work>
 void forCut(Worker& worker, const Cut& cut, Work work) {
-  worker.forShrinkingParts(cut.items, cut.most, [&](int64_t from, int64_t to) {
+  worker.forShrinkingParts(cut.items, cut.most, cut.step, [&](int64_t from, int64_t to) {
     while (from < to) {
       const int32_t block = static_cast<int32_t>(from / cut.units);
       const int32_t first = static_cast<int32_t>(from % cut.units);

@@ -20,6 +20,7 @@ void checkRange(const Model& model, const Pass& pass) {
   if (pass.from < 0 || pass.to < pass.from || static_cast<size_t>(pass.to) > blocks) {
     refuse("blocks [" + number(pass.from) + ", " + number(pass.to) + ") of " + number(static_cast<int64_t>(blocks)));
   }
+  if (pass.capture.wanted() && pass.to != pass.from + 1) refuse("inputs of products are captured of one block a pass");
   for (const auto* flags : {&pass.skipAttention, &pass.skipMlp}) {
     if (!flags->empty() && flags->size() != blocks) {
       const std::string expected = number(static_cast<int64_t>(blocks));

@@ -195,13 +195,13 @@ void Worker::turnTo(Share& own, int victim, int count) {
 }
 
 /** Half of what is left, for the others to help with the rest; all of it where there are no others. */
-uint32_t Worker::longTake(uint32_t left, int64_t most) const {
-  const int64_t wanted = count == 1 ? left : std::max<uint32_t>(1, left / 2);
-  return static_cast<uint32_t>(std::min(wanted, most));
+uint32_t Worker::longTake(uint32_t left, int64_t most, int64_t step) const {
+  const int64_t half = std::max<int64_t>(step, (left / 2 + step - 1) / step * step);
+  return static_cast<uint32_t>(std::min(count == 1 ? left : std::min<int64_t>(left, half), most));
 }
 
 /** Parts are whole steps, at most `most` items: from the own share until it is empty, then from the others'. */
-bool Worker::nextPart(int64_t most, int64_t* from, int64_t* to) {
+bool Worker::nextPart(int64_t most, int64_t step, int64_t* from, int64_t* to) {
   std::vector<Share>& shares = pool_.state_->shares;
   Share& own = shares[static_cast<size_t>(index)];
   for (;;) {
@@ -211,7 +211,7 @@ bool Worker::nextPart(int64_t most, int64_t* from, int64_t* to) {
       const int32_t ahead = static_cast<int32_t>(static_cast<uint32_t>(seen >> 32) - own.call);
       const uint32_t next = ahead < 0 ? 0 : static_cast<uint32_t>(seen);
       if (ahead > 0 || next >= own.size) break;
-      const uint32_t take = own.victim == index && most > own.grain ? longTake(own.size - next, most / own.grain) : 1;
+      const uint32_t take = own.victim == index && most > own.grain ? longTake(own.size - next, most / own.grain, step) : 1;
       const uint64_t mine = static_cast<uint64_t>(own.call) << 32 | (next + take);
       if (!taken.compare_exchange_weak(seen, mine, std::memory_order_relaxed)) continue;
       *from = (own.first + next) * own.grain;

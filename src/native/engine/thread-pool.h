@@ -26,11 +26,11 @@ class Worker {
   void forParts(int64_t items, int64_t grain, Work work);
 
   /**
-   * The same in parts of at least one item and at most `most`: a thread takes half of what is left of its share at a
-   * time, so that parts are long (a stream of memory is read in one go) and all threads still end together.
+   * The same in parts of at most `most` items: a thread takes half of what is left of its share at a time, in multiples of
+   * `step` where so many are left, so that parts are long and all threads still end together.
    */
   template <class Work>
-  void forShrinkingParts(int64_t items, int64_t most, Work work);
+  void forShrinkingParts(int64_t items, int64_t most, int64_t step, Work work);
   /** The item that this thread's share of `forShrinkingParts` begins with. */
   int64_t firstItem(int64_t items) const { return items * index / count; }
 
@@ -42,8 +42,8 @@ class Worker {
   friend class ThreadPool;
   struct Share;
   void beginParts(int64_t items, int64_t grain);
-  bool nextPart(int64_t most, int64_t* from, int64_t* to);
-  uint32_t longTake(uint32_t left, int64_t most) const;
+  bool nextPart(int64_t most, int64_t step, int64_t* from, int64_t* to);
+  uint32_t longTake(uint32_t left, int64_t most, int64_t step) const;
   static void turnTo(Share& own, int victim, int count);
 };
 
@@ -70,13 +70,13 @@ class ThreadPool {
 template <class Work>
 void Worker::forParts(int64_t items, int64_t grain, Work work) {
   beginParts(items, grain);
-  for (int64_t from, to; nextPart(grain, &from, &to);) work(from, to);
+  for (int64_t from, to; nextPart(grain, 1, &from, &to);) work(from, to);
 }
 
 template <class Work>
-void Worker::forShrinkingParts(int64_t items, int64_t most, Work work) {
+void Worker::forShrinkingParts(int64_t items, int64_t most, int64_t step, Work work) {
   beginParts(items, 1);
-  for (int64_t from, to; nextPart(most, &from, &to);) work(from, to);
+  for (int64_t from, to; nextPart(most, step, &from, &to);) work(from, to);
 }
 
 /** Physical cores that this process may run on (hyper-threads counted once); at least 1. */

@@ -27,9 +27,8 @@ template <class Stored>
 struct PageNumbers {
   const typename Stored::Number* keys;
   const typename Stored::Number* values;
-  /** The next page's, fetched while this one is used. */
-  const typename Stored::Number* nextKeys;
-  const typename Stored::Number* nextValues;
+  /** The quarters of the next page, fetched while this one is used. */
+  const char* places[kPlaces];
   /** One a position; null but for Q8. */
   const float* keyScales;
   const float* valueScales;
@@ -67,6 +66,12 @@ static inline SeenRange seenBy(const QueryBatch& batch, int first, int count) {
   return seen;
 }
 
+/** Bytes of so many vectors. */
+template <class Stored>
+static inline int64_t bytesBefore(int vectors) {
+  return static_cast<int64_t>(vectors) * 16 * sizeof(typename Stored::Number);
+}
+
 /** Scores of Q queries for 16V positions from 16 * vector on. */
 template <class Stored, int Q, int V>
 static inline void scoreTile(const PageNumbers<Stored>& page, const QueryBatch& batch, int first, int vector) {
@@ -74,7 +79,8 @@ static inline void scoreTile(const PageNumbers<Stored>& page, const QueryBatch& 
   for (int q = 0; q < Q; q++) {
     for (int v = 0; v < V; v++) sums[q][v] = broadcast(0);
   }
-  const StoredRows<Stored> keys = {page.keys + 16 * vector, kPagePositions, page.nextKeys + 16 * vector * page.headDim};
+  const StoredRows<Stored> keys = {page.keys + 16 * vector, kPagePositions, page.places,
+                                   bytesBefore<Stored>(vector * page.headDim)};
   addProducts<Stored, Q, V>(batch.queries + first * batch.queryStride, batch.queryStride, keys, 0, page.headDim, sums);
   for (int q = 0; q < Q; q++) {
     for (int v = 0; v < V; v++) store(batch.weights + (first + q) * kPagePositions + 16 * (vector + v), sums[q][v]);
@@ -91,9 +97,9 @@ static inline void takeMaximum(const PageNumbers<Stored>& page, QueryBatch& batc
   LAYERWISE_UNROLL
   for (int j = WHOLE ? 0 : from / 16 * 16; j < to; j += 16) {
     F32x16 score = load(weights + j);
-    if (page.keyScales != nullptr) score = mul(score, load(page.keyScales + j));
+    if (Stored::kScaled && page.keyScales != nullptr) score = mul(score, load(page.keyScales + j));
     if (!WHOLE) score = selectLanes(from - j, to - j, score, unseen);
-    if (!WHOLE || page.keyScales != nullptr) store(weights + j, score);
+    if (!WHOLE || Stored::kScaled) store(weights + j, score);
     largest = max(largest, score);
   }
   const float before = batch.max[q], pageMax = maxOf(largest);
@@ -115,7 +121,7 @@ static inline void weigh(const PageNumbers<Stored>& page, QueryBatch& batch, int
     F32x16 weight = expOf(sub(load(weights + j), shift));
     if (!WHOLE) weight = selectLanes(from - j, to - j, weight, broadcast(0));
     total = add(total, weight);
-    if (page.valueScales != nullptr) weight = mul(weight, load(page.valueScales + j));
+    if (Stored::kScaled && page.valueScales != nullptr) weight = mul(weight, load(page.valueScales + j));
     store(weights + j, weight);
   }
   batch.sum[q] = firstOf(fma(broadcast(batch.sum[q]), broadcast(batch.factors[q]), broadcast(sumOf(total))));
@@ -136,7 +142,8 @@ template <class Stored, int Q, int V>
 static inline void valueTile(const PageNumbers<Stored>& page, const QueryBatch& batch, int first, int vector, int part) {
   const SeenRange seen = seenBy(batch, first, Q);
   const float* weights = batch.weights + first * kPagePositions;
-  const StoredRows<Stored> values = {page.values + 16 * vector, page.headDim, page.nextValues + 16 * vector * kPagePositions};
+  const StoredRows<Stored> values = {page.values + 16 * vector, page.headDim, page.places,
+                                     bytesBefore<Stored>(kPagePositions / 16 * page.headDim + vector * kPagePositions)};
   float* output = batch.output + first * batch.outputStride + 16 * vector;
   F32x16 sums[Q][V];
   for (int q = 0; q < Q; q++) {
@@ -206,30 +213,45 @@ static void attendPage(const AttendRun& run, const AttendState& state, const Pag
   }
 }
 
+/** Quarter `quarter` of a page: of its keys, then of its values. */
+template <class Stored>
+static inline const char* quarterOf(const KvPage& page, int headDim, int quarter) {
+  const auto half = static_cast<int64_t>(sizeof(typename Stored::Number)) * kPagePositions / 2 * headDim;
+  return static_cast<const char*>(quarter < 2 ? page.keys : page.values) + quarter % 2 * half;
+}
+
+/** The run's page i. */
+template <class Stored>
+static inline PageNumbers<Stored> numbersOf(const AttendRun& run, int i) {
+  const KvPage& page = run.pages[i];
+  const KvPage* const after = i + 1 < run.pageCount ? run.pages + i + 1 : run.nextPage;
+  const KvPage& next = after != nullptr ? *after : page;
+  PageNumbers<Stored> numbers;
+  numbers.keys = static_cast<const typename Stored::Number*>(page.keys);
+  numbers.values = static_cast<const typename Stored::Number*>(page.values);
+  for (int p = 0; p < kPlaces; p++) numbers.places[p] = quarterOf<Stored>(next, run.headDim, p);
+  numbers.keyScales = run.type == KvType::Q8 ? page.keyScales : nullptr;
+  numbers.valueScales = run.type == KvType::Q8 ? page.valueScales : nullptr;
+  numbers.headDim = run.headDim;
+  return numbers;
+}
+
 template <class Stored>
 static void attendPages(const AttendRun& run, const AttendState& state) {
   // A vector of channels may be read past the last position of a head whose size is no multiple of 16: only in the scratch.
   const bool direct = run.headDim % 16 == 0 && (sizeof(typename Stored::Number) > 1 || run.count <= kDirectQueries);
   const int64_t numbers = static_cast<int64_t>(kPagePositions) * run.headDim;
-  float* weights = run.scratch + 2 * numbers;
+  float* const weights = run.scratch + 2 * numbers;
   for (int32_t i = 0; i < run.pageCount; i++) {
-    const KvPage& page = run.pages[i];
     const int32_t position = run.firstPosition + i * kPagePositions;
-    const auto* keys = static_cast<const typename Stored::Number*>(page.keys);
-    const auto* values = static_cast<const typename Stored::Number*>(page.values);
-    const float* keyScales = run.type == KvType::Q8 ? page.keyScales : nullptr;
-    const float* valueScales = run.type == KvType::Q8 ? page.valueScales : nullptr;
+    const PageNumbers<Stored> stored = numbersOf<Stored>(run, i);
     if (direct) {
-      const KvPage& next = run.pages[i + 1 < run.pageCount ? i + 1 : i];
-      const auto* nextKeys = static_cast<const typename Stored::Number*>(next.keys);
-      const auto* nextValues = static_cast<const typename Stored::Number*>(next.values);
-      const PageNumbers<Stored> stored = {keys, values, nextKeys, nextValues, keyScales, valueScales, run.headDim};
       attendPage<Stored>(run, state, stored, position, weights);
     } else {
-      float* wideValues = run.scratch + numbers;
-      widen<Stored>(keys, numbers, run.scratch);
-      widen<Stored>(values, numbers, wideValues);
-      const PageNumbers<Widened> wide = {run.scratch, wideValues, run.scratch, wideValues, keyScales, valueScales, run.headDim};
+      float* const wideValues = run.scratch + numbers;
+      widen<Stored>(stored.keys, numbers, run.scratch);
+      widen<Stored>(stored.values, numbers, wideValues);
+      const PageNumbers<Widened> wide = {run.scratch, wideValues, {}, stored.keyScales, stored.valueScales, run.headDim};
       attendPage<Widened>(run, state, wide, position, weights);
     }
   }

@@ -21,87 +21,111 @@ static inline F64x4 nearestLevel(F64x4 x, F64x4 least, F64x4 most) {
 #endif
 }
 
+/** The entry of a table of levels for y, for each lane: the twin of LevelTable in src/quantization/level-table.ts. */
+static inline F64x4 tableLevel(F64x4 y, const double* levels) {
+  double place[4];
+  storeDoubles(place, y + y);
+  double found[4];
+  LAYERWISE_UNROLL
+  for (int i = 0; i < 4; i++) {
+    const double within = place[i] >= -256 ? (place[i] <= 255 ? place[i] : 255) : -256;
+    // Exact: the sum is positive, and cutting it off at its whole part is the floor.
+    found[i] = levels[static_cast<int32_t>(within + 256)];
+  }
+  return loadDoubles(found);
+}
+
 /** Candidates' factors and offsets in registers. */
 struct FitLanes {
   F64x4 factor, offset, least, most;
+  const double* levels;
 };
 
-static inline FitLanes fitLanes(const double* factors, const double* offsets, int32_t at, double least, double most) {
-  return {loadDoubles(factors + at), offsets ? loadDoubles(offsets + at) : splat(0), splat(least), splat(most)};
+static inline FitLanes fitLanes(const FitGroup& group, const double* factors, const double* offsets, int32_t at) {
+  return {loadDoubles(factors + at), offsets ? loadDoubles(offsets + at) : splat(0), splat(group.least),
+          splat(group.most), group.levels};
 }
 
-/** SHIFTED: candidates have offsets; without them a subtraction a weight is saved. */
-template <bool SHIFTED>
+/** SHIFTED: candidates have offsets; without them a subtraction a weight is saved. TABLE: levels are looked up. */
+template <bool SHIFTED, bool TABLE>
 static inline F64x4 levelOf(const FitLanes& f, F64x4 x) {
+  if (TABLE) return tableLevel(x * f.factor, f.levels);
   return nearestLevel(SHIFTED ? (x - f.offset) * f.factor : x * f.factor, f.least, f.most);
 }
 
-template <bool SHIFTED>
-static inline void sumFits(const float* x, int32_t n, const FitLanes& f, double* xq, double* q, double* qq) {
+template <bool SHIFTED, bool TABLE>
+static inline void sumFits(const FitGroup& group, const FitLanes& f, double* xq, double* q, double* qq) {
   F64x4 even = splat(0), odd = splat(0), levels = splat(0), squares = splat(0), oddSquares = splat(0);
+  const float* x = group.x;
+  const float* w = group.weights;
   int32_t i = 0;
-  for (; i + 1 < n; i += 2) {
-    const F64x4 x0 = splat(x[i]), x1 = splat(x[i + 1]);
-    const F64x4 q0 = levelOf<SHIFTED>(f, x0), q1 = levelOf<SHIFTED>(f, x1);
-    even = even + x0 * q0;
-    odd = odd + x1 * q1;
-    squares = squares + q0 * q0;
-    oddSquares = oddSquares + q1 * q1;
-    if (SHIFTED) levels = levels + (q0 + q1);
+  for (; i + 1 < group.n; i += 2) {
+    const F64x4 q0 = levelOf<SHIFTED, TABLE>(f, splat(x[i])), q1 = levelOf<SHIFTED, TABLE>(f, splat(x[i + 1]));
+    const F64x4 w0 = splat(w[i]), w1 = splat(w[i + 1]), wq0 = w0 * q0, wq1 = w1 * q1;
+    even = even + splat(static_cast<double>(w[i]) * x[i]) * q0;
+    odd = odd + splat(static_cast<double>(w[i + 1]) * x[i + 1]) * q1;
+    squares = squares + wq0 * q0;
+    oddSquares = oddSquares + wq1 * q1;
+    if (SHIFTED) levels = levels + (wq0 + wq1);
   }
-  if (i < n) {
-    const F64x4 last = splat(x[i]), level = levelOf<SHIFTED>(f, last);
-    even = even + last * level;
-    squares = squares + level * level;
-    if (SHIFTED) levels = levels + level;
+  if (i < group.n) {
+    const F64x4 level = levelOf<SHIFTED, TABLE>(f, splat(x[i])), weighted = splat(w[i]) * level;
+    even = even + splat(static_cast<double>(w[i]) * x[i]) * level;
+    squares = squares + weighted * level;
+    if (SHIFTED) levels = levels + weighted;
   }
   storeDoubles(xq, even + odd);
   storeDoubles(qq, squares + oddSquares);
   if (SHIFTED) storeDoubles(q, levels);
 }
 
-static void fitSums(const float* x, int32_t n, const double* factors, const double* offsets, int32_t count,
-                    double least, double most, double* xq, double* q, double* qq) {
+static void fitSums(const FitGroup& group, const double* factors, const double* offsets, int32_t count, double* xq,
+                    double* q, double* qq) {
   for (int32_t at = 0; at < count; at += kFitLanes) {
-    const FitLanes f = fitLanes(factors, offsets, at, least, most);
+    const FitLanes f = fitLanes(group, factors, offsets, at);
     if (offsets) {
-      sumFits<true>(x, n, f, xq + at, q + at, qq + at);
+      sumFits<true, false>(group, f, xq + at, q + at, qq + at);
+    } else if (group.levels) {
+      sumFits<false, true>(group, f, xq + at, q, qq + at);
     } else {
-      sumFits<false>(x, n, f, xq + at, q + at, qq + at);
+      sumFits<false, false>(group, f, xq + at, q, qq + at);
     }
   }
 }
 
-template <bool SHIFTED>
-static inline F64x4 errorOf(const FitLanes& f, F64x4 scale, float weight) {
-  const F64x4 x = splat(weight), product = scale * levelOf<SHIFTED>(f, x);
+template <bool SHIFTED, bool TABLE>
+static inline F64x4 errorOf(const FitLanes& f, F64x4 scale, float value, float weight) {
+  const F64x4 x = splat(value), product = scale * levelOf<SHIFTED, TABLE>(f, x);
   const F64x4 error = SHIFTED ? x - (product + f.offset) : x - product;
-  return error * error;
+  return error * error * splat(weight);
 }
 
-template <bool SHIFTED>
-static inline F64x4 sumErrors(const float* x, int32_t n, const FitLanes& f, F64x4 scale, bool twoSums) {
+template <bool SHIFTED, bool TABLE>
+static inline F64x4 sumErrors(const FitGroup& group, const FitLanes& f, F64x4 scale, bool twoSums) {
   F64x4 even = splat(0), odd = splat(0);
+  const float* x = group.x;
+  const float* w = group.weights;
   int32_t i = 0;
-  for (; i + 1 < n; i += 2) {
-    even = even + errorOf<SHIFTED>(f, scale, x[i]);
-    const F64x4 second = errorOf<SHIFTED>(f, scale, x[i + 1]);
+  for (; i + 1 < group.n; i += 2) {
+    even = even + errorOf<SHIFTED, TABLE>(f, scale, x[i], w[i]);
+    const F64x4 second = errorOf<SHIFTED, TABLE>(f, scale, x[i + 1], w[i + 1]);
     if (twoSums) {
       odd = odd + second;
     } else {
       even = even + second;
     }
   }
-  if (i < n) even = even + errorOf<SHIFTED>(f, scale, x[i]);
+  if (i < group.n) even = even + errorOf<SHIFTED, TABLE>(f, scale, x[i], w[i]);
   return twoSums ? even + odd : even;
 }
 
-static void fitErrors(const float* x, int32_t n, const double* factors, const double* scales, const double* offsets,
-                      int32_t count, double least, double most, bool twoSums, double* errors) {
+static void fitErrors(const FitGroup& group, const double* factors, const double* scales, const double* offsets,
+                      int32_t count, bool twoSums, double* errors) {
   for (int32_t at = 0; at < count; at += kFitLanes) {
-    const FitLanes f = fitLanes(factors, offsets, at, least, most);
+    const FitLanes f = fitLanes(group, factors, offsets, at);
     const F64x4 scale = loadDoubles(scales + at);
-    const F64x4 sums = offsets ? sumErrors<true>(x, n, f, scale, twoSums) : sumErrors<false>(x, n, f, scale, twoSums);
-    storeDoubles(errors + at, sums);
+    storeDoubles(errors + at, offsets        ? sumErrors<true, false>(group, f, scale, twoSums)
+                              : group.levels ? sumErrors<false, true>(group, f, scale, twoSums)
+                                             : sumErrors<false, false>(group, f, scale, twoSums));
   }
 }

@@ -29,34 +29,71 @@ static inline __attribute__((always_inline)) __m256i dotSigned(const uint8_t* p,
   return total;
 }
 
-/** Dot products of codes, whatever the bits. */
+/**
+ * The same for the levels of a table, which are never -128: |x|, made once a chunk, times w with x's sign: one step less. (Twice 4 bits,
+ * as several rows take them, are a fifth slower here.)
+ */
 template <int kBits>
-static inline __attribute__((always_inline)) __m256i dotHalf(const uint8_t* p, const int8_t* x, int32_t xsum) {
-  if constexpr (kBits < 8) return dotCodes<kBits>(p, x);
-  return _mm256_add_epi32(dotSigned(p, x), _mm256_slli_epi32(_mm256_set1_epi32(xsum), 7));
+static inline __attribute__((always_inline)) __m256i dotTable(const uint8_t* p, const int8_t* x, const int8_t* magnitudes) {
+  __m256i total = _mm256_setzero_si256();
+#pragma GCC unroll 8
+  for (int i = 0; i < 8; i++) {
+    const int q = quadAt<kBits>(i);
+    const __m256i w = halfLevels<kBits>(p, q, levelTable(kBits));
+    const __m256i sums = _mm256_maddubs_epi16(fourOf(magnitudes + 4 * q), _mm256_sign_epi8(w, fourOf(x + 4 * q)));
+    total = _mm256_add_epi32(total, pairSums(sums));
+  }
+  return total;
 }
 
+/** A chunk's activations, and their magnitudes where the levels are a table's. */
+template <class F>
+struct RowLevels {
+  const int8_t* x;
+  int32_t sum;
+  alignas(32) int8_t magnitudes[kChunkCols];
+
+  __attribute__((always_inline)) RowLevels(const int8_t* x, int32_t sum) : x(x), sum(sum) {
+    if (F::kTable) _mm256_store_si256(reinterpret_cast<__m256i*>(magnitudes), _mm256_abs_epi8(load256(x)));
+  }
+
+  /** Dot products with half a tile's codes: those of a table are levels plus 128. */
+  __attribute__((always_inline)) __m256i dotHalf(const uint8_t* p) const {
+    if constexpr (F::kLevelBits < 8) return dotCodes<F::kBits>(p, x);
+    const __m256i middle = _mm256_slli_epi32(_mm256_set1_epi32(sum), 7);
+    if constexpr (F::kTable) return _mm256_add_epi32(dotTable<F::kBits>(p, x, magnitudes), middle);
+    return _mm256_add_epi32(dotSigned(p, x), middle);
+  }
+};
+
 /** Tiles `tile`, `tile` + apart, … : one of each stream. Their sums do not meet. */
-template <int kBits, bool kAsymmetric, int kStreams>
+template <class F, int kStreams>
 static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w, int32_t tile, int32_t apart,
                                                            const QuantizedRows& x, float* y) {
   const int64_t bytesApart = apart * w.tileStride;
   TileStream at(w, tile);
+  OwnScales own[kStreams];
   __m256 sums[kStreams][2];
 #pragma GCC unroll 4
-  for (int s = 0; s < kStreams; s++) sums[s][0] = sums[s][1] = _mm256_setzero_ps();
+  for (int s = 0; s < kStreams; s++) {
+    if (F::kTwoLevel) readOwnScales(w, tile + s * apart, &own[s]);
+    sums[s][0] = sums[s][1] = _mm256_setzero_ps();
+  }
   const int8_t* levels = x.levels;
   for (int32_t c = 0, i = 0; c < w.chunks; c++, i += x.stride, levels += static_cast<int64_t>(x.stride) * kChunkCols) {
-    const RowScale row = {x.scales[i], x.sums[i]};
+    const RowLevels<F> activations(levels, x.sums[i]);
+    const RowScale row = rowScale<F::kLevelBits, F::kAsymmetric>(x.scales[i], x.sums[i]);
 #pragma GCC unroll 4
     for (int s = 0; s < kStreams; s++) {
       const TileStream one = at.moved(s * bytesApart);
-      one.prefetch<kBits>();
-      const __m256i a = dotHalf<kBits>(one.levels, levels, row.sum), b = dotHalf<kBits>(one.levels + 32, levels, row.sum);
-      sums[s][0] = addScaledSums<kBits, kAsymmetric>(a, halfScales<kAsymmetric>(one.header), row, sums[s][0]);
-      sums[s][1] = addScaledSums<kBits, kAsymmetric>(b, halfScales<kAsymmetric>(one.header + 16), row, sums[s][1]);
+      one.prefetch<F::kBits>();
+#pragma GCC unroll 2
+      for (int half = 0; half < 2; half++) {
+        const HalfScales scales = halfScales<F::kAsymmetric, F::kTwoLevel>(one.header, half, own[s]);
+        sums[s][half] = addScaledSums<F::kAsymmetric>(activations.dotHalf(one.levels + 32 * half), scales, row, sums[s][half]);
+      }
     }
-    at.next<kBits, kAsymmetric>(w.chunksPerGroup);
+    at.next(F::kBits, F::kHeader, w.chunksPerGroup);
   }
 #pragma GCC unroll 4
   for (int s = 0; s < kStreams; s++) {
@@ -69,9 +106,9 @@ static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w
 /** Streams that memory is read in at once: one core's prefetchers follow several, and reach a third more with four. */
 static constexpr int kStreams = 4;
 
-template <int kBits, bool kAsymmetric>
+template <class F>
 static void productOfRow(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, float* y) {
   const int32_t apart = (tileTo - tileFrom) / kStreams;
-  for (int32_t i = 0; i < apart; i++) addTiles<kBits, kAsymmetric, kStreams>(w, tileFrom + i, apart, x, y);
-  for (int32_t tile = tileFrom + kStreams * apart; tile < tileTo; tile++) addTiles<kBits, kAsymmetric, 1>(w, tile, 0, x, y);
+  for (int32_t i = 0; i < apart; i++) addTiles<F, kStreams>(w, tileFrom + i, apart, x, y);
+  for (int32_t tile = tileFrom + kStreams * apart; tile < tileTo; tile++) addTiles<F, 1>(w, tile, 0, x, y);
 }

@@ -1,60 +1,7 @@
 // Several rows of activations, a few at a time, so that every vector of codes that was loaded serves them all. Where more rows
 // come than fit at once, a chunk's codes are expanded to the stack first. Included by integer-product-avx2.inc.h.
 
-/**
- * Where a chunk's codes come from. Codes of up to 6 bits are one vector a quad and half of the tile; codes of 8 bits are two, of
- * their lower and upper 4 bits: part 0 and 1. `again` reads them anew: the compiler would keep all of them for the next rows,
- * and spill them.
- */
-template <int kBits>
-struct LevelCodes {
-  const uint8_t* levels;
-
-  __attribute__((always_inline)) LevelCodes again() const {
-    LevelCodes codes = *this;
-    asm volatile("" : "+r"(codes.levels) : : "memory");
-    return codes;
-  }
-
-  __attribute__((always_inline)) __m256i operator()(int quad, int half, int part) const {
-    const __m256i codes = halfCodes<kBits>(levels + 32 * half, quad);
-    if constexpr (kBits < 8) return codes;
-    return _mm256_and_si256(part == 0 ? codes : _mm256_srli_epi16(codes, 4), _mm256_set1_epi8(15));
-  }
-};
-
-/** Codes expanded to the stack: [quad][half], or [half][quad][part]. */
-template <int kBits>
-struct CodePanel {
-  static constexpr int kVectors = kBits < 8 ? 16 : 32;
-  __m256i vectors[kVectors];
-
-  static constexpr int place(int quad, int half, int part) { return kBits < 8 ? 2 * quad + half : 16 * half + 2 * quad + part; }
-
-  __attribute__((always_inline)) void expand(const uint8_t* levels) {
-    const LevelCodes<kBits> codes = {levels};
-#pragma GCC unroll 32
-    for (int i = 0; i < kVectors; i++) {
-      const int quad = kBits < 8 ? i / 2 : i / 2 % 8, half = kBits < 8 ? i % 2 : i / 16;
-      _mm256_store_si256(&vectors[i], codes(quad, half, i % 2));
-    }
-  }
-};
-
-template <int kBits>
-struct PanelCodes {
-  const __m256i* vectors;
-
-  __attribute__((always_inline)) PanelCodes again() const {
-    PanelCodes codes = *this;
-    asm volatile("" : "+r"(codes.vectors) : : "memory");
-    return codes;
-  }
-
-  __attribute__((always_inline)) __m256i operator()(int quad, int half, int part) const {
-    return _mm256_load_si256(vectors + CodePanel<kBits>::place(quad, half, part));
-  }
-};
+#include "integer-product-avx2-codes.inc.h"
 
 /** sums (+)= codes * activations, in 16 bits. */
 static inline __attribute__((always_inline)) void addProducts(__m256i& sums, __m256i codes, __m256i x, bool first) {
@@ -83,10 +30,18 @@ struct ChunkRows {
   ChunkRows from(int32_t row) const { return {levels + row * kChunkCols, scales + row, sums + row}; }
 };
 
+/** A row's numbers, made once: as far as the compiler knows, writing sums may change them. */
 template <int kBits, bool kAsymmetric>
-static inline __attribute__((always_inline)) void finishHalf(__m256i dots, const HalfScales& w, const ChunkRows& x, int row, float* acc) {
-  const RowScale scale = {x.scales[row], x.sums[row]};
-  _mm256_store_ps(acc, addScaledSums<kBits, kAsymmetric>(dots, w, scale, _mm256_load_ps(acc)));
+static inline __attribute__((always_inline)) RowScale scaleOf(const ChunkRows& x, int row) {
+  RowScale scale = rowScale<kBits, kAsymmetric>(x.scales[row], x.sums[row]);
+  asm volatile("" : "+x"(scale.scale), "+x"(scale.sum));
+  return scale;
+}
+
+/** acc takes in a row's exact sums of half a tile. */
+template <bool kAsymmetric>
+static inline __attribute__((always_inline)) void finishHalf(__m256i dots, const HalfScales& w, const RowScale& x, float* acc) {
+  _mm256_store_ps(acc, addScaledSums<kAsymmetric>(dots, w, x, _mm256_load_ps(acc)));
 }
 
 /** Codes of up to 6 bits, both halves of the tile at once; acc is [row][16]. */
@@ -99,13 +54,14 @@ static inline __attribute__((always_inline)) void addSmallCodes(Codes codes, con
   for (int from = 0; from < 8; from += safe) {
     __m256i sums[2 * kRows];
 #pragma GCC unroll 8
-    for (int q = from; q < from + safe; q++) {
+    for (int i = from; i < from + safe; i++) {
+      const int q = quadAt<kBits>(i);
       const __m256i low = codes(q, 0, 0), high = codes(q, 1, 0);
 #pragma GCC unroll 8
       for (int r = 0; r < kRows; r++) {
         const __m256i four = fourOf(levels + kChunkCols * r + 4 * q);
-        addProducts(sums[2 * r], low, four, q == from);
-        addProducts(sums[2 * r + 1], high, four, q == from);
+        addProducts(sums[2 * r], low, four, i == from);
+        addProducts(sums[2 * r + 1], high, four, i == from);
       }
     }
 #pragma GCC unroll 16
@@ -114,8 +70,12 @@ static inline __attribute__((always_inline)) void addSmallCodes(Codes codes, con
       dots[i] = from == 0 ? pairs : _mm256_add_epi32(dots[i], pairs);
     }
   }
-#pragma GCC unroll 16
-  for (int i = 0; i < 2 * kRows; i++) finishHalf<kBits, kAsymmetric>(dots[i], w.half[i % 2], x, i / 2, acc + 8 * i);
+#pragma GCC unroll 8
+  for (int r = 0; r < kRows; r++) {
+    const RowScale row = scaleOf<kBits, kAsymmetric>(x, r);
+    finishHalf<kAsymmetric>(dots[2 * r], w.half[0], row, acc + kTileRows * r);
+    finishHalf<kAsymmetric>(dots[2 * r + 1], w.half[1], row, acc + kTileRows * r + 8);
+  }
 }
 
 /** Codes of 8 bits as twice 4 bits, one half of the tile after the other. */
@@ -138,7 +98,7 @@ static inline __attribute__((always_inline)) void addByteCodes(Codes codes, cons
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; r++) {
       const __m256i dots = _mm256_add_epi32(pairSums(low[r]), _mm256_madd_epi16(high[r], _mm256_set1_epi16(16)));
-      finishHalf<8, kAsymmetric>(dots, w.half[half], x, r, acc + kTileRows * r + 8 * half);
+      finishHalf<kAsymmetric>(dots, w.half[half], scaleOf<8, kAsymmetric>(x, r), acc + kTileRows * r + 8 * half);
     }
   }
 }
@@ -154,9 +114,6 @@ static inline __attribute__((always_inline)) void addRows(Codes codes, const Chu
 
 /** Rows whose sums fit the registers. */
 static constexpr int rowsTogether(int bits) { return bits <= 4 || bits == 8 ? 4 : 2; }
-
-/** Rows of activations from which on expanding the codes first is cheaper than reading the levels again for every few rows. */
-static constexpr int32_t kPanelRows = 9;
 
 /** All rows, a few at a time. */
 template <int kBits, bool kAsymmetric, class Codes>
@@ -176,44 +133,54 @@ static inline __attribute__((always_inline)) void addGroups(Codes codes, const C
   }
 }
 
-/** One chunk of a tile for any number of rows; acc is [rows][16]. */
-template <int kBits, bool kAsymmetric>
-static __attribute__((noinline)) void addManyRows(const TileStream& at, const ChunkRows& x, int32_t rows, float* acc) {
-  const ChunkScales w = {{halfScales<kAsymmetric>(at.header), halfScales<kAsymmetric>(at.header + 16)}};
-  if (rows < kPanelRows) return addGroups<kBits, kAsymmetric>(LevelCodes<kBits>{at.levels}, w, x, rows, acc);
-  CodePanel<kBits> panel;
-  panel.expand(at.levels);
-  addGroups<kBits, kAsymmetric>(PanelCodes<kBits>{panel.vectors}, w, x, rows, acc);
+/**
+ * Scales of either kind, found out when running: a branch a chunk costs little beside several rows, and one more set of these loops
+ * would double the table's size.
+ */
+template <bool kAsymmetric>
+static inline __attribute__((always_inline)) ChunkScales chunkScales(bool twoLevel, const uint8_t* header, const OwnScales& own) {
+  if (twoLevel) return {{halfScales<kAsymmetric, true>(header, 0, own), halfScales<kAsymmetric, true>(header, 1, own)}};
+  return {{halfScales<kAsymmetric, false>(header, 0, own), halfScales<kAsymmetric, false>(header, 1, own)}};
 }
 
-/** One chunk of a tile; kRows: how many rows there are where they fit at once, else 0. */
-template <int kBits, bool kAsymmetric, int kRows>
-static inline __attribute__((always_inline)) void addChunk(const TileStream& at, const ChunkRows& x, int32_t rows, float* acc) {
-  if constexpr (kRows > 0) {
-    const ChunkScales w = {{halfScales<kAsymmetric>(at.header), halfScales<kAsymmetric>(at.header + 16)}};
-    addRows<kBits, kAsymmetric, kRows>(LevelCodes<kBits>{at.levels}, w, x, acc);
-  } else {
-    addManyRows<kBits, kAsymmetric>(at, x, rows, acc);
-  }
+/** One chunk of a tile for many rows: its codes are expanded first. acc is [rows][16]. */
+template <class F>
+static __attribute__((noinline)) void addManyRows(LevelCodes<F> codes, const ChunkScales& w, const ChunkRows& x, int32_t rows,
+                                                  float* acc) {
+  CodePanel<F::kLevelBits> panel;
+  panel.expand(codes);
+  addGroups<F::kLevelBits, F::kAsymmetric>(PanelCodes<F::kLevelBits>{panel.vectors}, w, x, rows, acc);
 }
 
-/** Rows [from, from + rows) of activations with kStreams tiles, `apart` tiles from one to the next; acc has room for all sums. */
-template <int kBits, bool kAsymmetric, int kRows, int kTiles>
-static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMatrix& w, int32_t tile, int32_t apart,
+/**
+ * Rows [from, from + rows) of activations with kTiles tiles, `apart` tiles from one to the next; acc has room for all sums. kRows: how
+ * many rows there are where they fit at once, else 0. `ahead`: whether the tiles come from memory.
+ */
+template <class F, int kRows, int kTiles>
+static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMatrix& w, int32_t tile, int32_t apart, bool ahead,
                                                                  const QuantizedRows& x, int32_t from, int32_t rows, float* y,
                                                                  int64_t ldy, float* acc) {
   const int64_t bytesApart = apart * w.tileStride;
   memset(acc, 0, static_cast<size_t>(kTiles * rows) * kTileRows * sizeof(float));
+  OwnScales own[kTiles];
+  for (int s = 0; w.twoLevel && s < kTiles; s++) readOwnScales(w, tile + s * apart, &own[s]);
+  const int header = groupHeaderBytes(F::kAsymmetric, w.twoLevel);
   TileStream at(w, tile);
   for (int32_t c = 0; c < w.chunks; c++) {
     const int64_t i = static_cast<int64_t>(c) * x.stride + from;
     const ChunkRows chunk = {x.levels + i * kChunkCols, x.scales + i, x.sums + i};
     for (int s = 0; s < kTiles; s++) {
       const TileStream one = at.moved(s * bytesApart);
-      one.prefetch<kBits>();
-      addChunk<kBits, kAsymmetric, kRows>(one, chunk, rows, acc + s * rows * kTileRows);
+      float* sums = acc + s * rows * kTileRows;
+      if (ahead) one.prefetch<F::kBits>();
+      const ChunkScales scales = chunkScales<F::kAsymmetric>(w.twoLevel, one.header, own[s]);
+      if constexpr (kRows > 0) {
+        addRows<F::kLevelBits, F::kAsymmetric, kRows>(LevelCodes<F>{one.levels}, scales, chunk, sums);
+      } else {
+        addManyRows<F>(LevelCodes<F>{one.levels}, scales, chunk, rows, sums);
+      }
     }
-    at.next<kBits, kAsymmetric>(w.chunksPerGroup);
+    at.next(F::kBits, header, w.chunksPerGroup);
   }
   for (int32_t i = 0; i < kTiles * rows; i++) {
     const int32_t first = (tile + i / rows * apart) * kTileRows;
@@ -223,20 +190,51 @@ static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMat
   }
 }
 
-/** Rows up to which memory, not arithmetic, is the limit: their tiles are read as several streams. */
-static constexpr int32_t kStreamedRows = 16;
+/** Rows up to which memory limits as much as arithmetic: several tiles are read at once, and again from the cache for every few rows. */
+static constexpr int32_t kFewRows = 16;
+/** Of these, rows at a time. */
+static constexpr int kFewTogether = 4;
 
-/** Rows [from, from + rows) of activations, at most kRowBlock. */
-template <int kBits, bool kAsymmetric, int kRows>
-static void productOfRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t from,
-                          int32_t rows, float* y, int64_t ldy) {
-  alignas(64) float acc[kRowBlock * kTileRows];
-  static_assert(kStreams * kStreamedRows <= kRowBlock, "the sums of all streams fit");
-  const int32_t apart = rows <= kStreamedRows ? (tileTo - tileFrom) / kStreams : 0;
+template <class F, int kTiles>
+static inline __attribute__((always_inline)) void addTilesOfFewRows(const PackedMatrix& w, int32_t tile, int32_t apart,
+                                                                    const QuantizedRows& x, int32_t rows, float* y, int64_t ldy) {
+  alignas(64) float acc[kTiles * kFewTogether * kTileRows];
+  for (int32_t r = 0; r < rows; r += kFewTogether) {
+    const bool ahead = r == 0;
+    switch (rows - r) {
+      case 1: addTilesOfRows<F, 1, kTiles>(w, tile, apart, ahead, x, r, 1, y, ldy, acc); break;
+      case 2: addTilesOfRows<F, 2, kTiles>(w, tile, apart, ahead, x, r, 2, y, ldy, acc); break;
+      case 3: addTilesOfRows<F, 3, kTiles>(w, tile, apart, ahead, x, r, 3, y, ldy, acc); break;
+      default: addTilesOfRows<F, 4, kTiles>(w, tile, apart, ahead, x, r, 4, y, ldy, acc);
+    }
+  }
+}
+
+/** Up to kFewRows rows of activations. */
+template <class F>
+static void productOfFewRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
+                             float* y, int64_t ldy) {
+  const int32_t apart = (tileTo - tileFrom) / kStreams;
   for (int32_t i = 0; i < apart; i++) {
-    addTilesOfRows<kBits, kAsymmetric, kRows, kStreams>(w, tileFrom + i, apart, x, from, rows, y, ldy, acc);
+    addTilesOfFewRows<F, kStreams>(w, tileFrom + i, apart, x, rows, y, ldy);
   }
   for (int32_t tile = tileFrom + kStreams * apart; tile < tileTo; tile++) {
-    addTilesOfRows<kBits, kAsymmetric, kRows, 1>(w, tile, 0, x, from, rows, y, ldy, acc);
+    addTilesOfFewRows<F, 1>(w, tile, 0, x, rows, y, ldy);
+  }
+}
+
+/** Rows of activations that one reading of the weights serves. */
+static constexpr int32_t kRowBlock = 128;
+
+/** Any number of rows. */
+template <class F>
+static void productOfManyRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
+                              float* y, int64_t ldy) {
+  alignas(64) float acc[kRowBlock * kTileRows];
+  for (int32_t from = 0; from < rows; from += kRowBlock) {
+    const int32_t count = rows - from < kRowBlock ? rows - from : kRowBlock;
+    for (int32_t tile = tileFrom; tile < tileTo; tile++) {
+      addTilesOfRows<F, 0, 1>(w, tile, 0, true, x, from, count, y, ldy, acc);
+    }
   }
 }

@@ -7,11 +7,9 @@
 //
 // One row of activations (decoding) runs at the speed of memory: a tile is one stream, prefetched kPrefetch bytes ahead (1 to 2
 // KiB is best on Zen 3: +20 %; 4 KiB is worse), and four tiles are read at once (+30 %: the prefetchers follow several streams).
-// Several rows share codes, which are expanded to the stack once a chunk where the rows are many.
+// A few rows do the same four rows at a time; many share codes that are expanded to the stack once a chunk.
 
 static constexpr int kPrefetch = 1024;
-/** Rows of activations that one reading of the weights serves. */
-static constexpr int32_t kRowBlock = 128;
 
 /** Products of a quad that can be added in 16 bits: each is at most 2 * 127 * (2^bits - 1). */
 static constexpr int safeSums(int bits) { return bits <= 4 ? 8 : bits == 5 ? 4 : 2; }
@@ -38,6 +36,21 @@ static inline __attribute__((always_inline)) __m256i halfCodes(const uint8_t* p,
   return _mm256_or_si256(low, _mm256_and_si256(moved, high));
 }
 
+/** A table's numbers for the codes of a quad in half a tile. */
+template <int kBits>
+static inline __attribute__((always_inline)) __m256i halfLevels(const uint8_t* p, int quad, const int8_t* table) {
+  if constexpr (kBits <= 4) return lookUp(halfCodes<kBits>(p, quad), sixteenOf(table));
+  // The fifth bit, a plane of its own, chooses between two sixteens: it only has to come to the top of its byte.
+  const __m256i low = halfCodes<4>(p, quad), fifth = _mm256_slli_epi16(loadVector(p + 64 * 4), 7 - quad);
+  return _mm256_blendv_epi8(lookUp(low, sixteenOf(table)), lookUp(low, sixteenOf(table + 16)), fifth);
+}
+
+/** The i-th quad: those whose codes share a vector follow each other, so that it is loaded once. The sums are exact in any order. */
+template <int kBits>
+static constexpr int quadAt(int i) {
+  return kBits == 4 ? i / 2 + i % 2 * 4 : i;
+}
+
 /** Four activations in all lanes. */
 static inline __m256i fourOf(const int8_t* p) {
   int32_t word;
@@ -55,28 +68,54 @@ struct HalfScales {
   __m256 scale, minimum;
 };
 
-template <bool kAsymmetric>
-static inline __attribute__((always_inline)) HalfScales halfScales(const uint8_t* p) {
-  const __m256 scale = _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
-  if (!kAsymmetric) return {scale, scale};
-  return {scale, _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p + 32)))};
-}
-
-/** What a chunk's activations of one row are multiplied with. */
-struct RowScale {
-  float scale;
-  int32_t sum;
+/** The rows' own scales [16] and minima [16] of a tile with two-level scales. */
+struct OwnScales {
+  alignas(32) float numbers[2 * kTileRows] = {};
 };
 
-/** acc takes in the exact sums of codes of one chunk. */
+static inline __attribute__((always_inline)) void readOwnScales(const PackedMatrix& w, int32_t tile, OwnScales* own) {
+  store(own->numbers, rowNumbers(w, tile, 0));
+  if (w.asymmetric) store(own->numbers + kTileRows, rowNumbers(w, tile, 1));
+}
+
+/** Numbers of 8 rows: f16 at p, or int8 times the rows' own. */
+template <bool kTwoLevel>
+static inline __attribute__((always_inline)) __m256 halfNumbers(const uint8_t* p, const float* own) {
+  if constexpr (!kTwoLevel) return _mm256_cvtph_ps(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)));
+  const __m128i codes = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(p));
+  return _mm256_mul_ps(_mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(codes)), _mm256_load_ps(own));
+}
+
+/** Scales and minima of half `half` of the tile; the minima are meaningless where there are none. */
+template <bool kAsymmetric, bool kTwoLevel>
+static inline __attribute__((always_inline)) HalfScales halfScales(const uint8_t* header, int half, const OwnScales& own) {
+  constexpr int bytes = scaleBytes(kTwoLevel);
+  const uint8_t* p = header + half * bytes / 2;
+  const __m256 scale = halfNumbers<kTwoLevel>(p, own.numbers + 8 * half);
+  if (!kAsymmetric) return {scale, scale};
+  return {scale, halfNumbers<kTwoLevel>(p + bytes, own.numbers + kTileRows + 8 * half)};
+}
+
+/** A chunk's numbers of one row of activations, in all lanes. */
+struct RowScale {
+  __m256 scale;
+  /** The levels' sum; symmetric: times 2^(bits-1), what codes are more than signed levels. */
+  __m256i sum;
+};
+
 template <int kBits, bool kAsymmetric>
+static inline __attribute__((always_inline)) RowScale rowScale(float scale, int32_t sum) {
+  const __m256i all = _mm256_set1_epi32(sum);
+  return {_mm256_set1_ps(scale), kAsymmetric ? all : _mm256_slli_epi32(all, kBits - 1)};
+}
+
+/** acc takes in the exact sums of codes of one chunk. */
+template <bool kAsymmetric>
 static inline __attribute__((always_inline)) __m256 addScaledSums(__m256i dots, HalfScales w, RowScale x, __m256 acc) {
-  const __m256i xsum = _mm256_set1_epi32(x.sum);
-  const __m256 xscale = _mm256_set1_ps(x.scale);
-  const __m256i sums = kAsymmetric ? dots : _mm256_sub_epi32(dots, _mm256_slli_epi32(xsum, kBits - 1));
-  acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), _mm256_mul_ps(w.scale, xscale), acc);
+  const __m256i sums = kAsymmetric ? dots : _mm256_sub_epi32(dots, x.sum);
+  acc = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sums), _mm256_mul_ps(w.scale, x.scale), acc);
   if (!kAsymmetric) return acc;
-  return _mm256_fmadd_ps(w.minimum, _mm256_mul_ps(xscale, _mm256_cvtepi32_ps(xsum)), acc);
+  return _mm256_fmadd_ps(w.minimum, _mm256_mul_ps(x.scale, _mm256_cvtepi32_ps(x.sum)), acc);
 }
 
 /** Writes 8 sums of a row where the matrix has them: columns first … of y. */
@@ -97,7 +136,7 @@ struct TileStream {
   int32_t chunksLeft;
 
   TileStream(const PackedMatrix& w, int32_t tile)
-      : header(groupAt(w, tile, 0)), levels(header + groupHeaderBytes(w.asymmetric)), chunksLeft(w.chunksPerGroup) {}
+      : header(groupAt(w, tile, 0)), levels(header + groupHeaderBytes(w.asymmetric, w.twoLevel)), chunksLeft(w.chunksPerGroup) {}
 
   /** The same place in a tile so many bytes further. */
   TileStream moved(int64_t bytes) const {
@@ -107,12 +146,11 @@ struct TileStream {
     return other;
   }
 
-  template <int kBits, bool kAsymmetric>
-  void next(int32_t chunksPerGroup) {
-    levels += 64 * kBits;
+  void next(int bits, int headerBytes, int32_t chunksPerGroup) {
+    levels += 64 * bits;
     if (--chunksLeft > 0) return;
     header = levels;
-    levels += groupHeaderBytes(kAsymmetric);
+    levels += headerBytes;
     chunksLeft = chunksPerGroup;
   }
 
@@ -128,34 +166,13 @@ struct TileStream {
 #include "integer-product-avx2-row.inc.h"
 #include "integer-product-avx2-rows.inc.h"
 
-template <int kBits, bool kAsymmetric>
+template <class F>
 static void productOf(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
                       float* y, int64_t ldy) {
-  if (rows == 1) return productOfRow<kBits, kAsymmetric>(w, tileFrom, tileTo, x, y);
-  if (rows == 2) return productOfRows<kBits, kAsymmetric, 2>(w, tileFrom, tileTo, x, 0, rows, y, ldy);
-  if (rows == 3) return productOfRows<kBits, kAsymmetric, 3>(w, tileFrom, tileTo, x, 0, rows, y, ldy);
-  if (rows == 4) return productOfRows<kBits, kAsymmetric, 4>(w, tileFrom, tileTo, x, 0, rows, y, ldy);
-  for (int32_t from = 0; from < rows; from += kRowBlock) {
-    const int32_t count = rows - from < kRowBlock ? rows - from : kRowBlock;
-    productOfRows<kBits, kAsymmetric, 0>(w, tileFrom, tileTo, x, from, count, y, ldy);
-  }
+  if (rows == 1) return productOfRow<F>(w, tileFrom, tileTo, x, y);
+  using Rows = Form<F::kBits, F::kAsymmetric, F::kTable, false>;
+  if (rows <= kFewRows) return productOfFewRows<Rows>(w, tileFrom, tileTo, x, rows, y, ldy);
+  productOfManyRows<Rows>(w, tileFrom, tileTo, x, rows, y, ldy);
 }
 
-template <int kBits>
-static void productOf(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
-                      float* y, int64_t ldy) {
-  if (w.asymmetric) return productOf<kBits, true>(w, tileFrom, tileTo, x, rows, y, ldy);
-  productOf<kBits, false>(w, tileFrom, tileTo, x, rows, y, ldy);
-}
-
-static void integerProduct(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
-                           float* y, int64_t ldy) {
-  switch (w.kind) {
-    case CodecKind::Q2: return productOf<2>(w, tileFrom, tileTo, x, rows, y, ldy);
-    case CodecKind::Q3: return productOf<3>(w, tileFrom, tileTo, x, rows, y, ldy);
-    case CodecKind::Q4: return productOf<4>(w, tileFrom, tileTo, x, rows, y, ldy);
-    case CodecKind::Q5: return productOf<5>(w, tileFrom, tileTo, x, rows, y, ldy);
-    case CodecKind::Q6: return productOf<6>(w, tileFrom, tileTo, x, rows, y, ldy);
-    default: return productOf<8>(w, tileFrom, tileTo, x, rows, y, ldy);
-  }
-}
+#include "integer-product-forms.inc.h"

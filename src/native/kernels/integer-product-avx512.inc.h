@@ -6,10 +6,12 @@ struct ChunkCodes {
   __m512i quad[8];
 };
 
-template <int kBits>
+template <class F>
 static inline ChunkCodes chunkCodes(const uint8_t* p) {
-  return {{quadCodes<kBits>(p, 0).v, quadCodes<kBits>(p, 1).v, quadCodes<kBits>(p, 2).v, quadCodes<kBits>(p, 3).v,
-           quadCodes<kBits>(p, 4).v, quadCodes<kBits>(p, 5).v, quadCodes<kBits>(p, 6).v, quadCodes<kBits>(p, 7).v}};
+  ChunkCodes out;
+#pragma GCC unroll 8
+  for (int q = 0; q < 8; q++) out.quad[q] = levelCodes<F::kBits, F::kTable>(p, q).v;
+  return out;
 }
 
 static inline void prefetchLine(const uint8_t* p) { _mm_prefetch(reinterpret_cast<const char*>(p), _MM_HINT_T0); }

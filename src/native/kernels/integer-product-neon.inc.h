@@ -9,14 +9,14 @@ struct ChunkCodes {
   int8x16_t quad[8][4];
 };
 
-template <int kBits>
+template <class F>
 static inline ChunkCodes chunkCodes(const uint8_t* p) {
   ChunkCodes out;
 #pragma GCC unroll 8
   for (int q = 0; q < 8; q++) {
-    U32x16 codes = quadCodes<kBits>(p, q);
+    U32x16 codes = levelCodes<F::kBits, F::kTable>(p, q);
     for (int i = 0; i < 4; i++) {
-      if (kBits == 8) codes.v[i] = veorq_u32(codes.v[i], vdupq_n_u32(0x80808080u));
+      if (F::kLevelBits == 8) codes.v[i] = veorq_u32(codes.v[i], vdupq_n_u32(0x80808080u));
       out.quad[q][i] = vreinterpretq_s8_u32(codes.v[i]);
     }
   }

@@ -8,25 +8,20 @@ struct ChunkLevels {
   int32_t of[kTileRows][kChunkCols];
 };
 
-template <int kBits>
-static void readLevels(const uint8_t* levels, int32_t middle, ChunkLevels* out) {
+template <class F>
+static void readLevels(const uint8_t* levels, ChunkLevels* out) {
   for (int quad = 0; quad < 8; quad++) {
-    const U32x16 codes = quadCodes<kBits>(levels, quad);
+    const U32x16 codes = levelCodes<F::kBits, F::kTable>(levels, quad);
     for (int r = 0; r < kTileRows; r++) {
       for (int j = 0; j < 4; j++) {
-        out->of[r][4 * quad + j] = static_cast<int32_t>(codes.v[r] >> (8 * j) & 255u) - middle;
+        out->of[r][4 * quad + j] = static_cast<int32_t>(codes.v[r] >> (8 * j) & 255u) - F::kMiddle;
       }
     }
   }
 }
 
-/** Scales and minima of the 16 rows of a tile. */
-struct ScalarScales {
-  F32x16 scale, minimum;
-};
-
 /** acc [16] of one row of activations takes in one chunk. */
-static void addChunk(const ChunkLevels& levels, const ScalarScales& scales, bool asymmetric, const QuantizedRows& x,
+static void addChunk(const ChunkLevels& levels, const TileScales& scales, bool asymmetric, const QuantizedRows& x,
                      int64_t at, float* acc) {
   const int8_t* activations = x.levels + at * kChunkCols;
   for (int r = 0; r < kTileRows; r++) {
@@ -37,18 +32,17 @@ static void addChunk(const ChunkLevels& levels, const ScalarScales& scales, bool
   }
 }
 
-template <int kBits>
+template <class F>
 static void productTile(const PackedMatrix& w, int32_t tile, const QuantizedRows& x, int32_t from, int32_t to, float* y,
                         int64_t ldy) {
-  const int32_t middle = w.asymmetric ? 0 : 1 << (kBits - 1);
   float acc[kScalarRows][kTileRows] = {};
+  const TileScales rows = rowScales<F>(w, tile);
   for (int32_t chunk = 0; chunk < w.chunks; chunk++) {
-    const uint16_t* halves = reinterpret_cast<const uint16_t*>(groupAt(w, tile, chunk / w.chunksPerGroup));
-    const ScalarScales scales = {fromF16(halves), w.asymmetric ? fromF16(halves + kTileRows) : broadcast(0)};
+    const TileScales scales = tileScales<F>(groupAt(w, tile, chunk / w.chunksPerGroup), rows);
     ChunkLevels levels;
-    readLevels<kBits>(levelsAt(w, tile, chunk), middle, &levels);
+    readLevels<F>(levelsAt(w, tile, chunk), &levels);
     for (int32_t r = from; r < to; r++) {
-      addChunk(levels, scales, w.asymmetric, x, static_cast<int64_t>(chunk) * x.stride + r, acc[r - from]);
+      addChunk(levels, scales, F::kAsymmetric, x, static_cast<int64_t>(chunk) * x.stride + r, acc[r - from]);
     }
   }
   const int32_t first = tile * kTileRows;
@@ -58,25 +52,15 @@ static void productTile(const PackedMatrix& w, int32_t tile, const QuantizedRows
   }
 }
 
-template <int kBits>
+template <class F>
 static void productOf(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
                       float* y, int64_t ldy) {
   for (int32_t tile = tileFrom; tile < tileTo; tile++) {
     for (int32_t from = 0; from < rows; from += kScalarRows) {
       const int32_t to = rows - from < kScalarRows ? rows : from + kScalarRows;
-      productTile<kBits>(w, tile, x, from, to, y, ldy);
+      productTile<F>(w, tile, x, from, to, y, ldy);
     }
   }
 }
 
-static void integerProduct(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x,
-                           int32_t rows, float* y, int64_t ldy) {
-  switch (w.kind) {
-    case CodecKind::Q2: return productOf<2>(w, tileFrom, tileTo, x, rows, y, ldy);
-    case CodecKind::Q3: return productOf<3>(w, tileFrom, tileTo, x, rows, y, ldy);
-    case CodecKind::Q4: return productOf<4>(w, tileFrom, tileTo, x, rows, y, ldy);
-    case CodecKind::Q5: return productOf<5>(w, tileFrom, tileTo, x, rows, y, ldy);
-    case CodecKind::Q6: return productOf<6>(w, tileFrom, tileTo, x, rows, y, ldy);
-    default: return productOf<8>(w, tileFrom, tileTo, x, rows, y, ldy);
-  }
-}
+#include "integer-product-forms.inc.h"

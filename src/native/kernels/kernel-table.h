@@ -53,6 +53,8 @@ struct AttendRun {
   const int32_t* visibleTo;
   const KvPage* pages;
   int32_t pageCount;
+  /** What is probably used after them: fetched beside the last page. May be null. */
+  const KvPage* nextPage;
   /** Position of the first page. */
   int32_t firstPosition;
   /** Room for attendScratchFloats(headDim) floats, 64-byte aligned. */
@@ -71,6 +73,37 @@ struct AttendState {
 };
 
 constexpr int attendScratchFloats(int headDim) { return 2 * kPagePositions * headDim + 64 * kPagePositions; }
+
+/** Weights that share a scale, as a scale search looks at them. */
+struct FitGroup {
+  const float* x;        // [n], finite
+  const float* weights;  // [n]: how much each one's squared error counts
+  int32_t n;
+  /** The outermost levels. */
+  double least, most;
+  /** Null: levels are the whole numbers, ties to even. Else the level nearest to y is levels[floor(2 y) + 256], [512]. */
+  const double* levels;
+};
+
+/**
+ * What a row of logits adds up to, alone or beside the reference row of the same position. e^x is expOfNegative of math.inc.h; terms
+ * are f32, and so is the sum of four vectors; those sums are carried on as precisely as doubles.
+ */
+struct RowSums {
+  /** First id of the row's largest logit. */
+  int64_t largest;
+  /** Sum of e^(logit - largest logit). */
+  double mass;
+  // Beside a reference:
+  int64_t referenceLargest;
+  double referenceMass;
+  /** The row's largest logit less the reference's. */
+  float shift;
+  /** Ids of the row with a larger logit than that of referenceLargest, or as large a one and a lower id. */
+  int64_t ahead;
+  /** Sums of u d and of u (e^d - 1 - d): u = e^(reference - its largest), d = (row - reference) - shift. */
+  double slope, excess;
+};
 
 struct KernelTable {
   /** `scalar`, `avx2`, `avx512`, `avx512vnni`, `neon`, `neondot`. */
@@ -133,6 +166,11 @@ struct KernelTable {
   void (*toF16)(const float* x, int64_t n, uint16_t* out);
   void (*fromF16)(const uint16_t* x, int64_t n, float* out);
 
+  // ---- rows of logits (logit-rows.inc.h) ----
+
+  /** Sums of n logits, n < 2^24; reference null: of the row alone. */
+  void (*sumLogits)(const float* reference, const float* row, int64_t n, RowSums* out);
+
   // ---- attention (attention.inc.h) ----
 
   /**
@@ -162,19 +200,19 @@ struct KernelTable {
   void (*solveTile)(int32_t n, const double* l, int64_t ldl, double* x);
 
   /**
-   * What a scale search needs of x [n] under candidates 0 … count - 1 (a multiple of kFitLanes), one output each. With
-   * q = nearest whole number to (x - offsets[c]) * factors[c], ties to even, within least … most (offsets null: 0):
-   * xq = sum of x q, even elements and odd ones summed apart, then added; q and qq: sums of q and of q q (exact).
+   * What a scale search needs of a group under candidates 0 … count - 1 (a multiple of kFitLanes), one output each. With
+   * q = the level nearest to (x - offsets[c]) * factors[c] (offsets null: 0) and w = the weight of x's error:
+   * xq = sum of w x q and qq = sum of w q q, even elements and odd ones summed apart, then added; q = sum of w q.
    */
-  void (*fitSums)(const float* x, int32_t n, const double* factors, const double* offsets, int32_t count, double least,
-                  double most, double* xq, double* q, double* qq);
+  void (*fitSums)(const FitGroup& group, const double* factors, const double* offsets, int32_t count, double* xq, double* q,
+                  double* qq);
 
   /**
-   * errors[c] = sum of (x - (scales[c] * q + offsets[c]))^2 with q as above; `twoSums`: even and odd elements summed apart, then
-   * added (the symmetric search), else one sum.
+   * errors[c] = sum of w (x - (scales[c] * q + offsets[c]))^2 with q as above; `twoSums`: even and odd elements summed apart,
+   * then added (the symmetric search), else one sum.
    */
-  void (*fitErrors)(const float* x, int32_t n, const double* factors, const double* scales, const double* offsets,
-                    int32_t count, double least, double most, bool twoSums, double* errors);
+  void (*fitErrors)(const FitGroup& group, const double* factors, const double* scales, const double* offsets, int32_t count,
+                    bool twoSums, double* errors);
 
   /** Sum of the bytes as 64-bit words: reads memory as fast as it comes, for the bandwidth measurement. */
   uint64_t (*readBytes)(const uint8_t* data, int64_t bytes);

@@ -1,24 +1,36 @@
 // exp, logistic and normal distribution functions of sixteen floats, from operations that every table rounds alike.
 // Included by elementwise.inc.h. The polynomials are minimax fits (Remez) with coefficients rounded to f32.
 
-/** e^x within 1 ulp (0.89 measured). 0 below about -103.97, infinity above about 88.72; a NaN stays one. */
-static inline F32x16 expOf(F32x16 x) {
-  // Beyond these ends the result is 0 or infinity anyway; the operands' order lets a NaN through.
-  const F32x16 inside = max(broadcast(-105.0f), min(broadcast(90.0f), x));
-  // x = n ln 2 + r, |r| <= ln 2 / 2; ln 2 in two parts.
-  const F32x16 n = roundNearest(mul(inside, broadcast(0x1.715476p+0f)));
-  F32x16 r = fma(n, broadcast(-0x1.62e430p-1f), inside);
-  r = fma(n, broadcast(0x1.05c610p-29f), r);
+/** x = n ln 2 + r, |r| <= ln 2 / 2, n whole: e^r, and n. */
+static inline F32x16 expOfRest(F32x16 x, F32x16* n) {
+  *n = roundNearest(mul(x, broadcast(0x1.715476p+0f)));
+  // ln 2 in two parts.
+  F32x16 r = fma(*n, broadcast(-0x1.62e430p-1f), x);
+  r = fma(*n, broadcast(0x1.05c610p-29f), r);
   // e^r = 1 + r + r^2 q(r), relative error 3.1e-9 before rounding.
   F32x16 q = fma(r, broadcast(0x1.6a2432p-10f), broadcast(0x1.1239e2p-7f));
   q = fma(q, r, broadcast(0x1.5558f2p-5f));
   q = fma(q, r, broadcast(0x1.555492p-3f));
   q = fma(q, r, broadcast(0x1.fffffcp-2f));
   q = fma(q, r, broadcast(1.0f));
-  q = fma(q, r, broadcast(1.0f));
+  return fma(q, r, broadcast(1.0f));
+}
+
+/** e^x within 1 ulp (0.89 measured). 0 below about -103.97, infinity above about 88.72; a NaN stays one. */
+static inline F32x16 expOf(F32x16 x) {
+  // Beyond these ends the result is 0 or infinity anyway; the operands' order lets a NaN through.
+  F32x16 n;
+  const F32x16 q = expOfRest(max(broadcast(-105.0f), min(broadcast(90.0f), x)), &n);
   // 2^n in two factors: n reaches from -151 to 130, and only the last product may round, overflow or underflow.
   const F32x16 half = roundNearest(mul(n, broadcast(0.5f)));
   return mul(mul(q, powerOfTwo(half)), powerOfTwo(sub(n, half)));
+}
+
+/** e^x of x <= 0 within 1 ulp, but never below e^-87 = 1.6e-38, which is not yet subnormal; a NaN stays one. */
+static inline F32x16 expOfNegative(F32x16 x) {
+  F32x16 n;
+  const F32x16 q = expOfRest(max(broadcast(-87.0f), x), &n);
+  return mul(q, powerOfTwo(n));
 }
 
 /** x / (1 + e^-y): x times the logistic function of y. */

@@ -1,6 +1,8 @@
 // Sizes of packed matrices: the twin of src/codecs/ (integer-geometry.ts, float.ts, tile.ts), with all sums in 64 bits.
 #include "packed-matrix.h"
 
+#include "level-tables.h"
+
 namespace layerwise {
 namespace {
 
@@ -22,17 +24,19 @@ Geometry geometryOf(const CodecForm& form, int32_t cols) {
   }
   g.chunksPerGroup = form.group == 0 ? g.chunks : form.group / kChunkCols;
   const int64_t groups = (g.chunks + g.chunksPerGroup - 1) / g.chunksPerGroup;
-  const int64_t header = groupHeaderBytes(form.asymmetric), levels = chunkBytes(form.kind);
+  const int64_t header = groupHeaderBytes(form.asymmetric, form.twoLevel), levels = chunkBytes(form.kind);
   g.groupStride = header + g.chunksPerGroup * levels;
   // The last group holds only the chunks that are left.
-  g.tileStride = roundUp(groups * header + g.chunks * levels, kTileAlign);
+  const int64_t rows = tileHeaderBytes(form.asymmetric, form.twoLevel);
+  g.tileStride = roundUp(rows + groups * header + g.chunks * levels, kTileAlign);
   return g;
 }
 
 /** Whether the form is one of src/codecs and the shape has numbers in it. */
 bool sensible(const CodecForm& form, int32_t rows, int32_t cols) {
   if (rows < 1 || cols < 1) return false;
-  if (!isInteger(form.kind)) return !form.asymmetric && form.group == 0;
+  if (!isInteger(form.kind)) return !form.asymmetric && form.group == 0 && !form.table && !form.twoLevel;
+  if (form.table && (form.asymmetric || bitsOf(form.kind) > kMostTableBits)) return false;
   return form.group == 0 || form.group == 32 || form.group == 64 || form.group == 128;
 }
 
@@ -76,6 +80,8 @@ bool makePackedMatrix(const CodecForm& form, int32_t rows, int32_t cols, const u
   out->groupStride = g.groupStride;
   out->kind = form.kind;
   out->asymmetric = form.asymmetric;
+  out->table = form.table;
+  out->twoLevel = form.twoLevel;
   return true;
 }
 

@@ -26,10 +26,12 @@ constexpr int bitsOf(CodecKind kind) {
 
 /**
  * A packed matrix [rows, cols]. Tile t (rows 16t … 16t+15) begins at data + t * tileStride. Integer kinds are one stream that a
- * product reads from front to back: group after group of columns, each with its f16 scales [16], where `asymmetric` its f16
- * minima [16], and then the levels of its chunks (64 * bits bytes each; the last group may have fewer chunks). Float kinds have
+ * product reads from front to back: where `twoLevel` the rows' own bf16 scales [16] and, where `asymmetric`, bf16 minima [16];
+ * then group after group of columns, each with its scales [16], where `asymmetric` its minima [16], and then the levels of its
+ * chunks (64 * bits bytes each; the last group may have fewer chunks). A group's scales and minima are f16 or, where `twoLevel`,
+ * int8: multiples of the rows' own. Where `table`, a code stands for a number of levelBytes (level-tables.h). Float kinds have
  * [cols][16]. Bytes beyond the content of a tile are zero, and so are the levels, scales and values of rows and columns
- * beyond the matrix. Groups are aligned to 32 bytes only. Only makePackedMatrix (packed-matrix.cpp) makes one: it has
+ * beyond the matrix. Groups are aligned to 16 bytes only. Only makePackedMatrix (packed-matrix.cpp) makes one: it has
  * checked every size.
  */
 struct PackedMatrix {
@@ -46,24 +48,31 @@ struct PackedMatrix {
   int64_t groupStride = 0;
   CodecKind kind = CodecKind::F32;
   bool asymmetric = false;
+  bool table = false;
+  bool twoLevel = false;
 
   bool present() const { return data != nullptr; }
 };
 
 /** Bytes of a chunk's levels: 16 rows x 32 columns. */
 constexpr int chunkBytes(CodecKind kind) { return 64 * bitsOf(kind); }
-/** Bytes of a group before its levels: f16 scales [16], then f16 minima [16] where asymmetric. */
-constexpr int groupHeaderBytes(bool asymmetric) { return asymmetric ? 64 : 32; }
+/** Bytes of the scales [16] of a group, or of its minima: f16, or int8 under the rows' own. */
+constexpr int scaleBytes(bool twoLevel) { return twoLevel ? 16 : 32; }
+/** Bytes of a group before its levels: scales [16], then minima [16] where asymmetric. */
+constexpr int groupHeaderBytes(bool asymmetric, bool twoLevel) { return (asymmetric ? 2 : 1) * scaleBytes(twoLevel); }
+/** Bytes of a tile before its first group: the rows' own bf16 scales [16], then minima [16] where asymmetric. */
+constexpr int tileHeaderBytes(bool asymmetric, bool twoLevel) { return twoLevel ? (asymmetric ? 64 : 32) : 0; }
 
-/** The f16 scales [16] of a group; the minima [16] follow them where the matrix is asymmetric. Integer kinds. */
+/** The scales [16] of a group; the minima [16] follow them where the matrix is asymmetric. Integer kinds. */
 static inline const uint8_t* groupAt(const PackedMatrix& w, int32_t tile, int32_t group) {
-  return w.data + tile * w.tileStride + group * w.groupStride;
+  return w.data + tile * w.tileStride + tileHeaderBytes(w.asymmetric, w.twoLevel) + group * w.groupStride;
 }
 
 /** The levels of a chunk. Integer kinds. */
 static inline const uint8_t* levelsAt(const PackedMatrix& w, int32_t tile, int32_t chunk) {
   const int32_t group = chunk / w.chunksPerGroup;
-  return groupAt(w, tile, group) + groupHeaderBytes(w.asymmetric) + (chunk - group * w.chunksPerGroup) * chunkBytes(w.kind);
+  return groupAt(w, tile, group) + groupHeaderBytes(w.asymmetric, w.twoLevel) +
+         (chunk - group * w.chunksPerGroup) * chunkBytes(w.kind);
 }
 
 /** What of a codec decides the layout; parsed from ids such as `q4s-g32` in TypeScript. */
@@ -72,6 +81,10 @@ struct CodecForm {
   bool asymmetric;
   /** Columns that share a scale: 32, 64, 128, or 0 for a whole row. */
   int32_t group;
+  /** Whether codes stand for the numbers of a table (2 to 5 bits; not with `asymmetric`). */
+  bool table = false;
+  /** Whether scales are int8 under a bf16 a row. */
+  bool twoLevel = false;
 };
 
 /**

@@ -153,6 +153,31 @@ static inline U32x16 bitAnd(U32x16 a, uint32_t mask) {
 }
 
 static inline U32x16 bitOr(U32x16 a, U32x16 b) { return {_mm256_or_si256(a.lo, b.lo), _mm256_or_si256(a.hi, b.hi)}; }
+
+static inline U32x16 bitXor(U32x16 a, uint32_t mask) {
+  const __m256i bits = _mm256_set1_epi32(static_cast<int>(mask));
+  return {_mm256_xor_si256(a.lo, bits), _mm256_xor_si256(a.hi, bits)};
+}
+
+/** Sixteen numbers of a table in both halves. */
+static inline __m256i sixteenOf(const int8_t* table) { return _mm256_broadcastsi128_si256(load128(table)); }
+
+/** Each byte's number of 16, or of 32 in two sixteens: bit 4 chooses between them. */
+static inline __m256i lookUp(__m256i codes, __m256i table) { return _mm256_shuffle_epi8(table, codes); }
+static inline __m256i lookUp(__m256i codes, __m256i low, __m256i high) {
+  return _mm256_blendv_epi8(lookUp(codes, low), lookUp(codes, high), _mm256_slli_epi16(codes, 3));
+}
+
+static inline U32x16 lookUp16(U32x16 a, const int8_t* table) {
+  const __m256i numbers = sixteenOf(table);
+  return {lookUp(a.lo, numbers), lookUp(a.hi, numbers)};
+}
+
+static inline U32x16 lookUp32(U32x16 a, const int8_t* table) {
+  const __m256i low = sixteenOf(table), high = sixteenOf(table + 16);
+  return {lookUp(a.lo, low, high), lookUp(a.hi, low, high)};
+}
+
 static inline F32x16 toFloats(U32x16 a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
 
 }  // namespace avx2

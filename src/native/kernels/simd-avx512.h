@@ -108,6 +108,22 @@ static inline U32x16 bitAnd(U32x16 a, uint32_t mask) {
 }
 
 static inline U32x16 bitOr(U32x16 a, U32x16 b) { return {_mm512_or_si512(a.v, b.v)}; }
+
+static inline U32x16 bitXor(U32x16 a, uint32_t mask) {
+  return {_mm512_xor_si512(a.v, _mm512_set1_epi32(static_cast<int>(mask)))};
+}
+
+static inline U32x16 lookUp16(U32x16 a, const int8_t* table) {
+  return {_mm512_shuffle_epi8(_mm512_broadcast_i32x4(load128(table)), a.v)};
+}
+
+/** Two sixteens, each with a place of no meaning, which gives 0, for the codes of the other: its highest bit is set. */
+static inline U32x16 lookUp32(U32x16 a, const int8_t* table) {
+  const __m512i low = _mm512_broadcast_i32x4(load128(table)), high = _mm512_broadcast_i32x4(load128(table + 16));
+  const __m512i lowPlaces = _mm512_add_epi8(a.v, _mm512_set1_epi8(0x70)), highPlaces = _mm512_sub_epi8(a.v, _mm512_set1_epi8(16));
+  return {_mm512_or_si512(_mm512_shuffle_epi8(low, lowPlaces), _mm512_shuffle_epi8(high, highPlaces))};
+}
+
 static inline F32x16 toFloats(U32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
 
 }  // namespace LAYERWISE_SIMD

@@ -194,6 +194,23 @@ static inline U32x16 bitOr(U32x16 a, U32x16 b) {
   return a;
 }
 
+static inline U32x16 bitXor(U32x16 a, uint32_t mask) {
+  for (int i = 0; i < 4; i++) a.v[i] = veorq_u32(a.v[i], vdupq_n_u32(mask));
+  return a;
+}
+
+static inline U32x16 lookUp16(U32x16 a, const int8_t* table) {
+  const int8x16_t numbers = vld1q_s8(table);
+  for (int i = 0; i < 4; i++) a.v[i] = vreinterpretq_u32_s8(vqtbl1q_s8(numbers, vreinterpretq_u8_u32(a.v[i])));
+  return a;
+}
+
+static inline U32x16 lookUp32(U32x16 a, const int8_t* table) {
+  const int8x16x2_t numbers = {{vld1q_s8(table), vld1q_s8(table + 16)}};
+  for (int i = 0; i < 4; i++) a.v[i] = vreinterpretq_u32_s8(vqtbl2q_s8(numbers, vreinterpretq_u8_u32(a.v[i])));
+  return a;
+}
+
 static inline F32x16 toFloats(U32x16 a) {
   F32x16 out;
   for (int i = 0; i < 4; i++) out.v[i] = vcvtq_f32_u32(a.v[i]);

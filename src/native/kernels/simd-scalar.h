@@ -231,6 +231,26 @@ static inline U32x16 bitOr(U32x16 a, U32x16 b) {
   return a;
 }
 
+static inline U32x16 bitXor(U32x16 a, uint32_t mask) {
+  for (int i = 0; i < 16; i++) a.v[i] ^= mask;
+  return a;
+}
+
+/** Each byte's number of a table of 16 or 32, which begins at a multiple of 32. */
+static inline U32x16 lookUp(U32x16 a, const int8_t* table) {
+  for (int i = 0; i < 16; i++) {
+    uint32_t word = 0;
+    for (int shift = 0; shift < 32; shift += 8) {
+      word |= static_cast<uint32_t>(static_cast<uint8_t>(table[a.v[i] >> shift & 255u])) << shift;
+    }
+    a.v[i] = word;
+  }
+  return a;
+}
+
+static inline U32x16 lookUp16(U32x16 a, const int8_t* table) { return lookUp(a, table); }
+static inline U32x16 lookUp32(U32x16 a, const int8_t* table) { return lookUp(a, table); }
+
 /** For words < 2^24. */
 static inline F32x16 toFloats(U32x16 a) {
   F32x16 out;

@@ -1,6 +1,7 @@
 // Packed levels to numbers. A value is fma(code, scale, offset), the offset being the minimum, or -scale * 2^(bits-1)
 // where the codec is symmetric: exactly scale * code + offset rounded once, as src/codecs/integer-unpack.ts has it
-// (also the sign of a zero). Included by kernels.inc.h inside the table's namespace.
+// (also the sign of a zero). A table's level plus 128 is a code of the symmetric 8-bit codec, and is used as one.
+// Included by kernels.inc.h inside the table's namespace.
 
 /** Bits of a level's first plane; the rest are in a second one (docs/artifact-format.md, section 6). */
 static constexpr int firstPlaneBits(int bits) { return bits == 8 ? 8 : bits >= 4 ? 4 : 2; }
@@ -25,22 +26,45 @@ static inline U32x16 quadCodes(const uint8_t* levels, int quad) {
   return codes;
 }
 
+/** The same of a table codec where kTable: levels plus 128. */
+template <int kBits, bool kTable>
+static inline U32x16 levelCodes(const uint8_t* levels, int quad) {
+  const U32x16 codes = quadCodes<kBits>(levels, quad);
+  if constexpr (!kTable) return codes;
+  const int8_t* table = levelTable(kBits);
+  return bitXor(kBits <= 4 ? lookUp16(codes, table) : lookUp32(codes, table), 0x80808080u);
+}
+
+/** The rows' own scales (which = 0) or minima (1) of a tile with two-level scales. */
+static inline F32x16 rowNumbers(const PackedMatrix& w, int32_t tile, int which) {
+  return fromBf16(reinterpret_cast<const uint16_t*>(w.data + tile * w.tileStride) + which * kTileRows);
+}
+
+/** A group's scales or minima of the 16 rows of a tile; `rows`, of rowNumbers, is used where scales have two levels. */
+static inline F32x16 groupNumbers(bool twoLevel, const uint8_t* header, int which, F32x16 rows) {
+  const uint8_t* at = header + which * scaleBytes(twoLevel);
+  if (twoLevel) return mul(fromI8(reinterpret_cast<const int8_t*>(at)), rows);
+  return fromF16(reinterpret_cast<const uint16_t*>(at));
+}
+
 /** A group's factors and offsets of the 16 rows of a tile. */
 struct GroupScales {
   F32x16 factor, offset;
 };
 
 static inline GroupScales groupScales(const PackedMatrix& w, int32_t tile, int32_t group) {
-  const uint16_t* halves = reinterpret_cast<const uint16_t*>(groupAt(w, tile, group));
-  const F32x16 factor = fromF16(halves);
-  if (w.asymmetric) return {factor, fromF16(halves + kTileRows)};
-  return {factor, mul(factor, broadcast(-static_cast<float>(1 << (bitsOf(w.kind) - 1))))};
+  const uint8_t* header = groupAt(w, tile, group);
+  const F32x16 none = broadcast(0);
+  const F32x16 factor = groupNumbers(w.twoLevel, header, 0, w.twoLevel ? rowNumbers(w, tile, 0) : none);
+  if (w.asymmetric) return {factor, groupNumbers(w.twoLevel, header, 1, w.twoLevel ? rowNumbers(w, tile, 1) : none)};
+  const int middle = w.table ? 128 : 1 << (bitsOf(w.kind) - 1);
+  return {factor, mul(factor, broadcast(-static_cast<float>(middle)))};
 }
 
-template <int kBits>
+template <int kBits, bool kTable>
 static inline void expandLevels(const uint8_t* levels, GroupScales scales, float* panel) {
   for (int quad = 0; quad < 8; quad++, panel += 4 * kTileRows) {
-    const U32x16 codes = quadCodes<kBits>(levels, quad);
+    const U32x16 codes = levelCodes<kBits, kTable>(levels, quad);
     store(panel, fma(toFloats(bitAnd(codes, 255)), scales.factor, scales.offset));
     store(panel + 16, fma(toFloats(bitAnd(shiftRight(codes, 8), 255)), scales.factor, scales.offset));
     store(panel + 32, fma(toFloats(bitAnd(shiftRight(codes, 16), 255)), scales.factor, scales.offset));
@@ -48,16 +72,22 @@ static inline void expandLevels(const uint8_t* levels, GroupScales scales, float
   }
 }
 
+template <int kBits>
+static inline void expandCodes(bool table, const uint8_t* levels, GroupScales scales, float* panel) {
+  if (table) return expandLevels<kBits, true>(levels, scales, panel);
+  expandLevels<kBits, false>(levels, scales, panel);
+}
+
 static void expandIntegers(const PackedMatrix& w, int32_t tile, int32_t chunk, float* panel) {
   const uint8_t* levels = levelsAt(w, tile, chunk);
   const GroupScales scales = groupScales(w, tile, chunk / w.chunksPerGroup);
   switch (w.kind) {
-    case CodecKind::Q2: return expandLevels<2>(levels, scales, panel);
-    case CodecKind::Q3: return expandLevels<3>(levels, scales, panel);
-    case CodecKind::Q4: return expandLevels<4>(levels, scales, panel);
-    case CodecKind::Q5: return expandLevels<5>(levels, scales, panel);
-    case CodecKind::Q6: return expandLevels<6>(levels, scales, panel);
-    default: return expandLevels<8>(levels, scales, panel);
+    case CodecKind::Q2: return expandCodes<2>(w.table, levels, scales, panel);
+    case CodecKind::Q3: return expandCodes<3>(w.table, levels, scales, panel);
+    case CodecKind::Q4: return expandCodes<4>(w.table, levels, scales, panel);
+    case CodecKind::Q5: return expandCodes<5>(w.table, levels, scales, panel);
+    case CodecKind::Q6: return expandLevels<6, false>(levels, scales, panel);
+    default: return expandLevels<8, false>(levels, scales, panel);
   }
 }
 

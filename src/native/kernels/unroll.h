@@ -9,3 +9,10 @@
 #else
 #define LAYERWISE_UNROLL
 #endif
+
+// Functions whose arguments are known where they are called: left out of line, their arrays of registers would be in memory.
+#if defined(__GNUC__)
+#define LAYERWISE_INLINE __attribute__((always_inline))
+#else
+#define LAYERWISE_INLINE
+#endif

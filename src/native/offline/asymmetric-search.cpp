@@ -10,47 +10,64 @@ namespace offline {
 namespace {
 
 struct Group {
-  const KernelTable& kernels;
-  const float* x;
+  const SearchGroup& search;
   int32_t n;
   double top;
   double least, most;
-  /** The twin's sum of x: pairs added, then their sums in order. */
-  double sumX;
+  /** The twin's sums of weights and of weighted x: pairs added, then their sums in order. */
+  double sumW, sumX;
+
+  explicit Group(const SearchGroup& of)
+      : search(of), n(of.fit.n), top(of.form.most), least(0), most(0), sumW(0), sumX(0) {
+    findRange();
+    sumPairs();
+  }
+
+ private:
+  void findRange();
+  void sumPairs();
 };
 
-/** A line through (code, weight) and what it takes off sum(x x). */
+/** A line through (code, weight) and what it takes off sum(w x x). */
 struct Line {
   double scale, minimum, gain;
 };
 
-void findRange(Group* group) {
-  float least = group->x[0], most = group->x[0];
-  for (int32_t i = 1; i < group->n; i++) {
-    if (group->x[i] < least) {
-      least = group->x[i];
-    } else if (group->x[i] > most) {
-      most = group->x[i];
+void Group::findRange() {
+  const float* x = search.fit.x;
+  float low = x[0], high = x[0];
+  for (int32_t i = 1; i < n; i++) {
+    if (x[i] < low) {
+      low = x[i];
+    } else if (x[i] > high) {
+      high = x[i];
     }
   }
-  group->least = least;
-  group->most = most;
+  least = low;
+  most = high;
 }
 
-double pairedSum(const float* x, int32_t n) {
-  double sum = 0;
+void Group::sumPairs() {
+  const float* x = search.fit.x;
+  const float* w = search.fit.weights;
+  const auto weighted = [&](int32_t i) { return static_cast<double>(w[i]) * x[i]; };
   int32_t i = 0;
-  for (; i + 1 < n; i += 2) sum += static_cast<double>(x[i]) + static_cast<double>(x[i + 1]);
-  return i < n ? sum + x[i] : sum;
+  for (; i + 1 < n; i += 2) {
+    sumW += static_cast<double>(w[i]) + static_cast<double>(w[i + 1]);
+    sumX += weighted(i) + weighted(i + 1);
+  }
+  if (i < n) {
+    sumW += w[i];
+    sumX += weighted(i);
+  }
 }
 
 /** The least-squares line of one candidate, from its sums. */
 Line lineOf(const Group& group, double inverse, double minimum, double xq, double q, double qq) {
-  const double count = group.n;
-  const double spread = count * qq - q * q;
+  const double spread = group.sumW * qq - q * q;
   if (spread <= 0) return {1 / inverse, minimum, -std::numeric_limits<double>::infinity()};
-  const double scale = (count * xq - group.sumX * q) / spread;
-  const double offset = (group.sumX - scale * q) / count;
+  const double scale = (group.sumW * xq - group.sumX * q) / spread;
+  const double offset = (group.sumX - scale * q) / group.sumW;
   return {scale, offset, scale * xq + offset * group.sumX};
 }
 
@@ -59,7 +76,7 @@ void fitLines(const Group& group, double* inverses, double* minima, int count, L
   double xq[kMaxCandidates], q[kMaxCandidates], qq[kMaxCandidates];
   const int filled = fillLanes(inverses, count);
   fillLanes(minima, count);
-  group.kernels.fitSums(group.x, group.n, inverses, minima, filled, 0, group.top, xq, q, qq);
+  group.search.kernels.fitSums(group.search.fit, inverses, minima, filled, xq, q, qq);
   for (int i = 0; i < count; i++) lines[i] = lineOf(group, inverses[i], minima[i], xq[i], q[i], qq[i]);
 }
 
@@ -93,27 +110,26 @@ Line refit(const Group& group, const Line& line) {
   return out;
 }
 
-/** Scales and minima as f16 has them, to be compared by their errors. */
+/** Scales and minima as they are stored, to be compared by their errors. */
 struct Rounded {
-  double scales[2 * kFitLanes], minima[2 * kFitLanes];
+  double scales[3 * kFitLanes], minima[3 * kFitLanes];
   int count = 0;
 
   void add(double scale, double minimum) {
-    scales[count] = roundToF16(scale);
-    minima[count] = roundToF16(minimum);
-    if (std::isfinite(scales[count]) && std::isfinite(minima[count])) count++;
+    scales[count] = scale;
+    minima[count] = minimum;
+    if (std::isfinite(scale) && std::isfinite(minimum)) count++;
   }
 };
 
 /** The first of the least errors; false where no candidate was finite. */
-bool leastError(const Group& group, Rounded* tried, Fit* best) {
+bool leastError(const SearchGroup& group, Rounded* tried, Fit* best) {
   if (tried->count == 0) return false;
-  double inverses[2 * kFitLanes], errors[2 * kFitLanes];
+  double inverses[3 * kFitLanes], errors[3 * kFitLanes];
   const int filled = fillLanes(tried->scales, tried->count);
   fillLanes(tried->minima, tried->count);
   for (int i = 0; i < filled; i++) inverses[i] = inverseOf(tried->scales[i]);
-  group.kernels.fitErrors(group.x, group.n, inverses, tried->scales, tried->minima, filled, 0, group.top, false,
-                          errors);
+  group.kernels.fitErrors(group.fit, inverses, tried->scales, tried->minima, filled, false, errors);
   int first = 0;
   for (int i = 1; i < tried->count; i++) {
     if (errors[i] < errors[first]) first = i;
@@ -124,22 +140,35 @@ bool leastError(const Group& group, Rounded* tried, Fit* best) {
 
 }  // namespace
 
-bool fitAsymmetric(const KernelTable& kernels, const float* x, int32_t n, int bits, Fit* best) {
-  Group group = {kernels, x, n, static_cast<double>((1 << bits) - 1), 0, 0, pairedSum(x, n)};
-  findRange(&group);
+bool fitAsymmetric(const SearchGroup& search, Fit* best) {
+  const Group group(search);
   // Zeros keep their sign, as Math.min(least, 0) and Math.max(most, 0) have it.
   const double lowest = group.least > 0 ? 0 : group.least, highest = group.most > 0 ? group.most : 0;
   Rounded tried;
-  tried.add((group.most - group.least) / group.top, group.least);
-  tried.add((highest - lowest) / group.top, lowest);
+  const auto add = [&](double scale, double minimum) { tried.add(search.stored(scale), search.stored(minimum)); };
+  add((group.most - group.least) / group.top, group.least);
+  add((highest - lowest) / group.top, lowest);
   if (group.most > group.least) {
     Line wanted = searchFit(group);
     for (int round = 0; round <= kRefits; round++) {
-      tried.add(wanted.scale, wanted.minimum);
+      add(wanted.scale, wanted.minimum);
       if (round < kRefits) wanted = refit(group, wanted);
     }
   }
-  return leastError(group, &tried, best);
+  return leastError(search, &tried, best);
+}
+
+void snapAsymmetric(const SearchGroup& group, double rowScale, double rowMinimum, Fit* best) {
+  constexpr double kSteps[] = {0, -1, 1};
+  const double scale = nearestLevel(best->scale * inverseOf(rowScale), -127, 127);
+  const double minimum = nearestLevel(best->minimum * inverseOf(rowMinimum), -127, 127);
+  Rounded tried;
+  for (const double i : kSteps) {
+    for (const double j : kSteps) {
+      tried.add(nearestLevel(scale + i, -127, 127) * rowScale, nearestLevel(minimum + j, -127, 127) * rowMinimum);
+    }
+  }
+  leastError(group, &tried, best);
 }
 
 }  // namespace offline

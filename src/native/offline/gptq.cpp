@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <vector>
 
+#include "level-table.h"
 #include "offline.h"
 #include "panels.h"
-#include "whole-levels.h"
 
 namespace layerwise {
 namespace offline {
@@ -28,7 +28,8 @@ struct Band {
 class Columns {
  public:
   Columns(const Machine& on, const Gptq& call, int64_t block)
-      : on_(on), call_(call), block_(block), groups_(groupsPerRow(call.cols, call.group)), top_((1 << call.bits) - 1) {}
+      : on_(on), call_(call), block_(block),
+        groups_(groupsPerRow(call.cols, call.group)), form_(call.bits, call.minima != nullptr, false, call.levels) {}
 
   /** Quantizes rows [first, first + rows). */
   void quantize(const Band& band, int64_t first, int64_t rows) const {
@@ -67,13 +68,11 @@ class Columns {
   /** Quantizes weight x of that row and original column; returns what it has become. */
   double choose(int64_t row, int64_t col, double x) const {
     const int64_t group = row * groups_ + (call_.group == 0 ? 0 : col / call_.group);
-    const double scale = call_.scales[group], inverse = inverseOf(scale);
-    const double half = (top_ + 1) / 2;
-    const double code = call_.minima ? nearestLevel((x - call_.minima[group]) * inverse, 0, top_)
-                                     : nearestLevel(x * inverse, -half, half - 1) + half;
-    const double value = call_.minima ? scale * code + call_.minima[group] : scale * (code - half);
-    // Not a number becomes 0, as in the twin's array of bytes.
-    call_.codes[row * call_.cols + col] = code > 0 ? static_cast<uint8_t>(code) : 0;
+    const double scale = call_.scales[group], minimum = call_.minima ? call_.minima[group] : 0;
+    const uint8_t code = form_.codeOf((x - minimum) * inverseOf(scale));
+    const double product = scale * form_.levelOf(code);
+    const double value = call_.minima ? product + minimum : product;
+    call_.codes[row * call_.cols + col] = code;
     call_.w[row * call_.cols + col] = static_cast<float>(value);
     return value;
   }
@@ -96,7 +95,7 @@ class Columns {
   const Machine& on_;
   const Gptq& call_;
   const int64_t block_, groups_;
-  const double top_;
+  const LevelForm form_;
 };
 
 /** Rows of a band: several for each thread, whole panels. */

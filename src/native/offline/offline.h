@@ -64,6 +64,7 @@ struct Gptq {
   int64_t group;         // columns that share a scale; 0: a whole row
   const float* scales;   // [rows, groups]
   const float* minima;   // [rows, groups]; null: symmetric
+  const int8_t* levels;  // [2^bits] ascending, or null: whole numbers
   const int32_t* order;  // [cols], a permutation: the column quantized i-th
   int64_t blockCols;     // columns between updates of the rest of the row; does not change the result
   uint8_t* codes;        // [rows, cols]
@@ -73,18 +74,67 @@ struct Gptq {
 void gptq(const Machine& on, const Gptq& call);
 
 struct ScaleSearch {
-  const float* w;  // [rows, cols], finite
+  const float* w;        // [rows, cols], finite
+  const float* weights;  // [cols], positive: how much the error of a column counts
   int64_t rows, cols;
   int32_t bits;
   int64_t group;  // 0: a whole row
   bool asymmetric;
-  uint8_t* codes;  // [rows, cols]
-  float* scales;   // [rows, groups]
-  float* minima;   // [rows, groups] where asymmetric
+  const int8_t* levels;  // [2^bits] ascending, or null: whole numbers
+  /** Scales as f32 in place of f16: wishes for two-level scales. */
+  bool twoLevel;
+  /** [rows], given for two-level scales: the scales (and minima) there are snapped to int8 multiples of these. */
+  const float* rowScales;
+  const float* rowMinima;  // [rows] where asymmetric
+  uint8_t* codes;          // [rows, cols]
+  float* scales;           // [rows, groups]
+  float* minima;           // [rows, groups] where asymmetric
 };
 
-/** Scales of least squared error, and the codes under them. Returns the first row that no f16 scale reaches, or -1. */
+/** Scales of least weighted squared error, and the codes under them. Returns the first row that no f16 scale reaches, or -1. */
 int64_t searchScales(const Machine& on, const ScaleSearch& call);
+
+struct Refine {
+  const float* w;  // [rows, cols], the weights to come near to
+  int64_t rows, cols;
+  int32_t bits;
+  int64_t group;           // 0: a whole row
+  const int8_t* levels;    // [2^bits] ascending, or null: whole numbers
+  const float* gram;       // [cols, cols], symmetric
+  double damping;          // added to the gram's diagonal
+  int32_t passes;          // over all columns
+  const float* rowScales;  // [rows]: scales stay int8 multiples of these; null: f16
+  const float* rowMinima;
+  float* scales;   // [rows, groups]
+  float* minima;   // [rows, groups]; null: symmetric
+  uint8_t* codes;  // [rows, cols]
+};
+
+/** Moves codes, scales and minima to lower the error under the gram, group by group; never raises it. In doubles. */
+void refine(const Machine& on, const Refine& call);
+
+/** Mean over rows of d gram d^T, d = w - values [rows, cols]. */
+double hessianError(const Machine& on, const float* w, const float* values, const float* gram, int64_t rows,
+                    int64_t cols);
+
+struct RowComparison {
+  const float* reference;  // [rows, vocab]; null: rows are only summed up
+  const float* logits;     // [rows, vocab]
+  int64_t rows, vocab;
+  double* logSumExps;  // [rows]
+  int32_t* argmaxes;   // [rows]: the first id of the largest logit
+  // With a reference, [rows] each:
+  double* referenceLogSumExps;
+  int32_t* referenceArgmaxes;
+  double* divergences;  // KL(reference || logits) in nats
+  int32_t* ranks;       // how many ids come before the reference's argmax in the order of the logits
+};
+
+/**
+ * Compares rows of logits. Where one is NaN or +infinity its row's log-sum-exp is NaN; where any of a pair of rows is not finite the
+ * divergence is not either.
+ */
+void compareRows(const Machine& on, const RowComparison& call);
 
 struct PackCall {
   CodecForm form;
@@ -93,6 +143,8 @@ struct PackCall {
   const uint8_t* codes = nullptr;  // integer kinds: [rows, cols]
   const float* scales = nullptr;   // [rows, groups]
   const float* minima = nullptr;   // [rows, groups] where asymmetric
+  const float* rowScales = nullptr;  // [rows] where scales have two levels
+  const float* rowMinima = nullptr;  // [rows] where asymmetric too
   uint8_t* out = nullptr;          // packedBytes(form, rows, cols), aligned to 4 bytes
 };
 

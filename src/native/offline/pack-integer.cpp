@@ -1,10 +1,11 @@
-// Codes as bit planes under f16 scales: the twin of src/codecs/integer-pack.ts and bit-planes.ts.
+// Codes as bit planes under their scales: the twin of src/codecs/integer-pack.ts, scale-bytes.ts and bit-planes.ts.
 #include <cmath>
 #include <cstring>
 
 #include "../kernels/simd-scalar.h"
 #include "pack.h"
 #include "panels.h"
+#include "two-level.h"
 
 namespace layerwise {
 namespace offline {
@@ -70,18 +71,66 @@ uint8_t* writeHalves(const char* name, const float* numbers, int64_t groups, int
   return out + sizeof halves;
 }
 
+/** Writes the rows' own scales or minima as bf16 [16 rows]; returns the end. */
+uint8_t* writeRowNumbers(const char* name, const float* numbers, TileRows rows, uint8_t* out, FirstProblem* problem) {
+  uint16_t halves[kTileRows] = {};
+  for (int64_t r = 0; r < rows.count; r++) {
+    const float number = numbers[rows.first + r];
+    uint32_t bits;
+    std::memcpy(&bits, &number, sizeof bits);
+    halves[r] = static_cast<uint16_t>(bits >> 16);
+    if (!std::isfinite(number) || (bits & 0xffffu) != 0) problem->note(name, rows.first + r);
+  }
+  std::memcpy(out, halves, sizeof halves);
+  return out + sizeof halves;
+}
+
+/** Writes one group's scales or minima as multiples of the rows' own, int8 [16 rows]; returns the end. */
+uint8_t* writeMultiples(const char* name, const float* numbers, const float* rowNumbers, int64_t groups, int64_t group,
+                        TileRows rows, uint8_t* out, FirstProblem* problem) {
+  int8_t codes[kTileRows] = {};
+  for (int64_t r = 0; r < rows.count; r++) {
+    const int64_t at = (rows.first + r) * groups + group;
+    const double unit = rowNumbers[rows.first + r];
+    const double code = scaleCodeFor(numbers[at], unit);
+    // Not less than 128 also where a row's number is NaN, which its own check has noted.
+    codes[r] = std::fabs(code) < 128 ? static_cast<int8_t>(code) : int8_t{0};
+    if (!std::isfinite(numbers[at]) || code * unit != static_cast<double>(numbers[at])) problem->note(name, at);
+  }
+  std::memcpy(out, codes, sizeof codes);
+  return out + sizeof codes;
+}
+
+/** Where a group's scales come from: one of the two, with its problem's name. */
+struct ScaleSource {
+  const float* numbers;
+  const float* rowNumbers;
+  const char* halvesProblem;
+  const char* multiplesProblem;
+};
+
+uint8_t* writeGroup(const ScaleSource& from, int64_t groups, int64_t group, TileRows rows, uint8_t* out,
+                    FirstProblem* problem) {
+  if (from.rowNumbers == nullptr) return writeHalves(from.halvesProblem, from.numbers, groups, group, rows, out, problem);
+  return writeMultiples(from.multiplesProblem, from.numbers, from.rowNumbers, groups, group, rows, out, problem);
+}
+
 }  // namespace
 
 void packIntegerTile(const PackCall& call, int64_t tile, int64_t stride, uint8_t* out, FirstProblem* problem) {
   const TileRows rows = {tile * kTileRows, least(kTileRows, call.rows - tile * kTileRows)};
   const int64_t groups = groupsPerRow(call.cols, call.form.group);
   const int64_t groupCols = call.form.group == 0 ? call.cols : call.form.group;
+  const ScaleSource scales = {call.scales, call.rowScales, "scale that is no finite f16 number",
+                              "scale that is no multiple of its row's"};
+  const ScaleSource minima = {call.minima, call.rowMinima, "minimum that is no finite f16 number",
+                              "minimum that is no multiple of its row's"};
   uint8_t* at = out;
+  if (call.rowScales) at = writeRowNumbers("row scale that is no finite bf16 number", call.rowScales, rows, at, problem);
+  if (call.rowMinima) at = writeRowNumbers("row minimum that is no finite bf16 number", call.rowMinima, rows, at, problem);
   for (int64_t group = 0; group < groups; group++) {
-    at = writeHalves("scale that is no finite f16 number", call.scales, groups, group, rows, at, problem);
-    if (call.form.asymmetric) {
-      at = writeHalves("minimum that is no finite f16 number", call.minima, groups, group, rows, at, problem);
-    }
+    at = writeGroup(scales, groups, group, rows, at, problem);
+    if (call.form.asymmetric) at = writeGroup(minima, groups, group, rows, at, problem);
     for (int64_t col = group * groupCols; col < least(call.cols, (group + 1) * groupCols); col += kChunkCols) {
       uint32_t words[kChunkWords];
       gatherChunk(call, rows, col, words, problem);

@@ -1,7 +1,8 @@
-// The f16 scales of least squared error: twins of src/quantization/symmetric-search.ts and asymmetric-search.ts,
+// The scales of least weighted squared error: twins of src/quantization/symmetric-search.ts and asymmetric-search.ts,
 // candidate for candidate and sum for sum, so that both choose the same.
 #pragma once
 #include "../kernels/kernel-table.h"
+#include "level-table.h"
 
 namespace layerwise {
 namespace offline {
@@ -18,11 +19,28 @@ struct Fit {
   double minimum;  // asymmetric only
 };
 
-/** The best scale for x [n]; false where f16 reaches none. */
-bool fitSymmetric(const KernelTable& kernels, const float* x, int32_t n, int bits, Fit* best);
+/** One group and the levels that its weights may take. */
+struct SearchGroup {
+  const KernelTable& kernels;
+  const LevelForm& form;
+  FitGroup fit;
 
-/** The best scale and minimum for x [n]; false where f16 reaches none. */
-bool fitAsymmetric(const KernelTable& kernels, const float* x, int32_t n, int bits, Fit* best);
+  SearchGroup(const KernelTable& on, const LevelForm& levels, const float* x, const float* weights, int32_t n)
+      : kernels(on), form(levels), fit{x, weights, n, levels.least, levels.most, levels.nearest()} {}
+
+  /** A candidate as the codec stores it: f16, or f32 where it is only wished for (two-level scales). */
+  float stored(double number) const;
+};
+
+/** The best scale; false where the stored type reaches none. */
+bool fitSymmetric(const SearchGroup& group, Fit* best);
+/** The best scale and minimum; false where the stored type reaches none. */
+bool fitAsymmetric(const SearchGroup& group, Fit* best);
+
+/** The best of the int8 scale codes around best->scale / rowScale. */
+void snapSymmetric(const SearchGroup& group, double rowScale, Fit* best);
+/** The best pair of the int8 codes around both. */
+void snapAsymmetric(const SearchGroup& group, double rowScale, double rowMinimum, Fit* best);
 
 }  // namespace offline
 }  // namespace layerwise

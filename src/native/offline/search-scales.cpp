@@ -1,4 +1,4 @@
-// Scale search over a whole matrix: the twin of quantizeNearest's loop in src/quantization/nearest.ts.
+// Scale search over a whole matrix: the twin of src/quantization/search-scales.ts.
 #include "offline.h"
 #include "panels.h"
 #include "scale-search.h"
@@ -16,6 +16,7 @@ class Search {
   Search(const Machine& on, const ScaleSearch& call)
       : on_(on),
         call_(call),
+        form_(call.bits, call.asymmetric, call.twoLevel, call.levels),
         groups_(groupsPerRow(call.cols, call.group)),
         groupCols_(call.group == 0 ? call.cols : call.group),
         firstBad_(call.rows) {}
@@ -37,30 +38,31 @@ class Search {
       const int64_t from = group * groupCols_;
       const int32_t count = static_cast<int32_t>(least(groupCols_, call_.cols - from));
       const int64_t at = row * call_.cols + from;
-      const auto search = call_.asymmetric ? fitAsymmetric : fitSymmetric;
       Fit fit;
-      if (!search(on_.kernels, call_.w + at, count, call_.bits, &fit)) {
+      if (!fitGroup({on_.kernels, form_, call_.w + at, call_.weights + from, count}, row, row * groups_ + group, &fit)) {
         fits = false;
         continue;
       }
       call_.scales[row * groups_ + group] = static_cast<float>(fit.scale);
-      if (call_.asymmetric) {
-        call_.minima[row * groups_ + group] = static_cast<float>(fit.minimum);
-        chooseCodes(fit, 0, (1 << call_.bits) - 1, 0, call_.w + at, count, call_.codes + at);
-      } else {
-        const double half = 1 << (call_.bits - 1);
-        chooseCodes({fit.scale, 0}, -half, half - 1, half, call_.w + at, count, call_.codes + at);
+      if (call_.asymmetric) call_.minima[row * groups_ + group] = static_cast<float>(fit.minimum);
+      const double inverse = inverseOf(fit.scale);
+      for (int32_t i = 0; i < count; i++) {
+        call_.codes[at + i] = form_.codeOf((call_.w[at + i] - fit.minimum) * inverse);
       }
     }
     return fits;
   }
 
-  static void chooseCodes(Fit fit, double least, double most, double zero, const float* x, int32_t n, uint8_t* codes) {
-    const double inverse = inverseOf(fit.scale);
-    for (int32_t i = 0; i < n; i++) {
-      const double level = nearestLevel((x[i] - fit.minimum) * inverse, least, most);
-      codes[i] = static_cast<uint8_t>(static_cast<int32_t>(level + zero));
+  /** Searches the scale of a group, or snaps the one that it has to the row's. */
+  bool fitGroup(const SearchGroup& group, int64_t row, int64_t at, Fit* fit) const {
+    if (call_.rowScales == nullptr) return call_.asymmetric ? fitAsymmetric(group, fit) : fitSymmetric(group, fit);
+    *fit = {call_.scales[at], call_.asymmetric ? call_.minima[at] : 0};
+    if (call_.asymmetric) {
+      snapAsymmetric(group, call_.rowScales[row], call_.rowMinima[row], fit);
+    } else {
+      snapSymmetric(group, call_.rowScales[row], fit);
     }
+    return true;
   }
 
   void noteBad(int64_t row) {
@@ -70,6 +72,7 @@ class Search {
 
   const Machine& on_;
   const ScaleSearch& call_;
+  const LevelForm form_;
   const int64_t groups_, groupCols_;
   std::atomic<int64_t> firstBad_;
 };

@@ -29,7 +29,7 @@ constexpr double kCuts[] = {1.1, 1.2, 1.3, 1.45, 1.6, 1.8, 2.1, 2.5, 3};
 /** Rounds of fitting scales to the codes and choosing the codes anew. */
 constexpr int kRefits = 2;
 /** Room for every candidate of a search, a multiple of kFitLanes. */
-constexpr int kMaxCandidates = 28;
+constexpr int kMaxCandidates = 36;
 
 }  // namespace offline
 }  // namespace layerwise

@@ -62,6 +62,14 @@ const denseOf = (codec: Codec, { matrix }: Packed) => {
   return { values: codec.unpackRows(matrix, 0, rows), rows, cols };
 };
 
+/** The largest and the smallest f16, both zeros and a power of two; or as wide multiples of rows' scales as wide as bf16 allows. */
+function scalesOfAnySize({ scales, rowScales }: IntegerMatrix): Pick<IntegerMatrix, "scales" | "rowScales"> {
+  if (!rowScales) return { scales: scales.map((_, i) => [65504, 2 ** -24, 0, -0, -1][i % 5]), rowScales };
+  const units = rowScales.map((_, row) => [2 ** 100, 2 ** -133, 0, 1][row % 4]);
+  const groups = scales.length / rowScales.length;
+  return { scales: scales.map((_, i) => [127, -127, 0, 1][i % 4] * units[Math.floor(i / groups)]), rowScales: units };
+}
+
 describe.skipIf(!HAS_ADDON)(`packed products (${ADDON_STATE})`, () => {
   it("run on at least the plain table, which is the slowest", () => {
     expect(ISAS[0]).toBe("scalar");
@@ -131,9 +139,7 @@ describe.skipIf(!HAS_ADDON)(`packed products (${ADDON_STATE})`, () => {
     const [rows, cols] = [17, 100];
     const sample = sampleNumbers(codec, rows, cols);
     if (sample.kind !== "integer") throw new Error("expected an integer codec");
-    // The largest and the smallest f16, both zeros and a power of two.
-    const sizes = [65504, 2 ** -24, 0, -0, -1];
-    const packed = packedOf(codec, { ...sample, scales: sample.scales.map((_, i) => sizes[i % sizes.length]) });
+    const packed = packedOf(codec, { ...sample, ...scalesOfAnySize(sample) });
     for (const size of [0, 1e-42, 127 * 2 ** -126, 1e-30, 1, 1e30]) {
       const x = normals(3 * cols, "x", size);
       x.fill(0, 32, 64);

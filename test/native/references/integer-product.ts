@@ -6,7 +6,7 @@ export type IntegerMatrix = Extract<Quantized, { kind: "integer" }>;
 
 /** What one chunk of one weight row and one activation row comes to. */
 interface ChunkTerm {
-  /** Exact dot product of levels (symmetric) or codes (asymmetric) with the activations' levels. */
+  /** Exact dot product of levels (symmetric, table) or codes (asymmetric) with the activations' levels. */
   readonly dot: number;
   readonly weightScale: number;
   readonly xScale: number;
@@ -80,13 +80,13 @@ function* chunkTerms(
   row: number,
 ): Generator<ChunkTerm> {
   const groups = codec.groupsPerRow(w.cols);
-  const middle = w.minima ? 0 : 2 ** (codec.bits - 1);
+  const levelOf = (code: number) => (codec.levels ? codec.levels[code] : code);
   for (let chunk = 0; chunk * CHUNK < w.cols; chunk++) {
     const group = output * groups + (codec.group === null ? 0 : Math.floor((chunk * CHUNK) / codec.group));
     const slot = chunk * rows + row;
     let dot = 0;
     for (let i = 0; i < Math.min(CHUNK, w.cols - chunk * CHUNK); i++) {
-      dot += (w.codes[output * w.cols + chunk * CHUNK + i] - middle) * x.levels[slot * CHUNK + i];
+      dot += levelOf(w.codes[output * w.cols + chunk * CHUNK + i]) * x.levels[slot * CHUNK + i];
     }
     const [weightScale, minimum] = [w.scales[group], w.minima ? w.minima[group] : 0];
     yield { dot, weightScale, minimum, xScale: x.scales[slot], xSum: x.sums[slot] };

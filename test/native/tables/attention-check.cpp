@@ -86,7 +86,7 @@ void checkRun(const Subject& s, Random& random, KvType type, int32_t headDim, in
     const int firstPage = part == 0 ? 0 : 2;
     const AttendRun run = {type,         headDim,  queries.data(),           headDim + 2,          count,
                            from.data(),  to.data(), pages.pages.data() + firstPage, part == 0 ? 2 : 1,
-                           kFirst + firstPage * kPagePositions, scratch.data()};
+                           part == 0 ? &pages.pages[2] : nullptr, kFirst + firstPage * kPagePositions, scratch.data()};
     s.table.attend(run, found.view(headDim));
     s.scalar.attend(run, expected.view(headDim));
   }

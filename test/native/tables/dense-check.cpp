@@ -44,24 +44,31 @@ void checkSolving(const Subject& s, Random& random) {
   }
 }
 
+/** fitSums and fitErrors of one group, for all candidates. */
+void checkFits(const Subject& s, const std::string& name, const FitGroup& group, const std::vector<double>& factors,
+               const std::vector<double>& scales, const double* offsets) {
+  const int32_t count = static_cast<int32_t>(factors.size());
+  compareOn(s, "fitSums " + name, std::vector<double>(3 * factors.size(), 0), [&](const KernelTable& t, double* out) {
+    t.fitSums(group, factors.data(), offsets, count, out, out + count, out + 2 * count);
+  });
+  for (bool twoSums : {false, true}) {
+    compareOn(s, "fitErrors " + name, std::vector<double>(factors.size(), 0), [&](const KernelTable& t, double* out) {
+      t.fitErrors(group, factors.data(), scales.data(), offsets, count, twoSums, out);
+    });
+  }
+}
+
 void checkSearches(const Subject& s, Random& random) {
   for (int32_t n : {1, 2, 31, 32, 64, 129}) {
     for (int32_t count : {4, 12}) {
       const size_t lanes = static_cast<size_t>(count);
-      const std::vector<float> x = numbers(random, static_cast<size_t>(n));
+      const std::vector<float> x = numbers(random, static_cast<size_t>(n)), w = numbers(random, static_cast<size_t>(n));
       const std::vector<double> factors = doubles(random, lanes), scales = doubles(random, lanes), shifts = doubles(random, lanes);
-      const std::vector<double> zeros(3 * lanes, 0);
-      for (const double* offsets : {static_cast<const double*>(nullptr), shifts.data()}) {
-        const std::string name = "n = " + std::to_string(n) + (offsets ? ", offsets" : "");
-        compareOn(s, "fitSums " + name, zeros, [&](const KernelTable& t, double* out) {
-          t.fitSums(x.data(), n, factors.data(), offsets, count, -4, 3, out, out + count, out + 2 * count);
-        });
-        for (bool twoSums : {false, true}) {
-          compareOn(s, "fitErrors " + name, std::vector<double>(lanes, 0), [&](const KernelTable& t, double* out) {
-            t.fitErrors(x.data(), n, factors.data(), scales.data(), offsets, count, -4, 3, twoSums, out);
-          });
-        }
-      }
+      const std::vector<double> levels = doubles(random, 512);
+      const FitGroup whole = {x.data(), w.data(), n, -4, 3, nullptr}, table = {x.data(), w.data(), n, -4, 3, levels.data()};
+      checkFits(s, "n = " + std::to_string(n), whole, factors, scales, nullptr);
+      checkFits(s, "n = " + std::to_string(n) + ", offsets", whole, factors, scales, shifts.data());
+      checkFits(s, "n = " + std::to_string(n) + ", table", table, factors, scales, nullptr);
     }
   }
 }

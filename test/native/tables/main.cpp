@@ -30,6 +30,7 @@ bool check(const KernelTable& table, bool quick) {
   Report report(table.name);
   const Subject subject = {table, kScalarTable, report, quick};
   checkElementwise(subject);
+  checkLogitRows(subject);
   checkProducts(subject);
   checkAttention(subject);
   checkDense(subject);

@@ -1,4 +1,5 @@
 // Products with packed matrices of every form, odd shapes, and codes and activations at their limits.
+#include "../../../src/native/kernels/level-tables.h"
 #include "random-inputs.h"
 #include "table-checks.h"
 
@@ -8,7 +9,8 @@ namespace {
 std::string nameOf(const CodecForm& form, int32_t rows, int32_t cols, int32_t xrows) {
   constexpr const char* kinds[] = {"f32", "f16", "bf16", "q2", "q3", "q4", "q5", "q6", "q8"};
   std::string name = kinds[static_cast<int>(form.kind)];
-  if (isInteger(form.kind)) name += (form.asymmetric ? "a-" : "s-") + std::to_string(form.group);
+  if (isInteger(form.kind)) name += (form.table ? "t-" : form.asymmetric ? "a-" : "s-") + std::to_string(form.group);
+  if (form.twoLevel) name += "-s8";
   return name + " " + std::to_string(rows) + "x" + std::to_string(cols) + ", " + std::to_string(xrows) + " rows";
 }
 
@@ -121,6 +123,17 @@ void checkProducts(const Subject& subject) {
         if (subject.quick && (group == 32) == asymmetric) continue;
         checkForm(subject, random, {kind, asymmetric, group});
       }
+    }
+  }
+  // Tables and two-level scales, each with and without the other.
+  for (CodecKind kind : {CodecKind::Q2, CodecKind::Q3, CodecKind::Q4, CodecKind::Q5, CodecKind::Q6, CodecKind::Q8}) {
+    for (int32_t group : {32, 64, 0}) {
+      if (subject.quick && (group == 64) != (kind == CodecKind::Q4)) continue;
+      checkForm(subject, random, {kind, true, group, false, true});
+      checkForm(subject, random, {kind, false, group, false, true});
+      if (bitsOf(kind) > kMostTableBits) continue;
+      checkForm(subject, random, {kind, false, group, true, false});
+      checkForm(subject, random, {kind, false, group, true, true});
     }
   }
 }

@@ -123,6 +123,14 @@ inline void fillFloats(Random& random, const CodecForm& form, uint8_t* data, int
   }
 }
 
+/** The rows' own scales of a tile: bf16 numbers of every size, or infinite or NaN where `specials`. */
+inline void fillRowScales(Random& random, const CodecForm& form, uint8_t* tile, bool specials) {
+  for (int i = 0; i < tileHeaderBytes(form.asymmetric, form.twoLevel); i += 2) {
+    const float number = numberOf(random, specials && random.below(8) == 0 ? Sort::Special : Sort::Plain);
+    memcpy(tile + i, reinterpret_cast<const uint8_t*>(&number) + 2, 2);
+  }
+}
+
 /** Codes of rows and columns beyond the matrix are random too: no kernel may look at what they are. */
 inline RandomMatrix randomMatrix(Random& random, const CodecForm& form, int32_t rows, int32_t cols, Codes codes,
     bool specials) {
@@ -140,7 +148,9 @@ inline RandomMatrix randomMatrix(Random& random, const CodecForm& form, int32_t 
   }
   const int32_t groups = (out.view.chunks + out.view.chunksPerGroup - 1) / out.view.chunksPerGroup;
   for (int32_t tile = 0; tile < out.view.tiles; tile++) {
-    for (int32_t group = 0; group < groups; group++) {
+    fillRowScales(random, form, data + tile * out.view.tileStride, specials);
+    // Two-level scales of groups are bytes: as random as they are, -128 too.
+    for (int32_t group = 0; group < groups && !form.twoLevel; group++) {
       uint8_t* header = data + (groupAt(out.view, tile, group) - data);
       for (int i = 0; i < (form.asymmetric ? 32 : 16); i++) {
         const uint16_t half = randomHalf(random, specials);

@@ -51,6 +51,8 @@ struct Subject {
 void checkProducts(const Subject& subject);
 /** Norms, rotation, activations, sums, conversions. */
 void checkElementwise(const Subject& subject);
+/** sumLogits. */
+void checkLogitRows(const Subject& subject);
 /** attend, mergeStates. */
 void checkAttention(const Subject& subject);
 /** gemmTile, subtractTile, solveTile, fitSums, fitErrors, readBytes. */

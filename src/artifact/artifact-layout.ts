@@ -1,3 +1,4 @@
+import type { Codec } from "../codecs/codec.ts";
 import { CODECS } from "../codecs/index.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import { type PackedFile, type PackedLayout, type PackedTensor, packedLayout } from "../model/packed-layout.ts";
@@ -39,9 +40,16 @@ function placeOf(file: PackedFile, tensor: PackedTensor): TensorPlace {
 /** The codecs that occur, in the table's words. */
 export function codecRecords(layout: PackedLayout): Manifest["codecs"] {
   const ids = new Set(layout.segments.flat().flatMap((tensor) => (tensor.kind === "matrix" ? [tensor.codec] : [])));
-  const record = (id: keyof typeof CODECS) => {
-    const { bits, group, scheme } = CODECS[id];
-    return { bits, group, scheme };
+  return Object.fromEntries([...ids].sort().map((id) => [id, codecRecord(CODECS[id])]));
+}
+
+/** What a reader without our table needs; f16 scales and no table go without saying. */
+function codecRecord({ bits, group, scheme, scaleKind, levels }: Codec): Manifest["codecs"][string] {
+  return {
+    bits,
+    group,
+    scheme,
+    ...(scaleKind === "two-level" ? { scales: scaleKind } : {}),
+    ...(scheme === "table" && levels ? { levels: [...levels] } : {}),
   };
-  return Object.fromEntries([...ids].sort().map((id) => [id, record(id)]));
 }

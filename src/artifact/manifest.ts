@@ -23,7 +23,11 @@ export type FileRecord = z.infer<typeof FileRecord>;
 const CodecRecord = z.strictObject({
   bits: positive,
   group: positive.nullable(),
-  scheme: z.enum(["symmetric", "asymmetric", "float"]),
+  scheme: z.enum(["symmetric", "asymmetric", "table", "float"]),
+  /** Where scales are not f16: 8 bits a group under a bf16 a row. */
+  scales: z.literal("two-level").optional(),
+  /** A table codec's numbers, by code. */
+  levels: z.array(z.number().int()).optional(),
 });
 
 const place = {
@@ -46,6 +50,19 @@ export const TensorRecord = z.discriminatedUnion("kind", [
 ]);
 export type TensorRecord = z.infer<typeof TensorRecord>;
 
+/** KL divergence from the original weights, nats a token. */
+const Divergence = z.strictObject({ mean: z.number(), meanError: z.number() });
+
+/** The packed plan beside the best uniform plan of no more bytes, on text that nothing else saw, and which of them ships. */
+export const GuardResult = z.strictObject({
+  tokens: positive,
+  plan: Divergence,
+  /** Null where no uniform plan takes as little. `codec`: of the blocks' matrices. */
+  uniform: z.strictObject({ codec: z.string(), totalBytes: count, divergence: Divergence }).nullable(),
+  ships: z.enum(["plan", "uniform"]),
+});
+export type GuardResult = z.infer<typeof GuardResult>;
+
 /** What the artifact was made from and by; equal provenance gives equal bytes. */
 export const Provenance = z.strictObject({
   toolVersion: z.string(),
@@ -58,6 +75,8 @@ export const Provenance = z.strictObject({
   calibrationId: z.string().nullable(),
   scorer: z.string().nullable(),
   quantizer: z.string(),
+  /** Absent where no comparison was asked for. */
+  guard: GuardResult.optional(),
   /** The recipe with every default filled in. */
   recipe: z.record(z.string(), z.unknown()),
   seed: z.number().int(),

@@ -2,16 +2,27 @@
  * The contract of a codec: how a matrix is stored and what that costs in bytes. It does not choose numbers; quantizers do.
  *
  * Layout shared by all codecs (docs/artifact-format.md has it bit by bit): rows in tiles of 16, tile after tile; inside a tile
- * group after group of columns, each with its scales, its minima and its levels, and zero bytes up to the next multiple of 64.
+ * the scales of its rows where scales have two levels, then group after group of columns, each with its scales, its minima and
+ * its levels, and zero bytes up to the next multiple of 64.
  */
 export interface Codec {
-  /** Name in plans, recipes and manifests: `f32`, `f16`, `bf16`, `q4s-g32` (4 bits, symmetric, groups of 32), `q4a-g64`, `q8s-row`. */
+  /**
+   * Name in plans, recipes and manifests: `f32`, `f16`, `bf16`, `q4s-g32` (4 bits, symmetric, groups of 32), `q4a-g64`, `q8s-row`,
+   * `q4t-g32` (table), `q4t-g32-s8` (8-bit scales under one scale a row).
+   */
   readonly id: string;
   /** Bits of one level: 2, 3, 4, 5, 6, 8, 16 or 32. */
   readonly bits: number;
   /** Columns that share a scale; null for a whole row and for the float codecs. */
   readonly group: number | null;
-  readonly scheme: "symmetric" | "asymmetric" | "float";
+  readonly scheme: "symmetric" | "asymmetric" | "table" | "float";
+  /** How scales (and minima) are stored: f16 a group, or int8 a group under a bf16 a row; null for the float codecs. */
+  readonly scaleKind: ScaleKind | null;
+  /**
+   * The integer that each code stands for, ascending, so that value = scale * levels[code]: code - 2^(bits-1) when symmetric, the
+   * table's number for a table codec. Null for asymmetric and float codecs.
+   */
+  readonly levels: Int8Array | null;
   /** GGUF type that holds the same numbers without loss, if there is one. */
   readonly gguf: string | null;
   /** Size in bytes of a packed matrix, padding included: the only size formula. */
@@ -28,9 +39,13 @@ export interface Codec {
   unpackTransposed(packed: PackedShape, from: number, to: number, out?: Float32Array): Float32Array;
 }
 
+/** How an integer codec stores its scales and minima. */
+export type ScaleKind = "f16" | "two-level";
+
 /** Bytes of a packed matrix by purpose. */
 export interface PackedParts {
   readonly levels: number;
+  /** Scales and minima, those of rows included. */
   readonly scales: number;
   readonly padding: number;
 }
@@ -43,8 +58,9 @@ export interface PackedShape {
 }
 
 /**
- * The numbers of a quantized matrix before packing. Integer codecs: value = scale * (code - 2^(bits-1)) when symmetric,
- * scale * code + minimum when asymmetric; scales and minima already rounded to f16. Float codecs: `values` only.
+ * The numbers of a quantized matrix before packing. Integer codecs: value = scale * levels[code] when symmetric or by table,
+ * scale * code + minimum when asymmetric. Scales and minima are those that a reader computes: f16 numbers or, with two-level
+ * scales, whole multiples (-127 … 127) of the row's own (snapScales in two-level.ts makes them). Float codecs: `values` only.
  */
 export type Quantized =
   | {
@@ -55,8 +71,12 @@ export type Quantized =
       readonly codes: Uint8Array;
       /** [rows, groupsPerRow] */
       readonly scales: Float32Array;
-      /** [rows, groupsPerRow]; null when symmetric */
+      /** [rows, groupsPerRow]; null unless asymmetric */
       readonly minima: Float32Array | null;
+      /** [rows], bf16 numbers: what the row's scales are multiples of; null unless scales have two levels. */
+      readonly rowScales: Float32Array | null;
+      /** [rows], the same for the minima; null unless scales have two levels and the codec is asymmetric. */
+      readonly rowMinima: Float32Array | null;
     }
   | {
       readonly kind: "float";

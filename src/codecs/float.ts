@@ -92,6 +92,8 @@ function floatCodec(format: FloatFormat): Codec {
     bits: 8 * format.bytes,
     group: null,
     scheme: "float",
+    scaleKind: null,
+    levels: null,
     gguf: id.toUpperCase(),
     packedBytes,
     packedParts: (rows, cols) => {

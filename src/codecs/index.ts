@@ -2,63 +2,65 @@ import { UserError } from "../errors.ts";
 import type { Codec } from "./codec.ts";
 import { bf16, f16, f32 } from "./float.ts";
 import { integerCodec } from "./integer.ts";
+import type { IntegerBits, IntegerForm, IntegerScheme } from "./integer-geometry.ts";
 
-/** Every codec under its id: bits, scheme (s symmetric, a asymmetric), group. A new one is a line here. */
-export const CODECS = {
-  f32,
-  f16,
-  bf16,
-  "q2s-g32": integerCodec(2, 32, "symmetric"),
-  "q2s-g64": integerCodec(2, 64, "symmetric"),
-  "q2s-g128": integerCodec(2, 128, "symmetric"),
-  "q2s-row": integerCodec(2, null, "symmetric"),
-  "q3s-g32": integerCodec(3, 32, "symmetric"),
-  "q3s-g64": integerCodec(3, 64, "symmetric"),
-  "q3s-g128": integerCodec(3, 128, "symmetric"),
-  "q3s-row": integerCodec(3, null, "symmetric"),
-  "q4s-g32": integerCodec(4, 32, "symmetric"),
-  "q4s-g64": integerCodec(4, 64, "symmetric"),
-  "q4s-g128": integerCodec(4, 128, "symmetric"),
-  "q4s-row": integerCodec(4, null, "symmetric"),
-  "q5s-g32": integerCodec(5, 32, "symmetric"),
-  "q5s-g64": integerCodec(5, 64, "symmetric"),
-  "q5s-g128": integerCodec(5, 128, "symmetric"),
-  "q5s-row": integerCodec(5, null, "symmetric"),
-  "q6s-g32": integerCodec(6, 32, "symmetric"),
-  "q6s-g64": integerCodec(6, 64, "symmetric"),
-  "q6s-g128": integerCodec(6, 128, "symmetric"),
-  "q6s-row": integerCodec(6, null, "symmetric"),
-  "q8s-g32": integerCodec(8, 32, "symmetric"),
-  "q8s-g64": integerCodec(8, 64, "symmetric"),
-  "q8s-g128": integerCodec(8, 128, "symmetric"),
-  "q8s-row": integerCodec(8, null, "symmetric"),
-  "q2a-g32": integerCodec(2, 32, "asymmetric"),
-  "q2a-g64": integerCodec(2, 64, "asymmetric"),
-  "q2a-g128": integerCodec(2, 128, "asymmetric"),
-  "q2a-row": integerCodec(2, null, "asymmetric"),
-  "q3a-g32": integerCodec(3, 32, "asymmetric"),
-  "q3a-g64": integerCodec(3, 64, "asymmetric"),
-  "q3a-g128": integerCodec(3, 128, "asymmetric"),
-  "q3a-row": integerCodec(3, null, "asymmetric"),
-  "q4a-g32": integerCodec(4, 32, "asymmetric"),
-  "q4a-g64": integerCodec(4, 64, "asymmetric"),
-  "q4a-g128": integerCodec(4, 128, "asymmetric"),
-  "q4a-row": integerCodec(4, null, "asymmetric"),
-  "q5a-g32": integerCodec(5, 32, "asymmetric"),
-  "q5a-g64": integerCodec(5, 64, "asymmetric"),
-  "q5a-g128": integerCodec(5, 128, "asymmetric"),
-  "q5a-row": integerCodec(5, null, "asymmetric"),
-  "q6a-g32": integerCodec(6, 32, "asymmetric"),
-  "q6a-g64": integerCodec(6, 64, "asymmetric"),
-  "q6a-g128": integerCodec(6, 128, "asymmetric"),
-  "q6a-row": integerCodec(6, null, "asymmetric"),
-  "q8a-g32": integerCodec(8, 32, "asymmetric"),
-  "q8a-g64": integerCodec(8, 64, "asymmetric"),
-  "q8a-g128": integerCodec(8, 128, "asymmetric"),
-  "q8a-row": integerCodec(8, null, "asymmetric"),
-} as const satisfies Record<string, Codec>;
+/** Bits and scheme (s symmetric, a asymmetric, t table) of the integer codecs. A new width is a line here. */
+const FAMILIES = {
+  q2s: [2, "symmetric"],
+  q3s: [3, "symmetric"],
+  q4s: [4, "symmetric"],
+  q5s: [5, "symmetric"],
+  q6s: [6, "symmetric"],
+  q8s: [8, "symmetric"],
+  q2a: [2, "asymmetric"],
+  q3a: [3, "asymmetric"],
+  q4a: [4, "asymmetric"],
+  q5a: [5, "asymmetric"],
+  q6a: [6, "asymmetric"],
+  q8a: [8, "asymmetric"],
+  q2t: [2, "table"],
+  q3t: [3, "table"],
+  q4t: [4, "table"],
+  q5t: [5, "table"],
+} as const satisfies Record<string, readonly [IntegerBits, IntegerScheme]>;
 
-export type CodecId = keyof typeof CODECS;
+/** What each of them comes in: columns that share a scale, and scales of f16 or (s8) of 8 bits under one a row. A new one is a line here. */
+const SCALES = {
+  g32: { group: 32, scaleKind: "f16" },
+  g64: { group: 64, scaleKind: "f16" },
+  g128: { group: 128, scaleKind: "f16" },
+  row: { group: null, scaleKind: "f16" },
+  "g32-s8": { group: 32, scaleKind: "two-level" },
+  "g64-s8": { group: 64, scaleKind: "two-level" },
+} as const satisfies Record<string, Pick<IntegerForm, "group" | "scaleKind">>;
+
+/** Name of a codec: a float type, or family and scales, such as `q4t-g32-s8`. */
+export type CodecId = "f32" | "f16" | "bf16" | `${keyof typeof FAMILIES}-${keyof typeof SCALES}`;
+
+function everyCodec(): Readonly<Record<string, Codec>> {
+  const codecs: Record<string, Codec> = { f32, f16, bf16 };
+  for (const [family, [bits, scheme]] of Object.entries(FAMILIES)) {
+    for (const [scales, form] of Object.entries(SCALES)) {
+      const id = `${family}-${scales}`;
+      codecs[id] = integerCodec(id, { bits, scheme, ...form });
+    }
+  }
+  return codecs;
+}
+
+/** Whether there is a codec under every id; the type system cannot see that of a table filled by a loop. */
+function isComplete(codecs: Readonly<Record<string, Codec>>): codecs is Readonly<Record<CodecId, Codec>> {
+  return Object.keys(codecs).length === 3 + Object.keys(FAMILIES).length * Object.keys(SCALES).length;
+}
+
+function codecTable(): Readonly<Record<CodecId, Codec>> {
+  const codecs = everyCodec();
+  if (!isComplete(codecs)) throw new Error("codecs: some ids name no codec");
+  return codecs;
+}
+
+/** Every codec under its id. */
+export const CODECS = codecTable();
 
 /** True for the id of a codec. */
 export function isCodecId(id: string): id is CodecId {

@@ -1,19 +1,21 @@
-import { CHUNK_COLS, TILE_ROWS } from "./codec.ts";
+import { CHUNK_COLS, type Codec, type ScaleKind, TILE_ROWS } from "./codec.ts";
 import { tileStride } from "./tile.ts";
 
-type IntegerBits = 2 | 3 | 4 | 5 | 6 | 8;
-type IntegerScheme = "symmetric" | "asymmetric";
+export type IntegerBits = 2 | 3 | 4 | 5 | 6 | 8;
+export type IntegerScheme = "symmetric" | "asymmetric" | "table";
 
 /** What sets one integer codec apart; `group: null` is a whole row. */
 export interface IntegerForm {
   readonly bits: IntegerBits;
   readonly group: 32 | 64 | 128 | null;
   readonly scheme: IntegerScheme;
+  readonly scaleKind: ScaleKind;
 }
 
 /**
  * Where things lie in a tile of an integer codec, in bytes from its start. A tile is one stream, read from front to back by a
- * product: group after group, each with the scales of its 16 rows, their minima where asymmetric, and the levels of its chunks.
+ * product: the scales of its rows where scales have two levels; then group after group, each with the scales of its 16 rows, their
+ * minima where asymmetric, and the levels of its chunks.
  */
 export interface IntegerGeometry {
   /** Chunks of 32 columns; each has its levels in `chunkWords` 4-byte words. */
@@ -22,6 +24,10 @@ export interface IntegerGeometry {
   /** Groups of a row, and how many chunks share one; the last group may have fewer. */
   readonly groups: number;
   readonly chunksPerGroup: number;
+  /** Bytes of the rows' own scales and minima, before the first group; 0 unless scales have two levels. */
+  readonly rowBytes: number;
+  /** Bytes of a group's scales, and of a group's minima where there are any. */
+  readonly scaleBytes: number;
   /** Bytes of a group's scales and minima, before its levels. */
   readonly headerBytes: number;
   /** Bytes from one group to the next. */
@@ -33,7 +39,7 @@ export interface IntegerGeometry {
   readonly stride: number;
 }
 
-/** Bytes of 16 numbers in f16. */
+/** Bytes of 16 numbers in f16 or bf16. */
 export const HALVES_BYTES = TILE_ROWS * 2;
 
 /** Scales of one row. */
@@ -47,14 +53,20 @@ export function integerGeometry(form: IntegerForm, cols: number): IntegerGeometr
   const chunkWords = TILE_ROWS * form.bits;
   const groups = integerGroups(form, cols);
   const chunksPerGroup = form.group === null ? chunks : form.group / CHUNK_COLS;
-  const headerBytes = form.scheme === "asymmetric" ? 2 * HALVES_BYTES : HALVES_BYTES;
+  const twoLevel = form.scaleKind === "two-level";
+  const kinds = form.scheme === "asymmetric" ? 2 : 1;
+  const scaleBytes = twoLevel ? TILE_ROWS : HALVES_BYTES;
+  const rowBytes = twoLevel ? kinds * HALVES_BYTES : 0;
+  const headerBytes = kinds * scaleBytes;
   const levelBytes = chunks * chunkWords * 4;
-  const contentBytes = groups * headerBytes + levelBytes;
+  const contentBytes = rowBytes + groups * headerBytes + levelBytes;
   return {
     chunks,
     chunkWords,
     groups,
     chunksPerGroup,
+    rowBytes,
+    scaleBytes,
     headerBytes,
     groupStride: headerBytes + chunksPerGroup * chunkWords * 4,
     levelBytes,
@@ -66,5 +78,13 @@ export function integerGeometry(form: IntegerForm, cols: number): IntegerGeometr
 /** Where the levels of a chunk begin in a tile, in bytes. */
 export function levelsAt(g: IntegerGeometry, chunk: number): number {
   const group = Math.floor(chunk / g.chunksPerGroup);
-  return group * g.groupStride + g.headerBytes + (chunk - group * g.chunksPerGroup) * g.chunkWords * 4;
+  return g.rowBytes + group * g.groupStride + g.headerBytes + (chunk - group * g.chunksPerGroup) * g.chunkWords * 4;
+}
+
+/** What sets an integer codec apart. A TypeError where the codec holds floats. */
+export function formOf({ id, bits, group, scheme, scaleKind }: Codec): IntegerForm {
+  const known = bits === 2 || bits === 3 || bits === 4 || bits === 5 || bits === 6 || bits === 8;
+  if (!known || scheme === "float" || scaleKind === null) throw new TypeError(`${id}: holds no codes`);
+  if (group === null || group === 32 || group === 64 || group === 128) return { bits, group, scheme, scaleKind };
+  throw new TypeError(`${id}: groups of ${group}`);
 }

@@ -1,7 +1,7 @@
-import { f16ToF32 } from "../tensor/half.ts";
 import { CHUNK_WORDS, readChunk } from "./bit-planes.ts";
 import { CHUNK_COLS, type Codec, type PackedShape, type Quantized, TILE_ROWS } from "./codec.ts";
-import { HALVES_BYTES, type IntegerForm, type IntegerGeometry, integerGeometry, levelsAt } from "./integer-geometry.ts";
+import { formOf, type IntegerForm, type IntegerGeometry, integerGeometry, levelsAt } from "./integer-geometry.ts";
+import { readGroupNumbers, readRowNumbers, type TileViews, tileViews } from "./scale-bytes.ts";
 import { alignedTiles, checkLength, type TileSpan, tileSpans } from "./tile.ts";
 
 /** Codes, scales and minima of some rows, as a quantizer chose them. */
@@ -16,32 +16,32 @@ export function unpackNumbers(codec: Codec, packed: PackedShape, from: number, t
   const { rows, cols } = packed;
   checkLength(`${codec.id} bytes`, packed.bytes.length, codec.packedBytes(rows, cols));
   const g = integerGeometry(form, cols);
-  const numbers: IntegerNumbers = {
-    kind: "integer",
-    rows: to - from,
-    cols,
-    codes: new Uint8Array((to - from) * cols),
-    scales: new Float32Array((to - from) * g.groups),
-    minima: form.scheme === "asymmetric" ? new Float32Array((to - from) * g.groups) : null,
-  };
+  const numbers = emptyNumbers(form, g, to - from, cols);
   const spans = tileSpans(rows, from, to);
   const { firstTile, bytes } = alignedTiles(packed, g.stride, from, to);
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
+  const views = tileViews(bytes);
   for (const span of spans) {
     const start = (span.tile - firstTile) * g.stride;
-    readCodes(form, g, words, start, span, numbers);
-    readHalves(g, halves, start / 2, span, numbers.scales);
-    if (numbers.minima) readHalves(g, halves, (start + HALVES_BYTES) / 2, span, numbers.minima);
+    readCodes(form, g, views.words, start, span, numbers);
+    readScales(form, g, views, start, span, 0, numbers.scales, numbers.rowScales);
+    if (numbers.minima) readScales(form, g, views, start, span, 1, numbers.minima, numbers.rowMinima);
   }
   return numbers;
 }
 
-function formOf({ id, bits, group, scheme }: Codec): IntegerForm {
-  const known = bits === 2 || bits === 3 || bits === 4 || bits === 5 || bits === 6 || bits === 8;
-  if (!known || scheme === "float") throw new TypeError(`${id}: holds no codes`);
-  if (group === null || group === 32 || group === 64 || group === 128) return { bits, group, scheme };
-  throw new TypeError(`${id}: groups of ${group}`);
+function emptyNumbers(form: IntegerForm, g: IntegerGeometry, rows: number, cols: number): IntegerNumbers {
+  const asymmetric = form.scheme === "asymmetric";
+  const twoLevel = form.scaleKind === "two-level";
+  return {
+    kind: "integer",
+    rows,
+    cols,
+    codes: new Uint8Array(rows * cols),
+    scales: new Float32Array(rows * g.groups),
+    minima: asymmetric ? new Float32Array(rows * g.groups) : null,
+    rowScales: twoLevel ? new Float32Array(rows) : null,
+    rowMinima: twoLevel && asymmetric ? new Float32Array(rows) : null,
+  };
 }
 
 function readCodes(
@@ -64,16 +64,24 @@ function readCodes(
   }
 }
 
-function readHalves(
-  { groups, groupStride }: IntegerGeometry,
-  halves: Uint16Array,
-  at: number,
+/** Scales (or minima) of a tile's rows, and what they are multiples of where `rowOut` is given. */
+function readScales(
+  form: IntegerForm,
+  g: IntegerGeometry,
+  views: TileViews,
+  start: number,
   { rowFrom, rowTo, target }: TileSpan,
+  which: 0 | 1,
   out: Float32Array,
+  rowOut: Float32Array | null,
 ): void {
-  for (let r = rowFrom; r < rowTo; r++) {
-    for (let group = 0; group < groups; group++) {
-      out[(target + r - rowFrom) * groups + group] = f16ToF32(halves[at + (group * groupStride) / 2 + r]);
-    }
+  const [rowNumbers, numbers] = [new Float64Array(TILE_ROWS), new Float64Array(TILE_ROWS)];
+  if (rowOut) {
+    readRowNumbers(views, start, which, rowNumbers);
+    rowOut.set(rowNumbers.subarray(rowFrom, rowTo), target);
+  }
+  for (let group = 0; group < g.groups; group++) {
+    readGroupNumbers(form.scaleKind, g, views, start, group, which, rowNumbers, numbers);
+    for (let r = rowFrom; r < rowTo; r++) out[(target + r - rowFrom) * g.groups + group] = numbers[r];
   }
 }

@@ -1,25 +1,34 @@
-import { f16ToF32 } from "../tensor/half.ts";
 import { CHUNK_WORDS, readChunk } from "./bit-planes.ts";
 import { CHUNK_COLS, type PackedShape, TILE_ROWS } from "./codec.ts";
-import { HALVES_BYTES, type IntegerForm, type IntegerGeometry, integerGeometry, levelsAt } from "./integer-geometry.ts";
+import { type IntegerForm, type IntegerGeometry, integerGeometry, levelsAt } from "./integer-geometry.ts";
+import { readGroupNumbers, readRowNumbers, type TileViews, tileViews } from "./scale-bytes.ts";
 import { alignedTiles, type TileSpan, tileSpans } from "./tile.ts";
-
-/** The packed bytes of some tiles, seen as the two widths that they are read in. */
-interface TileViews {
-  readonly words: Int32Array;
-  readonly halves: Uint16Array;
-}
 
 /** What one tile is expanded with: a chunk's codes, and a factor and an offset for each row of the group at hand. */
 interface Scratch {
   readonly codes: Int32Array;
+  /** The same memory as `codes`. */
+  readonly codeBytes: Uint8Array;
+  readonly rowScales: Float64Array;
+  readonly rowMinima: Float64Array;
   readonly factors: Float64Array;
   readonly offsets: Float64Array;
 }
 
-/** Expands rows [from, to) into `out`, element (row, col) at row * rowStep + col * colStep. */
+/** What a code of a table codec stands for, plus 128; codes of the other codecs are taken as they are. */
+type LevelBytes = Uint8Array | null;
+
+function scratchOf(): Scratch {
+  const codes = new Int32Array(CHUNK_WORDS);
+  const [rowScales, rowMinima] = [new Float64Array(TILE_ROWS), new Float64Array(TILE_ROWS)];
+  const [factors, offsets] = [new Float64Array(TILE_ROWS), new Float64Array(TILE_ROWS)];
+  return { codes, codeBytes: new Uint8Array(codes.buffer), rowScales, rowMinima, factors, offsets };
+}
+
+/** Expands rows [from, to) into `out`, element (row, col) at row * rowStep + col * colStep; `levels` is the codec's. */
 export function unpackInteger(
   form: IntegerForm,
+  levels: Int8Array | null,
   packed: PackedShape,
   from: number,
   to: number,
@@ -30,22 +39,20 @@ export function unpackInteger(
   const spans = tileSpans(packed.rows, from, to);
   const g = integerGeometry(form, packed.cols);
   const { firstTile, bytes } = alignedTiles(packed, g.stride, from, to);
-  const words = new Int32Array(bytes.buffer, bytes.byteOffset, bytes.length / 4);
-  const halves = new Uint16Array(bytes.buffer, bytes.byteOffset, bytes.length / 2);
-  const scratch = {
-    codes: new Int32Array(CHUNK_WORDS),
-    factors: new Float64Array(TILE_ROWS),
-    offsets: new Float64Array(TILE_ROWS),
-  };
+  const views = tileViews(bytes);
+  const scratch = scratchOf();
+  // A table's level plus 128 is a code of the symmetric 8-bit codec: from there on the two are one.
+  const levelBytes = form.scheme === "table" && levels ? Uint8Array.from(levels, (level) => level + 128) : null;
   for (const span of spans) {
     const start = (span.tile - firstTile) * g.stride;
-    unpackTile(form, g, { words, halves }, start, packed.cols, span, scratch, out, rowStep, colStep);
+    unpackTile(form, levelBytes, g, views, start, packed.cols, span, scratch, out, rowStep, colStep);
   }
   return out;
 }
 
 function unpackTile(
   form: IntegerForm,
+  levelBytes: LevelBytes,
   g: IntegerGeometry,
   views: TileViews,
   start: number,
@@ -57,10 +64,12 @@ function unpackTile(
   colStep: number,
 ): void {
   const { rowFrom, rowTo, target } = span;
+  if (form.scaleKind === "two-level") readRows(form, views, start, scratch);
   for (let group = 0, chunk = 0; group < g.groups; group++) {
-    readGroup(form, g, views.halves, start, group, scratch);
+    readGroup(form, g, views, start, group, scratch);
     for (let end = Math.min(chunk + g.chunksPerGroup, g.chunks); chunk < end; chunk++) {
       readChunk(form.bits, views.words, (start + levelsAt(g, chunk)) / 4, scratch.codes, rowFrom, rowTo);
+      if (levelBytes) lookUp(levelBytes, scratch.codeBytes);
       const col = chunk * CHUNK_COLS;
       const at = (target - rowFrom) * rowStep + col * colStep;
       scaleChunk(scratch, rowFrom, rowTo, Math.min(CHUNK_COLS, cols - col), out, at, rowStep, colStep);
@@ -68,24 +77,32 @@ function unpackTile(
   }
 }
 
+function readRows(form: IntegerForm, views: TileViews, start: number, { rowScales, rowMinima }: Scratch): void {
+  readRowNumbers(views, start, 0, rowScales);
+  if (form.scheme === "asymmetric") readRowNumbers(views, start, 1, rowMinima);
+}
+
 /** Factor and offset of each row of a tile in one group: value = factor * code + offset. */
 function readGroup(
   form: IntegerForm,
   g: IntegerGeometry,
-  halves: Uint16Array,
+  views: TileViews,
   start: number,
   group: number,
-  { factors, offsets }: Scratch,
+  { factors, offsets, rowScales, rowMinima }: Scratch,
 ): void {
-  const scalesAt = (start + group * g.groupStride) / 2;
-  const minimaAt = scalesAt + HALVES_BYTES / 2;
-  const middle = 2 ** (form.bits - 1);
-  const symmetric = form.scheme === "symmetric";
-  for (let r = 0; r < TILE_ROWS; r++) {
-    const factor = f16ToF32(halves[scalesAt + r]);
-    factors[r] = factor;
-    offsets[r] = symmetric ? -factor * middle : f16ToF32(halves[minimaAt + r]);
+  readGroupNumbers(form.scaleKind, g, views, start, group, 0, rowScales, factors);
+  if (form.scheme === "asymmetric") {
+    readGroupNumbers(form.scaleKind, g, views, start, group, 1, rowMinima, offsets);
+    return;
   }
+  const middle = form.scheme === "table" ? 128 : 2 ** (form.bits - 1);
+  for (let r = 0; r < TILE_ROWS; r++) offsets[r] = -factors[r] * middle;
+}
+
+/** Puts a level in each code's place; codes of rows that were not read are in range too. */
+function lookUp(levelBytes: Uint8Array, codes: Uint8Array): void {
+  for (let i = 0; i < codes.length; i++) codes[i] = levelBytes[codes[i]];
 }
 
 /**

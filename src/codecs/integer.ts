@@ -2,6 +2,7 @@ import type { Codec, PackedParts, PackedShape, Quantized } from "./codec.ts";
 import { type IntegerForm, integerGeometry, integerGroups } from "./integer-geometry.ts";
 import { packInteger } from "./integer-pack.ts";
 import { unpackInteger } from "./integer-unpack.ts";
+import { levelTable } from "./level-tables.ts";
 import { checkLength, checkShape, outputOf, tilesOf } from "./tile.ts";
 
 /** GGUF types that hold the numbers of a group-32 codec without loss. */
@@ -13,14 +14,17 @@ const GGUF_TYPES: Readonly<Record<string, string>> = {
   "q8s-g32": "Q8_0",
 };
 
-/** Integer levels as bit planes under an f16 scale (and minimum) a group; `group: null` is a whole row. */
-export function integerCodec(
-  bits: IntegerForm["bits"],
-  group: IntegerForm["group"],
-  scheme: IntegerForm["scheme"],
-): Codec {
-  const id = `q${bits}${scheme === "symmetric" ? "s" : "a"}-${group === null ? "row" : `g${group}`}`;
-  const form = { bits, group, scheme };
+/** The integer that each code stands for, or null where scales come with minima. */
+function levelsOf(bits: IntegerForm["bits"], scheme: IntegerForm["scheme"]): Int8Array | null {
+  if (scheme === "asymmetric") return null;
+  if (scheme === "table") return levelTable(bits);
+  return Int8Array.from({ length: 2 ** bits }, (_, code) => code - 2 ** (bits - 1));
+}
+
+/** Integer levels as bit planes under a scale (and minimum) a group, as the form says; a null group is a whole row. */
+export function integerCodec(id: string, form: IntegerForm): Codec {
+  const { bits, group, scheme, scaleKind } = form;
+  const levels = levelsOf(bits, scheme);
 
   function packedParts(rows: number, cols: number): PackedParts {
     checkShape(id, rows, cols);
@@ -50,7 +54,7 @@ export function integerCodec(
     checkLength(`${id} bytes`, bytes.length, packedBytes(rows, cols));
     const target = outputOf(out, (to - from) * cols);
     const [rowStep, colStep] = transposed ? [1, to - from] : [cols, 1];
-    return unpackInteger(form, packed, from, to, target, rowStep, colStep);
+    return unpackInteger(form, levels, packed, from, to, target, rowStep, colStep);
   }
 
   return {
@@ -58,6 +62,8 @@ export function integerCodec(
     bits,
     group,
     scheme,
+    scaleKind,
+    levels,
     gguf: GGUF_TYPES[id] ?? null,
     packedBytes,
     packedParts,

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Codec } from "../../src/codecs/codec.ts";
+import type { Codec, Quantized } from "../../src/codecs/codec.ts";
 import { CODEC_IDS, CODECS, codecIdOf, codecOf } from "../../src/codecs/index.ts";
 import { UserError } from "../../src/errors.ts";
 import { roundToBf16, roundToF16 } from "../../src/tensor/half.ts";
@@ -30,7 +30,7 @@ describe("the codec table", () => {
 
   it("names the known codecs when asked for another", () => {
     expect(codecOf("q4s-g32").bits).toBe(4);
-    for (const unknown of ["q7s-g32", "toString", ""]) {
+    for (const unknown of ["q7s-g32", "q6t-g32", "q4s-g128-s8", "toString", ""]) {
       expect(() => codecIdOf(unknown)).toThrow(UserError);
       expect(() => codecOf(unknown)).toThrow(/q4s-g32.*found/);
     }
@@ -50,11 +50,29 @@ describe("the codec table", () => {
     });
   });
 
+  it("has levels that ascend, within int8, where a value is a scale times a level", () => {
+    for (const id of CODEC_IDS) {
+      const { levels, scheme, bits, scaleKind } = CODECS[id];
+      expect(levels === null, id).toBe(scheme === "asymmetric" || scheme === "float");
+      expect(scaleKind === null, id).toBe(scheme === "float");
+      if (!levels) continue;
+      expect(levels.length).toBe(2 ** bits);
+      expect(levels.every((level, code) => code === 0 || level > levels[code - 1])).toBe(true);
+      if (scheme === "table") expect(Math.max(...levels.map(Math.abs))).toBe(127);
+    }
+  });
+
   it("costs what its bits say", () => {
     expect(CODECS["q4s-g32"].packedBytes(576, 576)).toBe((576 * 576 * 4.5) / 8);
     expect(CODECS["q4a-g64"].packedBytes(576, 576)).toBe((576 * 576 * 4.5) / 8);
     expect(CODECS["q8s-row"].packedBytes(16, 576)).toBe(16 * 576 + 64);
     expect(CODECS["q3s-g64"].packedBytes(1, 1)).toBe(192 + 64);
+    expect(CODECS["q4t-g32"].packedBytes(576, 576)).toBe((576 * 576 * 4.5) / 8);
+    // 36 tiles of 18 groups: 8 bits a group, 16 a row, and 64 bytes' alignment.
+    expect(CODECS["q4t-g32-s8"].packedBytes(576, 576)).toBe((576 * 576 * 4.25) / 8 + 36 * 32);
+    expect(CODECS["q4a-g32-s8"].packedBytes(576, 576)).toBe((576 * 576 * 4.5) / 8 + 36 * 64);
+    expect(CODECS["q4t-g32-s8"].packedParts(16, 64)).toEqual({ levels: 512, scales: 64, padding: 0 });
+    expect(CODECS["q4s-g64-s8"].packedParts(16, 64)).toEqual({ levels: 512, scales: 48, padding: 16 });
     expect(CODECS.f16.packedBytes(17, 3)).toBe(2 * 128);
   });
 });
@@ -86,7 +104,10 @@ describe.each(CODEC_IDS.map((id) => [id, CODECS[id]] as const))("codec %s", (id,
     const setBits = packed.reduce((sum, byte) => sum + bitCount(byte), 0);
     const perCode = codec.scheme === "float" ? oneBits(codec) : codec.bits;
     const numbersPerGroup = codec.scheme === "asymmetric" ? 2 : 1;
-    const scaleBits = codec.scheme === "float" ? 0 : rows * codec.groupsPerRow(cols) * numbersPerGroup * 4;
+    const groups = codec.groupsPerRow(cols);
+    // Two levels: the number 1 of a row is 0x3f80 in bf16, and each group's is once that.
+    const bitsOfRow = codec.scaleKind === null ? 0 : codec.scaleKind === "f16" ? 4 * groups : groups + 7;
+    const scaleBits = rows * numbersPerGroup * bitsOfRow;
     expect(setBits).toBe(rows * cols * perCode + scaleBits);
     expect(zeroed.length).toBe(packed.length);
   });
@@ -146,11 +167,10 @@ describe.each(CODEC_IDS.map((id) => [id, CODECS[id]] as const))("codec %s", (id,
     }
     const wrongCode = numbers.codes.with(5, 2 ** codec.bits);
     if (codec.bits < 8) expect(() => codec.pack({ ...numbers, codes: wrongCode })).toThrow(RangeError);
-    expect(() => codec.pack({ ...numbers, scales: numbers.scales.with(0, 0.1) })).toThrow(/f16/);
-    expect(() => codec.pack({ ...numbers, scales: numbers.scales.with(0, 70000) })).toThrow(/f16/);
-    expect(() => codec.pack({ ...numbers, minima: codec.scheme === "symmetric" ? numbers.scales : null })).toThrow(
-      TypeError,
-    );
+    refusesScales(codec, numbers);
+    expect(() => codec.pack({ ...numbers, minima: numbers.minima ? null : numbers.scales })).toThrow(TypeError);
+    expect(() => codec.pack({ ...numbers, rowScales: numbers.rowScales ? null : numbers.scales })).toThrow(TypeError);
+    expect(() => codec.pack({ ...numbers, rowMinima: numbers.rowMinima ? null : numbers.scales })).toThrow(TypeError);
     expect(() => codec.pack(sampleNumbers(CODECS.f32, 3, 40))).toThrow(TypeError);
   });
 
@@ -170,6 +190,21 @@ describe.each(CODEC_IDS.map((id) => [id, CODECS[id]] as const))("codec %s", (id,
   });
 });
 
+/** Scales that the codec cannot hold, or whose rows' numbers do not fit. */
+function refusesScales(codec: Codec, numbers: Extract<Quantized, { kind: "integer" }>): void {
+  const { scales, rowScales } = numbers;
+  const unfit = rowScales ? /multiple/ : /f16/;
+  for (const scale of [0.1, 70000, Number.NaN, Number.POSITIVE_INFINITY]) {
+    expect(() => codec.pack({ ...numbers, scales: scales.with(0, scale) })).toThrow(unfit);
+  }
+  if (!rowScales) return;
+  expect(() => codec.pack({ ...numbers, rowScales: rowScales.with(0, 0) })).toThrow(unfit);
+  expect(() => codec.pack({ ...numbers, rowScales: rowScales.with(0, 1 / 3) })).toThrow(/bf16/);
+  expect(() => codec.pack({ ...numbers, rowScales: rowScales.with(0, Number.NaN) })).toThrow(/bf16/);
+  expect(() => codec.pack({ ...numbers, rowScales: rowScales.subarray(1) })).toThrow(RangeError);
+  expect(() => codec.pack({ ...numbers, scales: scales.with(0, 128 * rowScales[0]) })).toThrow(unfit);
+}
+
 /** Index of the first number that differs; -1 when none does. Zeros of both signs are the same number here. */
 function firstDifference(found: Float32Array, expected: Float32Array): number {
   return found.length === expected.length ? found.findIndex((x, i) => x !== expected[i]) : 0;
@@ -183,6 +218,8 @@ function onesEverywhere(numbers: ReturnType<typeof sampleNumbers>, codec: Codec)
     codes: numbers.codes.map(() => 2 ** codec.bits - 1),
     scales: numbers.scales.map(() => 1),
     minima: numbers.minima?.map(() => 1) ?? null,
+    rowScales: numbers.rowScales?.map(() => 1) ?? null,
+    rowMinima: numbers.rowMinima?.map(() => 1) ?? null,
   };
 }
 

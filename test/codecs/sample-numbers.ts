@@ -1,5 +1,5 @@
 import type { Codec, Quantized } from "../../src/codecs/codec.ts";
-import { roundToF16 } from "../../src/tensor/half.ts";
+import { snapScales } from "../../src/codecs/two-level.ts";
 import { Random } from "../../src/tensor/random.ts";
 
 /** Random numbers that fit a codec, as a quantizer would choose them: scales of both signs, every code. */
@@ -8,15 +8,25 @@ export function sampleNumbers(codec: Codec, rows: number, cols: number, seed = 1
   if (codec.scheme === "float") {
     return { kind: "float", rows, cols, values: Float32Array.from({ length: rows * cols }, () => random.nextNormal()) };
   }
-  const halves = (spread: number) =>
-    Float32Array.from({ length: rows * codec.groupsPerRow(cols) }, () => roundToF16(random.nextNormal() * spread));
+  const groups = codec.groupsPerRow(cols);
+  const snapped = (spread: number) =>
+    snapScales(
+      codec,
+      Float32Array.from({ length: rows * groups }, () => random.nextNormal() * spread),
+      groups,
+    );
+  const codes = Uint8Array.from({ length: rows * cols }, () => random.nextInt(2 ** codec.bits));
+  const { scales, rowScales } = snapped(0.01);
+  const minima = codec.scheme === "asymmetric" ? snapped(0.1) : null;
   return {
     kind: "integer",
     rows,
     cols,
-    codes: Uint8Array.from({ length: rows * cols }, () => random.nextInt(2 ** codec.bits)),
-    scales: halves(0.01),
-    minima: codec.scheme === "asymmetric" ? halves(0.1) : null,
+    codes,
+    scales,
+    minima: minima?.scales ?? null,
+    rowScales,
+    rowMinima: minima?.rowScales ?? null,
   };
 }
 
@@ -29,7 +39,8 @@ export function exactValuesOf(codec: Codec, quantized: Quantized): Float64Array 
   return Float64Array.from({ length: rows * cols }, (_, i) => {
     const group = Math.floor(i / cols) * groups + Math.floor((i % cols) / groupCols);
     if (minima) return scales[group] * codes[i] + minima[group];
-    return scales[group] * (codes[i] - 2 ** (codec.bits - 1));
+    if (codec.levels) return scales[group] * codec.levels[codes[i]];
+    throw new Error(`${codec.id}: neither minima nor levels`);
   });
 }
 

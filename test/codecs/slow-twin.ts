@@ -4,6 +4,17 @@ import { bf16ToF32, f16ToF32 } from "../../src/tensor/half.ts";
 /** Planes of each width: the bits of the level they hold, from the lowest. */
 const PLANES: Record<number, number[]> = { 2: [2], 3: [2, 1], 4: [4], 5: [4, 1], 6: [4, 2], 8: [8] };
 
+/** The tables, as docs/artifact-format.md prints them. */
+const TABLES: Record<number, number[]> = {
+  2: [-127, -43, 18, 89],
+  3: [-127, -77, -45, -18, 7, 33, 63, 104],
+  4: [-127, -92, -72, -56, -41, -28, -15, -3, 9, 21, 34, 48, 63, 80, 101, 125],
+  5: [
+    -127, -106, -95, -85, -75, -67, -59, -51, -44, -37, -31, -24, -18, -12, -7, -2, 4, 9, 14, 19, 24, 30, 37, 43, 51,
+    58, 66, 74, 82, 92, 103, 116,
+  ],
+};
+
 /** One code read bit by bit, straight from the text of docs/artifact-format.md; the chunk's levels begin at `chunkStart`. */
 function codeAt(codec: Codec, bytes: Uint8Array, chunkStart: number, row: number, col: number): number {
   const quad = Math.floor((col % 32) / 4);
@@ -38,15 +49,22 @@ export function slowValueAt(codec: Codec, bytes: Uint8Array, cols: number, row: 
   const groupCols = codec.group ?? cols;
   const groups = Math.ceil(cols / groupCols);
   const minima = codec.scheme === "asymmetric";
-  const header = minima ? 64 : 32;
+  const twoLevel = codec.scaleKind === "two-level";
+  const rowBytes = twoLevel ? (minima ? 64 : 32) : 0;
+  const scaleBytes = twoLevel ? 16 : 32;
+  const header = minima ? 2 * scaleBytes : scaleBytes;
   const chunkBytes = 64 * codec.bits;
-  const stride = Math.ceil((groups * header + Math.ceil(cols / 32) * chunkBytes) / 64) * 64;
+  const stride = Math.ceil((rowBytes + groups * header + Math.ceil(cols / 32) * chunkBytes) / 64) * 64;
   const chunksPerGroup = codec.group === null ? Math.ceil(cols / 32) : codec.group / 32;
   const group = Math.floor(col / groupCols);
-  const start = tile * stride + group * (header + chunksPerGroup * chunkBytes);
-  const half = (at: number) => f16ToF32(view(bytes).getUint16(at + r * 2, true));
+  const start = tile * stride + rowBytes + group * (header + chunksPerGroup * chunkBytes);
+  const number = (which: number) => {
+    if (!twoLevel) return f16ToF32(view(bytes).getUint16(start + which * 32 + r * 2, true));
+    const rowNumber = bf16ToF32(view(bytes).getUint16(tile * stride + which * 32 + r * 2, true));
+    return view(bytes).getInt8(start + which * 16 + r) * rowNumber;
+  };
   const chunkInGroup = Math.floor(col / 32) - group * chunksPerGroup;
   const code = codeAt(codec, bytes, start + header + chunkInGroup * chunkBytes, r, col);
-  if (minima) return Math.fround(half(start) * code + half(start + 32));
-  return half(start) * (code - 2 ** (codec.bits - 1));
+  if (minima) return Math.fround(number(0) * code + number(1));
+  return number(0) * (codec.scheme === "table" ? TABLES[codec.bits][code] : code - 2 ** (codec.bits - 1));
 }

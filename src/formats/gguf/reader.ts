@@ -3,6 +3,7 @@ import type { ByteSource } from "../byte-source.ts";
 import { openFile } from "../byte-source.ts";
 import { blockValues, decodeBlocks, isBlockType } from "./blocks.ts";
 import { badGguf, HeaderReader } from "./header-reader.ts";
+import { readBlocks } from "./k-blocks.ts";
 import type { GgufTensorPlace } from "./layout.ts";
 import {
   ALIGNMENT_KEY,
@@ -12,16 +13,21 @@ import {
   type GgufMetadata,
   type GgufValue,
 } from "./metadata.ts";
-import { ggufTensorBytes, tensorTypeOf } from "./tensor-types.ts";
+import { type GgufStoredType, ggufTensorBytes, isGgufReadType, tensorTypeOf } from "./tensor-types.ts";
 
 /** Most tensors and metadata values of a file that is read: the largest models known have some 2,000 tensors. */
 const MAX_ENTRIES = 100_000;
+
+/** A tensor of a file that is read, and where it lies; its type may be one that is not written. */
+export interface GgufStoredTensor extends Omit<GgufTensorPlace, "type"> {
+  readonly type: GgufStoredType;
+}
 
 /** An open GGUF file: header in memory, tensors read when asked for. Close it. */
 export interface GgufFile {
   readonly label: string;
   readonly metadata: GgufMetadata;
-  readonly tensors: ReadonlyMap<string, GgufTensorPlace>;
+  readonly tensors: ReadonlyMap<string, GgufStoredTensor>;
   /** A tensor as it is stored. */
   readBytes(name: string): Promise<Uint8Array>;
   /** A tensor in f32, row after row. */
@@ -91,7 +97,7 @@ async function readInfo(header: HeaderReader): Promise<TensorInfo> {
 
 function placesOf(source: ByteSource, infos: readonly TensorInfo[], headerBytes: number, alignment: number) {
   const start = Math.ceil(headerBytes / alignment) * alignment;
-  const places = new Map<string, GgufTensorPlace>();
+  const places = new Map<string, GgufStoredTensor>();
   for (const { name, sizes, typeId, offset } of infos) {
     const what = `tensor ${name}`;
     const type = tensorTypeOf(typeId);
@@ -124,7 +130,8 @@ function alignmentOf(source: ByteSource, metadata: GgufMetadata): number {
   );
 }
 
-function valuesOf({ type, rows, cols }: GgufTensorPlace, bytes: Uint8Array): Float32Array {
+function valuesOf({ type, rows, cols }: GgufStoredTensor, bytes: Uint8Array): Float32Array {
+  if (isGgufReadType(type)) return readBlocks(type, bytes);
   if (isBlockType(type)) return blockValues(type, decodeBlocks(type, bytes));
   const count = (rows ?? 1) * cols;
   const own = bytes.slice();

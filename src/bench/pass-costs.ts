@@ -59,14 +59,15 @@ export async function measurePassCosts(
     const all = spec.blocks.length;
     await timer.rounds(async (time) => {
       for (const [i, count] of rows.entries()) {
-        const into = logits[i];
-        await time(`rows ${count}`, () => sequence.pass(count, all, (h) => executor.logits(h, undefined, { into })));
+        const wanted = { rows: Int32Array.from({ length: count }, (_, row) => row), into: logits[i] };
+        await time(`rows ${count}`, () => sequence.pass(count, all, { logits: wanted }));
       }
       for (const depth of depths) await time(`blocks ${depth}`, () => sequence.pass(1, depth));
-      await sequence.pass(1, all, async (hidden) => {
+      const heads = async (hidden: unknown) => {
         await time("head", () => executor.logits(hidden, undefined, { into: logits[0] }));
         if (exit) await time("exit", () => executor.logits(hidden, undefined, { head: EXIT_NAME, into: exitLogits }));
-      });
+      };
+      await sequence.pass(1, all, { use: heads });
     });
     const one = timer.spread("rows 1").median;
     const costs = rows.map((count) => ({ rows: count, ms: timer.spread(`rows ${count}`) }));

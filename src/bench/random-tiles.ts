@@ -1,5 +1,5 @@
 import { type Codec, type Quantized, TILE_ROWS } from "../codecs/codec.ts";
-import { roundToF16 } from "../tensor/half.ts";
+import { snapScales } from "../codecs/two-level.ts";
 import { Random } from "../tensor/random.ts";
 
 /** Tiles drawn for each codec and width; a matrix is a random sequence of them, since drawing a billion numbers would take minutes. */
@@ -47,18 +47,22 @@ function randomNumbers(codec: Codec, cols: number, random: Random): Quantized {
     const values = Float32Array.from({ length: rows * cols }, () => width * (random.next() - 0.5));
     return { kind: "float", rows, cols, values };
   }
-  const scale = width / 2 ** codec.bits;
-  const scales = Float32Array.from({ length: rows * codec.groupsPerRow(cols) }, () =>
-    roundToF16(scale * (0.5 + random.next())),
-  );
+  const groups = codec.groupsPerRow(cols);
+  const spread = codec.scheme === "table" ? 2 * 127 : 2 ** codec.bits;
+  const wanted = Float32Array.from({ length: rows * groups }, () => (width / spread) * (0.5 + random.next()));
+  const { scales, rowScales } = snapScales(codec, wanted, groups);
   const lowest = -(2 ** (codec.bits - 1));
+  const shifts = codec.scheme === "asymmetric" ? scales.map((s) => s * lowest) : null;
+  const minima = shifts && snapScales(codec, shifts, groups);
   return {
     kind: "integer",
     rows,
     cols,
     codes: randomCodes(rows * cols, codec.bits, random),
     scales,
-    minima: codec.scheme === "asymmetric" ? scales.map((s) => roundToF16(s * lowest)) : null,
+    minima: minima?.scales ?? null,
+    rowScales,
+    rowMinima: minima?.rowScales ?? null,
   };
 }
 

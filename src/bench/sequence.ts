@@ -1,8 +1,10 @@
 import { throwIfAborted } from "../errors.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { AnyExecutor, KvCache, KvType } from "../runtime/executor.ts";
+import type { AnyExecutor, KvCache, KvType, RunBlocksOptions } from "../runtime/executor.ts";
 import { randomIds } from "./random-ids.ts";
+
+const FIRST = Int32Array.of(0);
 
 /** A sequence of random ids in a cache, for timing single passes at a given length. Close it. */
 export class BenchSequence {
@@ -24,17 +26,21 @@ export class BenchSequence {
     while (this.length < length) {
       throwIfAborted(signal);
       const to = Math.min(length, this.length + PROMPT_CHUNK_ROWS);
-      this.executor.release(await this.run(to - this.length, this.executor.spec.blocks.length, signal));
+      this.executor.release(await this.run(to - this.length, this.executor.spec.blocks.length, { signal }));
       this.length = to;
       onProgress?.({ stage: "filling the context", done: to, total: length });
     }
   }
 
-  /** Runs the next `rows` positions through blocks [0, blocks), calls `then` with what comes out, and forgets them. */
-  async pass(rows: number, blocks: number, then?: (hidden: unknown) => Promise<unknown>): Promise<void> {
-    const hidden = await this.run(rows, blocks);
+  /** Runs the next `rows` positions through blocks [0, blocks), calls `use` with what comes out, and forgets them. */
+  async pass(
+    rows: number,
+    blocks: number,
+    { use, ...options }: RunBlocksOptions & { readonly use?: (hidden: unknown) => Promise<unknown> } = {},
+  ): Promise<void> {
+    const hidden = await this.run(rows, blocks, options);
     try {
-      await then?.(hidden);
+      await use?.(hidden);
     } finally {
       this.executor.release(hidden);
       this.cache.truncate(this.length);
@@ -46,9 +52,7 @@ export class BenchSequence {
     const { executor } = this;
     const started = this.length;
     for (let i = 0; i < count; i++) {
-      const hidden = await this.run(1, executor.spec.blocks.length);
-      await executor.logits(hidden, undefined, { into: logits });
-      executor.release(hidden);
+      executor.release(await this.run(1, executor.spec.blocks.length, { logits: { rows: FIRST, into: logits } }));
       this.length++;
     }
     this.length = started;
@@ -59,11 +63,11 @@ export class BenchSequence {
     this.cache.dispose();
   }
 
-  private async run(rows: number, blocks: number, signal?: AbortSignal) {
+  private async run(rows: number, blocks: number, options: RunBlocksOptions = {}) {
     const { executor, cache, length } = this;
     const embedded = await executor.embed(this.ids.slice(length, length + rows));
     try {
-      return await executor.runBlocks(embedded, 0, blocks, [{ cache, position: length, count: rows }], { signal });
+      return await executor.runBlocks(embedded, 0, blocks, [{ cache, position: length, count: rows }], options);
     } finally {
       executor.release(embedded);
     }

@@ -103,16 +103,14 @@ export class Session {
     const count = to - this.cached;
     const span = { cache, position: this.cached, count };
     const embedded = await executor.embed(this.idsBetween(this.cached, to));
+    const atEnd = to === this.tokens.length;
+    const logits = atEnd ? { rows: Int32Array.of(count - 1), into: this.logits } : undefined;
     const hidden = await executor
-      .runBlocks(embedded, 0, executor.spec.blocks.length, [span], { signal })
+      .runBlocks(embedded, 0, executor.spec.blocks.length, [span], { signal, logits })
       .finally(() => executor.release(embedded));
-    try {
-      this.cached = to;
-      if (to < this.tokens.length) return null;
-      return await executor.logits(hidden, Int32Array.of(count - 1), { into: this.logits });
-    } finally {
-      executor.release(hidden);
-    }
+    executor.release(hidden);
+    this.cached = to;
+    return atEnd ? this.logits : null;
   }
 
   private idsBetween(from: number, to: number): Int32Array {

@@ -62,12 +62,34 @@ export function packedLayout(
   return { segments, files };
 }
 
+/** What of a segment does not depend on codecs. Its bytes: vectors and packed matrices, rounded up to `align`. */
+export interface SegmentShape {
+  readonly matrices: readonly MatrixInfo[];
+  readonly vectorBytes: number;
+  readonly align: number;
+}
+
+/** The segments of a model's weights files, in order; what they take beside them is the files' headers. */
+export function segmentShapes(spec: DecoderSpec): SegmentShape[] {
+  const last = spec.blocks.length + 1;
+  return Array.from({ length: last + 1 }, (_, segment) => ({
+    matrices: matricesOf(spec).filter((matrix) => segmentOf(spec, matrix) === segment),
+    vectorBytes: vectorsOf(spec)
+      .filter((vector) => segmentOf(spec, vector) === segment)
+      .reduce((sum, vector) => sum + vectorTensor(vector).bytes, 0),
+    align: segment === last ? 1 : BLOCK_ALIGN,
+  }));
+}
+
+/** Number of the segment: the embedding is alone, then each block, then what follows the blocks. */
+function segmentOf(spec: DecoderSpec, { id, block }: { id: string; block: number | null }): number {
+  return id === "embedding" ? 0 : block === null ? spec.blocks.length + 1 : block + 1;
+}
+
 function packedSegments(spec: DecoderSpec, codecs: ReadonlyMap<string, string>): PackedSegment[] {
-  const segmentOf = ({ id, block }: { id: string; block: number | null }) =>
-    id === "embedding" ? 0 : block === null ? spec.blocks.length + 1 : block + 1;
   const segments: PackedTensor[][] = Array.from({ length: spec.blocks.length + 2 }, () => []);
-  for (const vector of vectorsOf(spec)) segments[segmentOf(vector)].push(vectorTensor(vector));
-  for (const matrix of matricesOf(spec)) segments[segmentOf(matrix)].push(matrixTensor(matrix, codecs));
+  for (const vector of vectorsOf(spec)) segments[segmentOf(spec, vector)].push(vectorTensor(vector));
+  for (const matrix of matricesOf(spec)) segments[segmentOf(spec, matrix)].push(matrixTensor(matrix, codecs));
   return segments.map((tensors, i) => {
     const padding = i === spec.blocks.length + 1 ? [] : paddingTensor(i === 0 ? "embedding" : String(i - 1), tensors);
     return [...tensors, ...padding];

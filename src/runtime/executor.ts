@@ -1,6 +1,7 @@
 import type { BlockRole, DecoderSpec, NormSpec } from "../model/decoder-spec.ts";
 import type { KvType } from "../model/kv-type.ts";
 import type { Matrix, WeightSource } from "../model/weight-source.ts";
+import type { NativeOffline } from "../native/offline-maths.ts";
 import type { ExecutorInfo } from "./executor-info.ts";
 
 export type { KvType } from "../model/kv-type.ts";
@@ -47,7 +48,23 @@ export interface SkipSet {
   readonly mlp: readonly boolean[];
 }
 
+/** The rows that some matrices of a block are multiplied with, in f32, before any rounding of activations. */
+export interface MatrixInput {
+  readonly block: number;
+  /** Ids of the matrices that take it, in execution order. */
+  readonly matrices: readonly string[];
+  readonly rows: number;
+  readonly cols: number;
+  /** [rows, cols], the rows of the pass in order. */
+  readonly data: Float32Array;
+}
+
+/** Sees each distinct input of a block's matrices once; `data` is its to read until it returns, or its promise resolves. */
+export type InputObserver = (input: MatrixInput) => void | Promise<void>;
+
 export interface RunBlocksOptions {
+  /** Shown the inputs of every block run, block after block (shared ones once, see model/matrix-inputs.ts). */
+  readonly inputs?: InputObserver | undefined;
   readonly skip?: SkipSet | undefined;
   /** A set of low-rank additions that `loadAdapter` has loaded under this name. */
   readonly adapter?: string | undefined;
@@ -56,6 +73,8 @@ export interface RunBlocksOptions {
    * truncates them.
    */
   readonly signal?: AbortSignal | undefined;
+  /** Also gives the output head's logits of these rows of the result: one call less for every token. */
+  readonly logits?: { readonly rows: Int32Array /** [rows, vocabSize] */; readonly into: Float32Array } | undefined;
 }
 
 /** A low-rank addition to one matrix: y += factor * B (A x), computed in f32 beside the packed product. */
@@ -101,6 +120,8 @@ export interface LogitsOptions {
 export interface Executor<Hidden = unknown> {
   readonly spec: DecoderSpec;
   readonly info: ExecutorInfo;
+  /** The maths of the engine that this executor runs on, for work on what it gives (comparing logits); on its threads. */
+  readonly offline?: NativeOffline | undefined;
   createCache(options: { maxTokens: number; kvType?: KvType }): KvCache;
   /** hidden[0] of the ids: [ids.length, hiddenSize]. */
   embed(ids: Int32Array): Promise<Hidden>;

@@ -1,6 +1,6 @@
 import type { DecoderSpec } from "../../src/model/decoder-spec.ts";
 import type { Tokenizer } from "../../src/model/tokenizer.ts";
-import type { Executor, KvCache, LogitsOptions, RowSpan } from "../../src/runtime/executor.ts";
+import type { Executor, KvCache, LogitsOptions, RowSpan, RunBlocksOptions } from "../../src/runtime/executor.ts";
 
 /** What the cache of a scripted executor knows of every position: its id and the regime it was computed in. */
 interface Entry {
@@ -114,7 +114,13 @@ export class ScriptedExecutor implements Executor<ScriptedHidden> {
     return { ids, cache: null, position: 0 };
   }
 
-  async runBlocks(hidden: ScriptedHidden, _from: number, _to: number, [span]: readonly RowSpan[]) {
+  async runBlocks(
+    hidden: ScriptedHidden,
+    _from: number,
+    _to: number,
+    [span]: readonly RowSpan[],
+    { logits }: RunBlocksOptions = {},
+  ) {
     const { cache, position, count } = span;
     if (!(cache instanceof ScriptedCache)) throw new Error("not a scripted cache");
     if (cache.length() !== position || count !== hidden.ids.length) throw new Error("rows do not follow the cache");
@@ -123,7 +129,9 @@ export class ScriptedExecutor implements Executor<ScriptedHidden> {
     this.chunks.push(count);
     for (const id of hidden.ids) cache.entries.push({ id, regime: cache.regime() });
     this.live++;
-    return { ids: hidden.ids, cache, position };
+    const output = { ids: hidden.ids, cache, position };
+    if (logits) await this.logits(output, logits.rows, logits);
+    return output;
   }
 
   async logits(

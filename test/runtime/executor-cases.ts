@@ -73,6 +73,44 @@ export function sequenceCases(withExecutor: WithExecutor): void {
     });
   });
 
+  it("keeps packed weights apart that lie anywhere in memory", async () => {
+    const packed = await packedSource(randomSource(smallSpec()), "q8s-g32");
+    // New bytes at every read, at an odd address.
+    const anywhere: WeightSource = {
+      ...packed,
+      async readMatrix(id) {
+        const matrix = await packed.readMatrix(id);
+        if (matrix.kind !== "packed") return matrix;
+        const bytes = new Uint8Array(matrix.bytes.length + 1).subarray(1);
+        bytes.set(matrix.bytes);
+        return { ...matrix, bytes };
+      },
+    };
+    const ids = tokens(5);
+    const expected = await withExecutor(packed, { residency: "streamed" }, (executor) => logitsOf(executor, ids));
+    for (const residency of ["packed", "streamed", "resident"] as const) {
+      const found = await withExecutor(anywhere, { residency }, (executor) => logitsOf(executor, ids));
+      expect(maxDifference(found, expected)).toBeLessThan(1e-5);
+    }
+  });
+
+  it("gives the logits of a pass in the same call", async () => {
+    for (const residency of ["packed", "streamed"] as const) {
+      await withExecutor(randomSource(smallSpec()), { residency }, async (executor) => {
+        const embedded = await executor.embed(Int32Array.from(tokens(6)));
+        const rows = Int32Array.of(5, 0, 3);
+        for (const to of [0, 1, 2]) {
+          const into = new Float32Array(3 * 37).fill(Number.NaN);
+          const spans = [{ cache: null, position: 0, count: 6 }];
+          const hidden = await executor.runBlocks(embedded, 0, to, spans, { logits: { rows, into } });
+          expect(into).toEqual(await executor.logits(hidden, rows));
+          executor.release(hidden);
+        }
+        executor.release(embedded);
+      });
+    }
+  });
+
   it("keeps passes at the same time apart", async () => {
     const source = await packedSource(randomSource(smallSpec()), "q8s-g32");
     for (const residency of ["packed", "streamed"] as const) {

@@ -9,8 +9,8 @@ import {
   vectorsOf,
 } from "../../src/model/decoder-spec.ts";
 import type { DenseMatrix, Matrix, PackedMatrix, WeightSource } from "../../src/model/weight-source.ts";
-import { roundToF16 } from "../../src/tensor/half.ts";
 import { Random } from "../../src/tensor/random.ts";
+import { roundPlainly } from "../codecs/plain-rounding.ts";
 
 /** What a small random model may differ in. */
 export interface Shape {
@@ -128,29 +128,7 @@ export function packRounded(matrix: Matrix, id: CodecId): PackedMatrix {
   if (matrix.kind === "packed") return matrix;
   const { rows, cols, data } = matrix;
   const codec = codecOf(id);
-  if (codec.scheme === "float") {
-    return { kind: "packed", codec: id, rows, cols, bytes: codec.pack({ kind: "float", rows, cols, values: data }) };
-  }
-  const groups = codec.groupsPerRow(cols);
-  const middle = 2 ** (codec.bits - 1);
-  const symmetric = codec.scheme === "symmetric";
-  const scales = new Float32Array(rows * groups);
-  const minima = new Float32Array(rows * groups);
-  const codes = new Uint8Array(rows * cols);
-  for (let slot = 0; slot < scales.length; slot++) {
-    const first = Math.floor(slot / groups) * cols + (slot % groups) * (codec.group ?? cols);
-    const end = Math.min(first + (codec.group ?? cols), (Math.floor(slot / groups) + 1) * cols);
-    const values = data.subarray(first, end);
-    const largest = Math.max(...values.map(Math.abs));
-    scales[slot] = roundToF16((symmetric ? largest : 2 * largest) / (symmetric ? middle - 1 : 2 * middle - 1)) || 1;
-    minima[slot] = roundToF16(-largest);
-    values.forEach((value, i) => {
-      const code = symmetric ? value / scales[slot] + middle : (value - minima[slot]) / scales[slot];
-      codes[first + i] = Math.max(0, Math.min(2 * middle - 1, Math.round(code)));
-    });
-  }
-  const bytes = codec.pack({ kind: "integer", rows, cols, codes, scales, minima: symmetric ? null : minima });
-  return { kind: "packed", codec: id, rows, cols, bytes };
+  return { kind: "packed", codec: id, rows, cols, bytes: codec.pack(roundPlainly(codec, data, rows, cols)) };
 }
 
 async function vectorsFrom(source: WeightSource): Promise<Map<string, Float32Array>> {

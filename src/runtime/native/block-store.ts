@@ -50,7 +50,9 @@ export class BlockStore {
   private async load(block: number): Promise<void> {
     const stays = this.residency === "resident";
     if (!stays) this.letGo();
-    const loaded = await this.loader.block(block, stays ? null : this.arena);
+    // What came packed stays where residency says so, and must not lie in memory that the next block takes.
+    const packedArena = this.residency === "streamed" ? this.arena : null;
+    const loaded = await this.loader.block(block, stays ? null : this.arena, packedArena);
     this.model.setBlock(block, loaded.weights);
     if (stays || this.staysPacked(loaded)) this.kept.add(block);
     else this.passing = block;

@@ -1,13 +1,15 @@
 import { Interrupted, throwIfAborted } from "../../errors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
-import type { NativeContext, NativeEngine, NativeLowRank, NativeModel, NativePass } from "../../native/addon.ts";
+import type { NativeContext, NativeEngine, NativeModel, NativePass } from "../../native/addon.ts";
 import { openEngine } from "../../native/load.ts";
 import { checkAdapter, checkExitHead, OUTPUT_HEAD } from "../additions-check.ts";
+import { embedRows } from "../embed-rows.ts";
 import type {
   ActivationType,
   Executor,
   ExecutorInfo,
   ExitHead,
+  InputObserver,
   KvType,
   LogitsOptions,
   LowRankPart,
@@ -15,9 +17,11 @@ import type {
   RowSpan,
   RunBlocksOptions,
 } from "../executor.ts";
+import { InputBuffers } from "../input-capture.ts";
 import { BlockStore } from "./block-store.ts";
 import { HiddenPool, type NativeHidden } from "./hidden.ts";
 import { cacheShape, NativeKvCache } from "./kv-cache.ts";
+import { packAdditions } from "./low-rank.ts";
 import { nativeSpans } from "./native-spans.ts";
 import { type Head, loadExitHead, openOutput } from "./output-head.ts";
 import { WeightLoader } from "./weights.ts";
@@ -86,20 +90,24 @@ export async function createNativeExecutor(
 export class NativeExecutor implements Executor<NativeHidden> {
   readonly spec: WeightSource["spec"];
   readonly info: ExecutorInfo;
+  readonly offline: NativeEngine["offline"];
   private readonly source: WeightSource;
   private readonly parts: Parts;
   private readonly pool: HiddenPool;
   private readonly shape: ReturnType<typeof cacheShape>;
   private readonly exitHeads = new Map<string, Head>();
   private readonly adapters = new Set<string>();
+  private readonly inputs: InputBuffers;
 
   constructor(source: WeightSource, parts: Parts) {
     this.spec = source.spec;
     this.info = parts.info;
+    this.offline = parts.engine.offline;
     this.source = source;
     this.parts = parts;
     this.pool = new HiddenPool(source.spec.hiddenSize);
     this.shape = cacheShape(source.spec);
+    this.inputs = new InputBuffers(source.spec);
   }
 
   createCache({ maxTokens, kvType = "f16" }: { maxTokens: number; kvType?: KvType }): NativeKvCache {
@@ -110,7 +118,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
     const hidden = this.pool.take(ids.length);
     try {
       if (this.parts.embeds) this.parts.model.embed(ids, hidden.data);
-      else await this.readEmbedding(ids, hidden.data);
+      else await embedRows(this.source, ids, hidden.data);
     } catch (error) {
       this.pool.release(hidden);
       throw error;
@@ -123,7 +131,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
     from: number,
     to: number,
     spans: readonly RowSpan[],
-    { skip, adapter, signal }: RunBlocksOptions = {},
+    { skip, adapter, inputs, signal, logits }: RunBlocksOptions = {},
   ): Promise<NativeHidden> {
     const input = this.pool.use(hidden);
     if (adapter !== undefined && !this.adapters.has(adapter)) throw new Error(`no adapter ${adapter} is loaded`);
@@ -137,10 +145,16 @@ export class NativeExecutor implements Executor<NativeHidden> {
       adapter: adapter ?? null,
     };
     try {
-      if (from === to) output.data.set(input);
+      if (from === to) {
+        output.data.set(input);
+        if (logits) await this.logits(hidden, logits.rows, { into: logits.into });
+      }
       while (pass.from < to) {
-        pass.to = store.partEnd(pass.from, to);
-        await this.runPart(pass, signal);
+        if (inputs) await this.runObserved(pass, { skip, inputs, signal, logits }, to);
+        else {
+          pass.to = store.partEnd(pass.from, to);
+          await this.runPart(pass, { signal, logits: pass.to === to ? logits : undefined });
+        }
         pass.from = pass.to;
         pass.input = output.data;
       }
@@ -174,17 +188,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
 
   async loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void> {
     checkAdapter(this.spec, name, parts);
-    const additions: { block: number; role: string; lowRank: NativeLowRank }[] = [];
-    for (const { block, role, rank, a, b, factor } of parts) {
-      const matrix = (rows: number, cols: number, data: Float32Array) =>
-        this.parts.loader.packed({ kind: "dense", rows, cols, data }, "f32");
-      const lowRank = {
-        a: await matrix(rank, a.length / rank, a),
-        b: await matrix(b.length / rank, rank, b),
-        factor,
-      };
-      additions.push({ block, role, lowRank });
-    }
+    const additions = await packAdditions(this.parts.loader, parts);
     const { model, store } = this.parts;
     // In turn: the engine refuses to replace an adapter while a pass uses it.
     await store.turns.take(async () => model.setAdapter(name, additions));
@@ -202,21 +206,11 @@ export class NativeExecutor implements Executor<NativeHidden> {
   }
 
   write(data: Float32Array, rows: number): NativeHidden {
-    if (data.length !== rows * this.spec.hiddenSize) {
-      throw new Error(`write: expected ${rows} rows of ${this.spec.hiddenSize} numbers, found ${data.length}`);
-    }
-    const hidden = this.pool.take(rows);
-    hidden.data.set(data);
-    return hidden;
+    return this.pool.write(data, rows);
   }
 
   slice(hidden: NativeHidden, from: number, to: number): NativeHidden {
-    const width = this.spec.hiddenSize;
-    const data = this.pool.use(hidden);
-    if (from < 0 || to < from || to > hidden.rows) throw new Error(`slice: rows [${from}, ${to}) of ${hidden.rows}`);
-    const part = this.pool.take(to - from);
-    part.data.set(data.subarray(from * width, to * width));
-    return part;
+    return this.pool.slice(hidden, from, to);
   }
 
   release(hidden: NativeHidden): void {
@@ -242,8 +236,21 @@ export class NativeExecutor implements Executor<NativeHidden> {
     await this.dispose();
   }
 
-  /** Runs the pass' range of blocks in one turn. */
-  private async runPart(pass: PassRun, signal: AbortSignal | undefined): Promise<void> {
+  /** Runs the pass' next block and shows the inputs of its matrices. */
+  private async runObserved(
+    pass: PassRun,
+    { skip, inputs, signal, logits }: ObservedOptions,
+    to: number,
+  ): Promise<void> {
+    pass.to = pass.from + 1;
+    await this.inputs.capture({ block: pass.from, rows: pass.rows, skip }, inputs, ({ arrays }) => {
+      pass.capture = Object.fromEntries(arrays);
+      return this.runPart(pass, { signal, logits: pass.to === to ? logits : undefined });
+    });
+  }
+
+  /** Runs the pass' range of blocks in one turn; the logits are queued behind it at once, so that the engine need not wait for us. */
+  private async runPart(pass: PassRun, { signal, logits }: Pick<RunBlocksOptions, "signal" | "logits">): Promise<void> {
     const { model, context, store } = this.parts;
     const turn = store.turns.enter();
     if (turn) await turn;
@@ -253,23 +260,28 @@ export class NativeExecutor implements Executor<NativeHidden> {
       if (loading) await loading;
       throwIfAborted(signal);
       if (stop) signal.addEventListener("abort", stop);
-      if (!(await context.run(model, pass))) throw new Interrupted();
+      const run = context.run(model, pass);
+      // Both are over before anything else happens, whatever comes of them: they write to our arrays.
+      const [ran, given] = await Promise.allSettled([run, logits && this.outputLogits(pass.output, logits)]);
+      if (ran.status === "rejected") throw ran.reason;
+      if (given.status === "rejected") throw given.reason;
+      if (!ran.value) throw new Interrupted();
     } finally {
       if (stop) signal.removeEventListener("abort", stop);
       store.turns.leave();
     }
   }
 
-  /** Rows of the embedding as the source reads them. */
-  private async readEmbedding(ids: Int32Array, out: Float32Array): Promise<void> {
-    const width = this.spec.hiddenSize;
-    const rows = new Map<number, Float32Array>();
-    for (const id of new Set(ids)) rows.set(id, await this.source.readRows("embedding", id, id + 1));
-    ids.forEach((id, i) => {
-      out.set(rows.get(id) ?? [], i * width);
-    });
+  private async outputLogits(
+    input: Float32Array,
+    { rows, into }: NonNullable<RunBlocksOptions["logits"]>,
+  ): Promise<void> {
+    const { model, context, output } = this.parts;
+    await output.logits(context, model, { input, rows, head: OUTPUT_HEAD, norm: true, output: into });
   }
 }
+
+type ObservedOptions = RunBlocksOptions & { readonly inputs: InputObserver };
 
 /** A pass under way: its range is set part by part. */
 type PassRun = { -readonly [Field in keyof NativePass]: NativePass[Field] };

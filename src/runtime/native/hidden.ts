@@ -49,6 +49,25 @@ export class HiddenPool {
     return hidden.data;
   }
 
+  /** A state of these numbers, [rows, width]. */
+  write(data: Float32Array, rows: number): NativeHidden {
+    if (data.length !== rows * this.width) {
+      throw new Error(`write: expected ${rows} rows of ${this.width} numbers, found ${data.length}`);
+    }
+    const hidden = this.take(rows);
+    hidden.data.set(data);
+    return hidden;
+  }
+
+  /** A copy of rows [from, to). */
+  slice(hidden: NativeHidden, from: number, to: number): NativeHidden {
+    const data = this.use(hidden);
+    if (from < 0 || to < from || to > hidden.rows) throw new Error(`slice: rows [${from}, ${to}) of ${hidden.rows}`);
+    const part = this.take(to - from);
+    part.data.set(data.subarray(from * this.width, to * this.width));
+    return part;
+  }
+
   release(hidden: NativeHidden): void {
     this.use(hidden);
     hidden.pool.takeBack(hidden);

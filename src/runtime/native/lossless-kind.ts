@@ -12,12 +12,19 @@ export type FloatKind = "f32" | "f16" | "bf16";
 /** The smallest float kind that holds every number as it is; `bf16` where both 16-bit kinds do. */
 export function losslessKind(numbers: Float32Array): FloatKind {
   const bits = new Uint32Array(numbers.buffer, numbers.byteOffset, numbers.length);
-  if (bits.every(isBf16)) return "bf16";
-  return bits.every(isF16) ? "f16" : "f32";
+  if (areBf16(bits)) return "bf16";
+  return areF16(bits) ? "f16" : "f32";
 }
 
-function isBf16(bits: number): boolean {
-  return (bits & 0xffff) === 0;
+// Loops, not `every`: it calls a function for each of millions of numbers, at ten times the cost.
+function areBf16(bits: Uint32Array): boolean {
+  for (let i = 0; i < bits.length; i++) if ((bits[i] & 0xffff) !== 0) return false;
+  return true;
+}
+
+function areF16(bits: Uint32Array): boolean {
+  for (let i = 0; i < bits.length; i++) if (!isF16(bits[i])) return false;
+  return true;
 }
 
 /** Infinities and NaN count as no f16: weights with them are refused elsewhere. */

@@ -1,6 +1,6 @@
 import { headMatrixId } from "../../model/decoder-spec.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
-import type { NativeContext, NativeLinear, NativeModel, NativeNorm } from "../../native/addon.ts";
+import type { NativeContext, NativeLinear, NativeMatrix, NativeModel, NativeNorm } from "../../native/addon.ts";
 import { OUTPUT_HEAD } from "../additions-check.ts";
 import type { ExitHead, Residency } from "../executor.ts";
 import { Arena } from "./arena.ts";
@@ -9,6 +9,8 @@ import type { WeightLoader } from "./weights.ts";
 /** Bytes of a tile of a streamed head, in f32; a multiple of 16 rows. */
 const TILE_BYTES = 16 * 1024 * 1024;
 const TILE_ROWS = 16;
+/** Tiles of a streamed head that are kept once they were read, in bytes: all of a small model's, none of the next call's reading. */
+const KEPT_BYTES = 128 * 1024 * 1024;
 
 /** Rows of hidden states that a head multiplies, and where the results go. */
 export type LogitsCall = Parameters<NativeContext["logits"]>[1];
@@ -84,7 +86,7 @@ function headInModel(ids: number): Head {
   return { ids, logits: (context, model, call) => context.logits(model, call) };
 }
 
-/** The output head a tile of its rows at a time, read anew for every call. */
+/** The output head a tile of its rows at a time; tiles beyond KEPT_BYTES are read anew for every call. */
 function streamedHead(
   source: WeightSource,
   loader: WeightLoader,
@@ -95,10 +97,25 @@ function streamedHead(
   const id = headMatrixId(source.spec);
   const step = Math.max(TILE_ROWS, Math.floor(TILE_BYTES / 4 / hiddenSize / TILE_ROWS) * TILE_ROWS);
   const arena = new Arena();
-  const useTile = async (from: number, to: number) => {
+  const kept = new Map<number, NativeMatrix>();
+  let keptBytes = 0;
+  const tileAt = async (from: number, to: number): Promise<NativeMatrix> => {
+    const known = kept.get(from);
+    if (known) return known;
     arena.reset();
     const data = await source.readRows(id, from, to);
-    const matrix = await loader.matrix({ kind: "dense", rows: to - from, cols: hiddenSize, data }, arena);
+    const stays = keptBytes + data.byteLength <= KEPT_BYTES;
+    const matrix = await loader.matrix(
+      { kind: "dense", rows: to - from, cols: hiddenSize, data },
+      stays ? null : arena,
+    );
+    if (!stays) return matrix;
+    kept.set(from, matrix);
+    keptBytes += matrix.bytes.byteLength;
+    return matrix;
+  };
+  const useTile = async (from: number, to: number) => {
+    const matrix = await tileAt(from, to);
     model.setHead(OUTPUT_HEAD, { norm, linear: { matrix, bias: bias?.slice(from, to) ?? null } });
   };
   return {

@@ -38,10 +38,10 @@ export class WeightLoader {
     this.offline = offline;
   }
 
-  /** Reads all weights of a block. */
-  async block(block: number, arena: TakeBytes): Promise<LoadedBlock> {
+  /** Reads all weights of a block: dense ones are packed into `arena`, packed ones that must be copied go to `packedArena`. */
+  async block(block: number, arena: TakeBytes, packedArena: TakeBytes): Promise<LoadedBlock> {
     const spec = this.source.spec.blocks[block];
-    const loading = new BlockLoading(this, `blocks.${block}`, arena);
+    const loading = new BlockLoading(this, `blocks.${block}`, { dense: arena, packed: packedArena });
     const weights: NativeBlock = {
       parallel: spec.residual === "parallel",
       attentionNorm: await loading.norm("attn.norm", spec.attentionNorm),
@@ -92,12 +92,12 @@ class BlockLoading {
   packed = true;
   private readonly loader: WeightLoader;
   private readonly name: string;
-  private readonly arena: TakeBytes;
+  private readonly arenas: Readonly<Record<Matrix["kind"], TakeBytes>>;
 
-  constructor(loader: WeightLoader, name: string, arena: TakeBytes) {
+  constructor(loader: WeightLoader, name: string, arenas: Readonly<Record<Matrix["kind"], TakeBytes>>) {
     this.loader = loader;
     this.name = name;
-    this.arena = arena;
+    this.arenas = arenas;
   }
 
   norm(part: string, spec: NormSpec | null): Promise<NativeNorm | null> {
@@ -131,7 +131,7 @@ class BlockLoading {
     const matrix = await this.loader.readMatrix(id);
     if (matrix.kind === "dense") this.packed = false;
     return {
-      matrix: await this.loader.matrix(matrix, this.arena),
+      matrix: await this.loader.matrix(matrix, this.arenas[matrix.kind]),
       bias: bias ? await this.loader.readVector(`${id}.bias`) : null,
     };
   }

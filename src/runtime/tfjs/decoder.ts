@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { AttentionSpec, BlockRole, BlockSpec, MlpSpec, NormSpec } from "../../model/decoder-spec.ts";
+import type { BlockInputs } from "../input-capture.ts";
 import { ACTIVATION_FUNCTIONS } from "./activations.ts";
 import { addLowRank, type BlockAdapter } from "./adapter.ts";
 import { attendCached, attendWithin } from "./attention.ts";
@@ -31,6 +32,8 @@ export interface BlockRun {
   readonly skipMlp: boolean;
   /** Additions beside the block's products. */
   readonly adapter?: BlockAdapter | null;
+  /** Takes the inputs of the block's products. */
+  readonly capture?: BlockInputs | undefined;
   readonly buffers: RunBuffers;
 }
 
@@ -90,6 +93,7 @@ export function linear(x: tf.Tensor2D, weights: LinearWeights, buffers: RunBuffe
 function attention(x: tf.Tensor2D, spec: AttentionSpec, weights: AttentionWeights, run: BlockRun): tf.Tensor2D {
   return tf.tidy(() => {
     const { heads, kvHeads, headDim } = spec;
+    run.capture?.append("attention", x.dataSync<"float32">());
     const [rotated, values] = projectHeads(x, spec, weights, run);
     let first = 0;
     const outputs = run.sequences.map(({ cache, position, count }) => {
@@ -101,6 +105,7 @@ function attention(x: tf.Tensor2D, spec: AttentionSpec, weights: AttentionWeight
       return attendCached(q, k, v, spec, { cache, block: run.block, position, buffers: run.buffers.widening });
     });
     const mixed = outputs.length === 1 ? outputs[0] : tf.concat(outputs, 0);
+    run.capture?.append("output", mixed.dataSync<"float32">());
     return addLowRank(linear(mixed, weights.o, run.buffers), mixed, run.adapter, [["attn.o", spec.o.rows]]);
   });
 }
@@ -144,7 +149,9 @@ export function rotate(x: tf.Tensor3D, rope: RopeRows): tf.Tensor3D {
 /** down(act(gate x) * up x), or down(act(up x)). */
 function mlp(x: tf.Tensor2D, spec: MlpSpec, weights: MlpWeights, run: BlockRun): tf.Tensor2D {
   return tf.tidy(() => {
+    run.capture?.append("mlp", x.dataSync<"float32">());
     const inner = activated(x, spec, weights, run);
+    run.capture?.append("down", inner.dataSync<"float32">());
     return addLowRank(linear(inner, weights.down, run.buffers), inner, run.adapter, [["mlp.down", spec.down.rows]]);
   });
 }

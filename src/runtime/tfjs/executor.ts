@@ -4,6 +4,7 @@ import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import { EXPAND_BYTES, PROMPT_CHUNK_ROWS } from "../../model/workspace.ts";
 import { checkAdapter, checkExitHead, OUTPUT_HEAD } from "../additions-check.ts";
+import { embedRows } from "../embed-rows.ts";
 import type {
   Executor,
   ExecutorInfo,
@@ -16,6 +17,7 @@ import type {
   RowSpan,
   RunBlocksOptions,
 } from "../executor.ts";
+import { type BlockInputs, InputBuffers } from "../input-capture.ts";
 import { type LoadedAdapter, loadAdapter } from "./adapter.ts";
 import { type BackendOptions, openBackend } from "./backend.ts";
 import { BlockStore } from "./block-store.ts";
@@ -90,6 +92,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
   private readonly ropeKeys: readonly (string | null)[];
   private readonly adapters = new Map<string, LoadedAdapter>();
   private readonly exitHeads = new Map<string, NormedHead>();
+  private readonly inputs: InputBuffers;
 
   constructor(source: WeightSource, parts: Parts) {
     this.spec = source.spec;
@@ -97,6 +100,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     this.source = source;
     this.parts = parts;
     this.ropeKeys = distinctRopes(source.spec);
+    this.inputs = new InputBuffers(source.spec);
   }
 
   createCache({ maxTokens, kvType = "f16" }: { maxTokens: number; kvType?: KvType }): KvCache {
@@ -105,12 +109,8 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
 
   async embed(ids: Int32Array): Promise<tf.Tensor2D> {
     const width = this.spec.hiddenSize;
-    const rows = new Map<number, Float32Array>();
-    for (const id of new Set(ids)) rows.set(id, await this.source.readRows("embedding", id, id + 1));
     const data = new Float32Array(ids.length * width);
-    ids.forEach((id, i) => {
-      data.set(rows.get(id) ?? [], i * width);
-    });
+    await embedRows(this.source, ids, data);
     return tf.tensor2d(data, [ids.length, width]);
   }
 
@@ -119,7 +119,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     from: number,
     to: number,
     spans: readonly RowSpan[],
-    { skip, adapter: adapterName, signal }: RunBlocksOptions = {},
+    { skip, adapter: adapterName, inputs, signal, logits }: RunBlocksOptions = {},
   ): Promise<tf.Tensor2D> {
     const adapter = adapterName === undefined ? null : named(this.adapters, adapterName, "adapter");
     const chunks = chunksOf(checkedSpans(spans, hidden.shape[0])).map((sequences) => ({
@@ -135,12 +135,17 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
           skipMlp: skip?.mlp[block] ?? false,
           adapter: adapter?.blocks.get(block) ?? null,
         };
-        const next = await this.parts.store.use(block, (weights) =>
-          this.runChunks(current, block, weights, chunks, choice),
-        );
-        if (current !== hidden) current.dispose();
-        current = next;
+        const run = async (capture?: BlockInputs) => {
+          const next = await this.parts.store.use(block, (weights) =>
+            this.runChunks(current, block, weights, chunks, { ...choice, capture }),
+          );
+          if (current !== hidden) current.dispose();
+          current = next;
+        };
+        if (inputs) await this.inputs.capture({ block, rows: hidden.shape[0], skip }, inputs, run);
+        else await run();
       }
+      if (logits) await this.logits(current, logits.rows, { into: logits.into });
       return current === hidden ? tf.clone(hidden) : current;
     } catch (error) {
       if (current !== hidden) current.dispose();
@@ -220,7 +225,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     block: number,
     weights: BlockWeights,
     chunks: readonly { sequences: readonly SequenceRows[]; ropes: PassRopes }[],
-    choice: Pick<BlockRun, "skipAttention" | "skipMlp" | "adapter">,
+    choice: Pick<BlockRun, "skipAttention" | "skipMlp" | "adapter" | "capture">,
   ): tf.Tensor2D {
     const ropes = chunks.map((chunk) => chunk.ropes.of(block));
     return tf.tidy(() => {

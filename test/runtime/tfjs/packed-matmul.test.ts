@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
+import type { Codec } from "../../../src/codecs/codec.ts";
 import { CODECS, type CodecId, codecOf } from "../../../src/codecs/index.ts";
 import type { PackedMatrix } from "../../../src/model/weight-source.ts";
 import { aligned, alignedBytes, isAligned } from "../../../src/native/aligned.ts";
@@ -11,7 +12,16 @@ import { matMul } from "../../../src/tensor/ops.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import { packRounded } from "../random-model.ts";
 
-const SOME_CODECS: readonly CodecId[] = ["f32", "bf16", "q8s-g32", "q4s-g64", "q4a-g32", "q4s-row"];
+const SOME_CODECS: readonly CodecId[] = [
+  "f32",
+  "bf16",
+  "q8s-g32",
+  "q4s-g64",
+  "q4a-g32",
+  "q4s-row",
+  "q4t-g32-s8",
+  "q3a-g64-s8",
+];
 const SHAPES = [
   { rows: 5, cols: 7 },
   { rows: 50, cols: 96 },
@@ -181,6 +191,7 @@ function productAndGradient(matrix: PackedMatrix, x: Float32Array): number[][] {
 }
 
 it("covers every family of codecs", () => {
-  const schemes = new Set(SOME_CODECS.map((id) => CODECS[id].scheme));
-  expect([...schemes].sort()).toEqual([...new Set(Object.values(CODECS).map(({ scheme }) => scheme))].sort());
+  const sorts = (codecs: readonly Codec[]) =>
+    [...new Set(codecs.flatMap(({ scheme, scaleKind }) => [scheme, `${scaleKind}`]))].sort();
+  expect(sorts(SOME_CODECS.map(codecOf))).toEqual(sorts(Object.values(CODECS)));
 });

@@ -1,76 +1,113 @@
-import { roundToF16 } from "../tensor/half.ts";
 import { CUTS, inverseOf, LONG_GROUP, nearestLevel } from "./nearest-level.ts";
+import { type Fit, type SearchGroup, scaleCode } from "./search-group.ts";
 
 /** Levels more or fewer than there are over which the group's range is spread: more cuts the ends off. */
 const OFFSETS: readonly number[] = Array.from({ length: 11 }, (_, i) => (i - 3) / 4);
 /** Rounds of fitting scale and minimum to the codes and choosing the codes anew. */
 const REFITS = 2;
 
-/** Scale, minimum and the squared error that they leave in their group. */
-export interface AsymmetricFit {
-  scale: number;
-  minimum: number;
-  error: number;
+/** What the candidates of a group share. */
+interface Range {
+  readonly least: number;
+  readonly most: number;
+  /** Sums of weights and of weighted x, pairs added first. */
+  readonly sumW: number;
+  readonly sumX: number;
 }
 
 /**
- * The f16 scale and minimum that leave the least squared error in the group x[from … to), among many candidates; the plain
- * ones, minimum = least element and minimum = min(least, 0), are always among them. Null when f16 reaches none.
+ * The stored scale and minimum that leave the least weighted squared error in a group, among many candidates; the plain ones,
+ * minimum = least element and minimum = min(least, 0), are always among them. Null when the stored type reaches none.
  */
-export function fitAsymmetric(x: Float32Array, from: number, to: number, bits: number): AsymmetricFit | null {
-  const { least, most } = rangeOf(x, from, to);
-  const top = 2 ** bits - 1;
-  let best: AsymmetricFit | null = null;
-  const consider = (scale: number, minimum: number): void => {
-    if (!Number.isFinite(scale) || !Number.isFinite(minimum)) return;
-    const error = asymmetricError(x, from, to, scale, minimum, top);
-    if (best === null || error < best.error) best = { scale, minimum, error };
-  };
+export function fitAsymmetric(group: SearchGroup): Fit | null {
+  const { stored, form } = group;
+  const range = rangeOf(group);
+  const { least, most } = range;
+  const top = form.most;
+  const tried: Pair[] = [];
+  const consider = (scale: number, minimum: number) => tried.push([stored(scale), stored(minimum)]);
   const lowest = Math.min(least, 0);
-  consider(roundToF16((most - least) / top), roundToF16(least));
-  consider(roundToF16((Math.max(most, 0) - lowest) / top), roundToF16(lowest));
+  consider((most - least) / top, least);
+  consider((Math.max(most, 0) - lowest) / top, lowest);
   if (most > least) {
-    let wanted = searchFit(x, from, to, least, most, top);
+    let wanted = searchFit(group, range);
     for (let round = 0; round <= REFITS; round++) {
-      consider(roundToF16(wanted.scale), roundToF16(wanted.minimum));
-      wanted = refit(x, from, to, 1 / wanted.scale, wanted.minimum, top);
+      consider(wanted.scale, wanted.minimum);
+      wanted = refit(group, range, 1 / wanted.scale, wanted.minimum);
     }
+  }
+  return leastError(group, tried);
+}
+
+/** The best pair of the int8 codes around scale / rowScale and minimum / rowMinimum: two-level scales. */
+export function snapAsymmetric(group: SearchGroup, [scale, minimum]: Pair, [rowScale, rowMinimum]: Pair): Fit | null {
+  const steps = [0, -1, 1];
+  const pairs = steps.flatMap((i) =>
+    steps.map((j): Pair => [scaleCode(scale, rowScale, i) * rowScale, scaleCode(minimum, rowMinimum, j) * rowMinimum]),
+  );
+  return leastError(group, pairs);
+}
+
+/** A scale and a minimum. */
+type Pair = readonly [number, number];
+
+/** The first of the least errors among finite pairs. */
+function leastError(group: SearchGroup, pairs: readonly Pair[]): Fit | null {
+  let best: Fit | null = null;
+  for (const [scale, minimum] of pairs) {
+    if (!Number.isFinite(scale) || !Number.isFinite(minimum)) continue;
+    const error = asymmetricError(group, scale, minimum);
+    if (best === null || error < best.error) best = { scale, minimum, error };
   }
   return best;
 }
 
-function rangeOf(x: Float32Array, from: number, to: number) {
+function rangeOf({ x, from, to, weights, shift }: SearchGroup): Range {
   let least = x[from];
   let most = x[from];
   for (let i = from + 1; i < to; i++) {
     if (x[i] < least) least = x[i];
     else if (x[i] > most) most = x[i];
   }
-  return { least, most };
+  let sumW = 0;
+  let sumX = 0;
+  let i = from;
+  for (; i + 1 < to; i += 2) {
+    const [w, oddW] = [weights[i - shift], weights[i + 1 - shift]];
+    sumW += w + oddW;
+    sumX += w * x[i] + oddW * x[i + 1];
+  }
+  if (i < to) {
+    sumW += weights[i - shift];
+    sumX += weights[i - shift] * x[i];
+  }
+  return { least, most, sumW, sumX };
 }
 
-/** The best fit over all candidate spreads, before rounding to f16. */
-function searchFit(x: Float32Array, from: number, to: number, least: number, most: number, top: number) {
+/** The best fit over all candidate spreads, before rounding. */
+function searchFit(group: SearchGroup, range: Range) {
+  const { least, most } = range;
+  const top = group.form.most;
   const middle = (least + most) / 2;
   let best = { scale: (most - least) / top, minimum: least, gain: Number.NEGATIVE_INFINITY };
   const trySpread = (levels: number): void => {
     const inverse = levels / (most - least);
     // Spread about the middle, so that both ends are cut off or left unused alike.
-    const fit = refit(x, from, to, inverse, middle - top / 2 / inverse, top);
+    const fit = refit(group, range, inverse, middle - top / 2 / inverse);
     if (fit.gain > best.gain) best = fit;
   };
   for (const offset of OFFSETS) trySpread(top + offset);
-  if (to - from > LONG_GROUP) for (const cut of CUTS) trySpread(top * cut);
+  if (group.to - group.from > LONG_GROUP) for (const cut of CUTS) trySpread(top * cut);
   return best;
 }
 
 /**
- * Codes under an inverse scale and a minimum, then the least-squares line through (code, weight). `gain` is what it takes off
- * sum(x x).
+ * Codes under an inverse scale and a minimum, then the weighted least-squares line through (code, x). `gain` is what it takes
+ * off sum(w x x).
  */
-function refit(x: Float32Array, from: number, to: number, inverse: number, minimum: number, top: number) {
-  const count = to - from;
-  let sumX = 0;
+function refit(group: SearchGroup, { sumW, sumX }: Range, inverse: number, minimum: number) {
+  const { x, from, to, weights, shift } = group;
+  const top = group.form.most;
   let sumQ = 0;
   let sumXq = 0;
   let sumQq = 0;
@@ -81,43 +118,39 @@ function refit(x: Float32Array, from: number, to: number, inverse: number, minim
   for (; i + 1 < to; i += 2) {
     const code = nearestLevel((x[i] - minimum) * inverse, 0, top);
     const odd = nearestLevel((x[i + 1] - minimum) * inverse, 0, top);
-    sumX += x[i] + x[i + 1];
-    sumQ += code + odd;
-    sumXq += x[i] * code;
-    sumQq += code * code;
-    sumXqOdd += x[i + 1] * odd;
-    sumQqOdd += odd * odd;
+    const weighted = weights[i - shift] * code;
+    const oddWeighted = weights[i + 1 - shift] * odd;
+    sumQ += weighted + oddWeighted;
+    sumXq += weights[i - shift] * x[i] * code;
+    sumQq += weighted * code;
+    sumXqOdd += weights[i + 1 - shift] * x[i + 1] * odd;
+    sumQqOdd += oddWeighted * odd;
   }
   if (i < to) {
     const code = nearestLevel((x[i] - minimum) * inverse, 0, top);
-    sumX += x[i];
-    sumQ += code;
-    sumXq += x[i] * code;
-    sumQq += code * code;
+    const weighted = weights[i - shift] * code;
+    sumQ += weighted;
+    sumXq += weights[i - shift] * x[i] * code;
+    sumQq += weighted * code;
   }
   sumXq += sumXqOdd;
   sumQq += sumQqOdd;
-  const spread = count * sumQq - sumQ * sumQ;
+  const spread = sumW * sumQq - sumQ * sumQ;
   if (spread <= 0) return { scale: 1 / inverse, minimum, gain: Number.NEGATIVE_INFINITY };
-  const scale = (count * sumXq - sumX * sumQ) / spread;
-  const offset = (sumX - scale * sumQ) / count;
+  const scale = (sumW * sumXq - sumX * sumQ) / spread;
+  const offset = (sumX - scale * sumQ) / sumW;
   return { scale, minimum: offset, gain: scale * sumXq + offset * sumX };
 }
 
-/** Sum of squared errors of a group under scale and minimum. */
-function asymmetricError(
-  x: Float32Array,
-  from: number,
-  to: number,
-  scale: number,
-  minimum: number,
-  top: number,
-): number {
+/** Sum of weighted squared errors of a group under scale and minimum. */
+function asymmetricError(group: SearchGroup, scale: number, minimum: number): number {
+  const { x, from, to, weights, shift } = group;
+  const top = group.form.most;
   const inverse = inverseOf(scale);
   let sum = 0;
   for (let i = from; i < to; i++) {
     const error = x[i] - (scale * nearestLevel((x[i] - minimum) * inverse, 0, top) + minimum);
-    sum += error * error;
+    sum += error * error * weights[i - shift];
   }
   return sum;
 }

@@ -1,4 +1,5 @@
-import { inverseOf, nearestLevel } from "./nearest-level.ts";
+import { codeOf, type LevelForm, levelOf } from "./level-table.ts";
+import { inverseOf } from "./nearest-level.ts";
 
 /** What GPTQ quantizes, and by what; groups go by original column numbers. */
 export interface GptqOptions {
@@ -8,12 +9,12 @@ export interface GptqOptions {
   readonly cols: number;
   /** Upper factor of the inverse Hessian (h^-1 = u^T u), [cols, cols], rows and columns in `order` */
   readonly u: Float64Array;
-  readonly bits: number;
+  readonly form: LevelForm;
   /** Columns that share a scale; 0: a whole row */
   readonly group: number;
-  /** [rows, groups], as f16 has them; chosen before and kept */
+  /** [rows, groups], as they are stored; chosen before and kept */
   readonly scales: Float32Array;
-  /** [rows, groups]; null: symmetric */
+  /** [rows, groups]; null unless asymmetric */
   readonly minima: Float32Array | null;
   /** The column quantized i-th: a permutation of 0 … cols - 1 */
   readonly order: Int32Array;
@@ -40,16 +41,13 @@ export function gptqUpdate(options: GptqOptions): void {
 
 /** Stores the code nearest to `x` for that row and column; returns the value it stands for. */
 function quantizeWeight(options: GptqOptions, row: number, col: number, x: number): number {
-  const { w, cols, bits, group, scales, minima, codes } = options;
+  const { w, cols, form, group, scales, minima, codes } = options;
   const groups = group === 0 ? 1 : Math.ceil(cols / group);
   const at = row * groups + (group === 0 ? 0 : Math.floor(col / group));
   const scale = scales[at];
-  const inverse = inverseOf(scale);
-  const half = 2 ** (bits - 1);
-  const code = minima
-    ? nearestLevel((x - minima[at]) * inverse, 0, 2 * half - 1)
-    : nearestLevel(x * inverse, -half, half - 1) + half;
-  const value = minima ? scale * code + minima[at] : scale * (code - half);
+  const code = codeOf(form, (x - (minima ? minima[at] : 0)) * inverseOf(scale));
+  const product = scale * levelOf(form, code);
+  const value = minima ? product + minima[at] : product;
   codes[row * cols + col] = code;
   w[row * cols + col] = value;
   return value;

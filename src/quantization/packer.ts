@@ -2,22 +2,20 @@ import type { Codec, Quantized } from "../codecs/codec.ts";
 import type { DenseMatrix } from "../model/weight-source.ts";
 import type { NativeEngine } from "../native/addon.ts";
 import { codecForm } from "../native/codec-form.ts";
+import { quantizeGptqOn } from "./gptq.ts";
 import { QUANTIZER_IDS, QUANTIZERS, type QuantizerId, quantizerOf } from "./index.ts";
-import { quantizeNearestOn } from "./nearest-on-engine.ts";
-import type { QuantizeOptions, Quantizer } from "./quantizer.ts";
+import { quantizeNearestOn } from "./nearest.ts";
+import type { EngineQuantizer, QuantizeOptions, Quantizer } from "./quantizer.ts";
+import { quantizeWeightedOn } from "./weighted.ts";
 
 /** Quantizes a matrix, or rows of one, and packs it. Throws as the quantizer and the codec do. */
 export type Packer = (matrix: DenseMatrix, codec: Codec, options?: QuantizeOptions) => Promise<Uint8Array>;
 
-/** A quantizer that computes on an engine: the numbers of its twin in QUANTIZERS, bit for bit. */
-type EngineQuantizer = (
-  engine: NativeEngine,
-  matrix: DenseMatrix,
-  codec: Codec,
-  options?: QuantizeOptions,
-) => Promise<Quantized>;
-
-const ON_ENGINE: Readonly<Record<QuantizerId, EngineQuantizer>> = { nearest: quantizeNearestOn };
+const ON_ENGINE: Readonly<Record<QuantizerId, EngineQuantizer>> = {
+  nearest: quantizeNearestOn,
+  weighted: quantizeWeightedOn,
+  gptq: quantizeGptqOn,
+};
 
 /**
  * The packer of a quantizer, given by name or itself: on the engine's threads where there is one, else in TypeScript.

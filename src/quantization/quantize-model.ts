@@ -1,17 +1,13 @@
 import type { ArtifactWriter } from "../artifact/writer.ts";
-import { TILE_ROWS } from "../codecs/codec.ts";
-import { CODECS } from "../codecs/index.ts";
 import { throwIfAborted } from "../errors.ts";
 import type { PackedTensor } from "../model/packed-layout.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import type { NativeEngine } from "../native/addon.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { QuantizerId } from "./index.ts";
+import { packBands } from "./pack-bands.ts";
 import { type Packer, packerOf } from "./packer.ts";
 import type { Quantizer } from "./quantizer.ts";
-
-/** Enough to be fast; a whole matrix could be too much: an embedding can be larger than all blocks together. */
-const BAND_WEIGHTS = 4 * 1024 * 1024;
 
 export interface QuantizeModelOptions extends WorkOptions {
   readonly source: WeightSource;
@@ -20,6 +16,8 @@ export interface QuantizeModelOptions extends WorkOptions {
   readonly engine?: NativeEngine | null | undefined;
   /** Opened for this model and its plan; knows what is written already. */
   readonly writer: ArtifactWriter;
+  /** Matrices that are packed already, at the plan's codecs (a library): they are copied, and nothing is quantized. */
+  readonly packed?: WeightSource | undefined;
   /** Weights in memory at a time, 4 Mi (16 MiB in f32) by default; at least 16 rows are. */
   readonly bandWeights?: number | undefined;
 }
@@ -43,32 +41,18 @@ export async function quantizeModel(options: QuantizeModelOptions): Promise<void
   }
 }
 
-async function storedBytes(options: QuantizeModelOptions, tensor: PackedTensor, packer: Packer) {
-  if (tensor.kind === "matrix") return packBands(options, tensor, packer);
-  const vector = await options.source.readVector(tensor.name);
-  return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
-}
-
-/**
- * Packs whole tiles at a time: rows do not depend on each other, so that the bands' bytes together are the matrix's.
- */
-async function packBands(
-  { source, signal, bandWeights = BAND_WEIGHTS }: QuantizeModelOptions,
-  { name, bytes, codec, matrix: { rows, cols } }: Extract<PackedTensor, { kind: "matrix" }>,
-  packer: Packer,
-): Promise<Uint8Array> {
-  const packed = new Uint8Array(bytes);
-  const bandRows = Math.max(1, Math.floor(bandWeights / cols / TILE_ROWS)) * TILE_ROWS;
-  for (let from = 0, at = 0; from < rows; from += bandRows) {
-    throwIfAborted(signal);
-    const to = Math.min(rows, from + bandRows);
-    const band = { kind: "dense" as const, rows: to - from, cols, data: await source.readRows(name, from, to) };
-    if (band.data.length !== band.rows * cols) {
-      throw new Error(`${source.label}: ${name}: ${band.data.length} weights in ${band.rows} rows of ${cols}`);
-    }
-    const part = await packer(band, CODECS[codec], { label: name, firstRow: from });
-    packed.set(part, at);
-    at += part.length;
+async function storedBytes(options: QuantizeModelOptions, tensor: PackedTensor, packer: Packer): Promise<Uint8Array> {
+  const { source, packed, signal, bandWeights } = options;
+  if (tensor.kind !== "matrix") {
+    const vector = await source.readVector(tensor.name);
+    return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
   }
-  return packed;
+  const { name: id, codec, matrix } = tensor;
+  const shape = { rows: matrix.rows, cols: matrix.cols };
+  if (!packed) return (await packBands({ source, id, ...shape, codec, packer, bandWeights, signal })).bytes;
+  const found = await packed.readMatrix(id);
+  if (found.kind !== "packed" || found.codec !== codec || found.rows !== shape.rows || found.cols !== shape.cols) {
+    throw new Error(`${packed.label}: ${id}: not packed as the plan says`);
+  }
+  return found.bytes;
 }

@@ -1,7 +1,8 @@
-import type { Codec } from "../codecs/codec.ts";
+import type { Codec, Quantized } from "../codecs/codec.ts";
 import { UserError } from "../errors.ts";
 import type { DenseMatrix } from "../model/weight-source.ts";
 import type { QuantizeOptions } from "./quantizer.ts";
+import type { QuantizerInput } from "./quantizer-input.ts";
 
 /** The largest finite numbers of the float codecs; larger weights would become these, or infinite. */
 const FLOAT_LIMITS: Readonly<Record<string, number>> = {
@@ -27,7 +28,7 @@ export function checkFinite({ data, rows, cols }: DenseMatrix, options: Quantize
 }
 
 /** Throws UserError WEIGHTS_RANGE where a float codec would make a weight infinite. */
-export function checkFloatRange({ data, cols }: DenseMatrix, codec: Codec, options: QuantizeOptions): void {
+function checkFloatRange({ data, cols }: DenseMatrix, codec: Codec, options: QuantizeOptions): void {
   const { label = "matrix", firstRow = 0 } = options;
   const limit = FLOAT_LIMITS[codec.id];
   const at = data.findIndex((x) => Math.abs(x) > limit);
@@ -37,6 +38,34 @@ export function checkFloatRange({ data, cols }: DenseMatrix, codec: Codec, optio
     `${label}: row ${firstRow + Math.floor(at / cols)}: expected magnitudes up to ${limit} for ${codec.id}, found ${data[at]}`,
     "choose bf16 or f32 for this matrix",
   );
+}
+
+/** What a float codec stores: the weights as they are, checked; null for other codecs. */
+export function floatNumbers(matrix: DenseMatrix, codec: Codec, options: QuantizeOptions): Quantized | null {
+  if (codec.scheme !== "float") return null;
+  checkFloatRange(matrix, codec, options);
+  return { kind: "float", rows: matrix.rows, cols: matrix.cols, values: matrix.data };
+}
+
+/** The inputs' statistics that a quantizer needs. Throws UserError QUANTIZER_STATISTICS where there are none. */
+export function inputOf(quantizer: string, matrix: DenseMatrix, options: QuantizeOptions): QuantizerInput {
+  const { input, label = "matrix" } = options;
+  if (!input) {
+    throw new UserError(
+      "QUANTIZER_STATISTICS",
+      `${label}: quantizer ${quantizer}: expected statistics of the matrix's inputs, found none`,
+      "collect them on calibration text first, or choose the quantizer nearest",
+    );
+  }
+  if (input.cols !== matrix.cols) throw new RangeError(`${label}: inputs of ${input.cols} columns for ${matrix.cols}`);
+  return input;
+}
+
+/** The same with the factor of the inputs' second moments. */
+export function factorOf(quantizer: string, matrix: DenseMatrix, options: QuantizeOptions) {
+  const input = inputOf(quantizer, matrix, options);
+  if (!input.factor) throw new Error(`${options.label ?? "matrix"}: inputs were prepared without their factor`);
+  return { input, factor: input.factor };
 }
 
 /** What is thrown for a row whose weights no f16 scale reaches. */

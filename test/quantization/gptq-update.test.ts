@@ -6,6 +6,7 @@ import { z } from "zod";
 import { openSafetensors } from "../../src/formats/safetensors/index.ts";
 import type { DenseMatrix } from "../../src/model/weight-source.ts";
 import { gptqUpdate } from "../../src/quantization/gptq-update.ts";
+import { levelForm } from "../../src/quantization/level-table.ts";
 import { inverseUpperFactor } from "../../src/tensor/linear-algebra.ts";
 import { rmsNorm } from "../../src/tensor/ops.ts";
 import { Random } from "../../src/tensor/random.ts";
@@ -35,7 +36,7 @@ function quantize(problem: Problem, hessian: Float64Array, order?: Int32Array) {
     rows,
     cols,
     u,
-    bits,
+    form: levelForm(bits, problem.scheme === "asymmetric", null),
     group,
     scales: Float32Array.from(plain.scales),
     minima: problem.scheme === "asymmetric" ? Float32Array.from(plain.offsets) : null,

@@ -1,0 +1,233 @@
+import { throwIfAborted } from "../errors.ts";
+import type { DecoderSpec } from "../model/decoder-spec.ts";
+import { matrixInputsOf } from "../model/matrix-inputs.ts";
+import type { WeightSource } from "../model/weight-source.ts";
+import type { NativeEngine } from "../native/addon.ts";
+import type { WorkOptions } from "../progress.ts";
+import { embedRows } from "../runtime/embed-rows.ts";
+import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
+import { ChosenWeights } from "./chosen-weights.ts";
+import { GramSum } from "./gram-sum.ts";
+import { normalizeRows, type RowNorm, readNorm } from "./normalize-rows.ts";
+import { groupSequences, type RowGroup } from "./row-groups.ts";
+
+/** What the rows of one input of matrices are like, over all calibration tokens. */
+export interface InputStatistics {
+  readonly cols: number;
+  readonly tokens: number;
+  /** Mean of x^T x over the tokens, [cols, cols], f32, both triangles: half the Hessian of the mean squared output error. */
+  readonly gram: Float32Array;
+}
+
+/** Statistics of all matrices of one block. */
+export interface BlockStatistics {
+  readonly block: number;
+  /** Of a matrix' input; the same object for matrices that share theirs. Throws where the block has no such matrix. */
+  of(matrixId: string): InputStatistics;
+  /** Each distinct input, and the ids of the matrices that take it. */
+  readonly inputs: readonly { readonly matrices: readonly string[]; readonly statistics: InputStatistics }[];
+}
+
+/** The hidden states of some sequences at the input of the sweep's block. */
+export interface SweepState extends RowGroup {
+  /** [rows, hiddenSize] */
+  readonly hidden: Float32Array;
+}
+
+/** Goes through the blocks once, from the first to the last, with the hidden states of all calibration sequences. */
+export interface StatisticsSweep {
+  /** The block whose inputs `collect` sees; after the last advance the number of blocks. */
+  readonly at: number;
+  /** Hidden states at the input of block `at`, pass by pass. Not to be written. */
+  readonly states: readonly SweepState[];
+  /** Statistics of the inputs of block `at`'s matrices on these states, by the original weights of the block; does not advance. */
+  collect(): Promise<BlockStatistics>;
+  /** Moves the states through block `at`: by the weights of `source`, which has the block as it is now; default the original ones. */
+  advance(source?: WeightSource): Promise<void>;
+  /** After the last block: statistics of the output head's input, which is the final norm's output. */
+  collectHead(): Promise<InputStatistics>;
+  close(): Promise<void>;
+}
+
+export interface StatisticsOptions extends WorkOptions {
+  readonly source: WeightSource;
+  /** Whose embedding the states begin with; default `source`. */
+  readonly embedding?: WeightSource | undefined;
+  /** Run each on its own from position 0, as they are: nothing is padded. */
+  readonly sequences: readonly Int32Array[];
+  /** Makes streamed executors; their precision is the precision of the states. Observed rows are f32 before any rounding. */
+  readonly createExecutor: ExecutorFactory;
+  /** Sums x^T x; null: plain TypeScript. */
+  readonly engine: NativeEngine | null;
+  /** Most rows of a pass; a longer sequence is a pass of its own. Changes the order of sums, and so last bits. */
+  readonly rowsPerPass?: number | undefined;
+  /** False holds the states once instead of twice; an `advance` after `collect` then runs the block again. */
+  readonly keepOutputs?: boolean | undefined;
+}
+
+/** Bounds the copies of inputs that a pass makes: 2,048 rows of the widest block's inputs. */
+const ROWS_PER_PASS = 2048;
+
+/**
+ * Opens a sweep at block 0. Holds the hidden states of all sequences (tokens x hiddenSize x 4 bytes, twice with `keepOutputs`), the inputs of one pass and the
+ * sums of one block. The numbers do not depend on the number of threads. The source stays the caller's to close.
+ */
+export async function openStatisticsSweep(options: StatisticsOptions): Promise<StatisticsSweep> {
+  throwIfAborted(options.signal);
+  const groups = groupSequences(options.sequences, options.rowsPerPass ?? ROWS_PER_PASS);
+  const tokens = groups.reduce((sum, { ids }) => sum + ids.length, 0);
+  if (tokens === 0) throw new Error("statistics: expected at least one token");
+  const states = await embedded(options.embedding ?? options.source, groups);
+  return new Sweep(options, { executor: await options.createExecutor(options.source), states, tokens });
+}
+
+/** Mean of x^2 of every column, [cols]: the diagonal of the Gram matrix. */
+export function diagonalOf({ gram, cols }: InputStatistics): Float32Array {
+  return Float32Array.from({ length: cols }, (_, i) => gram[i * cols + i]);
+}
+
+class Sweep implements StatisticsSweep {
+  at = 0;
+  states: readonly SweepState[];
+  private readonly options: StatisticsOptions;
+  private readonly spec: DecoderSpec;
+  private readonly executor: AnyExecutor;
+  private readonly tokens: number;
+  /** Executor over the weights given to `advance`. */
+  private readonly chosen: ChosenWeights;
+  /** Outputs of block `at` by the original weights, where `collect` has run it. */
+  private outputs: readonly SweepState[] | null = null;
+  private progress = 0;
+
+  constructor(
+    options: StatisticsOptions,
+    parts: { executor: AnyExecutor; states: readonly SweepState[]; tokens: number },
+  ) {
+    this.options = options;
+    this.spec = options.source.spec;
+    this.executor = parts.executor;
+    this.states = parts.states;
+    this.tokens = parts.tokens;
+    this.chosen = new ChosenWeights(options.createExecutor);
+  }
+
+  async collect(): Promise<BlockStatistics> {
+    const block = this.block();
+    const sums = new Map(
+      matrixInputsOf(this.spec.blocks[block]).map(({ cols, roles }) => {
+        const matrices = roles.map((role) => `blocks.${block}.${role}`);
+        return [matrices[0], { matrices, sum: this.newSum(cols) }];
+      }),
+    );
+    const outputs = await this.run(this.executor, async (hidden, state) =>
+      this.executor.runBlocks(hidden, block, block + 1, state.spans, {
+        signal: this.options.signal,
+        inputs: async ({ matrices, data, rows }) => sums.get(matrices[0])?.sum.add(data, rows),
+      }),
+    );
+    if (this.options.keepOutputs ?? true) this.outputs = outputs;
+    return blockStatistics(
+      block,
+      [...sums.values()].map(({ matrices, sum }) => ({ matrices, statistics: sum.finish() })),
+    );
+  }
+
+  async advance(source?: WeightSource): Promise<void> {
+    const block = this.block();
+    const own = source === undefined || source === this.options.source;
+    if (own && this.outputs) this.states = this.outputs;
+    else {
+      const executor = own ? this.executor : await this.chosen.executorOf(source);
+      this.states = await this.run(executor, (hidden, { spans }) =>
+        executor.runBlocks(hidden, block, block + 1, spans, { signal: this.options.signal }),
+      );
+    }
+    this.outputs = null;
+    this.at++;
+    this.report(this.at * this.states.length, `block ${block}`);
+  }
+
+  async collectHead(): Promise<InputStatistics> {
+    if (this.at !== this.spec.blocks.length) throw new Error(`statistics: block ${this.at} has not been passed`);
+    const norm: RowNorm = await readNorm(this.options.source, "finalNorm", this.spec.finalNorm);
+    const sum = this.newSum(this.spec.hiddenSize);
+    for (const { hidden, ids } of this.states) {
+      throwIfAborted(this.options.signal);
+      await sum.add(normalizeRows(hidden, norm), ids.length);
+    }
+    return sum.finish();
+  }
+
+  async close(): Promise<void> {
+    await this.chosen.close();
+    await this.executor.dispose();
+  }
+
+  private block(): number {
+    if (this.at < this.spec.blocks.length) return this.at;
+    throw new Error(`statistics: all ${this.at} blocks have been passed`);
+  }
+
+  private newSum(cols: number): GramSum {
+    return new GramSum(cols, this.tokens, this.options.engine);
+  }
+
+  /** Runs every pass' states by `step`; its outputs in the same order. */
+  private async run(
+    executor: AnyExecutor,
+    step: (hidden: unknown, state: SweepState) => Promise<unknown>,
+  ): Promise<SweepState[]> {
+    const outputs: SweepState[] = [];
+    for (const state of this.states) {
+      throwIfAborted(this.options.signal);
+      const input = executor.write(state.hidden, state.ids.length);
+      const output = await step(input, state).finally(() => executor.release(input));
+      outputs.push({ ...state, hidden: await taken(executor, output) });
+      this.report(this.at * this.states.length + outputs.length, `block ${this.at}`);
+    }
+    return outputs;
+  }
+
+  /** Passes done, of one a block and group; never fewer than before. */
+  private report(done: number, detail: string): void {
+    this.progress = Math.max(this.progress, done);
+    const total = this.spec.blocks.length * this.states.length;
+    this.options.onProgress?.({ stage: "statistics", done: this.progress, total, detail });
+  }
+}
+
+/** The states that the sweep begins with; a row that several groups have is read once. */
+async function embedded(source: WeightSource, groups: readonly RowGroup[]): Promise<SweepState[]> {
+  const { hiddenSize } = source.spec;
+  const ids = Int32Array.from(groups.flatMap((group) => [...group.ids]));
+  const hidden = new Float32Array(ids.length * hiddenSize);
+  await embedRows(source, ids, hidden);
+  let at = 0;
+  return groups.map((group) => {
+    const from = at;
+    at += group.ids.length * hiddenSize;
+    return { ...group, hidden: hidden.subarray(from, at) };
+  });
+}
+
+function blockStatistics(block: number, inputs: BlockStatistics["inputs"]): BlockStatistics {
+  const known = new Map(inputs.flatMap(({ matrices, statistics }) => matrices.map((id) => [id, statistics])));
+  return {
+    block,
+    inputs,
+    of(matrixId) {
+      const found = known.get(matrixId);
+      if (!found) throw new Error(`statistics: block ${block} has no matrix ${matrixId}`);
+      return found;
+    },
+  };
+}
+
+/** The numbers of a hidden state, which is released. */
+async function taken(executor: AnyExecutor, hidden: unknown): Promise<Float32Array> {
+  try {
+    return await executor.read(hidden);
+  } finally {
+    executor.release(hidden);
+  }
+}

@@ -1,0 +1,172 @@
+import { type InputStatistics, openStatisticsSweep, type StatisticsSweep } from "../../calibration/statistics.ts";
+import type { CodecId } from "../../codecs/index.ts";
+import { throwIfAborted } from "../../errors.ts";
+import { type DecoderSpec, type MatrixInfo, matricesOf } from "../../model/decoder-spec.ts";
+import { denseMatrix, type WeightSource } from "../../model/weight-source.ts";
+import type { NativeEngine } from "../../native/addon.ts";
+import type { WorkOptions } from "../../progress.ts";
+import type { ExecutorFactory } from "../../runtime/executor.ts";
+import { hessianErrorOn } from "../hessian-error.ts";
+import { QUANTIZER_NEEDS, type QuantizerId } from "../index.ts";
+import { packBands } from "../pack-bands.ts";
+import { packerOf } from "../packer.ts";
+import { prepareInput, type QuantizerInput } from "../quantizer-input.ts";
+import type { MatrixLibrary } from "./matrix-library.ts";
+
+export interface BuildLibraryOptions extends WorkOptions {
+  readonly source: WeightSource;
+  /** Codecs wanted of a matrix. */
+  readonly codecsOf: (id: string) => readonly CodecId[];
+  readonly quantizer: QuantizerId;
+  readonly sequences: readonly Int32Array[];
+  /** Makes a streamed executor. */
+  readonly createExecutor: ExecutorFactory;
+  readonly engine: NativeEngine | null;
+  /**
+   * Absent: every matrix by the inputs that the original model gives it, so that any plan can be assembled. Given: the library holds one
+   * plan, and a block's inputs are those that the blocks before it, quantized, produce; embedding and untied head come from this library.
+   */
+  readonly sequentialFrom?: MatrixLibrary | undefined;
+}
+
+/** A matrix at a codec that is still missing. */
+interface Wanted {
+  readonly matrix: MatrixInfo;
+  readonly codec: CodecId;
+}
+
+/**
+ * Packs whatever the library lacks, block by block in one sweep of the calibration sequences; what is there already is kept, so that an
+ * interrupted build goes on. Statistics of an input, and their factor, serve all matrices that share it at all their codecs.
+ */
+export async function buildLibrary(library: MatrixLibrary, options: BuildLibraryOptions): Promise<void> {
+  const build = new Build(library, options, await missingOf(library, options));
+  if (build.missing.length > 0) await build.run();
+}
+
+async function missingOf(library: MatrixLibrary, { source, codecsOf }: BuildLibraryOptions): Promise<Wanted[]> {
+  const missing: Wanted[] = [];
+  for (const matrix of matricesOf(source.spec)) {
+    for (const codec of new Set(codecsOf(matrix.id))) {
+      if (!(await library.has(matrix.id, codec))) missing.push({ matrix, codec });
+    }
+  }
+  return missing;
+}
+
+class Build {
+  readonly missing: readonly Wanted[];
+  private readonly library: MatrixLibrary;
+  private readonly options: BuildLibraryOptions;
+  private readonly spec: DecoderSpec;
+  private done = 0;
+
+  constructor(library: MatrixLibrary, options: BuildLibraryOptions, missing: readonly Wanted[]) {
+    this.library = library;
+    this.options = options;
+    this.missing = missing;
+    this.spec = options.source.spec;
+  }
+
+  async run(): Promise<void> {
+    const { source, sequences, createExecutor, engine, signal, sequentialFrom } = this.options;
+    const plan = sequentialFrom && (await this.copyOuter(sequentialFrom));
+    const sweep = await openStatisticsSweep({ source, embedding: plan, sequences, createExecutor, engine, signal });
+    try {
+      const outer = this.missing.filter(({ matrix }) => matrix.block === null);
+      const last = outer.length > 0 && !plan ? this.spec.blocks.length : 1 + lastBlock(this.missing);
+      while (sweep.at < last) {
+        await this.packBlock(sweep);
+        await sweep.advance(plan);
+      }
+      if (!plan) await this.packOuter(sweep, outer);
+    } finally {
+      await sweep.close();
+    }
+  }
+
+  /** The model under the one plan that this library is for, embedding and head taken over. */
+  private async copyOuter(from: MatrixLibrary): Promise<WeightSource> {
+    const { source, codecsOf } = this.options;
+    for (const { matrix, codec } of this.missing) {
+      if (matrix.block !== null) continue;
+      const { hessianError, seconds } = await from.factsOf(matrix.id, codec);
+      await this.library.put(matrix.id, await from.matrixAt(matrix.id, codec), { hessianError, seconds });
+      this.report(`${matrix.id} at ${codec}`);
+    }
+    const codecs = new Map(
+      matricesOf(source.spec).map(({ id }): [string, CodecId] => [id, onlyCodec(id, codecsOf(id))]),
+    );
+    return this.library.under(source, codecs);
+  }
+
+  /** Everything that is missing of the sweep's block. */
+  private async packBlock(sweep: StatisticsSweep): Promise<void> {
+    const wanted = this.missing.filter(({ matrix }) => matrix.block === sweep.at);
+    if (wanted.length === 0) return;
+    const statistics = await sweep.collect();
+    for (const input of statistics.inputs) {
+      const taking = wanted.filter(({ matrix }) => input.matrices.includes(matrix.id));
+      if (taking.length > 0) await this.packAll(taking, input.statistics);
+    }
+  }
+
+  /** Embedding and output head: by the head's inputs where the matrix is multiplied with them, else all columns alike. */
+  private async packOuter(sweep: StatisticsSweep, outer: readonly Wanted[]): Promise<void> {
+    if (outer.length === 0) return;
+    const head = await sweep.collectHead();
+    const looked = outer.filter(({ matrix }) => matrix.role === "embedding" && !this.spec.tied);
+    await this.packAll(looked, allAlike(head));
+    await this.packAll(
+      outer.filter((one) => !looked.includes(one)),
+      head,
+    );
+  }
+
+  private async packAll(wanted: readonly Wanted[], statistics: InputStatistics): Promise<void> {
+    if (wanted.length === 0) return;
+    const { quantizer, engine } = this.options;
+    const label = `inputs of ${wanted[0].matrix.id}`;
+    const input = await prepareInput(statistics, QUANTIZER_NEEDS[quantizer], { engine, label });
+    for (const one of wanted) await this.packOne(one, statistics, input);
+  }
+
+  private async packOne({ matrix, codec }: Wanted, { gram }: InputStatistics, input: QuantizerInput | undefined) {
+    const { source, quantizer, engine, signal } = this.options;
+    const { id, rows, cols } = matrix;
+    throwIfAborted(signal);
+    const began = performance.now();
+    let error = 0;
+    const packed = await packBands({
+      ...{ source, id, rows, cols, codec, input, signal, packer: packerOf(quantizer, engine) },
+      async onBand(band, part) {
+        const values = denseMatrix(part).data;
+        error += (await hessianErrorOn(engine, band.data, values, gram, band.rows, cols)) * (band.rows / rows);
+      },
+    });
+    const seconds = (performance.now() - began) / 1000;
+    await this.library.put(id, packed, { hessianError: Math.max(0, error), seconds });
+    this.report(`${id} at ${codec}`);
+  }
+
+  private report(detail: string): void {
+    this.options.onProgress?.({ stage: "packing", done: ++this.done, total: this.missing.length, detail });
+  }
+}
+
+function lastBlock(missing: readonly Wanted[]): number {
+  return Math.max(-1, ...missing.map(({ matrix }) => matrix.block ?? -1));
+}
+
+function onlyCodec(id: string, codecs: readonly CodecId[]): CodecId {
+  const [codec, ...others] = codecs;
+  if (codec === undefined || others.length > 0) throw new Error(`${id}: a plan has one codec a matrix`);
+  return codec;
+}
+
+/** Statistics by which every column counts the same and by itself. */
+function allAlike({ cols, tokens }: InputStatistics): InputStatistics {
+  const gram = new Float32Array(cols * cols);
+  for (let i = 0; i < cols; i++) gram[i * cols + i] = 1;
+  return { cols, tokens, gram };
+}

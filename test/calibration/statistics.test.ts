@@ -1,0 +1,266 @@
+import { afterAll, describe, expect, it } from "vitest";
+import {
+  diagonalOf,
+  type InputStatistics,
+  openStatisticsSweep,
+  type StatisticsOptions,
+} from "../../src/calibration/statistics.ts";
+import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import { linearsOf, matricesOf } from "../../src/model/decoder-spec.ts";
+import type { WeightSource } from "../../src/model/weight-source.ts";
+import type { NativeEngine } from "../../src/native/addon.ts";
+import { openEngine } from "../../src/native/load.ts";
+import type { Progress } from "../../src/progress.ts";
+import { packAs, packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
+import { createExecutor } from "../../src/runtime/create-executor.ts";
+import { Random } from "../../src/tensor/random.ts";
+import { hiddenStates, maxDifference } from "../runtime/compare.ts";
+import { architectureCases, HAS_SHARED } from "../runtime/goldens.ts";
+import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
+import { randomSource, smallSpec } from "../runtime/random-model.ts";
+import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
+
+const engines: NativeEngine[] = [];
+const engineOf = (threads: number): NativeEngine | null => {
+  if (!HAS_ADDON) return null;
+  const engine = openEngine({ threads });
+  engines.push(engine);
+  return engine;
+};
+afterAll(() => {
+  for (const engine of engines) engine.dispose();
+});
+
+/** Sequences of random ids below `vocabSize`. */
+function sequencesOf(lengths: readonly number[], vocabSize: number): Int32Array[] {
+  const random = new Random(8);
+  return lengths.map((length) => Int32Array.from({ length }, () => random.nextInt(vocabSize)));
+}
+
+/** Runs `work` on a sweep of the test executor, which is then closed. */
+async function withSweep<T>(
+  source: WeightSource,
+  options: Partial<StatisticsOptions>,
+  work: (sweep: Awaited<ReturnType<typeof openStatisticsSweep>>) => Promise<T>,
+): Promise<T> {
+  const sweep = await openStatisticsSweep({
+    source,
+    sequences: sequencesOf([9, 5, 12], source.spec.vocabSize),
+    createExecutor: executorsOf(TEST_EXECUTORS[0], "streamed"),
+    engine: null,
+    ...options,
+  });
+  try {
+    return await work(sweep);
+  } finally {
+    await sweep.close();
+  }
+}
+
+/** Statistics of every matrix and of the head's input. */
+async function allStatistics(source: WeightSource, options: Partial<StatisticsOptions> = {}) {
+  return withSweep(source, options, async (sweep) => {
+    const all = new Map<string, InputStatistics>();
+    for (const block of source.spec.blocks) {
+      const statistics = await sweep.collect();
+      for (const { role } of linearsOf(block)) {
+        const id = `blocks.${sweep.at}.${role}`;
+        all.set(id, statistics.of(id));
+      }
+      await sweep.advance();
+    }
+    all.set("head", await sweep.collectHead());
+    return all;
+  });
+}
+
+/** Mean of x^T x over rows [rows, cols], in f64. */
+function directGram(rows: Float32Array, cols: number): Float64Array {
+  const gram = new Float64Array(cols * cols);
+  const count = rows.length / cols;
+  for (let at = 0; at < rows.length; at += cols) {
+    for (let i = 0; i < cols; i++) {
+      for (let j = 0; j < cols; j++) gram[i * cols + j] += (rows[at + i] * rows[at + j]) / count;
+    }
+  }
+  return gram;
+}
+
+/** Largest |a_ij - b_ij| / sqrt(b_ii b_jj). */
+function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>, cols: number): number {
+  const most = Math.max(...Array.from({ length: cols }, (_, i) => b[i * cols + i]));
+  let largest = 0;
+  for (let i = 0; i < cols; i++) {
+    for (let j = 0; j < cols; j++) {
+      // Columns that hardly move are held to the largest one's millionth.
+      const scale = Math.sqrt(Math.max(b[i * cols + i], 1e-6 * most) * Math.max(b[j * cols + j], 1e-6 * most));
+      const difference = Math.abs(a[i * cols + j] - b[i * cols + j]) / scale;
+      if (!(difference <= largest)) largest = difference;
+    }
+  }
+  return largest;
+}
+
+describe.skipIf(!HAS_SHARED || !HAS_ADDON)(needsAddon("statistics of every architecture (with ../shared)"), () => {
+  it.each(architectureCases())(
+    "$name: sums on native are those of tfjs' inputs, computed directly",
+    async ({ folder }) => {
+      const source = await openCheckpoint(folder);
+      try {
+        const sequences = sequencesOf([20, 70, 7], source.spec.vocabSize);
+        const found = await allStatistics(source, {
+          sequences,
+          engine: engineOf(2),
+          createExecutor: executorsOf("native", "streamed"),
+        });
+        const expected = await directInputs(source, sequences);
+        expect([...expected.keys()].toSorted()).toEqual([...found.keys()].toSorted());
+        for (const [id, { rows, cols }] of expected) {
+          const statistics = found.get(id);
+          expect(statistics).toMatchObject({ tokens: 97, cols });
+          const gram = statistics?.gram ?? [];
+          // Both executors are within 2e-4 of the reference's hidden states (goldens).
+          expect(relativeDifference(gram, directGram(rows, cols), cols), id).toBeLessThan(4e-4);
+        }
+        const wanted = new Map(matricesOf(source.spec).map(({ id, cols }) => [id, cols]));
+        for (const [id, { cols }] of found) expect(cols).toBe(wanted.get(id) ?? source.spec.hiddenSize);
+      } finally {
+        await source.close();
+      }
+    },
+  );
+});
+
+/** Rows of the input of every matrix, all sequences one after the other, as the tfjs executor shows them. */
+async function directInputs(source: WeightSource, sequences: readonly Int32Array[]) {
+  const rows = new Map<string, { rows: Float32Array; cols: number }>();
+  const executor = await createExecutor(source, { executor: "tfjs", residency: "streamed" });
+  try {
+    const spans = sequences.map(({ length: count }) => ({ cache: null, position: 0, count }));
+    const embedded = await executor.embed(Int32Array.from(sequences.flatMap((ids) => [...ids])));
+    const hidden = await executor.runBlocks(embedded, 0, source.spec.blocks.length, spans, {
+      inputs({ matrices, data, cols }) {
+        const copy = data.slice();
+        for (const id of matrices) rows.set(id, { rows: copy, cols });
+      },
+    });
+    const { hiddenSize: cols } = source.spec;
+    const identity = new Float32Array(cols * cols).map((_, i) => (i % (cols + 1) === 0 ? 1 : 0));
+    const { finalNorm: spec } = source.spec;
+    const weight = await source.readVector("finalNorm.weight");
+    const bias = spec.kind === "layer" ? await source.readVector("finalNorm.bias") : null;
+    const matrix = { kind: "dense", rows: cols, cols, data: identity } as const;
+    await executor.loadHead("identity", { norm: { spec, weight, bias }, matrix, bias: null });
+    rows.set("head", { rows: await executor.logits(hidden, undefined, { head: "identity" }), cols });
+    return rows;
+  } finally {
+    await executor.dispose();
+  }
+}
+
+describe("a sweep for statistics", () => {
+  const source = randomSource(smallSpec({ blocks: 3, gated: true }));
+
+  it("shares the statistics of shared inputs, over all tokens, unpadded", async () => {
+    await withSweep(source, {}, async (sweep) => {
+      const { of, inputs, block } = await sweep.collect();
+      expect(block).toBe(0);
+      expect(of("blocks.0.attn.k")).toBe(of("blocks.0.attn.q"));
+      expect(of("blocks.0.mlp.up")).toBe(of("blocks.0.mlp.gate"));
+      expect(of("blocks.0.mlp.up")).not.toBe(of("blocks.0.attn.q"));
+      expect(inputs.map(({ matrices }) => matrices.length)).toEqual([3, 1, 2, 1]);
+      expect(of("blocks.0.mlp.down")).toMatchObject({ tokens: 26, cols: 24 });
+      expect(() => of("blocks.1.attn.q")).toThrow("no matrix blocks.1.attn.q");
+    });
+  });
+
+  it("moves on by the weights it is given, and collects by the original ones", async () => {
+    const quantized = () =>
+      quantizedOverlay(
+        source,
+        packAs((id) => (id === "embedding" ? "q8s-g32" : "q3s-g32"), "nearest"),
+      );
+    const sequences = sequencesOf([9, 5, 12], 37);
+    const expected: Float32Array[][] = [];
+    for (const weights of [source, quantized()]) {
+      const executor = await executorsOf(TEST_EXECUTORS[0], "streamed")(weights);
+      const states = await Promise.all(sequences.map((ids) => hiddenStates(executor, [...ids])));
+      expected.push(states.flatMap((each) => [each[1], each[2]]));
+      await executor.dispose();
+    }
+    const joined = (states: readonly { hidden: Float32Array }[]) => states.flatMap(({ hidden }) => [...hidden]);
+    const stateAfter = (kind: number, block: number) =>
+      expected[kind].filter((_, i) => i % 2 === block).flatMap((x) => [...x]);
+    await withSweep(source, { rowsPerPass: 14, embedding: quantized() }, async (sweep) => {
+      expect(sweep.states.map(({ ids }) => ids.length)).toEqual([14, 12]);
+      const first = await sweep.collect();
+      await sweep.advance(quantized());
+      expect(maxDifference(joined(sweep.states), stateAfter(1, 0))).toBeLessThan(1e-5);
+      expect(maxDifference(joined(sweep.states), stateAfter(0, 0))).toBeGreaterThan(1e-2);
+      expect(first.of("blocks.0.attn.q").gram).toHaveLength(256);
+      // Another object each time, as a pipeline that packs block by block has it.
+      await sweep.advance(quantized());
+      expect(maxDifference(joined(sweep.states), stateAfter(1, 1))).toBeLessThan(1e-4);
+      await sweep.advance();
+      expect(sweep.at).toBe(3);
+      await expect(sweep.collect()).rejects.toThrow("all 3 blocks");
+      expect((await sweep.collectHead()).cols).toBe(16);
+    });
+  });
+
+  it("gives the same whether outputs are kept or computed again, and says how far it is", async () => {
+    const seen: Progress[] = [];
+    const kept = await allStatistics(source, { onProgress: (progress) => seen.push(progress), rowsPerPass: 12 });
+    const again = await allStatistics(source, { keepOutputs: false, rowsPerPass: 12 });
+    expect([...again]).toEqual([...kept]);
+    expect(seen.map(({ done }) => done)).toEqual(seen.map(({ done }) => done).toSorted((a, b) => a - b));
+    expect(seen.at(-1)).toMatchObject({ stage: "statistics", done: 9, total: 9 });
+  });
+
+  it("stops where its signal is aborted, between passes", async () => {
+    const aborter = new AbortController();
+    const options = { signal: aborter.signal, rowsPerPass: 5, onProgress: () => aborter.abort() };
+    await expect(allStatistics(source, options)).rejects.toMatchObject({ name: "Interrupted" });
+  });
+
+  it("refuses the head before the last block, no tokens, and executors that would miss a change of weights", async () => {
+    await withSweep(source, {}, async (sweep) => {
+      await expect(sweep.collectHead()).rejects.toThrow("block 0 has not been passed");
+    });
+    await expect(withSweep(source, { sequences: [] }, async () => {})).rejects.toThrow("at least one token");
+    const resident = executorsOf(TEST_EXECUTORS[0], "resident");
+    await withSweep(source, { createExecutor: resident }, async (sweep) => {
+      const other = quantizedOverlay(source, packWith("q3s-g32", "nearest"));
+      await expect(sweep.advance(other)).rejects.toThrow("expected a streamed executor");
+    });
+  });
+
+  it("gives the diagonal: the mean square of every column", async () => {
+    const all = await allStatistics(source);
+    const statistics = all.get("blocks.1.mlp.down");
+    if (!statistics) throw new Error("no statistics");
+    const diagonal = diagonalOf(statistics);
+    expect(diagonal).toHaveLength(24);
+    diagonal.forEach((value, i) => {
+      expect(value).toBe(statistics.gram[i * 24 + i]);
+      expect(value).toBeGreaterThan(0);
+    });
+  });
+
+  it.skipIf(!HAS_ADDON)(
+    needsAddon("sums the same bits by any number of threads, and nearly those of plain TypeScript"),
+    async () => {
+      const runs: Map<string, InputStatistics>[] = [];
+      for (const threads of [1, 2, 3]) {
+        const createOnThreads = (weights: WeightSource) =>
+          createExecutor(weights, { executor: "native", activations: "f32", residency: "streamed", threads });
+        runs.push(await allStatistics(source, { engine: engineOf(threads), createExecutor: createOnThreads }));
+      }
+      expect([...runs[1]]).toEqual([...runs[0]]);
+      expect([...runs[2]]).toEqual([...runs[0]]);
+      for (const [id, { gram, cols }] of await allStatistics(source)) {
+        expect(relativeDifference(runs[0].get(id)?.gram ?? [], gram, cols), id).toBeLessThan(1e-6);
+      }
+    },
+  );
+});

@@ -1,27 +1,23 @@
 import type { Plan } from "../artifact/plan.ts";
 import { CODECS, codecIdOf } from "../codecs/index.ts";
 import type { Scores } from "../scoring/scores.ts";
+import { lossReader } from "./losses.ts";
 import type { Assignment, Unit } from "./units.ts";
 
 type Losses = NonNullable<Scores["losses"]>;
 
 /**
- * Loss that the scores predict: the sum over blocks (and embedding and head, where they were measured) of the loss at
- * the assigned codec. Where rules gave a block's matrices different codecs, each codec's loss counts by its share of the
- * block's weights. Null where a codec was not measured; a float codec without a measurement counts as no loss.
+ * Loss that the scores predict: the sum over matrices (embedding and head too, where they were measured) of the loss at
+ * the assigned codec. Where blocks were measured as wholes, a matrix counts by its share of its block's weights. Null where
+ * a codec was not measured; a float codec without a measurement counts as no loss.
  */
 export function predictedLoss(losses: Losses, units: readonly Unit[], assignment: Assignment): number | null {
+  const lossOf = lossReader(losses, units);
   let sum = 0;
-  for (const [name, group] of blocksOf(units)) {
-    const measured = losses[name];
-    if (measured === undefined && group[0].block === null) continue;
-    const weights = weightsOf(group);
-    for (const unit of group) {
-      const codec = codecIn(assignment, unit.id);
-      const loss = measured?.[codec] ?? (CODECS[codec].scheme === "float" ? 0 : undefined);
-      if (loss === undefined) return null;
-      sum += (unit.weights / weights) * loss;
-    }
+  for (const unit of units) {
+    const loss = lossOf(unit, codecIn(assignment, unit.id));
+    if (loss === null) return null;
+    sum += loss;
   }
   return sum;
 }

@@ -88,12 +88,12 @@ function effectOf(text: string): RuleEffect | string {
 }
 
 /** What a glob may match: `blocks.3.mlp.down`, `mlp.down`, and the whole block `blocks.3`. */
-function namesOf(matrix: MatrixInfo): string[] {
+export function namesOf(matrix: MatrixInfo): string[] {
   return matrix.block === null ? [matrix.id] : [matrix.id, matrix.role, `blocks.${matrix.block}`];
 }
 
 /** Whether a glob matches one of a matrix's names; with a leading `!`, none of them. */
-function matcherOf(glob: string): (names: readonly string[]) => boolean {
+export function matcherOf(glob: string): (names: readonly string[]) => boolean {
   const [, negation, pattern] = /^(!?)(.+)$/s.exec(glob) ?? ["", "", glob];
   const matches = picomatch(pattern, { expandRange, nonegate: true });
   return (names) => names.some((name) => matches(name)) !== (negation === "!");

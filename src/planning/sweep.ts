@@ -1,4 +1,5 @@
 import type { Plan } from "../artifact/plan.ts";
+import type { MilpSolver } from "./optimal/milp.ts";
 import { createPlanner, type FeasibleRange, type PlanRequest } from "./planner.ts";
 import { assignmentOf, bitsPerWeight } from "./prediction.ts";
 
@@ -23,8 +24,11 @@ export interface Sweep {
 }
 
 /** `count` budgets from the smallest feasible to what the largest plan needs, ends included, each with its plan. */
-export function sweepBudgets(request: PlanRequest, { count = 10 }: { count?: number } = {}): Sweep {
-  const planner = createPlanner(request);
+export function sweepBudgets(
+  request: PlanRequest,
+  { count = 10, solver }: { count?: number; solver?: MilpSolver | undefined } = {},
+): Sweep {
+  const planner = createPlanner(request, solver);
   const range = planner.range();
   const span = range.largestBytes - range.smallestBytes;
   const points = Array.from({ length: count }, (_, i) => {

@@ -1,6 +1,7 @@
 import { CODECS, type CodecId } from "../codecs/index.ts";
 import { UserError } from "../errors.ts";
 import { type DecoderSpec, type MatrixInfo, matricesOf } from "../model/decoder-spec.ts";
+import { ALLOCATORS } from "./allocators/index.ts";
 import { resolveChoice } from "./codec-choice.ts";
 import { candidatesUnder, matchRules, parseRules, type RuleContext } from "./rules.ts";
 import type { PlanSettings } from "./settings.ts";
@@ -18,10 +19,13 @@ export interface Unit extends MatrixInfo {
 /** Matrix id -> codec, for every matrix of a model. */
 export type Assignment = ReadonlyMap<string, CodecId>;
 
-/** The recipe's codecs for blocks, widest first. Throws UserError `PLAN_CODECS` where two have the same width. */
+/**
+ * The recipe's codecs for blocks, widest first. Throws UserError `PLAN_CODECS` where two have the same width and the allocator
+ * takes one codec a block.
+ */
 export function blockCodecs(settings: PlanSettings, storedDtype: string): CodecId[] {
-  const codecs = settings.codecs.map((choice) => resolveChoice(choice, storedDtype));
-  codecs.sort((a, b) => CODECS[b].bits - CODECS[a].bits);
+  const codecs = widestFirst(settings.codecs.map((choice) => resolveChoice(choice, storedDtype)));
+  if (ALLOCATORS[settings.allocator].grain === "matrix") return codecs;
   const twin = codecs.find((id, i) => i > 0 && CODECS[id].bits === CODECS[codecs[i - 1]].bits);
   if (twin === undefined) return codecs;
   throw new UserError(
@@ -37,7 +41,7 @@ export function unitsOf(spec: DecoderSpec, settings: PlanSettings, storedDtype: 
   const context: RuleContext = { codecs: blockCodecs(settings, storedDtype), storedDtype };
   const rules = matchRules(parseRules(settings.rules), matrices);
   return matrices.map((matrix) => {
-    const own = matrix.block === null ? [outerCodec(matrix.id, spec, settings, context)] : context.codecs;
+    const own = matrix.block === null ? outerCodecs(matrix.id, spec, settings, context) : context.codecs;
     const rule = rules.get(matrix.id);
     const candidates = rule ? candidatesUnder(rule.effect, own, context) : own;
     return { ...matrix, weights: matrix.rows * matrix.cols, candidates, rule: rule?.text ?? null };
@@ -55,22 +59,22 @@ export function outerCodecsToScore(units: readonly Unit[]): CodecId[] {
 }
 
 function candidatesOf(units: readonly Unit[]): CodecId[] {
-  const ids = [...new Set(units.flatMap((unit) => unit.candidates))];
-  return ids.sort((a, b) => CODECS[b].bits - CODECS[a].bits);
+  return widestFirst(units.flatMap((unit) => unit.candidates));
 }
 
-/** Each block's codec carried out: a matrix whose rule forbids it takes the nearest width that it may have. */
-export function assignBlocks(units: readonly Unit[], codecOfBlock: readonly CodecId[]): Assignment {
-  return new Map(
-    units.map((unit) => [unit.id, unit.block === null ? unit.candidates[0] : nearest(unit, codecOfBlock[unit.block])]),
-  );
+/** Without repetitions; of one width those first that cost more bytes. */
+function widestFirst(ids: readonly CodecId[]): CodecId[] {
+  const bytes = (id: CodecId) => CODECS[id].packedBytes(1024, 1024);
+  return [...new Set(ids)].sort((a, b) => CODECS[b].bits - CODECS[a].bits || bytes(b) - bytes(a));
 }
 
-/** The candidate nearest in bits, the wider of two. */
-function nearest(unit: Unit, codec: CodecId): CodecId {
-  if (unit.candidates.includes(codec)) return codec;
-  const gap = (id: CodecId) => Math.abs(CODECS[id].bits - CODECS[codec].bits);
-  return unit.candidates.reduce((best, id) => (gap(id) < gap(best) ? id : best));
+/** What embedding and output head may get: the recipe's list where the allocator chooses, else its one codec. */
+function outerCodecs(id: string, spec: DecoderSpec, settings: PlanSettings, context: RuleContext): CodecId[] {
+  const { allocator, embeddingCodecs } = settings;
+  if (ALLOCATORS[allocator].grain === "block" || embeddingCodecs.length === 0) {
+    return [outerCodec(id, spec, settings, context)];
+  }
+  return widestFirst(embeddingCodecs.map((choice) => resolveChoice(choice, context.storedDtype, context.codecs)));
 }
 
 /** Embedding and output head have the recipe's codec; a matrix that is both has the wider one. */

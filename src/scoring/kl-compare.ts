@@ -1,6 +1,6 @@
 import { throwIfAborted } from "../errors.ts";
 import { rowsOfLogits } from "../evaluation/logit-rows.ts";
-import { compareRow, prepareReferenceRow, type ReferenceRow } from "../evaluation/row-distribution.ts";
+import { type ComparedRows, rowComparer } from "../evaluation/row-comparison.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 
 /** A last hidden state and the executor whose output head reads it. */
@@ -11,7 +11,7 @@ export interface Output {
 
 /**
  * Mean KL(reference || variant) in nats over all rows, for each variant. Logits are made in chunks of `logitBytes`; those of the
- * reference, with their exponentials, once a chunk for all variants. `onChunk` hears the share done after each.
+ * reference once a chunk for all variants. Compared on the reference's engine, where it has one. `onChunk` hears the share done after each.
  */
 export async function compareOutputs(
   reference: Output,
@@ -21,33 +21,23 @@ export async function compareOutputs(
 ): Promise<number[]> {
   const { vocabSize } = reference.executor.spec;
   const chunk = Math.min(rows, rowsOfLogits(vocabSize, options.logitBytes));
-  const weights = new Float32Array(chunk * vocabSize);
+  const comparer = rowComparer(reference.executor.offline ?? null);
   const sums = variants.map(() => 0);
   for (let from = 0; from < rows; from += chunk) {
     const wanted = Int32Array.from({ length: Math.min(chunk, rows - from) }, (_, i) => from + i);
-    const base = prepareRows(await reference.executor.logits(reference.hidden, wanted), weights, vocabSize);
+    const compare = comparer.against(await reference.executor.logits(reference.hidden, wanted), wanted.length);
     for (const [i, variant] of variants.entries()) {
       throwIfAborted(options.signal);
-      sums[i] += sumDivergences(base, await variant.executor.logits(variant.hidden, wanted));
+      sums[i] += sumDivergences(await compare(await variant.executor.logits(variant.hidden, wanted)));
       options.onChunk?.(wanted.length / rows);
     }
   }
   return sums.map((sum) => sum / rows);
 }
 
-/** logits, weights: [rows, vocabSize]; the rows keep views of both. */
-function prepareRows(logits: Float32Array, weights: Float32Array, vocabSize: number): ReferenceRow[] {
-  return Array.from({ length: logits.length / vocabSize }, (_, i) => {
-    const from = i * vocabSize;
-    return prepareReferenceRow(logits.subarray(from, from + vocabSize), weights.subarray(from, from + vocabSize));
-  });
-}
-
-function sumDivergences(base: readonly ReferenceRow[], logits: Float32Array): number {
-  const vocabSize = logits.length / base.length;
+function sumDivergences({ divergences }: ComparedRows): number {
   let sum = 0;
-  for (let i = 0; i < base.length; i++) {
-    const { divergence } = compareRow(base[i], logits.subarray(i * vocabSize, (i + 1) * vocabSize));
+  for (const [i, divergence] of divergences.entries()) {
     if (!Number.isFinite(divergence)) throw new Error(`kl: row ${i}: logits hold NaN or infinity`);
     sum += divergence;
   }

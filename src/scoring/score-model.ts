@@ -23,6 +23,10 @@ export interface ScoreInputs extends WorkOptions {
   readonly createExecutor: ExecutorFactory;
   /** What a codec makes of a matrix: `(codec) => packWith(codec, quantizer)`. */
   readonly rounding: (codec: string) => Rounding;
+  /** As in `ScorerContext`. */
+  readonly matrixAt?: ScorerContext["matrixAt"];
+  /** As in `ScorerContext`. */
+  readonly errorOf?: ScorerContext["errorOf"];
   /** kl: losses of an interrupted run, not measured again. */
   readonly saved?: Losses | undefined;
   /** kl: called with all losses so far after each group of variants. */
@@ -125,5 +129,6 @@ function makeScores(inputs: ScoreInputs, job: Job, figures: ScoreFigures): Score
     importance: figures.importance,
     losses: figures.losses,
     ...(figures.details ? { details: figures.details } : {}),
+    ...(figures.fit ? { fit: figures.fit } : {}),
   };
 }

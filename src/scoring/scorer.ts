@@ -1,9 +1,13 @@
 import type { z } from "zod";
+import type { RowGroup } from "../calibration/row-groups.ts";
 import { UserError } from "../errors.ts";
 import type { DenseMatrix, Matrix, WeightSource } from "../model/weight-source.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { AnyExecutor, ExecutorFactory, RowSpan } from "../runtime/executor.ts";
+import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
 import type { Losses, Scores } from "./scores.ts";
+import type { MatrixAt } from "./variant-source.ts";
+
+export type { RowGroup } from "../calibration/row-groups.ts";
 
 /** Gives a matrix as a codec would store it; null leaves it as it is. `packWith(codec, quantizer)` makes one. */
 export type Rounding = (id: string, matrix: DenseMatrix) => Matrix | null | Promise<Matrix | null>;
@@ -20,6 +24,13 @@ export interface ScorerContext extends WorkOptions {
   /** Makes a streamed executor. */
   readonly createExecutor: ExecutorFactory;
   readonly rounding: (codec: string) => Rounding;
+  /** A whole matrix at a codec, as a library holds it; default: the source's, by `rounding`. */
+  readonly matrixAt?: MatrixAt | undefined;
+  /**
+   * Error of a matrix at a codec that its loss is taken to follow, as a library has it; null: unknown. Default, and for matrices with
+   * an unknown one: squared difference of weights.
+   */
+  readonly errorOf?: ((id: string, codec: string) => Promise<number | null>) | undefined;
   /** Losses of an interrupted run; what is in it is not measured again. */
   readonly saved?: Losses | undefined;
   /** Called with all losses so far whenever some are finished. */
@@ -32,14 +43,7 @@ export interface ScoreFigures {
   readonly importance: number[] | null;
   readonly losses: Losses | null;
   readonly details?: Scores["details"];
-}
-
-/** Some sequences that run in one pass. */
-export interface RowGroup {
-  readonly index: number;
-  /** Ids of the sequences one after the other, [rows]. */
-  readonly ids: Int32Array;
-  readonly spans: readonly RowSpan[];
+  readonly fit?: Scores["fit"];
 }
 
 /** A hidden state of a group: hidden[0] or the output of a block. */

@@ -1,7 +1,10 @@
+import { groupSequences } from "../calibration/row-groups.ts";
 import { throwIfAborted } from "../errors.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { AnyExecutor, RowSpan } from "../runtime/executor.ts";
-import type { HiddenState, RowGroup, SweepObserver } from "./scorer.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
+import type { HiddenState, SweepObserver } from "./scorer.ts";
+
+export { rowGroup } from "../calibration/row-groups.ts";
 
 /** Rows of one pass: the hidden states of a pass and the wider ones inside a block are held at once. */
 const SWEEP_ROWS = 4096;
@@ -51,31 +54,4 @@ function hiddenState(executor: AnyExecutor, hidden: unknown): HiddenState {
       return data;
     },
   };
-}
-
-/** Consecutive sequences in groups of at most `rowsPerPass` rows, at least one a group. */
-function groupSequences(sequences: readonly Int32Array[], rowsPerPass: number): RowGroup[] {
-  const parts: Int32Array[][] = [];
-  let rows = Number.POSITIVE_INFINITY;
-  for (const sequence of sequences) {
-    if (rows + sequence.length > rowsPerPass) {
-      parts.push([]);
-      rows = 0;
-    }
-    parts[parts.length - 1].push(sequence);
-    rows += sequence.length;
-  }
-  return parts.map((part, index) => rowGroup(part, index));
-}
-
-/** The sequences as the rows of one pass, each from position 0 and without a cache. */
-export function rowGroup(sequences: readonly Int32Array[], index: number): RowGroup {
-  const ids = new Int32Array(sequences.reduce((sum, sequence) => sum + sequence.length, 0));
-  let at = 0;
-  const spans = sequences.map((sequence): RowSpan => {
-    ids.set(sequence, at);
-    at += sequence.length;
-    return { cache: null, position: 0, count: sequence.length };
-  });
-  return { index, ids, spans };
 }

@@ -95,7 +95,7 @@ describe("uniform", () => {
   });
 });
 
-describe.each(ALLOCATOR_IDS)("%s", (id) => {
+describe.each(ALLOCATOR_IDS.filter((id) => ALLOCATORS[id].grain === "block"))("%s", (id) => {
   /** Blocks of unequal size: 16 bits cost most, 4 least. */
   const block = fc.tuple(
     fc.integer({ min: 1, max: 50 }),

@@ -5,7 +5,7 @@ import { describe, expect, it } from "vitest";
 import { Plan } from "../../src/artifact/plan.ts";
 import { CODECS, codecIdOf } from "../../src/codecs/index.ts";
 import { memorySum } from "../../src/model/memory.ts";
-import { ALLOCATOR_IDS } from "../../src/planning/allocators/index.ts";
+import { ALLOCATOR_IDS, ALLOCATORS } from "../../src/planning/allocators/index.ts";
 import { feasibleRange, makePlan } from "../../src/planning/plan.ts";
 import { createPlanner, type PlanRequest } from "../../src/planning/planner.ts";
 import { assignmentOf } from "../../src/planning/prediction.ts";
@@ -114,6 +114,16 @@ describe("makePlan", () => {
     expect(upBits(makePlan({ ...scored, budgetBytes: largestBytes - 1 }))).toEqual([16, 8, 16, 16, 16]);
   });
 
+  it("ranks by the sum over a block's matrices where these were scored one by one", () => {
+    const roles = ["attn.q", "attn.k", "attn.v", "attn.o", "mlp.gate", "mlp.up", "mlp.down"];
+    const losses = Object.fromEntries(
+      IMPORTANCE.flatMap((loss, i) => roles.map((role, r) => [`blocks.${i}.${role}`, { "q4s-g32": loss * (r + 1) }])),
+    );
+    const scored = request({ scores: lossScores(losses) });
+    const { largestBytes } = feasibleRange(scored);
+    expect(upBits(makePlan({ ...scored, budgetBytes: largestBytes - 1 }))).toEqual([16, 8, 16, 16, 16]);
+  });
+
   it("refuses scores that are missing, another model's, or without the codec, and a context beyond the model", () => {
     const plan = (overrides: Partial<PlanRequest>) => () => makePlan({ ...request(overrides), budgetBytes: null });
     expect(plan({ scores: null })).toThrow(expect.objectContaining({ code: "SCORES_MISSING" }));
@@ -178,7 +188,9 @@ describe("predictions", () => {
   });
 });
 
-describe.each(ALLOCATOR_IDS)("%s over the exact memory sum", (allocator) => {
+const BY_BLOCK = ALLOCATOR_IDS.filter((id) => ALLOCATORS[id].grain === "block");
+
+describe.each(BY_BLOCK)("%s over the exact memory sum", (allocator) => {
   const planner = createPlanner(request({ recipe: planSettings({ allocator, rules: { "attn.v": ">= 6 bits" } }) }));
   const { smallestBytes, largestBytes } = planner.range();
 

@@ -1,5 +1,7 @@
 import type { CodecId } from "../../codecs/index.ts";
-import { type Assignment, assignBlocks, type Unit } from "../units.ts";
+import { assignBlocks } from "../assign-blocks.ts";
+import type { MatrixProblem } from "../optimal/matrix-problem.ts";
+import type { Assignment, Unit } from "../units.ts";
 
 /** What an allocator decides on. Everything is given; an allocator reads nothing and draws no random numbers. */
 export interface AllocationProblem {
@@ -14,11 +16,15 @@ export interface AllocationProblem {
   readonly budgetBytes: number;
   /** Bytes of the whole run under an assignment, exact. */
   bytesOf(assignment: Assignment): number;
+  /** What allocators that decide by matrix need beside; null for the others. */
+  readonly matrices?: MatrixProblem | null;
 }
 
 /** Scores + budget -> codec of every unit; null where nothing fits. Pure, and monotone in the budget. */
 export interface Allocator {
   readonly needsScores: boolean;
+  /** `block`: one codec a block, by its importance; `matrix`: one a matrix (or tied group), embedding and head too, by losses. */
+  readonly grain: "block" | "matrix";
   allocate(problem: AllocationProblem): Assignment | null;
 }
 

@@ -1,10 +1,11 @@
 import type { Allocator } from "./allocator.ts";
 import { lsaq } from "./lsaq.ts";
 import { luc } from "./luc.ts";
+import { optimal } from "./optimal.ts";
 import { uniform } from "./uniform.ts";
 
 /** Every allocator under its name in recipes and plans. A new one is a file and a line here. */
-export const ALLOCATORS = { lsaq, luc, uniform } as const satisfies Record<string, Allocator>;
+export const ALLOCATORS = { lsaq, luc, optimal, uniform } as const satisfies Record<string, Allocator>;
 
 export type AllocatorId = keyof typeof ALLOCATORS;
 

@@ -6,6 +6,7 @@ import { type Allocator, firstThatFits, leastImportantFirst } from "./allocator.
  */
 export const lsaq: Allocator = {
   needsScores: true,
+  grain: "block",
   allocate(problem) {
     return firstThatFits(problem, steps(leastImportantFirst(problem), problem.codecs.length));
   },

@@ -7,6 +7,7 @@ import { type Allocator, firstThatFits, importanceOf, leastImportantFirst } from
  */
 export const luc: Allocator = {
   needsScores: true,
+  grain: "block",
   allocate(problem) {
     const base = problem.codecs.length - 1;
     const start = aboveMean(importanceOf(problem)).map((high) => (high ? Math.max(0, base - 1) : base));

@@ -1,11 +1,14 @@
 import { throwIfAborted, UserError } from "../errors.ts";
+import type { NativeOffline } from "../native/offline-maths.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { AnyExecutor, RowSpan } from "../runtime/executor.ts";
+import type { AnyExecutor, KvType } from "../runtime/executor.ts";
 import { summarizeDivergence } from "./divergence.ts";
 import type { Arithmetic, DivergenceResult, EvaluationResult, ModelResult } from "./evaluation-result.ts";
 import { LOGIT_BYTES, rowsOfLogits } from "./logit-rows.ts";
+import { groupWindows, rowsOfCaches, runWindows, type Targets, targetsOf } from "./passes.ts";
 import { negativeLogLikelihood, summarizePerplexity } from "./perplexity.ts";
-import { compareRow, prepareReferenceRow, type RowSummary, summarizeRow } from "./row-distribution.ts";
+import type { ReferenceStates } from "./reference-states.ts";
+import { type ComparedRows, type RowComparer, type RowSummaries, rowComparer } from "./row-comparison.ts";
 import { countTargets, type Window, type Windows } from "./windows.ts";
 
 /** What to evaluate, on which windows. */
@@ -15,36 +18,57 @@ export interface EvaluateRequest extends WorkOptions {
   readonly reference?: AnyExecutor | undefined;
   /** With a reference: the original weights stored as bf16; its divergence from the reference is the noise floor. */
   readonly noiseReference?: AnyExecutor | undefined;
+  /** The reference's states on these windows: its blocks need not run then, and results are the same. */
+  readonly referenceStates?: ReferenceStates | undefined;
   readonly windows: Windows;
+  /** How the executor keeps keys and values (default f32); the references have f32. */
+  readonly kvType?: KvType | undefined;
   /** Windows share a pass up to so many rows (default 2048): a streamed or packed executor reads its weights once a pass. */
   readonly rowsPerPass?: number | undefined;
   /** Rows of logits held at a time, for each executor (default: 64 MiB of them). */
   readonly logitRows?: number | undefined;
+  /** Told once, at the end, where the time went. */
+  readonly onTimings?: ((timings: EvaluationTimings) => void) | undefined;
+}
+
+/** Seconds of an evaluation: blocks and output head of each executor, and the comparison of logits. */
+export interface EvaluationTimings {
+  readonly windows: number;
+  readonly reference: number | null;
+  /** In the executors' order; `evaluate` puts the noise reference last. */
+  readonly executors: readonly number[];
+  readonly comparison: number;
 }
 
 /** The figures of one executor, filled as rows are seen. */
 interface Collected {
   readonly executor: AnyExecutor;
+  readonly kvType: KvType;
   readonly nlls: Float64Array;
   /** Null for the reference itself. */
   readonly divergences: Float64Array | null;
   agreements: number;
+  top5Agreements: number;
+  ms: number;
 }
 
-/** Rows of a pass whose logits are wanted, with the ids that should follow. */
-interface Targets {
+/** What a pass has left of one executor: its hidden state, and which rows of it are those of the targets. */
+interface State {
+  readonly hidden: unknown;
   readonly rows: Int32Array;
-  readonly ids: Int32Array;
 }
 
 /**
  * One pass over the windows: perplexity of the executor and, with a reference, KL(reference || executor) per token over the
- * full vocabulary. Memory is bounded by a pass of hidden states and `logitRows` rows of logits an executor.
+ * full vocabulary. Memory is bounded by a pass of hidden states and `logitRows` rows of logits an executor, and as many more where
+ * rows are compared without an engine.
  */
 export async function evaluate(request: EvaluateRequest): Promise<EvaluationResult> {
   const { executor, noiseReference, windows } = request;
   const noise = request.reference && noiseReference ? [noiseReference] : [];
-  const { base, others } = await collectAll(request, [executor, ...noise]);
+  const kvType = request.kvType ?? "f32";
+  const all = [{ executor, kvType }, ...noise.map((one) => ({ executor: one, kvType: "f32" as const }))];
+  const { base, others } = await collectAll(request, all);
   return makeResult(windows, base, others[0], others[1]);
 }
 
@@ -52,37 +76,70 @@ export async function evaluate(request: EvaluateRequest): Promise<EvaluationResu
 export async function evaluateAll(
   request: Omit<EvaluateRequest, "executor" | "noiseReference"> & { readonly executors: readonly AnyExecutor[] },
 ): Promise<EvaluationResult[]> {
-  const { base, others } = await collectAll(request, request.executors);
+  const { kvType = "f32" } = request;
+  const all = request.executors.map((executor) => ({ executor, kvType }));
+  const { base, others } = await collectAll(request, all);
   return others.map((one) => makeResult(request.windows, base, one, undefined));
 }
 
 async function collectAll(
   request: Omit<EvaluateRequest, "executor" | "noiseReference">,
-  executors: readonly AnyExecutor[],
+  executors: readonly { readonly executor: AnyExecutor; readonly kvType: KvType }[],
 ): Promise<{ base: Collected | null; others: Collected[] }> {
   const { reference, windows } = request;
   const tokens = countTargets(windows.windows);
   if (tokens === 0) throw new UserError("TEXT_TOO_SHORT", "text: expected at least one token to score, found none");
-  for (const other of executors) checkVocabulary(other, reference);
-  const base = reference ? collect(reference, tokens, false) : null;
-  const others = executors.map((other) => collect(other, tokens, reference !== undefined));
+  for (const { executor } of executors) checkVocabulary(executor, reference);
+  checkStates(request, tokens);
+  const base = reference ? collect(reference, "f32", tokens, false) : null;
+  const others = executors.map((other) => collect(other.executor, other.kvType, tokens, reference !== undefined));
 
-  const logitRows = request.logitRows ?? rowsOfLogits(executors[0].spec.vocabSize, LOGIT_BYTES);
-  const passes = groupWindows(windows.windows, request.rowsPerPass ?? 2048);
+  const logitRows = request.logitRows ?? rowsOfLogits(executors[0].executor.spec.vocabSize, LOGIT_BYTES);
+  const passes = groupWindows(windows.windows, request.rowsPerPass ?? defaultRows(executors));
+  const clock = { comparisonMs: 0 };
+  const comparer = rowComparer(offlineOf([base, ...others]));
   let done = 0;
   let scored = 0;
   for (const pass of passes) {
     throwIfAborted(request.signal);
-    scored = await evaluatePass(pass, base, others, scored, { logitRows, signal: request.signal });
+    scored = await evaluatePass(pass, base, others, scored, { ...request, logitRows, clock, comparer });
     done += pass.length;
     request.onProgress?.({ stage: "evaluating", done, total: windows.windows.length, detail: `${scored} tokens` });
   }
+  request.onTimings?.({
+    windows: windows.windows.length,
+    reference: base && base.ms / 1000,
+    executors: others.map(({ ms }) => ms / 1000),
+    comparison: clock.comparisonMs / 1000,
+  });
   return { base, others };
 }
 
-function collect(executor: AnyExecutor, tokens: number, compare: boolean): Collected {
+/** 2,048 rows, or as many as bounded caches hold. */
+function defaultRows(executors: readonly { readonly executor: AnyExecutor; readonly kvType: KvType }[]): number {
+  const cached = executors.filter(({ kvType }) => kvType !== "f32");
+  return Math.min(2048, ...cached.map(({ executor, kvType }) => rowsOfCaches(executor.spec, kvType)));
+}
+
+function checkStates({ reference, referenceStates }: Partial<EvaluateRequest>, tokens: number): void {
+  if (!referenceStates) return;
+  if (!reference) throw new Error("evaluate: reference states need the reference, whose output head they are for");
+  if (referenceStates.rows !== tokens) {
+    throw new Error(`evaluate: reference states of ${referenceStates.rows} tokens, windows score ${tokens}`);
+  }
+}
+
+function collect(executor: AnyExecutor, kvType: KvType, tokens: number, compare: boolean): Collected {
   const divergences = compare ? new Float64Array(tokens) : null;
-  return { executor, nlls: new Float64Array(tokens), divergences, agreements: 0 };
+  return { executor, kvType, nlls: new Float64Array(tokens), divergences, agreements: 0, top5Agreements: 0, ms: 0 };
+}
+
+interface PassOptions {
+  readonly logitRows: number;
+  readonly referenceStates?: ReferenceStates | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly clock: { comparisonMs: number };
+  readonly comparer: RowComparer;
 }
 
 /** Runs some windows on every executor and adds their figures from index `scored` on; returns the new `scored`. */
@@ -91,119 +148,104 @@ async function evaluatePass(
   base: Collected | null,
   others: readonly Collected[],
   scored: number,
-  { logitRows, signal }: { logitRows: number; signal: AbortSignal | undefined },
+  { logitRows, referenceStates, signal, clock, comparer }: PassOptions,
 ): Promise<number> {
-  const all = base ? [base, ...others] : others;
-  const hidden = new Map<Collected, unknown>();
+  const targets = targetsOf(pass);
+  const states = new Map<Collected, State>();
+  const logitsOf = (one: Collected, from: number, to: number) => {
+    const state = states.get(one);
+    if (!state) throw new Error("evaluate: an executor without a state");
+    return timed(one, () => one.executor.logits(state.hidden, state.rows.subarray(from, to)));
+  };
+  const comparing = async <T>(work: () => Promise<T>): Promise<T> => {
+    const began = performance.now();
+    const result = await work();
+    clock.comparisonMs += performance.now() - began;
+    return result;
+  };
   try {
-    for (const one of all) {
+    for (const one of base ? [base, ...others] : others) {
       throwIfAborted(signal);
-      hidden.set(one, await runWindows(one.executor, pass, signal));
+      const saved = one === base ? referenceStates : undefined;
+      states.set(one, await timed(one, () => stateOf(one, pass, targets, { saved, scored, signal })));
     }
-    const targets = targetsOf(pass);
-    for (let from = 0; from < targets.rows.length; from += logitRows) {
+    for (let from = 0; from < targets.ids.length; from += logitRows) {
       throwIfAborted(signal);
-      const to = Math.min(from + logitRows, targets.rows.length);
-      const rows = targets.rows.subarray(from, to);
+      const to = Math.min(from + logitRows, targets.ids.length);
       const ids = targets.ids.subarray(from, to);
-      const baseLogits = base ? await base.executor.logits(hidden.get(base), rows) : null;
+      const baseLogits = base ? await logitsOf(base, from, to) : null;
+      const compare = baseLogits && (await comparing(async () => comparer.against(baseLogits, ids.length)));
       for (const one of others) {
-        const logits = await one.executor.logits(hidden.get(one), rows);
-        addRows(logits, baseLogits, ids, one, base, scored + from);
+        const logits = await logitsOf(one, from, to);
+        const at = scored + from;
+        if (!base || !baseLogits || !compare) {
+          addNlls(one, at, { logits, ids }, await comparing(() => comparer.summarize(logits, ids.length)));
+          continue;
+        }
+        const compared = await comparing(() => compare(logits));
+        addNlls(base, at, { logits: baseLogits, ids }, compared.reference);
+        addNlls(one, at, { logits, ids }, compared);
+        addDivergences(one, at, compared);
       }
     }
-    return scored + targets.rows.length;
+    return scored + targets.ids.length;
   } finally {
-    for (const [one, state] of hidden) one.executor.release(state);
+    for (const [one, { hidden }] of states) one.executor.release(hidden);
   }
 }
 
-async function runWindows(
-  executor: AnyExecutor,
+/** The state of a pass: run, or for a reference whose states are saved, read. */
+async function stateOf(
+  { executor, kvType }: Collected,
   pass: readonly Window[],
-  signal: AbortSignal | undefined,
-): Promise<unknown> {
-  const ids = new Int32Array(pass.reduce((sum, window) => sum + window.ids.length, 0));
-  let at = 0;
-  const spans = pass.map((window): RowSpan => {
-    ids.set(window.ids, at);
-    at += window.ids.length;
-    return { cache: null, position: 0, count: window.ids.length };
-  });
-  const embedded = await executor.embed(ids);
-  try {
-    return await executor.runBlocks(embedded, 0, executor.spec.blocks.length, spans, { signal });
-  } finally {
-    executor.release(embedded);
-  }
+  { rows, ids }: Targets,
+  { saved, scored, signal }: { saved: ReferenceStates | undefined; scored: number; signal: AbortSignal | undefined },
+): Promise<State> {
+  if (!saved) return { hidden: await runWindows(executor, pass, { kvType, signal }), rows };
+  const data = await saved.read(scored, scored + ids.length);
+  return { hidden: executor.write(data, ids.length), rows: Int32Array.from(ids.keys()) };
 }
 
-/** The row before each target: logits of row t say what follows at t + 1. */
-function targetsOf(pass: readonly Window[]): Targets {
-  const rows: number[] = [];
-  const ids: number[] = [];
-  let start = 0;
-  for (const window of pass) {
-    for (let target = window.firstTarget; target < window.ids.length; target++) {
-      rows.push(start + target - 1);
-      ids.push(window.ids[target]);
-    }
-    start += window.ids.length;
-  }
-  return { rows: Int32Array.from(rows), ids: Int32Array.from(ids) };
+/** Adds the time of the work to the executor's. */
+async function timed<T>(one: Collected, work: () => Promise<T>): Promise<T> {
+  const began = performance.now();
+  const result = await work();
+  one.ms += performance.now() - began;
+  return result;
 }
 
-/** Adds a chunk of rows. logits, baseLogits: [ids.length, vocabSize]. */
-function addRows(
-  logits: Float32Array,
-  baseLogits: Float32Array | null,
-  ids: Int32Array,
-  one: Collected,
-  base: Collected | null,
+/** Adds a chunk of scored tokens from number `at` on. logits: [ids.length, vocabSize]. */
+function addNlls(
+  to: Collected,
   at: number,
+  { logits, ids }: { readonly logits: Float32Array; readonly ids: Int32Array },
+  { logSumExps }: RowSummaries,
 ): void {
   const vocab = logits.length / ids.length;
-  const weights = new Float32Array(baseLogits ? vocab : 0);
-  for (let i = 0; i < ids.length; i++) {
-    const row = logits.subarray(i * vocab, (i + 1) * vocab);
-    if (!base || !baseLogits || !one.divergences) {
-      addNll(one, at + i, row, summarizeRow(row), ids[i]);
-      continue;
+  for (const [i, logSumExp] of logSumExps.entries()) {
+    if (!Number.isFinite(logSumExp)) {
+      const message = `logits of scored token ${at + i}: expected finite numbers, found NaN or infinity`;
+      throw new UserError(
+        "LOGITS_NOT_FINITE",
+        message,
+        "check the weights with `layerwise verify` or `layerwise inspect`",
+      );
     }
-    const baseRow = prepareReferenceRow(baseLogits.subarray(i * vocab, (i + 1) * vocab), weights);
-    const compared = compareRow(baseRow, row);
-    addNll(base, at + i, baseRow.logits, baseRow, ids[i]);
-    addNll(one, at + i, row, compared, ids[i]);
-    one.divergences[at + i] = compared.divergence;
-    if (compared.argmax === baseRow.argmax) one.agreements++;
+    to.nlls[at + i] = negativeLogLikelihood(logits.subarray(i * vocab, (i + 1) * vocab), logSumExp, ids[i]);
   }
 }
 
-function addNll(to: Collected, at: number, row: Float32Array, summary: RowSummary, target: number): void {
-  if (!Number.isFinite(summary.logSumExp)) {
-    const message = `logits of scored token ${at}: expected finite numbers, found NaN or infinity`;
-    throw new UserError(
-      "LOGITS_NOT_FINITE",
-      message,
-      "check the weights with `layerwise verify` or `layerwise inspect`",
-    );
+function addDivergences(to: Collected, at: number, { argmaxes, reference, divergences, ranks }: ComparedRows): void {
+  to.divergences?.set(divergences, at);
+  for (const [i, rank] of ranks.entries()) {
+    if (argmaxes[i] === reference.argmaxes[i]) to.agreements++;
+    if (rank < 5) to.top5Agreements++;
   }
-  to.nlls[at] = negativeLogLikelihood(row, summary, target);
 }
 
-/** Consecutive windows, at least one a group, up to so many rows. */
-function groupWindows(windows: readonly Window[], rowsPerPass: number): Window[][] {
-  const groups: Window[][] = [];
-  let rows = Number.POSITIVE_INFINITY;
-  for (const window of windows) {
-    if (rows + window.ids.length > rowsPerPass) {
-      groups.push([]);
-      rows = 0;
-    }
-    groups[groups.length - 1].push(window);
-    rows += window.ids.length;
-  }
-  return groups;
+/** The engine of the first executor that has one. */
+function offlineOf(all: readonly (Collected | null)[]): NativeOffline | null {
+  return all.find((one) => one?.executor.offline)?.executor.offline ?? null;
 }
 
 function checkVocabulary(executor: AnyExecutor, reference: AnyExecutor | undefined): void {
@@ -232,13 +274,15 @@ function makeResult(
 }
 
 function modelResult(one: Collected): ModelResult {
-  return { ...summarizePerplexity(one.nlls), arithmetic: arithmeticOf(one.executor) };
+  return { ...summarizePerplexity(one.nlls), arithmetic: arithmeticOf(one) };
 }
 
 function divergenceOf(one: Collected): DivergenceResult | null {
-  return one.divergences ? summarizeDivergence(one.divergences, one.agreements) : null;
+  return one.divergences
+    ? summarizeDivergence(one.divergences, { top1: one.agreements, top5: one.top5Agreements })
+    : null;
 }
 
-function arithmeticOf(executor: AnyExecutor): Arithmetic {
-  return { ...executor.info, kvType: "f32" };
+function arithmeticOf({ executor, kvType }: Collected): Arithmetic {
+  return { ...executor.info, kvType };
 }

@@ -13,7 +13,7 @@ export const PerplexityResult = z.strictObject({
 });
 export type PerplexityResult = z.infer<typeof PerplexityResult>;
 
-/** KL(reference || model) per token over the full vocabulary, in nats, and top-1 agreement (0 … 1). */
+/** KL(reference || model) per token over the full vocabulary, in nats, and top-1 and top-5 agreement (0 … 1). */
 export const DivergenceResult = z.strictObject({
   mean: z.number(),
   meanError: z.number().nonnegative(),
@@ -23,12 +23,15 @@ export const DivergenceResult = z.strictObject({
   max: z.number(),
   top1Agreement: z.number().min(0).max(1),
   top1AgreementError: z.number().nonnegative(),
+  /** Share of tokens where the reference's first token is among the model's five likeliest. */
+  top5Agreement: z.number().min(0).max(1),
+  top5AgreementError: z.number().nonnegative(),
 });
 export type DivergenceResult = z.infer<typeof DivergenceResult>;
 
 /** With what arithmetic a figure was taken. */
 export const Arithmetic = ExecutorInfo.extend({
-  /** Whole windows run without a cache, so keys and values stay in f32. */
+  /** How keys and values are kept. */
   kvType: KvType,
 });
 export type Arithmetic = z.infer<typeof Arithmetic>;

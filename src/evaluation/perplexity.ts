@@ -1,10 +1,9 @@
 import type { PerplexityResult } from "./evaluation-result.ts";
-import type { RowSummary } from "./row-distribution.ts";
 import { meanWithError } from "./statistics.ts";
 
-/** -ln q(target) of a row in nats. */
-export function negativeLogLikelihood(logits: Float32Array, summary: RowSummary, target: number): number {
-  return summary.logSumExp - logits[target];
+/** -ln q(target) in nats of a row of logits, [vocabSize], and its log-sum-exp. */
+export function negativeLogLikelihood(logits: Float32Array, logSumExp: number, target: number): number {
+  return logSumExp - logits[target];
 }
 
 /**

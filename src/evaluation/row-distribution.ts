@@ -56,6 +56,16 @@ function indexOfMax(logits: Float32Array): number {
   return best;
 }
 
+/** Place of an id in the order of the logits, larger ones first, equal ones by id; from 0. logits: [vocabSize]. */
+export function rankOf(logits: Float32Array, id: number): number {
+  const own = logits[id];
+  let before = 0;
+  for (let i = 0; i < logits.length; i++) {
+    if (logits[i] > own || (logits[i] === own && i < id)) before++;
+  }
+  return before;
+}
+
 /** Log-sum-exp and argmax of one row, [vocabSize]. */
 export function summarizeRow(logits: Float32Array): RowSummary {
   const argmax = indexOfMax(logits);

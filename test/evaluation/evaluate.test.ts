@@ -3,6 +3,7 @@ import { evaluate, evaluateAll } from "../../src/evaluation/evaluate.ts";
 import { EvaluationResult } from "../../src/evaluation/evaluation-result.ts";
 import { cutWindows, separateWindows } from "../../src/evaluation/windows.ts";
 import type { AnyExecutor, Executor } from "../../src/runtime/executor.ts";
+import { ADDON_STATE, engineOf, HAS_ADDON, ISAS } from "../native/engines.ts";
 import { tinySpec } from "../scoring/tiny-model.ts";
 
 type Rows = { ids: Int32Array };
@@ -154,6 +155,27 @@ describe("evaluate", () => {
     await expect(work).rejects.toThrow("stopped");
     expect(done).toEqual([1]);
     expect(log.live).toBe(0);
+  });
+
+  it.skipIf(!HAS_ADDON)(`gives the same on an executor's engine (${ADDON_STATE})`, async () => {
+    const windows = cutWindows(text, { windowTokens: 4 });
+    const broken = tableExecutor([
+      [Number.NaN, 1],
+      [1, 1],
+    ]);
+    const { offline } = engineOf(ISAS[ISAS.length - 1]);
+    const request = { reference: tableExecutor(uniform), noiseReference: tableExecutor(uniform), windows };
+    const plain = await evaluate({ executor: tableExecutor(skewed), ...request });
+    const found = await evaluate({ executor: { ...tableExecutor(skewed), offline }, ...request });
+    expect(found.divergence?.mean).toBeCloseTo(plain.divergence?.mean ?? Number.NaN, 6);
+    expect(found.divergence?.top1Agreement).toBe(plain.divergence?.top1Agreement);
+    expect(found.model.perplexity).toBeCloseTo(plain.model.perplexity, 5);
+    expect(found.reference?.perplexity).toBeCloseTo(2, 5);
+    expect(found.noiseFloor?.mean).toBe(0);
+    const alone = await evaluate({ executor: { ...tableExecutor(skewed), offline }, windows });
+    expect(alone.model.perplexity).toBeCloseTo(plain.model.perplexity, 5);
+    const work = evaluate({ executor: { ...broken, offline }, windows });
+    await expect(work).rejects.toThrow("logits of scored token 0: expected finite numbers");
   });
 
   it("refuses another vocabulary, logits that are not finite, and nothing to score", async () => {

@@ -33,13 +33,15 @@ describe("summarizePerplexity", () => {
 
 describe("summarizeDivergence", () => {
   it("gives mean, quantiles and agreement with their errors", () => {
-    const result = summarizeDivergence(Float64Array.of(0, 0.1, 0.2, 0.3, 0.4), 4);
+    const result = summarizeDivergence(Float64Array.of(0, 0.1, 0.2, 0.3, 0.4), { top1: 3, top5: 4 });
     expect(result.mean).toBeCloseTo(0.2, 12);
     expect(result.median).toBeCloseTo(0.2, 12);
     expect(result.p90).toBeCloseTo(0.36, 12);
     expect(result.max).toBe(0.4);
-    expect(result.top1Agreement).toBe(0.8);
-    expect(result.top1AgreementError).toBeCloseTo(Math.sqrt((0.8 * 0.2) / 4), 12);
+    expect(result.top1Agreement).toBe(0.6);
+    expect(result.top5Agreement).toBe(0.8);
+    expect(result.top1AgreementError).toBeCloseTo(Math.sqrt((0.6 * 0.4) / 4), 12);
+    expect(result.top5AgreementError).toBeCloseTo(Math.sqrt((0.8 * 0.2) / 4), 12);
   });
 });
 

@@ -1,0 +1,50 @@
+import type { Tokenizer } from "../../model/tokenizer.ts";
+import type { Example } from "./task.ts";
+
+/** A choice in ids: the whole sequence, of which the ids from `firstTarget` on are scored. */
+export interface TokenizedChoice {
+  readonly ids: Int32Array;
+  readonly firstTarget: number;
+}
+
+export interface TokenizeOptions {
+  /** Put before every context; null for none. */
+  readonly bosToken: number | null;
+  /** The longest sequence that the model computes. What is longer loses its beginning. */
+  readonly maxTokens: number;
+}
+
+/**
+ * Ids of an example's choices as lm-evaluation-harness makes them: spaces at the end of the context go to the continuation, the two
+ * are encoded as one text, and the context's own length says where the continuation begins. At least one id is scored.
+ */
+export function tokenizeExample(tokenizer: Tokenizer, example: Example, options: TokenizeOptions): TokenizedChoice[] {
+  const encode = (text: string) => tokenizer.encode(text, { specialTokens: false });
+  const lengths = new Map<string, number>();
+  return example.choices.map((choice) => {
+    const context = choice.context.trimEnd();
+    const moved = choice.context.slice(context.length);
+    const contextIds = lengths.get(context) ?? encode(context).length;
+    lengths.set(context, contextIds);
+    const text = encode(context + moved + choice.continuation);
+    const prefix = prefixOf(tokenizer, options.bosToken, contextIds);
+    const ids = Int32Array.from([...prefix, ...text]);
+    // A token across the border would leave nothing to score.
+    const firstTarget = Math.min(prefix.length + contextIds, ids.length - 1);
+    return shorten(ids, firstTarget, options.maxTokens);
+  });
+}
+
+/** BOS where it is wanted; something must stand before the first scored id. */
+function prefixOf(tokenizer: Tokenizer, bosToken: number | null, contextIds: number): number[] {
+  if (bosToken !== null) return [bosToken];
+  if (contextIds > 0) return [];
+  const first = tokenizer.bosToken ?? tokenizer.eosToken;
+  return first === null ? [] : [first];
+}
+
+/** The last id of a sequence is only a target, so one id more than the model computes fits. */
+function shorten(ids: Int32Array, firstTarget: number, maxTokens: number): TokenizedChoice {
+  const drop = Math.max(0, ids.length - (maxTokens + 1));
+  return { ids: ids.subarray(drop), firstTarget: Math.max(1, firstTarget - drop) };
+}

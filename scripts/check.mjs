@@ -1,9 +1,10 @@
-// npm run check: setup (which compiles the native engine), formatter and linter, type check of the tests, all quick tests.
-// Leaves the test runner's report in outputs/test-report.json (the last line of .ci/run is read from it).
+// npm run check: setup (which compiles the native engine), formatter and linter, type check of the tests, the quick tests and the slow ones.
+// Leaves the test runner's reports in outputs/ (the last line of .ci/run is read from them).
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 
-const REPORT = "outputs/test-report.json";
+/** Report of each run of the tests. */
+const REPORTS = { quick: "outputs/test-report.json", slow: "outputs/test-report-slow.json" };
 
 /** Runs a command; on failure ends this one with the same status. */
 function must(command, args) {
@@ -23,9 +24,12 @@ function sayNative() {
 }
 
 mkdirSync("outputs", { recursive: true });
-rmSync(REPORT, { force: true });
+for (const report of Object.values(REPORTS)) rmSync(report, { force: true });
 must(process.execPath, ["scripts/setup.mjs"]);
 sayNative();
 must("npx", ["--no-install", "biome", "check", "--error-on-warnings"]);
 must("npx", ["--no-install", "tsc", "-p", "tsconfig.test.json"]);
-must("npx", ["--no-install", "vitest", "run", "--reporter=default", "--reporter=json", `--outputFile.json=${REPORT}`]);
+for (const [mode, report] of Object.entries(REPORTS)) {
+  const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
+  must("npx", ["--no-install", "vitest", "run", "--mode", mode, ...reporters]);
+}

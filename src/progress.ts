@@ -7,6 +7,8 @@ export interface Progress {
   readonly total: number;
   /** What happens now, e.g. the block's name. */
   readonly detail?: string;
+  /** Said once and kept in sight, e.g. how long all of it will take. */
+  readonly note?: string;
 }
 
 /** Called by long work after each unit; the command line turns it into a bar with the time left. */

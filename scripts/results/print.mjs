@@ -2,6 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { MIB, table } from "./common.mjs";
 import { nativeText } from "./native-text.mjs";
+import { qualityPicture, qualityText } from "./quality-text.mjs";
 
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const mib = (bytes, digits = 1) => (bytes / MIB).toFixed(digits);
@@ -101,6 +102,17 @@ const SECTIONS = [
     print: (result) => `${nativeText(result)}\n\n${taken(result)}`,
     intro:
       "Codecs of the GGUF files' bits tensor by tensor (blocks q4s-g32 or q8s-g32, embedding and output head q8s-g32), int8 activations, keys and values in f16. Of the bandwidth: bytes of weights, keys and values that a token reads x tokens/s over what the same threads read of memory in the same run.",
+  },
+  {
+    file: "quality",
+    title: "Quality per byte",
+    command: "npm run results:quality",
+    print: (result) => {
+      writeFileSync("docs/results/quality.svg", qualityPicture(result));
+      return `${qualityText(result)}\n\n${taken(result)}`;
+    },
+    intro:
+      "SmolLM2-135M by the protocol of `../shared/baselines`: KL divergence from the original weights in f32 over llama.cpp's 10,200 scored tokens of wikitext-2, at no more bytes than its file's tensors (ours: whole weights files). Int8 activations and keys and values in f16, as `run` uses them; recipe `max-quality` with llama.cpp's calibration texts. The guard's figures are of 4,096 held-out calibration tokens.",
   },
 ];
 

@@ -50,7 +50,7 @@ function parserFor(args: readonly string[], terminal: Terminal) {
 }
 
 /** Options that may be given more than once. */
-const REPEATABLE = new Set(["_", "models", "stop", "backends", "calibration"]);
+const REPEATABLE = new Set(["_", "models", "stop", "backends", "calibration", "device"]);
 
 /** yargs collects a repeated option into an array, which no command expects of an option that takes one value. */
 function refuseRepeated(argv: Record<string, unknown>): void {

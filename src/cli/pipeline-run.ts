@@ -1,3 +1,4 @@
+import path from "node:path";
 import type { CompressResult, RunOptions, Stage } from "../pipeline/compress-options.ts";
 import type { StepReport } from "../pipeline/run-folder.ts";
 import { formatDuration } from "./number-text.ts";
@@ -5,6 +6,34 @@ import type { Terminal } from "./terminal.ts";
 
 /** Runs the pipeline up to a stage and prints what it produced; a step that was there already is said to be. */
 export async function runPipeline(out: string, options: RunOptions, until: Stage, terminal: Terminal): Promise<void> {
+  terminal.document(await runOnce(out, options, { until }, terminal));
+}
+
+/** An artifact for each device profile in one run folder: what they share (scores, packed matrices) is made once. */
+export async function runForDevices(
+  out: string,
+  runs: readonly { readonly device: string; readonly options: RunOptions }[],
+  terminal: Terminal,
+): Promise<void> {
+  const documents: Awaited<ReturnType<typeof runOnce>>[] = [];
+  for (const { device, options } of runs) {
+    terminal.note(`layerwise: for ${device}`);
+    const name = path
+      .basename(device)
+      .replace(/\.ya?ml$/i, "")
+      .toLowerCase()
+      .replaceAll(/[^a-z0-9]+/g, "-");
+    documents.push(await runOnce(out, options, { until: "quantize", device: name }, terminal));
+  }
+  terminal.document({ devices: documents });
+}
+
+async function runOnce(
+  out: string,
+  options: RunOptions,
+  { until, device }: { readonly until: Stage; readonly device?: string },
+  terminal: Terminal,
+) {
   const { compress } = await import("../pipeline/compress.ts");
   const steps: StepReport[] = [];
   const onStep = (step: StepReport) => {
@@ -12,15 +41,15 @@ export async function runPipeline(out: string, options: RunOptions, until: Stage
     terminal.note(`layerwise: ${stepText(step)}`);
   };
   const { signal, onProgress } = terminal;
-  const result = await compress({ ...options, out, until, signal, onProgress, onStep });
+  const result = await compress({ ...options, out, until, device, signal, onProgress, onStep });
   const scored = steps.some(({ name, cached }) => name === "scores" && !cached);
   const executor = scored ? await executorUsed(options) : null;
-  terminal.document({ ...result, checkpoint: options.checkpoint, steps, ...(executor ? { executor } : {}) });
   if (result.unusedTensors.length > 0) {
     terminal.note(`layerwise: tensors that the model does not use: ${result.unusedTensors.join(", ")}`);
   }
   terminal.note(`layerwise: ${result.budget}`);
   terminal.print(await resultText(result, terminal));
+  return { ...result, checkpoint: options.checkpoint, steps, ...(executor ? { executor } : {}) };
 }
 
 /** It has run already: this only asks which it is. */

@@ -28,6 +28,10 @@ export class ProgressDisplay {
 
   show(progress: Progress): void {
     if (progress.stage !== this.stage) this.begin(progress);
+    if (progress.note !== undefined) {
+      this.clear();
+      this.stream.write(`layerwise: ${progress.stage}: ${progress.note}\n`);
+    }
     if (!this.stream.isTTY) this.printNowAndThen(progress);
     else if (progress.done < progress.total) this.draw(progress);
     else this.clear();

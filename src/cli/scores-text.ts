@@ -24,5 +24,10 @@ export function scoresText(scores: Scores, colours: Colours): string {
       ...codecs.map((codec) => cell(scores.losses?.[unit]?.[codec])),
     ];
   });
-  return `${renderTable(columns, rows, colours)}\n${colours.dim(`${scores.scorer}, ${formatCount(scores.tokens)} calibration tokens`)}`;
+  const { fit } = scores;
+  const judged = fit
+    ? `\npredicted / measured over ${fit.pairs} pairs: median ${formatNumber(fit.medianRatio)}, nine of ten within a factor of ` +
+      `${formatNumber(fit.factor90)}, rank correlation ${fit.rankCorrelation === null ? "–" : formatNumber(fit.rankCorrelation)}`
+    : "";
+  return `${renderTable(columns, rows, colours)}\n${colours.dim(`${scores.scorer}, ${formatCount(scores.tokens)} calibration tokens`)}${judged}`;
 }

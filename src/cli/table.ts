@@ -27,6 +27,14 @@ export function renderTable(
     .join("\n");
 }
 
+/** The same as a Markdown table, to be pasted. */
+export function renderMarkdown(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+  const line = (cells: readonly string[]) =>
+    `| ${cells.map((cell) => cell.trim().replaceAll("|", "\\|")).join(" | ")} |`;
+  const rule = columns.map(({ align }) => (align === "right" ? "---:" : "---"));
+  return [columns.map(({ head }) => head), rule, ...rows].map(line).join("\n");
+}
+
 const NO_FRAME = {
   top: "",
   "top-mid": "",

@@ -2,7 +2,6 @@ import path from "node:path";
 import { z } from "zod";
 import { hashFile } from "../artifact/content-hash.ts";
 import { Sha256 } from "../artifact/manifest.ts";
-import type { Plan } from "../artifact/plan.ts";
 import { readManifest } from "../artifact/reader.ts";
 import { ArtifactWriter } from "../artifact/writer.ts";
 import { Interrupted, UserError } from "../errors.ts";
@@ -16,6 +15,7 @@ import { TOOL_VERSION } from "../version.ts";
 import type { CalibrationStep } from "./calibration-step.ts";
 import type { RunOptions } from "./compress-options.ts";
 import type { Recipe } from "./recipe.ts";
+import type { ShippedPlan } from "./shipped-plan.ts";
 import type { WeightsStep } from "./weights-step.ts";
 
 /** What `artifact.json` holds: which artifact was written. */
@@ -25,12 +25,12 @@ export type ArtifactStep = z.infer<typeof ArtifactStep>;
 /** What the artifact's bytes depend on. */
 export async function artifactInputs(
   source: string,
-  planKey: string,
+  shippedKey: string,
   tokenizer: Tokenizer,
   recipe: Recipe,
 ): Promise<unknown> {
   const hashes = tokenizer.files.map(async (name) => [name, (await hashFile(path.join(tokenizer.label, name))).sha256]);
-  return { source, planKey, tokenizer: await Promise.all(hashes), recipe };
+  return { source, shippedKey, tokenizer: await Promise.all(hashes), recipe };
 }
 
 /** What packing is given. */
@@ -39,7 +39,7 @@ export interface PackWork {
   readonly weights: WeightsStep;
   readonly tokenizer: Tokenizer;
   readonly calibration: CalibrationStep | null;
-  readonly plan: Plan;
+  readonly shipped: ShippedPlan;
   /** Where the artifact comes to lie. */
   readonly folder: string;
   /** Names all that the bytes depend on. */
@@ -51,13 +51,15 @@ export interface PackWork {
 
 /** Quantizes and packs in execution order; a stopped run keeps its finished blocks and goes on from there. */
 export async function packArtifact(work: PackWork): Promise<ArtifactStep> {
-  const { checkpoint, tokenizer, plan, folder, key, engine } = work;
+  const { checkpoint, tokenizer, shipped, folder, key, engine } = work;
+  const { plan } = shipped;
   const { recipe, onProgress, signal } = work.options;
   const spec = withStopTokens(checkpoint.spec, tokenizer);
   const writer = await ArtifactWriter.open({ folder, key, spec, plan, overwrite: true });
   try {
     const { quantizer } = recipe.quantize;
-    await quantizeModel({ source: checkpoint, quantizer, engine, writer, onProgress, signal });
+    const packed = shipped.packed ?? undefined;
+    await quantizeModel({ source: checkpoint, packed, quantizer, engine, writer, onProgress, signal });
     const { manifestSha256 } = await writer.finish(
       { tokenizer: { folder: tokenizer.label, files: tokenizer.files }, provenance: provenanceOf(work) },
       { signal },
@@ -86,13 +88,14 @@ function withStopTokens(spec: DecoderSpec, tokenizer: Tokenizer): DecoderSpec {
   return { ...spec, eosTokens: [...new Set([...spec.eosTokens, ...tokenizer.eosTokens])] };
 }
 
-function provenanceOf({ weights, calibration, plan, options: { recipe } }: PackWork) {
+function provenanceOf({ weights, calibration, shipped: { plan, guard }, options: { recipe } }: PackWork) {
   return {
     toolVersion: TOOL_VERSION,
     source: { id: weights.checkpointId, files: weights.files },
     calibrationId: calibration?.id ?? null,
     scorer: plan.scorer,
     quantizer: recipe.quantize.quantizer,
+    ...(guard ? { guard } : {}),
     recipe,
     seed: recipe.seed,
   };

@@ -16,12 +16,15 @@ export const CalibrationStep = z.strictObject({
   tokens: z.number().int().positive(),
   sources: z.array(z.strictObject({ path: z.string(), sha256: z.string(), tokens: z.number(), sequences: z.number() })),
   sequences: z.array(z.array(z.number().int().nonnegative())),
+  /** Sequences of the same files that only the guard sees. */
+  heldOut: z.array(z.array(z.number().int().nonnegative())),
 });
 export type CalibrationStep = z.infer<typeof CalibrationStep>;
 
 /** What the choice of sequences depends on: contents, not paths. */
 export async function calibrationInputs(tokenizer: Tokenizer, { calibration, recipe }: RunOptions): Promise<unknown> {
   const { sequenceTokens, seed } = recipe.calibration;
+  const heldOut = heldOutSequences(recipe);
   const sources = await Promise.all(
     calibration.map(async ({ path: file, tokens }) => ({ sha256: (await hashFile(file)).sha256, tokens })),
   );
@@ -30,6 +33,7 @@ export async function calibrationInputs(tokenizer: Tokenizer, { calibration, rec
     sources,
     sequenceTokens,
     seed,
+    heldOut,
   };
 }
 
@@ -50,8 +54,24 @@ export async function calibrate(
   { calibration, recipe, onProgress, signal }: RunOptions & WorkOptions,
 ): Promise<CalibrationStep> {
   const { sequenceTokens, seed } = recipe.calibration;
-  const built = await buildCalibration(tokenizer, calibration, { sequenceTokens, seed, onProgress, signal });
-  return { ...built, sources: [...built.sources], sequences: built.sequences.map((sequence) => [...sequence]) };
+  const wanted = withHeldOut(calibration, heldOutSequences(recipe), sequenceTokens);
+  const built = await buildCalibration(tokenizer, wanted, { sequenceTokens, seed, onProgress, signal });
+  const sequences = built.sequences.map((sequence) => [...sequence]);
+  // They are in random order: the last ones are of all files.
+  const heldOut = sequences.splice(sequences.length - heldOutSequences(recipe));
+  const tokens = sequences.reduce((sum, sequence) => sum + sequence.length, 0);
+  return { ...built, tokens, sources: [...built.sources], sequences, heldOut };
+}
+
+function heldOutSequences({ guard, calibration }: Recipe): number {
+  return Math.ceil(guard.tokens / calibration.sequenceTokens);
+}
+
+/** The files with so many sequences more, shared out evenly. */
+function withHeldOut(sources: RunOptions["calibration"], sequences: number, sequenceTokens: number) {
+  const share = (i: number) =>
+    Math.floor(((i + 1) * sequences) / sources.length) - Math.floor((i * sequences) / sources.length);
+  return sources.map(({ path: file, tokens }, i) => ({ path: file, tokens: tokens + share(i) * sequenceTokens }));
 }
 
 /** The saved sequences as scorers take them. */

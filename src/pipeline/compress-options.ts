@@ -38,6 +38,8 @@ export type RunOptions = z.infer<typeof RunOptions>;
 export interface CompressOptions extends WorkOptions, RunOptions {
   /** The run folder. */
   readonly out: string;
+  /** One of several devices that share this run folder: its plan and artifact are kept under this name (`artifact-<device>`). */
+  readonly device?: string | undefined;
   /** The last step to run; default: all. */
   readonly until?: Stage | undefined;
   readonly onStep?: ((report: StepReport) => void) | undefined;

@@ -4,6 +4,7 @@ import { throwIfAborted } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { checkTokenizerFits, loadTokenizer } from "../model/tokenizer.ts";
 import { readBudget } from "../planning/device-file.ts";
+import { loadSolverFor } from "../planning/optimal/highs-solver.ts";
 import { makePlan } from "../planning/plan.ts";
 import { createPlanner } from "../planning/planner.ts";
 import { chooseExecutor } from "../runtime/create-executor.ts";
@@ -13,9 +14,11 @@ import { TOOL_VERSION } from "../version.ts";
 import { ArtifactStep, artifactInputs, packArtifact, sameArtifact } from "./artifact-step.ts";
 import { CalibrationStep, calibrate, calibrationInputs, checkSequenceTokens } from "./calibration-step.ts";
 import { type CompressOptions, type CompressResult, rememberOptions, STAGES, type Stage } from "./compress-options.ts";
+import { libraryStep, openLibrary, usesLibrary } from "./library-step.ts";
 import { planInputs, planRequest } from "./plan-step.ts";
 import { openRunFolder } from "./run-folder.ts";
 import { needsScores, scoreCheckpoint, scoreInputs } from "./score-step.ts";
+import { shippedPlan } from "./shipped-plan.ts";
 import { readWeights, WeightsStep, weightsInputs } from "./weights-step.ts";
 
 /**
@@ -48,57 +51,65 @@ export async function compress(options: CompressOptions): Promise<CompressResult
       );
       const source = weights.value.checkpointId;
 
-      const calibration = needsScores(recipe)
-        ? await run.step("calibration", CalibrationStep, await calibrationInputs(tokenizer, options), () =>
-            calibrate(tokenizer, options),
-          )
-        : null;
+      const calibration =
+        needsScores(recipe) || usesLibrary(recipe)
+          ? await run.step("calibration", CalibrationStep, await calibrationInputs(tokenizer, options), () =>
+              calibrate(tokenizer, options),
+            )
+          : null;
+      const work = calibration && { checkpoint, source, calibration: calibration.value, request, options, engine, out };
+      const named = (step: string) => (options.device === undefined ? step : `${step}-${options.device}`);
 
+      const library = work && usesLibrary(recipe) && reaches("score") ? await libraryStep(run, work) : null;
+
+      const scoring = calibration && scoreInputs(source, calibration.key, request, { recipe, executor });
       const scores =
-        calibration && reaches("score")
-          ? await run.step(
-              "scores",
-              Scores,
-              scoreInputs(source, calibration.key, request, { recipe, executor }),
-              (step) =>
-                scoreCheckpoint(checkpoint, { source, calibration: calibration.value, request, options, step, engine }),
+        work && scoring && needsScores(recipe) && reaches("score")
+          ? await run.step("scores", Scores, scoring, (step) =>
+              scoreCheckpoint(checkpoint, {
+                ...{ ...work, step, library: library && openLibrary(work), inputs: scoring, runFolder: out },
+              }),
             )
           : null;
 
       const plan = reaches("plan")
-        ? await run.step("plan", Plan, planInputs(source, scores?.key, request, budget), async () =>
-            makePlan({ ...request, scores: scores?.value ?? null, budgetBytes: budget.bytes }),
+        ? await run.step(named("plan"), Plan, planInputs(source, scores?.key, request, budget), async () =>
+            makePlan(
+              { ...request, scores: scores?.value ?? null, budgetBytes: budget.bytes },
+              await loadSolverFor(recipe.plan.allocator),
+            ),
           )
         : null;
 
-      const folder = path.join(out, "artifact");
-      const artifact =
+      const shipped =
         plan && reaches("quantize")
-          ? await run.step(
-              "artifact",
-              ArtifactStep,
-              await artifactInputs(source, plan.key, tokenizer, recipe),
-              ({ key }) =>
-                packArtifact({
-                  checkpoint,
-                  weights: weights.value,
-                  tokenizer,
-                  calibration: calibration?.value ?? null,
-                  plan: plan.value,
-                  folder,
-                  key,
-                  options,
-                  engine,
-                }),
-              { check: (done) => sameArtifact(folder, done) },
+          ? await shippedPlan(
+              run,
+              plan,
+              library && work ? { work, library, scores: scores?.value ?? null, named } : null,
             )
           : null;
+
+      const folder = path.join(out, named("artifact"));
+      const artifact = shipped
+        ? await run.step(
+            named("artifact"),
+            ArtifactStep,
+            await artifactInputs(source, shipped.key, tokenizer, recipe),
+            ({ key }) =>
+              packArtifact({
+                ...{ checkpoint, weights: weights.value, tokenizer, calibration: calibration?.value ?? null },
+                ...{ shipped, folder, key, options, engine },
+              }),
+            { check: (done) => sameArtifact(folder, done) },
+          )
+        : null;
 
       return {
         runFolder: out,
         artifact: artifact && folder,
         scores: scores?.value ?? null,
-        plan: plan?.value ?? null,
+        plan: shipped?.plan ?? plan?.value ?? null,
         budget: budget.explanation,
         budgetBytes: budget.bytes,
         unusedTensors: checkpoint.unused,

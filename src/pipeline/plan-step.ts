@@ -18,6 +18,7 @@ export function planRequest(checkpoint: Checkpoint, options: RunOptions, { devic
     contextTokens: contextFor(options.recipe, spec.maxPositions, options.contextTokens ?? device?.context ?? undefined),
     storedDtype: storedDtypeOf(checkpoint),
     kvType: options.kvType ?? device?.kvType ?? options.recipe.plan.kvType,
+    kvChoices: (options.kvType ?? device?.kvType) ? [] : options.recipe.plan.kvChoices,
     residency: options.residency ?? device?.residency ?? "packed",
     budgetCovers: options.budgetCovers ?? device?.budgetCovers ?? "model",
     runtimeBaseBytes: plannedBaseBytes(options),

@@ -35,8 +35,19 @@ export const ScoreSettings = z.strictObject({
 export type ScoreSettings = z.infer<typeof ScoreSettings>;
 
 /** How numbers are chosen for a codec. */
-export const QuantizeSettings = z.strictObject({ quantizer: z.enum(QUANTIZER_IDS).default("nearest") });
+export const QuantizeSettings = z.strictObject({
+  quantizer: z.enum(QUANTIZER_IDS).default("nearest"),
+  /** Quantizers that look at inputs: the chosen plan is packed anew, on the inputs that its own quantized blocks produce. */
+  requantize: z.boolean().default(false),
+});
 export type QuantizeSettings = z.infer<typeof QuantizeSettings>;
+
+/** Whether the packed plan is compared with the best uniform plan of no more bytes before it ships. */
+export const GuardSettings = z.strictObject({
+  /** Calibration tokens that nothing else sees; 0: no comparison. Rounded up to whole sequences. */
+  tokens: z.number().int().nonnegative().default(0),
+});
+export type GuardSettings = z.infer<typeof GuardSettings>;
 
 /** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
 export const Recipe = z.strictObject({
@@ -46,6 +57,7 @@ export const Recipe = z.strictObject({
   score: ScoreSettings.prefault({}),
   plan: PlanSettings.prefault({}),
   quantize: QuantizeSettings.prefault({}),
+  guard: GuardSettings.prefault({}),
   /** Context in tokens where the command names none; a model made for less gets its own longest. */
   context: positive.default(2048),
   /** Of everything random but the choice of calibration text. */

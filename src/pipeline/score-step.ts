@@ -8,15 +8,17 @@ import type { NativeEngine } from "../native/addon.ts";
 import { ALLOCATORS } from "../planning/allocators/index.ts";
 import { codecsToScore, outerCodecsToScore, unitsOf } from "../planning/units.ts";
 import type { WorkOptions } from "../progress.ts";
+import type { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import { packWith } from "../quantization/overlay.ts";
-import { createExecutor } from "../runtime/create-executor.ts";
-import type { ExecutorFactory } from "../runtime/executor.ts";
 import type { ExecutorKind } from "../runtime/executor-info.ts";
 import { SCORERS } from "../scoring/index.ts";
 import { scoreModel } from "../scoring/score-model.ts";
 import type { Losses, Scores } from "../scoring/scores.ts";
+import { TOOL_VERSION } from "../version.ts";
 import { type CalibrationStep, restoreCalibration } from "./calibration-step.ts";
 import type { RunOptions } from "./compress-options.ts";
+import { streamedExecutors } from "./executors.ts";
+import { measuredBefore } from "./measured-losses.ts";
 import type { RunRequest } from "./plan-step.ts";
 import type { Recipe } from "./recipe.ts";
 import type { StepWork } from "./run-folder.ts";
@@ -43,6 +45,7 @@ export function scoreInputs(
     scorer,
     options,
     measured: SCORERS[scorer].predictsLoss ? measured : null,
+    toolVersion: TOOL_VERSION,
   };
 }
 
@@ -54,8 +57,13 @@ export interface ScoreWork {
   readonly request: RunRequest;
   readonly options: RunOptions & WorkOptions;
   readonly step: StepWork;
+  /** What the scores depend on, and the run folder whose earlier scores may hold some of them already. */
+  readonly inputs: unknown;
+  readonly runFolder: string;
   /** Packs the candidates; null: TypeScript, with the same bytes. */
   readonly engine: NativeEngine | null;
+  /** Has the candidates, where the quantizer needs more than the weights. */
+  readonly library: MatrixLibrary | null;
 }
 
 /** Runs the recipe's scorer over the calibration tokens; kl keeps what is measured and continues from there. */
@@ -63,6 +71,7 @@ export async function scoreCheckpoint(checkpoint: Checkpoint, work: ScoreWork): 
   const { request, step } = work;
   const { recipe, onProgress, signal } = work.options;
   const partial = await openPartial(step);
+  const earlier = await measuredBefore(work.runFolder, work.inputs);
   const { codecs, embeddingCodecs } = candidates(request);
   const isExact = exactCodecs(checkpoint);
   const { blocks: unitsOfBlocks, outer } = scoredUnits(checkpoint.spec);
@@ -76,8 +85,8 @@ export async function scoreCheckpoint(checkpoint: Checkpoint, work: ScoreWork): 
     embeddingCodecs: lossy(embeddingCodecs, outer),
     ...recipe.score,
     createExecutor: streamedExecutors(work.options),
-    rounding: (codec) => packWith(codec, recipe.quantize.quantizer, work.engine),
-    saved: partial.saved,
+    ...candidateMatrices(work),
+    saved: mergeLosses(earlier, partial.saved ?? {}),
     onPartial: partial.keep,
     onProgress,
     signal,
@@ -87,6 +96,21 @@ export async function scoreCheckpoint(checkpoint: Checkpoint, work: ScoreWork): 
       .filter((codec) => isExact(unit, codec))
       .map((codec): [string, number] => [codec, 0]);
   return { ...scores, losses: scores.losses && withZeros(scores.losses, zeros) };
+}
+
+/** What the codecs make of the matrices: the library's, or rounded where they are needed. */
+function candidateMatrices({ library, options, engine }: ScoreWork) {
+  if (!library) return { rounding: (codec: string) => packWith(codec, options.recipe.quantize.quantizer, engine) };
+  return {
+    rounding: (codec: string) => (id: string) => library.matrixAt(id, codec),
+    matrixAt: (id: string, codec: string) => library.matrixAt(id, codec),
+    errorOf: (id: string, codec: string) => library.errorOf(id, codec),
+  };
+}
+
+function mergeLosses(earlier: Losses, later: Losses): Losses {
+  const units = new Set([...Object.keys(earlier), ...Object.keys(later)]);
+  return Object.fromEntries([...units].map((unit) => [unit, { ...earlier[unit], ...later[unit] }]));
 }
 
 /** Units that losses are measured for: `blocks.<i>`; and embedding and output head. */
@@ -109,13 +133,6 @@ function withZeros(losses: Losses, zeros: (unit: string) => [string, number][]):
   return Object.fromEntries(
     Object.entries(losses).map(([unit, byCodec]) => [unit, { ...byCodec, ...Object.fromEntries(zeros(unit)) }]),
   );
-}
-
-/** Executors that read a block at a time and compute in f32, as the options say. */
-function streamedExecutors(options: RunOptions): ExecutorFactory {
-  const { executor, backend } = options;
-  const threads = options.threads ?? undefined;
-  return (source) => createExecutor(source, { executor, backend, threads, residency: "streamed", activations: "f32" });
 }
 
 function candidates(request: RunRequest): { codecs: CodecId[]; embeddingCodecs: CodecId[] } {

@@ -154,7 +154,7 @@ describe.skipIf(!HAS_ADDON)(`rows compared on the engine (${ADDON_STATE})`, () =
           broken[at] = value;
           const row = normals(vocab, "whole");
           const empty = new Float32Array(vocab).fill(value);
-          const cases: readonly (readonly [Float32Array<ArrayBuffer>, Float32Array<ArrayBuffer>])[] = [
+          const cases: readonly (readonly [Float32Array, Float32Array])[] = [
             [broken, row],
             [row, broken],
             [broken, broken],

@@ -45,6 +45,10 @@ describe("a recipe", () => {
       allocator: "lsaq",
       codecs: ["16", "q8s-g32", "q4s-g32"],
       embedding: "8 bits",
+      embeddingCodecs: [],
+      kvChoices: [],
+      ties: [],
+      latency: null,
       head: null,
       kvType: "f16",
       rules: {},
@@ -69,7 +73,10 @@ describe("a recipe", () => {
 
   it.each([
     ["plan:\n  alocator: lsaq\n", 'my.yaml:6: plan.alocator: expected a known field, found "alocator"'],
-    ["plan:\n  allocator: lsak\n", 'my.yaml:6: plan.allocator: expected one of lsaq, luc, uniform, found "lsak"'],
+    [
+      "plan:\n  allocator: lsak\n",
+      'my.yaml:6: plan.allocator: expected one of lsaq, luc, optimal, uniform, found "lsak"',
+    ],
     ["score: { scorer: mse }\n", 'my.yaml:5: score.scorer: expected one of lsaq, cosine, output-mse, kl, found "mse"'],
     ["quantize: { quantizer: round }\n", "my.yaml:5: quantize.quantizer: expected one of nearest"],
     ["context: -1\n", "my.yaml:5: context: expected more than 0, found -1"],

@@ -16,6 +16,10 @@ export const compressCommand = defineCommand({
       "for a device, by a recipe",
     ],
     [
+      "compress models/smollm2 --device phone-4gb --device board.yaml --recipe max-quality --out outputs/all",
+      "an artifact a device out of one library of packed matrices: outputs/all/artifact-board",
+    ],
+    [
       "compress models/smollm2 --budget auto --calibration notes.txt --out outputs/here",
       "this machine's memory, own text",
     ],
@@ -23,11 +27,24 @@ export const compressCommand = defineCommand({
   resumable: true,
   options: (yargs) =>
     runOptions(yargs.positional("checkpoint", { type: "string", demandOption: true, describe: "Hugging Face folder" }))
-      .option("out", { type: "string", demandOption: true, describe: "Run folder; the same command continues in it" })
-      .demandOption("budget"),
+      .option("device", {
+        type: "string",
+        array: true,
+        conflicts: "budget",
+        describe: "Device profile, several times for an artifact each; in place of --budget",
+      })
+      .option("out", { type: "string", demandOption: true, describe: "Run folder; the same command continues in it" }),
   async run(args, terminal) {
     if (args.checkpoint === "") throw new UserError("USAGE", "checkpoint: expected a folder, found an empty name");
-    const { runPipeline } = await import("../pipeline-run.ts");
-    await runPipeline(args.out, await mergeRunOptions(args.checkpoint, args, null), "quantize", terminal);
+    const { runForDevices, runPipeline } = await import("../pipeline-run.ts");
+    if (!args.device) {
+      await runPipeline(args.out, await mergeRunOptions(args.checkpoint, args, null), "quantize", terminal);
+      return;
+    }
+    const runs = [];
+    for (const device of args.device) {
+      runs.push({ device, options: await mergeRunOptions(args.checkpoint, { ...args, budget: device }, null) });
+    }
+    await runForDevices(args.out, runs, terminal);
   },
 });

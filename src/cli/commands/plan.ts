@@ -46,13 +46,18 @@ export const planCommand = defineCommand({
         type: "string",
         describe: "So many budgets, by default 10, from the smallest to the full size",
       })
+      .option("uniform", {
+        type: "boolean",
+        describe: "Bytes of the plans with one codec for all matrices, and what the allocator makes of the same bytes",
+      })
       .option("save", { type: "boolean", describe: "Make this the plan of the run folder" })
       .option("csv", { type: "boolean", describe: "Comma-separated values instead of tables" })
       .coerce("sweep", (count: string | undefined) =>
         count === "" ? 10 : count === undefined ? undefined : Number(count),
       )
       .conflicts("csv", "json")
-      .conflicts("save", ["scores", "sweep", "csv"]),
+      .conflicts("save", ["scores", "sweep", "csv"])
+      .conflicts("uniform", ["budget", "sweep", "save", "csv"]),
   async run(args, terminal) {
     const { sweep: count } = args;
     if (count !== undefined && (!Number.isInteger(count) || count < 2)) {
@@ -61,9 +66,22 @@ export const planCommand = defineCommand({
     const { readPlanInput } = await import("../plan-input.ts");
     const { createPlanner } = await import("../../planning/planner.ts");
     const { sweepBudgets } = await import("../../planning/sweep.ts");
+    const { loadSolverFor } = await import("../../planning/optimal/highs-solver.ts");
     const { request, budget, options, isRun } = await readPlanInput(args, terminal);
+    const solver = await loadSolverFor(request.recipe.plan.allocator);
+    if (args.uniform) {
+      const { uniformPlans } = await import("../../planning/uniform-plans.ts");
+      const { uniformText } = await import("../uniform-text.ts");
+      const planner = createPlanner(request, solver);
+      const plans = uniformPlans(planner).map((uniform) => ({
+        ...uniform,
+        sameBytes: planner.plan(uniform.plan.memory.totalBytes),
+      }));
+      terminal.document({ source: args.source, uniform: plans });
+      return terminal.print(uniformText(plans, terminal.colours));
+    }
     if (count !== undefined) {
-      const sweep = sweepBudgets(request, { count });
+      const sweep = sweepBudgets(request, { count, solver });
       terminal.document({ source: args.source, ...sweep });
       return terminal.print(args.csv ? sweepCsv(sweep) : sweepText(sweep, terminal.colours));
     }
@@ -77,7 +95,7 @@ export const planCommand = defineCommand({
       const { runPipeline } = await import("../pipeline-run.ts");
       return runPipeline(args.source, options, "plan", terminal);
     }
-    const planner = createPlanner(request);
+    const planner = createPlanner(request, solver);
     const range = planner.range();
     terminal.note(`layerwise: ${budget.explanation}`);
     const plan = planner.plan(budget.bytes);

@@ -1,0 +1,94 @@
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import os from "node:os";
+import path from "node:path";
+import { beforeAll, describe, expect, test } from "vitest";
+import { EvaluationResult } from "../../src/evaluation/evaluation-result.ts";
+import { ZeroShotResult } from "../../src/evaluation/zero-shot/zero-shot-result.ts";
+import { commandLine } from "./command-line.ts";
+
+const stories = path.resolve("examples/stories260k");
+const folder = mkdtempSync(path.join(os.tmpdir(), "layerwise-eval-"));
+const text = path.join(folder, "text.txt");
+const evaluated = ["eval", stories, "--text", text, "--windows", "3", "--window", "64", "--threads", "1"];
+
+beforeAll(() => {
+  writeFileSync(text, readFileSync("calibration-data/tinystories-heldout.txt", "utf8").slice(0, 2000));
+  const examples = [
+    { query: "Once upon a time, there was a little", choices: ["girl named Lily.", "qzx jv kk."], gold: 0 },
+    { query: "The dog was very", choices: ["happy.", "xq zz."], gold: 0 },
+  ];
+  writeFileSync(path.join(folder, "copa.jsonl"), examples.map((example) => JSON.stringify(example)).join("\n"));
+});
+
+test("a text against the reference, whose states are kept for the next time", async () => {
+  const states = path.join(folder, "states.safetensors");
+  const args = [...evaluated, "--reference", stories, "--reference-states", states, "--json"];
+  const first = await commandLine(args);
+  expect(first.code).toBe(0);
+  expect(existsSync(states)).toBe(true);
+  const document = JSON.parse(first.stdout);
+  const result = EvaluationResult.parse({
+    ...document.result,
+    text: { sha256: document.text.sha256, tokens: document.text.tokens },
+  });
+  expect(result.divergence).toMatchObject({ top1Agreement: 1, top5Agreement: 1 });
+  expect(result.divergence?.max).toBeLessThan(1e-6);
+  expect(document.timings.reference).toBeGreaterThan(0);
+  const second = JSON.parse((await commandLine(args)).stdout);
+  expect(second.result.reference.meanNll).toBeCloseTo(document.result.reference.meanNll, 6);
+  expect(second.result.model.perplexity).toBeCloseTo(document.result.model.perplexity, 4);
+});
+
+test("tasks and a text in Markdown", async () => {
+  const tasks = ["--tasks", "copa", "--tasks-folder", folder];
+  const { code, stdout } = await commandLine([...evaluated, ...tasks, "--markdown"]);
+  expect(code).toBe(0);
+  expect(stdout).toMatch(/^\| measure \| value \|\n\| --- \| --- \|\n\| perplexity \| [\d.]+ ± [\d.]+ \|/);
+  expect(stdout).toContain("| task | examples | acc | acc_norm | perplexity |\n| --- | ---: | ---: | ---: | ---: |");
+  expect(stdout).toContain("| copa | 2 | 100.00 ± 0.00 | 100.00 ± 0.00 |  |");
+});
+
+test("tasks alone, some of their examples", async () => {
+  const args = ["eval", stories, "--tasks", "copa", "--tasks-folder", folder, "--limit", "1", "--json"];
+  const { stdout } = await commandLine(args);
+  const document = JSON.parse(stdout);
+  expect(document).toMatchObject({ text: null, result: null, overlap: null });
+  const { tasks } = ZeroShotResult.parse(document.zeroShot);
+  expect(tasks).toMatchObject([{ task: "copa", examples: 1, available: 2, accuracy: { value: 1, error: 0 } }]);
+});
+
+describe("text shared with the calibration", () => {
+  const calibration = path.join(folder, "calibration.txt");
+
+  test("is reported with its share and an example", async () => {
+    writeFileSync(calibration, `Something else. ${readFileSync(text, "utf8").slice(0, 300)}`);
+    const { stdout, stderr } = await commandLine([...evaluated, "--calibration", calibration, "--json"]);
+    const { overlap } = JSON.parse(stdout);
+    expect(overlap.shared).toBeGreaterThan(20);
+    expect(overlap.shared).toBeLessThan(80);
+    expect(overlap.calibration).toEqual([calibration]);
+    expect(stderr).toContain(`warning: ${overlap.shared} of ${overlap.runs} runs of 13 words of the evaluation`);
+  });
+
+  test("is not where there is none", async () => {
+    writeFileSync(calibration, "Nothing of it is here, ".repeat(20));
+    const { stdout, stderr } = await commandLine([...evaluated, "--calibration", calibration, "--json"]);
+    expect(JSON.parse(stdout).overlap).toMatchObject({ shared: 0, example: null });
+    expect(stderr).not.toContain("warning");
+  });
+});
+
+test.each([
+  { args: [], message: /expected --text or --tasks, found neither/ },
+  { args: ["--text", text, "--reference-states", "x"], message: /expected --text and --reference beside it/ },
+  { args: ["--tasks", "copa"], message: /expected --tasks-folder, found none/ },
+  { args: ["--tasks", "mmlu", "--tasks-folder", folder], message: /found mmlu/ },
+  {
+    args: ["--tasks", "piqa", "--tasks-folder", folder],
+    message: /task piqa: expected piqa.jsonl, found no such file/,
+  },
+])("refuses $args", async ({ args, message }) => {
+  const { code, stderr } = await commandLine(["eval", stories, ...args]);
+  expect(stderr).toMatch(message);
+  expect(code).toBe(1);
+});

@@ -26,7 +26,7 @@ export interface RowComparer {
 
 /**
  * On the engine's threads, or without one in TypeScript (row-distribution.ts). The engine's exponentials are f32: a log-sum-exp is
- * within 1e-6 nats of TypeScript's, a divergence D within 1e-6 sqrt(D) + 1e-5 D; any number of threads gives the same bits.
+ * within 1e-6 nats of TypeScript's, a divergence D within 4e-6 sqrt(D) + 1e-5 D; any number of threads gives the same bits.
  */
 export function rowComparer(offline: NativeOffline | null): RowComparer {
   return offline ? engineComparer(offline) : plainComparer();

@@ -2,7 +2,12 @@ import { z } from "zod";
 
 /** Non-negative integer that JSON can hold exactly. */
 const count = z.number().int().nonnegative();
-const positive = z.number().int().positive();
+/** Sizes and counts: what a 32-bit integer of the native engine holds. */
+const positive = z
+  .number()
+  .int()
+  .positive()
+  .max(2 ** 31 - 1);
 /** A factor that executors compute with: finite in f32. */
 const positiveF32 = z
   .number()

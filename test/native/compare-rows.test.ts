@@ -43,7 +43,7 @@ function expectTwins(found: ComparedRows, expected: ComparedRows): void {
     const size = Math.max(0, divergence);
     // The twin itself is off by what its f32 weights allow, see row-distribution.test.ts.
     expect(Math.abs(found.divergences[i] - divergence)).toBeLessThanOrEqual(
-      1e-6 * Math.sqrt(size) + 1e-5 * size + 1e-13,
+      4e-6 * Math.sqrt(size) + 1e-5 * size + 1e-13,
     );
     expect(Math.abs(found.logSumExps[i] - expected.logSumExps[i])).toBeLessThanOrEqual(1e-6);
     expect(Math.abs(found.reference.logSumExps[i] - expected.reference.logSumExps[i])).toBeLessThanOrEqual(1e-6);

@@ -19,18 +19,11 @@ static constexpr NibbleTables kNibbleTables;
 
 /**
  * Where a chunk's codes come from. Codes of up to 6 bits are one vector a quad and half of the tile; codes of 8 bits, and levels of a
- * table plus 128, are two, of their lower and upper 4 bits: part 0 and 1. `again` reads them anew: the compiler would keep all of them
- * for the next rows, and spill them.
+ * table plus 128, are two, of their lower and upper 4 bits: part 0 and 1.
  */
 template <class F>
 struct LevelCodes {
   const uint8_t* levels;
-
-  __attribute__((always_inline)) LevelCodes again() const {
-    LevelCodes codes = *this;
-    asm volatile("" : "+r"(codes.levels) : : "memory");
-    return codes;
-  }
 
   __attribute__((always_inline)) __m256i operator()(int quad, int half, int part) const {
     if constexpr (F::kTable) return halfLevels<F::kBits>(levels + 32 * half, quad, kNibbleTables.part[part][F::kBits - 2]);
@@ -58,6 +51,7 @@ struct CodePanel {
   }
 };
 
+/** The same out of a panel. `again` reads them anew: the compiler would keep all of them for the next rows, and spill them. */
 template <int kBits>
 struct PanelCodes {
   const __m256i* vectors;

@@ -6,8 +6,7 @@ import type { Planner } from "../planning/planner.ts";
 import { uniformPlans } from "../planning/uniform-plans.ts";
 import { createExecutor } from "../runtime/create-executor.ts";
 import { streamedExecutors } from "./executors.ts";
-import type { LibraryWork } from "./library-step.ts";
-import { openLibrary } from "./library-step.ts";
+import { type LibraryWork, openLibrary, planPairs } from "./library-step.ts";
 
 /** The uniform plan to beat: of those that take no more bytes the one with the least predicted loss, without one the largest. */
 export function uniformRival(planner: Planner, plan: Plan): Plan | null {
@@ -28,8 +27,7 @@ export async function guardPlan(
   const tokens = sequences.reduce((sum, sequence) => sum + sequence.length, 0);
   const sources = [packed];
   if (rival) {
-    const codecs = new Map(rival.units.map(({ id, codec }) => [id, codec]));
-    sources.push(openLibrary(work).under(checkpoint, codecs));
+    sources.push(openLibrary(work).under(checkpoint, new Map(planPairs(rival))));
   }
   const { executor, backend, threads, onProgress, signal } = options;
   const reference = await streamedExecutors(options)(checkpoint);

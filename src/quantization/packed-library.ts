@@ -3,6 +3,7 @@ import type { NativeEngine } from "../native/addon.ts";
 import { packMatrix } from "./overlay.ts";
 import { packerOf } from "./packer.ts";
 import type { Quantizer } from "./quantizer.ts";
+import { type PackedMatrices, sourceUnder } from "./source-under.ts";
 
 /**
  * Packed matrices of one checkpoint, kept in memory: each (matrix, codec) is quantized once for any number of plans.
@@ -25,25 +26,16 @@ export function createPackedLibrary(
     return packMatrix(id, denseMatrix(await source.readMatrix(id)), codec, packer);
   }
 
-  function matrixOf(id: string, codecs: ReadonlyMap<string, string>): Promise<PackedMatrix> {
-    const codec = codecs.get(id);
-    if (codec === undefined) throw new Error(`matrix ${id} has no codec`);
+  function matrixAt(id: string, codec: string): Promise<PackedMatrix> {
     const key = `${codec} ${id}`;
     const known = packed.get(key) ?? pack(id, codec);
     packed.set(key, known);
     return known;
   }
 
-  return {
-    under: (codecs) => ({
-      spec: source.spec,
-      label: source.label,
-      readMatrix: (id) => matrixOf(id, codecs),
-      async readRows(id, from, to) {
-        return matrixRows(await matrixOf(id, codecs), from, to);
-      },
-      readVector: (id) => source.readVector(id),
-      close: async () => undefined,
-    }),
+  const matrices: PackedMatrices = {
+    matrixAt,
+    rowsAt: async (id, codec, from, to) => matrixRows(await matrixAt(id, codec), from, to),
   };
+  return { under: (codecs) => sourceUnder(source, codecs, matrices) };
 }

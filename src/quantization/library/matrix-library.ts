@@ -15,6 +15,7 @@ import {
 } from "../../formats/safetensors/index.ts";
 import type { PackedMatrix, WeightSource } from "../../model/weight-source.ts";
 import { TOOL_VERSION } from "../../version.ts";
+import { sourceUnder } from "../source-under.ts";
 
 /** What all matrices of a library have in common: contents, not paths. */
 export interface LibraryKey {
@@ -134,19 +135,7 @@ export class MatrixLibrary {
 
   /** The checkpoint under a choice of codecs (matrix id -> codec), as an artifact of that plan holds it; `source` has its vectors. */
   under(source: WeightSource, codecs: ReadonlyMap<string, string>): WeightSource {
-    const codecFor = (id: string): string => {
-      const codec = codecs.get(id);
-      if (codec === undefined) throw new Error(`matrix ${id} has no codec`);
-      return codec;
-    };
-    return {
-      spec: source.spec,
-      label: source.label,
-      readMatrix: async (id) => this.matrixAt(id, codecFor(id)),
-      readRows: async (id, from, to) => this.rowsAt(id, codecFor(id), from, to),
-      readVector: (id) => source.readVector(id),
-      close: async () => undefined,
-    };
+    return sourceUnder(source, codecs, this);
   }
 
   private fileOf(id: string, codec: string): string {

@@ -1,6 +1,7 @@
 // npm run results:print: writes docs/results.md from the measured documents in docs/results/. Nothing in it is typed.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { MIB, table } from "./common.mjs";
+import { ffnDownText } from "./ffn-down-text.mjs";
 import { nativeText } from "./native-text.mjs";
 import { qualityPicture, qualityText } from "./quality-text.mjs";
 
@@ -113,6 +114,14 @@ const SECTIONS = [
     },
     intro:
       "SmolLM2-135M by the protocol of `../shared/baselines`: KL divergence from the original weights in f32 over llama.cpp's 10,200 scored tokens of wikitext-2, at no more bytes than its file's tensors (ours: whole weights files). Int8 activations and keys and values in f16, as `run` uses them; recipe `max-quality` with llama.cpp's calibration texts. The guard's figures are of 4,096 held-out calibration tokens.",
+  },
+  {
+    file: "ffn-down",
+    title: "ffn_down beside K-quants",
+    command: "npm run results:ffn-down",
+    print: (result) => `${ffnDownText(result)}\n\n${taken(result)}`,
+    intro:
+      "The one matrix of SmolLM2-135M with a whole number of 256 columns, on which llama.cpp's K-quants apply, in all 30 blocks.",
   },
 ];
 

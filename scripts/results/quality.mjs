@@ -103,7 +103,7 @@ async function frontier() {
 
 /** Uniform plans, and `optimal` at exactly their bytes and half-way between: the same library, no matrix packed anew. */
 async function uniform() {
-  // The guard stays: without its held-out text the calibration, and so the library, would be another.
+  // The guard stays: what ships is measured.
   const plain = { quantize: { ...recipe.quantize, requantize: false } };
   const optimal = recipeFile("optimal", (base) => ({
     ...{ ...base, ...plain },

@@ -20,6 +20,13 @@ export interface CalibrationOptions extends WorkOptions {
   readonly seed: number;
   /** Tokens of all sources together; without it a source without a number is taken whole. */
   readonly maxTokens?: number | undefined;
+  /** Sequences besides, that share no token with the others; evenly of all sources. Their number does not change the others. Default 0. */
+  readonly heldOutSequences?: number | undefined;
+}
+
+/** A calibration set and text of the same sources that it does not hold. */
+export interface SplitCalibration extends Calibration {
+  readonly heldOut: readonly Int32Array[];
 }
 
 /** Longest text that is tokenized in one call: tokenizers without a pre-tokenizer take more than linear time. */
@@ -34,7 +41,7 @@ export async function buildCalibration(
   tokenizer: Tokenizer,
   sources: readonly SourceRequest[],
   options: CalibrationOptions,
-): Promise<Calibration> {
+): Promise<SplitCalibration> {
   checkCounts(sources, options);
   const prefix = specialPrefix(tokenizer);
   if (prefix.length >= options.sequenceTokens) {
@@ -45,24 +52,34 @@ export async function buildCalibration(
   }
   const random = new Random(options.seed);
   const wanted = wantedSequences(sources, options);
+  const apart = heldOutShares(sources.length, options.heldOutSequences ?? 0);
   const sequences: Int32Array[] = [];
+  const heldOut: Int32Array[] = [];
   const used: CalibrationSource[] = [];
   for (const [i, source] of sources.entries()) {
     throwIfAborted(options.signal);
     const text = await readSourceText(source.path, (messages) => applyChatTemplate(tokenizer, messages));
     const chooser = new Chooser(tokenizer, text, options.sequenceTokens - prefix.length, random.fork(`source ${i}`));
-    const bodies = chooser.choose(wanted[i]);
-    checkEnough(source, bodies.length, chooser.tokensSeen, wanted[i], options.sequenceTokens);
-    for (const body of bodies) sequences.push(Int32Array.from([...prefix, ...body]));
+    const bodies = chooser.choose(wanted[i], apart[i]);
+    const needed = { sequences: source.tokens === undefined ? 1 : wanted[i], heldOut: apart[i] };
+    checkEnough(source, needed, bodies, { tokens: chooser.tokensSeen, sequenceTokens: options.sequenceTokens });
+    for (const body of bodies.chosen) sequences.push(Int32Array.from([...prefix, ...body]));
+    for (const body of bodies.heldOut) heldOut.push(Int32Array.from([...prefix, ...body]));
     used.push({
       path: source.path,
       sha256: text.sha256,
-      tokens: bodies.length * options.sequenceTokens,
-      sequences: bodies.length,
+      tokens: bodies.chosen.length * options.sequenceTokens,
+      sequences: bodies.chosen.length,
     });
     options.onProgress?.({ stage: "calibration", done: i + 1, total: sources.length, detail: source.path });
   }
-  return calibrationFromSequences(random.fork("order").shuffle(sequences), used);
+  return { ...calibrationFromSequences(random.fork("order").shuffle(sequences), used), heldOut };
+}
+
+/** Bodies of sequences from one file. */
+interface Choice {
+  readonly chosen: readonly Int32Array[];
+  readonly heldOut: readonly Int32Array[];
 }
 
 /** Chooses sequences from one file. */
@@ -81,13 +98,13 @@ class Chooser {
     this.random = random;
   }
 
-  /** At most `count` sequences of `body` tokens. */
-  choose(count: number): Int32Array[] {
+  /** At most `count` sequences of `body` tokens and `heldOut` others; the former do not depend on how many the latter are. */
+  choose(count: number, heldOut: number): Choice {
     const chars = this.documents.reduce((sum, document) => sum + document.length, 0);
     const charsPerToken = this.measure();
     const isLarge = chars > 2.5 * count * this.body * charsPerToken;
-    const picked = isLarge ? this.pick(count, charsPerToken) : [];
-    return picked.length === count ? picked : this.chunk(count);
+    const picked = isLarge ? this.pick(count, heldOut, charsPerToken) : null;
+    return picked?.chosen.length === count ? picked : this.chunk(count, heldOut);
   }
 
   private encode(text: string): Int32Array {
@@ -105,23 +122,30 @@ class Chooser {
   }
 
   /** From a large file: passages in random order, one sequence each from its beginning; short ones are joined. */
-  private pick(count: number, charsPerToken: number): Int32Array[] {
+  private pick(count: number, heldOut: number, charsPerToken: number): Choice {
     const cell = Math.ceil(1.6 * this.body * charsPerToken);
     const passages = this.random.shuffle(startPassages(this.documents, cell));
     const sequences: Int32Array[] = [];
+    const rests: number[] = [];
     let ids: number[] = [];
     for (const passage of passages) {
-      if (sequences.length === count) break;
+      if (sequences.length === count + heldOut) break;
       for (const part of cutPassages([passage], MAX_PASSAGE_CHARS)) ids.push(...this.encode(part));
       if (ids.length < this.body) continue;
       sequences.push(Int32Array.from(ids.slice(0, this.body)));
+      for (const id of ids.slice(this.body)) rests.push(id);
       ids = [];
     }
-    return sequences;
+    // Where the passages do not suffice for held-out sequences, what is left of them does.
+    const chosen = sequences.splice(0, count);
+    for (let at = 0; sequences.length < heldOut && at + this.body <= rests.length; at += this.body) {
+      sequences.push(Int32Array.from(rests.slice(at, at + this.body)));
+    }
+    return { chosen, heldOut: sequences };
   }
 
   /** From a small file: the whole text cut into sequences, and some of these in random order. */
-  private chunk(count: number): Int32Array[] {
+  private chunk(count: number, heldOut: number): Choice {
     this.tokensSeen = 0;
     const sequences: Int32Array[] = [];
     let ids: number[] = [];
@@ -132,7 +156,8 @@ class Chooser {
         ids = ids.slice(this.body);
       }
     }
-    return this.random.shuffle(sequences).slice(0, count);
+    const shuffled = this.random.shuffle(sequences);
+    return { chosen: shuffled.slice(0, count), heldOut: shuffled.slice(count, count + heldOut) };
   }
 }
 
@@ -159,6 +184,12 @@ function wantedSequences(sources: readonly SourceRequest[], options: Calibration
   return sources.map((source) => Math.max(1, Math.floor((source.tokens ?? rest) / sequenceTokens)));
 }
 
+/** `sequences` shared out evenly. */
+function heldOutShares(sources: number, sequences: number): number[] {
+  const before = (i: number) => Math.floor((i * sequences) / sources);
+  return Array.from({ length: sources }, (_, i) => before(i + 1) - before(i));
+}
+
 function checkCounts(sources: readonly SourceRequest[], { sequenceTokens, maxTokens }: CalibrationOptions): void {
   const fail = (what: string, expected: string, found: number) => {
     throw new UserError("CALIBRATION_TOKENS", `calibration: ${what}: expected ${expected}, found ${found}`);
@@ -178,14 +209,13 @@ function checkCounts(sources: readonly SourceRequest[], { sequenceTokens, maxTok
 
 /** A number that was asked for is met or refused; a share is met as far as the text goes, by one sequence at least. */
 function checkEnough(
-  source: SourceRequest,
-  found: number,
-  tokens: number,
-  wanted: number,
-  sequenceTokens: number,
+  { path }: SourceRequest,
+  needed: { readonly sequences: number; readonly heldOut: number },
+  { chosen, heldOut }: Choice,
+  { tokens, sequenceTokens }: { readonly tokens: number; readonly sequenceTokens: number },
 ): void {
-  const needed = source.tokens === undefined ? 1 : wanted;
-  if (found >= needed) return;
-  const message = `${source.path}: calibration text: expected at least ${needed * sequenceTokens} tokens, found ${tokens}`;
+  if (chosen.length >= needed.sequences && heldOut.length >= needed.heldOut) return;
+  const wanted = (needed.sequences + needed.heldOut) * sequenceTokens;
+  const message = `${path}: calibration text: expected at least ${wanted} tokens, found ${tokens}`;
   throw new UserError("CALIBRATION_TOO_SHORT", message, "give a longer text or ask for fewer or shorter sequences");
 }

@@ -65,6 +65,11 @@ export interface RunChoice {
   readonly threads?: number | undefined;
 }
 
+/** What is thrown where a command needs a budget; `others` are further ways to name one. */
+export function budgetMissing(expected: string, others: string): UserError {
+  return new UserError("BUDGET_MISSING", `budget: expected ${expected}`, `for example --budget '160 MiB', ${others}`);
+}
+
 /** Options of a run on a checkpoint: the choice, else what the run folder remembers (`saved`), else defaults. */
 export async function mergeRunOptions(
   checkpoint: string,
@@ -72,13 +77,7 @@ export async function mergeRunOptions(
   saved: RunOptions | null,
 ): Promise<RunOptions> {
   const budget = choice.budget ?? saved?.budget;
-  if (budget === undefined) {
-    throw new UserError(
-      "BUDGET_MISSING",
-      "budget: expected --budget, found none",
-      "for example --budget '160 MiB', or auto",
-    );
-  }
+  if (budget === undefined) throw budgetMissing("--budget, found none", "or auto");
   const { recipe, calibration } = await mergeRecipe(choice, saved);
   return {
     checkpoint: path.resolve(checkpoint),

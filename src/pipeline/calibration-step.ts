@@ -12,6 +12,7 @@ import type { Recipe } from "./recipe.ts";
 
 /** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
 export const CalibrationStep = z.strictObject({
+  /** Names `sequences` alone: what was made with them stays when another guard holds out more or less. */
   id: z.string(),
   tokens: z.number().int().positive(),
   sources: z.array(z.strictObject({ path: z.string(), sha256: z.string(), tokens: z.number(), sequences: z.number() })),
@@ -24,7 +25,7 @@ export type CalibrationStep = z.infer<typeof CalibrationStep>;
 /** What the choice of sequences depends on: contents, not paths. */
 export async function calibrationInputs(tokenizer: Tokenizer, { calibration, recipe }: RunOptions): Promise<unknown> {
   const { sequenceTokens, seed } = recipe.calibration;
-  const heldOut = heldOutSequences(recipe);
+  const heldOut = heldOutCount(recipe);
   const sources = await Promise.all(
     calibration.map(async ({ path: file, tokens }) => ({ sha256: (await hashFile(file)).sha256, tokens })),
   );
@@ -54,24 +55,15 @@ export async function calibrate(
   { calibration, recipe, onProgress, signal }: RunOptions & WorkOptions,
 ): Promise<CalibrationStep> {
   const { sequenceTokens, seed } = recipe.calibration;
-  const wanted = withHeldOut(calibration, heldOutSequences(recipe), sequenceTokens);
-  const built = await buildCalibration(tokenizer, wanted, { sequenceTokens, seed, onProgress, signal });
-  const sequences = built.sequences.map((sequence) => [...sequence]);
-  // They are in random order: the last ones are of all files.
-  const heldOut = sequences.splice(sequences.length - heldOutSequences(recipe));
-  const tokens = sequences.reduce((sum, sequence) => sum + sequence.length, 0);
-  return { ...built, tokens, sources: [...built.sources], sequences, heldOut };
+  const heldOutSequences = heldOutCount(recipe);
+  const options = { sequenceTokens, seed, heldOutSequences, onProgress, signal };
+  const { id, tokens, sources, sequences, heldOut } = await buildCalibration(tokenizer, calibration, options);
+  const plain = (all: readonly Int32Array[]) => all.map((sequence) => [...sequence]);
+  return { id, tokens, sources: [...sources], sequences: plain(sequences), heldOut: plain(heldOut) };
 }
 
-function heldOutSequences({ guard, calibration }: Recipe): number {
+function heldOutCount({ guard, calibration }: Recipe): number {
   return Math.ceil(guard.tokens / calibration.sequenceTokens);
-}
-
-/** The files with so many sequences more, shared out evenly. */
-function withHeldOut(sources: RunOptions["calibration"], sequences: number, sequenceTokens: number) {
-  const share = (i: number) =>
-    Math.floor(((i + 1) * sequences) / sources.length) - Math.floor((i * sequences) / sources.length);
-  return sources.map(({ path: file, tokens }, i) => ({ path: file, tokens: tokens + share(i) * sequenceTokens }));
 }
 
 /** The saved sequences as scorers take them. */

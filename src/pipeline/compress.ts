@@ -62,7 +62,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
 
       const library = work && usesLibrary(recipe) && reaches("score") ? await libraryStep(run, work) : null;
 
-      const scoring = calibration && scoreInputs(source, calibration.key, request, { recipe, executor });
+      const scoring = calibration && scoreInputs(source, calibration.value.id, request, { recipe, executor });
       const scores =
         work && scoring && needsScores(recipe) && reaches("score")
           ? await run.step("scores", Scores, scoring, (step) =>

@@ -7,7 +7,7 @@ import { type Losses, Scores } from "../scoring/scores.ts";
 /** What one measured loss depends on, of all that scores depend on: not which others are measured with it. */
 const MeasuredUnder = z.object({
   source: z.string(),
-  calibrationKey: z.string(),
+  calibrationId: z.string(),
   executor: z.string(),
   scorer: z.literal("kl"),
   options: z.object({ tokens: z.number().optional() }),

@@ -32,7 +32,7 @@ export function needsScores(recipe: Recipe): boolean {
 /** What scores depend on; codecs and quantizer count only where losses are measured with them. */
 export function scoreInputs(
   source: string,
-  calibrationKey: string,
+  calibrationId: string,
   request: RunRequest,
   { recipe, executor }: { recipe: Recipe; executor: ExecutorKind },
 ): unknown {
@@ -40,7 +40,7 @@ export function scoreInputs(
   const measured = { ...candidates(request), quantizer: recipe.quantize.quantizer };
   return {
     source,
-    calibrationKey,
+    calibrationId,
     executor,
     scorer,
     options,

@@ -49,7 +49,7 @@ export async function shippedPlan(
   const own = await packedPlan(run, from, plan);
   if (work.calibration.heldOut.length === 0) return { ...own, plan: plan.value, guard: null };
   const rival = uniformRival(createPlanner({ ...work.request, scores }), plan.value);
-  const inputs = { plan: own.key, rival: rival && planPairs(rival) };
+  const inputs = { plan: own.key, rival: rival && planPairs(rival), text: hashOf(work.calibration.heldOut) };
   const guard = await run.step(named("guard"), GuardResult, inputs, () =>
     guardPlan(work, { plan: plan.value, packed: own.packed, rival }),
   );

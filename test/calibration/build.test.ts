@@ -69,6 +69,32 @@ describe("buildCalibration", () => {
     expect(a).not.toBe(c);
   });
 
+  it.each([
+    ["a large text", 8000],
+    ["a text whose passages just suffice for the sequences", 1700],
+    ["a small text", 1200],
+  ])("holds sequences out without changing the others: %s", async (_, words) => {
+    const sources = ["a", "b"].map((mark) => ({
+      path: file(`${mark}-${words}.txt`, numbered(words, mark)),
+      tokens: 640,
+    }));
+    // One for all, which knows every word: its numbers then do not depend on what is read first.
+    const tokenizer = wordTokenizer({ bos: true });
+    for (const mark of ["a", "b"]) tokenizer.encode(numbered(words, mark));
+    const build = (heldOutSequences: number) =>
+      buildCalibration(tokenizer, sources, { sequenceTokens: 64, seed: 2, heldOutSequences });
+    const plain = await build(0);
+    expect(plain.heldOut).toEqual([]);
+    for (const count of [1, 5, 12]) {
+      const { heldOut, ...calibration } = await build(count);
+      expect(calibration).toEqual({ ...plain, heldOut: undefined });
+      expect(heldOut.map((sequence) => [sequence.length, sequence[0]])).toEqual(Array(count).fill([64, 1]));
+      const used = [...calibration.sequences, ...heldOut].flatMap((sequence) => [...sequence.slice(1)]);
+      expect(new Set(used).size).toBe(used.length);
+    }
+    await expect(build(400)).rejects.toMatchObject({ code: "CALIBRATION_TOO_SHORT" });
+  });
+
   it("starts each sequence with BOS where the tokenizer adds one", async () => {
     const source = { path: file("bos.txt", numbered(500)), tokens: 160 };
     const { sequences } = await buildCalibration(wordTokenizer({ bos: true }), [source], {

@@ -58,6 +58,16 @@ const MISTAKES: Case[] = [
     message: /size "600 MB\/s": expected a unit of memory/,
   },
   {
+    what: "no budget, and no device either",
+    args: ["compress", empty, "--out", path.join(empty, "run")],
+    message: /budget: expected --budget or --device FILE, found neither \(for example .*--device phone-4gb\)/,
+  },
+  {
+    what: "no budget where devices are not taken",
+    args: ["quantize", empty, "--out", path.join(empty, "run")],
+    message: /budget: expected --budget, found none/,
+  },
+  {
     what: "a budget that is a plain number",
     args: ["plan", empty, "--budget", "160"],
     message: /did you mean 160 MiB\?/,

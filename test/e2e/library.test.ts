@@ -55,6 +55,26 @@ describe("compress from a library of packed matrices", () => {
       );
     }));
 
+  it("keeps library and scores where the guard's text is another", () =>
+    withFolder(async (out) => {
+      const base = await options(out);
+      const cheap = {
+        score: { scorer: "cosine" },
+        plan: { allocator: "lsaq", codecs: ["q8s-g32", "q4s-g32"] },
+        quantize: { quantizer: "weighted", requantize: false },
+      };
+      const given = { ...base, recipe: Recipe.parse({ ...base.recipe, ...cheap }) };
+      const first = await readManifest((await compress(given)).artifact ?? "");
+      const steps: StepReport[] = [];
+      const recipe = Recipe.parse({ ...given.recipe, guard: { tokens: 192 } });
+      const again = await compress({ ...given, recipe, onStep: (step) => steps.push(step) });
+      const made = steps.filter(({ cached }) => !cached).map(({ name }) => name);
+      expect(made).toEqual(["calibration", "guard", "artifact"]);
+      const { provenance } = await readManifest(again.artifact ?? "");
+      expect(provenance.guard?.tokens).toBe(192);
+      expect(provenance.calibrationId).toBe(first.provenance.calibrationId);
+    }));
+
   it("makes the same bytes again where matrices of the library are gone", () =>
     withFolder(async (out) => {
       const first = await readManifest((await compress(await options(out))).artifact ?? "");

@@ -1,87 +1,69 @@
-// Output error of ffn_down, block by block, in llama.cpp's files and in layerwise's own packing. The measure is handed in.
+// Output error of one block's ffn_down in llama.cpp's files and in layerwise's own packing, under second moments of the matrix's inputs.
+import { CODECS } from "../../dist/codecs/index.js";
 import { openGguf } from "../../dist/formats/gguf/reader.js";
 import { GGUF_READ_TYPES, GGUF_TENSOR_TYPES } from "../../dist/formats/gguf/tensor-types.js";
+import { hessianErrorOn } from "../../dist/quantization/hessian-error.js";
+import { QUANTIZER_NEEDS } from "../../dist/quantization/index.js";
+import { packerOf } from "../../dist/quantization/packer.js";
+import { prepareInput } from "../../dist/quantization/quantizer-input.js";
 
-/**
- * What a measure is given: `weights` and `quantized`, both [rows, cols] in f32, and the statistics of the block's inputs, of a form that only
- * the measure knows. Gives a number that is 0 where both are equal.
- * @typedef {(weights: Float32Array, quantized: Float32Array, statistics: unknown, shape: { rows: number, cols: number }) => number} Measure
- */
+const tensorName = (block) => `blk.${block}.ffn_down.weight`;
 
 /** Bits a weight of a GGUF type, scales included. */
-export function bitsOf(type) {
+function bitsOf(type) {
   const { blockBytes, blockValues } = { ...GGUF_TENSOR_TYPES, ...GGUF_READ_TYPES }[type];
   return (8 * blockBytes) / blockValues;
 }
 
-const tensorName = (block) => `blk.${block}.ffn_down.weight`;
-
 /**
- * Error of every block's ffn_down in a file of llama-quantize: [{ block, type, bits, error }]. `source` has the original weights;
- * `statisticsOf(block)` what the measure weighs with.
- * @param {{ file: string, source: import("../../dist/model/weight-source.js").WeightSource, statisticsOf: (block: number) => Promise<unknown>, measure: Measure }} request
+ * What quantized values of a matrix cost in its output. `grams`: { name: [cols, cols] }, each the mean of x^T x over some text. Gives
+ * { name: { full, diagonal } }: the mean squared error of an output over the text, and its part on the diagonal, Σ E[x_j²] (w_j - q_j)²,
+ * which is what llama-quantize minimises.
  */
-export async function errorsOfFile({ file, source, statisticsOf, measure }) {
-  const gguf = await openGguf(file);
-  const results = [];
-  try {
-    for (let block = 0; block < source.spec.blocks.length; block++) {
-      const { type } = gguf.tensors.get(tensorName(block));
-      const { rows, cols, data } = await source.readMatrix(`blocks.${block}.mlp.down`);
-      const quantized = await gguf.readValues(tensorName(block));
-      if (quantized.length !== data.length)
-        throw new Error(`${file}: ${tensorName(block)} is not of ${rows} x ${cols}`);
-      const error = measure(data, quantized, await statisticsOf(block), { rows, cols });
-      results.push({ block, type, bits: bitsOf(type), error });
-    }
-  } finally {
-    await gguf.close();
+export async function errorsUnder(engine, grams, { rows, cols, data }, values) {
+  const errors = {};
+  for (const [name, gram] of Object.entries(grams)) {
+    const full = await hessianErrorOn(engine, data, values, gram, rows, cols);
+    errors[name] = { full, diagonal: diagonalError(data, values, gram, { rows, cols }) };
   }
-  return results;
+  return errors;
 }
 
-/**
- * The same of our own: `quantize(matrix, codec, statistics, block)` gives the values that the packed matrix stands for, [rows, cols] in f32.
- * Bits come from the codec's bytes, padding included.
- */
-export async function errorsOfCodec({ codec, source, statisticsOf, measure, quantize }) {
-  const results = [];
-  for (let block = 0; block < source.spec.blocks.length; block++) {
-    const matrix = await source.readMatrix(`blocks.${block}.mlp.down`);
-    const { rows, cols, data } = matrix;
-    const statistics = await statisticsOf(block);
-    const error = measure(data, await quantize(matrix, codec, statistics, block), statistics, { rows, cols });
-    results.push({ block, type: codec.id, bits: (8 * codec.packedBytes(rows, cols)) / (rows * cols), error });
-  }
-  return results;
-}
-
-/** Σ over rows of Σ h_j (w - q)², over the rows: the measure that llama-quantize minimises; `statistics` is h, [cols]. */
-export function diagonalError(weights, quantized, statistics, { rows, cols }) {
+function diagonalError(weights, values, gram, { rows, cols }) {
   let sum = 0;
   for (let row = 0, i = 0; row < rows; row++) {
-    for (let col = 0; col < cols; col++, i++) sum += statistics[col] * (weights[i] - quantized[i]) ** 2;
+    for (let col = 0; col < cols; col++, i++) sum += gram[col * (cols + 1)] * (weights[i] - values[i]) ** 2;
   }
   return sum / rows;
 }
 
-/** Mean squares of ffn_down's inputs from an importance matrix of llama-imatrix: block -> [cols]. */
-export async function readImportance(file, blocks) {
+/** Values of a block's ffn_down in a file of llama-quantize, which must hold it in the wanted type: { bits, values }. */
+export async function theirValues(file, block, { type, matrix }) {
   const gguf = await openGguf(file);
-  const means = [];
-  for (let block = 0; block < blocks; block++) {
-    const sums = await gguf.readValues(`${tensorName(block)}.in_sum2`);
-    const [count] = await gguf.readValues(`${tensorName(block)}.counts`);
-    means.push(sums.map((sum) => sum / count));
+  try {
+    const place = gguf.tensors.get(tensorName(block));
+    if (place?.type !== type) throw new Error(`${file}: ${tensorName(block)}: expected ${type}, found ${place?.type}`);
+    const values = await gguf.readValues(tensorName(block));
+    if (values.length !== matrix.data.length) throw new Error(`${file}: ${tensorName(block)}: of another shape`);
+    return { bits: bitsOf(type), values };
+  } finally {
+    await gguf.close();
   }
-  await gguf.close();
-  return means;
 }
 
-/** Median over the blocks of ours / theirs, and how many blocks are lower. */
-export function compareErrors(ours, theirs) {
-  const ratios = ours.map(({ error }, i) => error / theirs[i].error).sort((a, b) => a - b);
-  const middle = ratios.length >> 1;
-  const median = ratios.length % 2 ? ratios[middle] : (ratios[middle - 1] + ratios[middle]) / 2;
-  return { median, lower: ratios.filter((ratio) => ratio < 1).length, blocks: ratios.length };
+/**
+ * Makes a packer of ours for a matrix whose inputs have the given statistics: (codec, quantizer) -> { bits, values }. What a quantizer
+ * needs of the inputs is prepared once. Bits come from the codec's bytes, padding included.
+ */
+export function ourValues(engine, matrix, statistics) {
+  const prepared = new Map();
+  return async (id, quantizer) => {
+    const codec = CODECS[id];
+    const needs = QUANTIZER_NEEDS[quantizer];
+    if (!prepared.has(needs)) prepared.set(needs, await prepareInput(statistics, needs, { engine }));
+    const { rows, cols } = matrix;
+    const bytes = await packerOf(quantizer, engine)(matrix, codec, { input: prepared.get(needs) });
+    const values = codec.unpackRows({ rows, cols, bytes }, 0, rows);
+    return { bits: (8 * bytes.length) / (rows * cols), values };
+  };
 }

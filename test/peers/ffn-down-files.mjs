@@ -1,23 +1,29 @@
 // The files of llama.cpp that ffn_down is compared with: made by its own tools where they are missing, by the protocol of ../shared/baselines.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { loadTokenizer } from "../../dist/model/tokenizer.js";
 import { layerwise, shared } from "../../scripts/results/common.mjs";
 
 /** ffn_down in these types; llama-quantize's names are lower-case here. */
 export const FFN_DOWN_TYPES = ["Q3_K", "IQ4_XS", "Q4_K", "Q5_K"];
-const CALIBRATION_TOKENS = 50_000;
+const CHUNK_TOKENS = 512;
+/** More than the chunks need: a text that is tokenized anew may have other tokens where it was cut. */
+const SPARE_TOKENS = 100;
 
 /**
- * `{ files: { Q3_K: path, … }, imatrix }` in `folder`. `chunks`: of calibration text (195 in the protocol: all of it); `bin`: the folder
- * of llama.cpp's programs.
+ * `{ files: { Q3_K: path, … }, imatrix, text }` in `folder`; what is there already is taken. `chunks`: of calibration text, 512 tokens each (the
+ * protocol's table has 195); `bin`: the folder of llama.cpp's programs.
  */
-export async function makeFiles({ checkpoint, folder, bin, chunks = 195, threads = 2 }) {
+export async function makeFiles({ checkpoint, folder, bin, chunks, threads = 2 }) {
   mkdirSync(folder, { recursive: true });
-  const at = (name) => path.join(folder, name);
-  const make = async (file, work) => {
-    if (!existsSync(file)) await work();
+  // Under another name until it is whole: llama-imatrix also writes what it has so far.
+  const make = async (name, work) => {
+    const file = path.join(folder, name);
+    if (existsSync(file)) return file;
+    const partial = path.join(folder, `partial-${name}`);
+    await work(partial);
+    renameSync(partial, file);
     return file;
   };
   // Spinning threads are several times slower on a machine that is shared.
@@ -25,35 +31,36 @@ export async function makeFiles({ checkpoint, folder, bin, chunks = 195, threads
   const tool = (name, ...args) =>
     execFileSync(path.join(bin, name), args, { env, stdio: ["ignore", "ignore", "ignore"] });
 
-  const whole = await make(at("F32.gguf"), () => layerwise("export-gguf", checkpoint, at("F32.gguf")));
-  const text = await make(at("calibration.txt"), () => writeCalibration(checkpoint, at("calibration.txt")));
-  const imatrix = await make(at(`imatrix-${chunks}.gguf`), () =>
+  const whole = await make("F32.gguf", (file) => layerwise("export-gguf", checkpoint, file));
+  const half = await make("BF16.gguf", (file) => tool("llama-quantize", whole, file, "BF16", String(threads)));
+  const text = await make(`calibration-${chunks}.txt`, (file) => writeCalibration(checkpoint, file, chunks));
+  const imatrix = await make(`imatrix-${chunks}.gguf`, (file) =>
     tool(
-      ...["llama-imatrix", "-m", whole, "-f", text, "-o", at(`imatrix-${chunks}.gguf`), "-c", "512", "-b", "512"],
+      ...["llama-imatrix", "-m", half, "-f", text, "-o", file, "-c", String(CHUNK_TOKENS), "-b", String(CHUNK_TOKENS)],
       ...["--chunks", String(chunks), "--no-ppl", "-t", String(threads)],
     ),
   );
   const files = {};
   for (const type of FFN_DOWN_TYPES) {
-    const file = at(`ffn-down-${type}-${chunks}.gguf`);
-    files[type] = await make(file, () =>
+    files[type] = await make(`ffn-down-${type}-${chunks}.gguf`, (file) =>
       tool(
         ...["llama-quantize", "--imatrix", imatrix, "--tensor-type", `ffn_down=${type.toLowerCase()}`],
         ...[whole, file, "Q4_0", String(threads)],
       ),
     );
   }
-  return { files, imatrix };
+  return { files, imatrix, text };
 }
 
-/** The first 50,000 tokens of each text, a blank line between them. */
-async function writeCalibration(checkpoint, file) {
+/** The beginning of each text, half of the chunks, and a blank line between them. */
+async function writeCalibration(checkpoint, file, chunks) {
   const tokenizer = await loadTokenizer(checkpoint);
+  const count = Math.ceil(chunks / 2) * CHUNK_TOKENS + SPARE_TOKENS;
   const texts = ["c4", "wiki"].map((name) => {
-    // Some characters a token, and the rest is not needed: a million of them are more than enough.
-    const text = readFileSync(shared(`corpora/calibration/${name}.utf8`), "utf8").slice(0, 1_000_000);
+    // Some characters a token, and the rest is not needed.
+    const text = readFileSync(shared(`corpora/calibration/${name}.utf8`), "utf8").slice(0, 16 * count);
     const ids = tokenizer.encode(text, { specialTokens: false });
-    return tokenizer.decode(ids.subarray(0, CALIBRATION_TOKENS));
+    return tokenizer.decode(ids.subarray(0, count));
   });
   writeFileSync(file, texts.join("\n\n"));
 }

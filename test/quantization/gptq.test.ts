@@ -1,25 +1,18 @@
-import { existsSync, readFileSync } from "node:fs";
-import path from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { z } from "zod";
-import { openStatisticsSweep } from "../../src/calibration/statistics.ts";
 import { CODECS, codecIdOf } from "../../src/codecs/index.ts";
 import { UserError } from "../../src/errors.ts";
-import { openCheckpoint } from "../../src/model/checkpoint.ts";
-import { type DenseMatrix, denseMatrix } from "../../src/model/weight-source.ts";
+import type { DenseMatrix } from "../../src/model/weight-source.ts";
 import { openEngine } from "../../src/native/load.ts";
 import { quantizeGptq } from "../../src/quantization/gptq.ts";
-import { hessianError, hessianErrorOn } from "../../src/quantization/hessian-error.ts";
-import type { QuantizerId } from "../../src/quantization/index.ts";
+import { hessianError } from "../../src/quantization/hessian-error.ts";
 import { quantizeNearest } from "../../src/quantization/nearest.ts";
-import { packerOf } from "../../src/quantization/packer.ts";
 import type { Quantizer } from "../../src/quantization/quantizer.ts";
 import { type InputGram, prepareInput, type QuantizerInput } from "../../src/quantization/quantizer-input.ts";
 import { quantizeWeighted } from "../../src/quantization/weighted.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { valuesOf } from "../codecs/sample-numbers.ts";
 import { HAS_ADDON } from "../runtime/native/addon-state.ts";
-import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
+import { HAS_QUANTIZER_CASES, outputError, readQuantizerCases } from "./quantizer-cases.ts";
 
 /** Mean squared error of an output. */
 function errorOf(quantizer: Quantizer, codecId: string, matrix: DenseMatrix, input: QuantizerInput): number {
@@ -108,77 +101,18 @@ describe("gptq and weighted", () => {
   });
 });
 
-const FIXTURE = path.resolve("../shared/fixtures/quantizers/quant_reference.json");
-const IDS = path.resolve("../shared/fixtures/scores/calibration_ids.json");
-const MODEL = path.resolve("../shared/models/tinystories-656k");
-const present = [FIXTURE, IDS, MODEL].every((file) => existsSync(file));
-const Figure = z.object({ out_mse: z.number() });
-const Reference = z.object({
-  matrices: z.record(
-    z.string(),
-    z.object({
-      cases: z.array(
-        z.object({
-          scheme: z.string(),
-          bits: z.number(),
-          rtn: Figure,
-          gptq: Figure.optional(),
-          gptq_static_groups: Figure.optional(),
-        }),
-      ),
-    }),
-  ),
-});
-const Ids = z.object({ "TinyStories-656K": z.object({ ids: z.array(z.array(z.number())) }) });
-const MATRICES = [
-  ["model.layers.0.self_attn.q_proj", "blocks.0.attn.q"],
-  ["model.layers.0.mlp.gate_proj", "blocks.0.mlp.gate"],
-  ["model.layers.1.mlp.down_proj", "blocks.1.mlp.down"],
-] as const;
-
 const engine = HAS_ADDON ? openEngine({ threads: 2 }) : null;
 afterAll(() => engine?.dispose());
 
-/** errorOf a quantizer on the engine where there is one: the same numbers, sooner. */
-async function errorBy(id: QuantizerId, codecId: string, weights: DenseMatrix, input: QuantizerInput): Promise<number> {
-  const codec = CODECS[codecIdOf(codecId)];
-  const bytes = await packerOf(id, engine)(weights, codec, { input });
-  const { rows, cols, data } = weights;
-  return hessianErrorOn(engine, data, codec.unpackRows({ rows, cols, bytes }, 0, rows), input.gram, rows, cols);
-}
-
 // Needs ../shared/fixtures and ../shared/models/tinystories-656k.
-describe.skipIf(!present)("gptq beside the reference figures", () => {
+describe.skipIf(!HAS_QUANTIZER_CASES)("gptq beside the reference figures", () => {
   it("is below plain rounding, nearest and both reference GPTQs on every matrix", async () => {
-    const ids = Ids.parse(JSON.parse(readFileSync(IDS, "utf8")))["TinyStories-656K"].ids;
-    const reference = Reference.parse(JSON.parse(readFileSync(FIXTURE, "utf8"))).matrices;
-    const source = await openCheckpoint(MODEL);
-    const sweep = await openStatisticsSweep({
-      source,
-      sequences: ids.map((sequence) => Int32Array.from(sequence)),
-      createExecutor: executorsOf(TEST_EXECUTORS[0], "streamed"),
-      engine,
-    });
-    const blocks = [await sweep.collect()];
-    await sweep.advance();
-    blocks.push(await sweep.collect());
-    await sweep.close();
-    let compared = 0;
-    for (const [name, id] of MATRICES) {
-      const input = await prepareInput(blocks[Number(id.split(".")[1])].of(id), "factor");
-      if (!input) throw new Error("an input is asked for");
-      const weights = denseMatrix(await source.readMatrix(id));
-      for (const { scheme, bits, rtn, gptq, gptq_static_groups } of reference[name].cases) {
-        if (!gptq || !gptq_static_groups) continue;
-        const codec = `q${bits}${scheme === "sym" ? "s" : "a"}-g32`;
-        const nearest = await errorBy("nearest", codec, weights, input);
-        const found = await errorBy("gptq", codec, weights, input);
-        const bar = Math.min(rtn.out_mse, nearest, gptq.out_mse, gptq_static_groups.out_mse);
-        expect(found, `${id} ${codec}`).toBeLessThan(bar);
-        compared++;
-      }
+    const cases = await readQuantizerCases(engine);
+    for (const one of cases) {
+      const { rtn, gptq, staticGroups } = one.reference;
+      const bar = Math.min(rtn, await outputError(engine, "nearest", one), gptq, staticGroups);
+      expect(await outputError(engine, "gptq", one), `${one.id} ${one.codec}`).toBeLessThan(bar);
     }
-    await source.close();
-    expect(compared).toBe(24);
+    expect(cases.length).toBe(24);
   });
 });

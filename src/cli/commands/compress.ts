@@ -1,6 +1,6 @@
 import { UserError } from "../../errors.ts";
 import { defineCommand } from "../command.ts";
-import { mergeRunOptions, runOptions } from "../run-options.ts";
+import { budgetMissing, mergeRunOptions, runOptions } from "../run-options.ts";
 
 /** `layerwise compress`: the whole pipeline, from a checkpoint to an artifact. */
 export const compressCommand = defineCommand({
@@ -36,8 +36,11 @@ export const compressCommand = defineCommand({
       .option("out", { type: "string", demandOption: true, describe: "Run folder; the same command continues in it" }),
   async run(args, terminal) {
     if (args.checkpoint === "") throw new UserError("USAGE", "checkpoint: expected a folder, found an empty name");
+    if (args.budget === undefined && !args.device?.length) {
+      throw budgetMissing("--budget or --device FILE, found neither", "--budget auto, or --device phone-4gb");
+    }
     const { runForDevices, runPipeline } = await import("../pipeline-run.ts");
-    if (!args.device) {
+    if (!args.device?.length) {
       await runPipeline(args.out, await mergeRunOptions(args.checkpoint, args, null), "quantize", terminal);
       return;
     }

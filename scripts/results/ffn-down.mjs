@@ -6,7 +6,7 @@ import { readFileSync } from "node:fs";
 import { loadTokenizer, openCheckpoint } from "../../dist/compress-entry.js";
 import { denseMatrix } from "../../dist/model/weight-source.js";
 import { openOfflineEngine } from "../../dist/runtime/offline-engine.js";
-import { errorsUnder, ourValues, theirValues } from "../../test/peers/ffn-down-errors.mjs";
+import { errorsUnder, openTheirs, ourValues } from "../../test/peers/ffn-down-errors.mjs";
 import { makeFiles } from "../../test/peers/ffn-down-files.mjs";
 import { findPeers } from "../../test/peers/runners.mjs";
 import { save, shared, smollm2Folder, stamp } from "./common.mjs";
@@ -32,8 +32,9 @@ const made = await makeFiles({ checkpoint, folder: FOLDER, bin, chunks });
 
 const source = await openCheckpoint(checkpoint);
 const tokenizer = await loadTokenizer(checkpoint);
-using offline = await openOfflineEngine({ executor: "native" });
+const offline = await openOfflineEngine({ executor: "native" });
 const { engine } = offline;
+if (!engine) throw new Error("no addon: npm run build:native");
 
 const heldOutFile = "corpora/wikitext-2/wiki.test.raw";
 const count = Number(flag("blocks") ?? source.spec.blocks.length);
@@ -48,6 +49,9 @@ const texts = {
   heldOut: await collect("held-out", readFileSync(shared(heldOutFile), "utf8").slice(0, 400_000), HELD_OUT_CHUNKS),
 };
 
+const theirs = {};
+for (const type of Object.keys(OURS)) theirs[type] = await openTheirs(made.files[type], type);
+
 /** Errors of one block's ffn_down: { type: { theirs, gptq, weighted } }, each with bits. */
 async function measureBlock(block, grams, calibration) {
   const matrix = denseMatrix(await source.readMatrix(matrixId(block)));
@@ -55,11 +59,12 @@ async function measureBlock(block, grams, calibration) {
   const measured = async ({ bits, values }) => ({ bits, errors: await errorsUnder(engine, grams, matrix, values) });
   const types = {};
   for (const [type, codec] of Object.entries(OURS)) {
-    types[type] = { theirs: await measured(await theirValues(made.files[type], block, { type, matrix })) };
-    for (const quantizer of QUANTIZERS) types[type][quantizer] = await measured(await pack(codec, quantizer));
+    const { bits: most, valuesOf } = theirs[type];
+    types[type] = { theirs: await measured({ bits: most, values: await valuesOf(block) }) };
     for (const quantizer of QUANTIZERS) {
-      const { bits } = types[type][quantizer];
-      if (bits > types[type].theirs.bits) throw new Error(`${codec}: ${bits} bits a weight, more than ${type}'s`);
+      const { bits, values } = await pack(codec, quantizer);
+      if (bits > most) throw new Error(`${codec}: ${bits} bits a weight, more than ${type}'s`);
+      types[type][quantizer] = await measured({ bits, values });
     }
   }
   return { block, types };
@@ -71,7 +76,9 @@ for (let block = 0; block < count; block++) {
   blocks.push(await measureBlock(block, { calibration: calibration.gram, heldOut: heldOut.gram }, calibration));
   note(`block ${block} of ${count}`);
 }
+for (const file of Object.values(theirs)) await file.close();
 await source.close();
+offline[Symbol.dispose]();
 
 const result = {
   ...stamp(),

@@ -37,18 +37,15 @@ function diagonalError(weights, values, gram, { rows, cols }) {
   return sum / rows;
 }
 
-/** Values of a block's ffn_down in a file of llama-quantize, which must hold it in the wanted type: { bits, values }. */
-export async function theirValues(file, block, { type, matrix }) {
+/** Opens a file of llama-quantize that must hold every ffn_down in the wanted type: `{ bits, valuesOf(block), close() }`. */
+export async function openTheirs(file, type) {
   const gguf = await openGguf(file);
-  try {
-    const place = gguf.tensors.get(tensorName(block));
-    if (place?.type !== type) throw new Error(`${file}: ${tensorName(block)}: expected ${type}, found ${place?.type}`);
-    const values = await gguf.readValues(tensorName(block));
-    if (values.length !== matrix.data.length) throw new Error(`${file}: ${tensorName(block)}: of another shape`);
-    return { bits: bitsOf(type), values };
-  } finally {
-    await gguf.close();
-  }
+  const valuesOf = async (block) => {
+    const found = gguf.tensors.get(tensorName(block))?.type;
+    if (found !== type) throw new Error(`${file}: ${tensorName(block)}: expected ${type}, found ${found}`);
+    return gguf.readValues(tensorName(block));
+  };
+  return { bits: bitsOf(type), valuesOf, close: () => gguf.close() };
 }
 
 /**

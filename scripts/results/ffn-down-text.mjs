@@ -9,8 +9,8 @@ const MEASURES = [
 ];
 
 /** Error of ours over theirs, block by block. */
-function ratiosOf({ blocks }, type, quantizer, { text, part }) {
-  return blocks.map(({ types }) => types[type][quantizer].errors[text][part] / types[type].theirs.errors[text][part]);
+function ratiosOf({ blocks }, type, { text, part }) {
+  return blocks.map(({ types }) => types[type].ours.errors[text][part] / types[type].theirs.errors[text][part]);
 }
 
 const shown = (ratios) =>
@@ -19,18 +19,14 @@ const shown = (ratios) =>
 /** The measured document as text. */
 export function ffnDownText(result) {
   const [{ types }] = result.blocks;
-  const rows = Object.entries(result.codecs).flatMap(([type, codec]) =>
-    ["gptq", "weighted"].map((quantizer) => [
-      `${type}, ${types[type].theirs.bits}`,
-      `${codec}, ${types[type][quantizer].bits.toFixed(3)}`,
-      quantizer,
-      ...MEASURES.map((measure) => shown(ratiosOf(result, type, quantizer, measure))),
-    ]),
-  );
+  const rows = Object.entries(result.codecs).map(([type, codec]) => [
+    `${type}, ${types[type].theirs.bits}`,
+    `${codec}, ${types[type].ours.bits.toFixed(3)}`,
+    ...MEASURES.map((measure) => shown(ratiosOf(result, type, measure))),
+  ]);
   const head = [
     "llama.cpp with imatrix, bits a weight",
-    "ours, bits a weight",
-    "quantizer",
+    `ours by ${result.quantizer}, bits a weight`,
     "held-out text",
     "calibration text",
     "held-out, diagonal only",

@@ -1,8 +1,9 @@
-// npm run results:ffn-down [SMOLLM2_FOLDER] [--chunks=32] [--blocks=30]: the output error of ffn_down, the one matrix of SmolLM2-135M on which
+// npm run results:ffn-down [SMOLLM2_FOLDER] [--chunks=32] [--blocks=0-29]: the output error of ffn_down, the one matrix of SmolLM2-135M on which
 // K-quants apply, in llama-quantize's files with an importance matrix and in ours at no more bits a weight. Both are fitted to the same calibration
 // text and measured on it and on text that neither has seen. Needs dist/, the addon and llama.cpp's tools (LLAMA_CPP_BIN, or
-// ../shared/tools/build-llama-cpp.sh). Ten minutes; what llama.cpp makes stays in outputs/peers.
-import { readFileSync } from "node:fs";
+// ../shared/tools/build-llama-cpp.sh). Ten minutes; what llama.cpp makes stays in outputs/peers, and so do measured blocks of the same commit, so
+// that a stopped run goes on; --blocks measures some of them and saves no result.
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { loadTokenizer, openCheckpoint } from "../../dist/compress-entry.js";
 import { denseMatrix } from "../../dist/model/weight-source.js";
 import { openOfflineEngine } from "../../dist/runtime/offline-engine.js";
@@ -16,13 +17,13 @@ import { ffnDownText } from "./ffn-down-text.mjs";
 const FOLDER = "outputs/peers/ffn-down";
 /** Our codec for each type: no more bits a weight. */
 const OURS = { Q3_K: "q3t-g32-s8", IQ4_XS: "q4t-g64", Q4_K: "q4t-g32-s8", Q5_K: "q5t-g32-s8" };
-/** `weighted` knows no more of the inputs than an importance matrix does; `gptq` is what ships. */
-const QUANTIZERS = ["gptq", "weighted"];
+const QUANTIZER = "gptq";
 const HELD_OUT_CHUNKS = 20;
 
 const flag = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 const note = (line) => process.stderr.write(`${line}\n`);
 
+const measuredAt = stamp();
 const checkpoint = smollm2Folder();
 const chunks = Number(flag("chunks") ?? 32);
 const bin = findPeers().find((peer) => peer.bin)?.bin;
@@ -37,7 +38,8 @@ const { engine } = offline;
 if (!engine) throw new Error("no addon: npm run build:native");
 
 const heldOutFile = "corpora/wikitext-2/wiki.test.raw";
-const count = Number(flag("blocks") ?? source.spec.blocks.length);
+const count = source.spec.blocks.length;
+const [first, last] = flag("blocks")?.split("-").map(Number) ?? [0, count - 1];
 const matrixId = (block) => `blocks.${block}.mlp.down`;
 const collect = (name, text, length) =>
   collectGrams(
@@ -52,7 +54,7 @@ const texts = {
 const theirs = {};
 for (const type of Object.keys(OURS)) theirs[type] = await openTheirs(made.files[type], type);
 
-/** Errors of one block's ffn_down: { type: { theirs, gptq, weighted } }, each with bits. */
+/** Errors of one block's ffn_down: { block, types: { type: { theirs, ours } } }, each with bits. */
 async function measureBlock(block, grams, calibration) {
   const matrix = denseMatrix(await source.readMatrix(matrixId(block)));
   const pack = ourValues(engine, matrix, calibration);
@@ -61,19 +63,27 @@ async function measureBlock(block, grams, calibration) {
   for (const [type, codec] of Object.entries(OURS)) {
     const { bits: most, valuesOf } = theirs[type];
     types[type] = { theirs: await measured({ bits: most, values: await valuesOf(block) }) };
-    for (const quantizer of QUANTIZERS) {
-      const { bits, values } = await pack(codec, quantizer);
-      if (bits > most) throw new Error(`${codec}: ${bits} bits a weight, more than ${type}'s`);
-      types[type][quantizer] = await measured({ bits, values });
-    }
+    const ours = await pack(codec, QUANTIZER);
+    if (ours.bits > most) throw new Error(`${codec}: ${ours.bits} bits a weight, more than ${type}'s`);
+    types[type].ours = await measured(ours);
   }
   return { block, types };
 }
 
-const blocks = [];
-for (let block = 0; block < count; block++) {
+/** The same, or what a run of the same commit has measured. */
+async function measuredBlock(block) {
+  const { commit } = measuredAt;
+  const file = `${FOLDER}/measured-${chunks}-${commit}-${block}.json`;
+  if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8"));
   const [calibration, heldOut] = [texts.calibration.gramOf(block), texts.heldOut.gramOf(block)];
-  blocks.push(await measureBlock(block, { calibration: calibration.gram, heldOut: heldOut.gram }, calibration));
+  const found = await measureBlock(block, { calibration: calibration.gram, heldOut: heldOut.gram }, calibration);
+  if (!commit.includes("changes")) writeFileSync(file, JSON.stringify(found));
+  return found;
+}
+
+const blocks = [];
+for (let block = first; block <= last; block++) {
+  blocks.push(await measuredBlock(block));
   note(`block ${block} of ${count}`);
 }
 for (const file of Object.values(theirs)) await file.close();
@@ -81,16 +91,17 @@ await source.close();
 offline[Symbol.dispose]();
 
 const result = {
-  ...stamp(),
+  ...measuredAt,
   model: "SmolLM2-135M",
   matrix: "ffn_down",
   codecs: OURS,
+  quantizer: QUANTIZER,
   texts: {
     calibration: { tokens: texts.calibration.tokens, from: "corpora/calibration: c4.utf8 and wiki.utf8" },
     heldOut: { tokens: texts.heldOut.tokens, from: heldOutFile },
   },
   blocks,
 };
-if (count === source.spec.blocks.length) save("ffn-down", result);
+if (blocks.length === count) save("ffn-down", result);
 else note("not all blocks: nothing saved");
 console.log(ffnDownText(result));

@@ -17,7 +17,7 @@ import { type CompressOptions, type CompressResult, rememberOptions, STAGES, typ
 import { libraryStep, openLibrary, usesLibrary } from "./library-step.ts";
 import { planInputs, planRequest } from "./plan-step.ts";
 import { openRunFolder } from "./run-folder.ts";
-import { needsScores, scoreCheckpoint, scoreInputs } from "./score-step.ts";
+import { checkProbes, needsScores, scoreCheckpoint, scoreInputs } from "./score-step.ts";
 import { shippedPlan } from "./shipped-plan.ts";
 import { readWeights, WeightsStep, weightsInputs } from "./weights-step.ts";
 
@@ -36,6 +36,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
     const request = planRequest(checkpoint, options, budget);
     // A recipe or a budget that cannot work is refused from the headers alone, before anything that takes long.
     if (needsScores(recipe)) checkSequenceTokens(recipe, checkpoint.spec);
+    if (needsScores(recipe)) checkProbes(recipe, request);
     const planner = createPlanner({ ...request, scores: null });
     if (reaches("plan")) planner.checkBudget(budget.bytes);
     throwIfAborted(signal);

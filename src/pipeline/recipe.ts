@@ -9,7 +9,7 @@ import { didYouMean } from "../planning/near-names.ts";
 import { PlanSettings } from "../planning/settings.ts";
 import { parseYamlDocument } from "../planning/yaml-document.ts";
 import { QUANTIZER_IDS } from "../quantization/index.ts";
-import { SCORER_IDS } from "../scoring/index.ts";
+import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
 
 /** Where the recipes that ship lie; the same from src/ and from dist/. */
 const RECIPES_FOLDER = fileURLToPath(new URL("../../pipelines/", import.meta.url));
@@ -27,11 +27,16 @@ export const CalibrationSettings = z.strictObject({
 });
 export type CalibrationSettings = z.infer<typeof CalibrationSettings>;
 
-/** How blocks are scored; the scorer checks its own options. */
-export const ScoreSettings = z.strictObject({
-  scorer: z.enum(SCORER_IDS).default("lsaq"),
-  options: z.record(z.string(), z.unknown()).default({}),
-});
+/** How blocks are scored. Options are kept as they are written: a scorer's defaults are its own. */
+export const ScoreSettings = z
+  .strictObject({
+    scorer: z.enum(SCORER_IDS).default("lsaq"),
+    options: z.record(z.string(), z.unknown()).default({}),
+  })
+  .superRefine(({ scorer, options }, context) => {
+    for (const issue of scorerOptions(scorer).safeParse(options).error?.issues ?? [])
+      context.addIssue({ ...issue, path: ["options", ...issue.path] });
+  });
 export type ScoreSettings = z.infer<typeof ScoreSettings>;
 
 /** How numbers are chosen for a codec. */

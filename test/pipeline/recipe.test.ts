@@ -25,6 +25,23 @@ function refusal(text: string): UserError {
   throw new Error("the recipe was accepted");
 }
 
+describe("options of a scorer", () => {
+  it("are checked with the recipe, for the scorer that it names", () => {
+    const score = (scorer: string, options: string) => `${LEAST}score: { scorer: ${scorer}, options: ${options} }\n`;
+    expect(refusal(score("kl", "{ fitPair: 3 }")).message).toBe(
+      'my.yaml:5: score.options.fitPair: expected a known field, found "fitPair"',
+    );
+    expect(refusal(score("kl", "{ unit: row }")).message).toContain(
+      "score.options.unit: expected one of block, matrix",
+    );
+    expect(refusal(score("cosine", "{ unit: matrix }")).message).toContain(
+      "score.options.unit: expected a known field",
+    );
+    expect(refusal(score("lsaq", "{ tokens: 0 }")).message).toContain("score.options.tokens: expected more than 0");
+    expect(parseRecipe(score("kl", "{ tokens: 8 }"), "my.yaml").score.options).toEqual({ tokens: 8 });
+  });
+});
+
 describe("recipes that ship", () => {
   it("are found by name", () => {
     expect(recipeNames()).toEqual(expect.arrayContaining(["edge-llm", "lsaq", "max-quality", "smoke"]));

@@ -165,11 +165,9 @@ function withZeros(losses: Losses, zeros: (unit: string) => [string, number][]):
   );
 }
 
-/**
- * Refuses probes that no plan of the recipe may use, before anything that takes long: a library does not have them. Throws UserError
- * `SCORER_OPTIONS`.
- */
+/** Refuses probes that the recipe's library will not have, before anything that takes long. Throws UserError `SCORER_OPTIONS`. */
 export function checkProbes(recipe: Recipe, request: RunRequest): void {
+  if (!usesLibrary(recipe)) return;
   const { codecs, embeddingCodecs } = candidates(request);
   const asked = ProbeOptions.safeParse(recipe.score.options).data;
   const lists = [

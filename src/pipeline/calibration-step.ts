@@ -8,7 +8,7 @@ import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { RunOptions } from "./compress-options.ts";
-import type { Recipe } from "./recipe.ts";
+import { type Recipe, sequenceTokensFor } from "./recipe.ts";
 
 /** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
 export const CalibrationStep = z.strictObject({
@@ -22,9 +22,14 @@ export const CalibrationStep = z.strictObject({
 export type CalibrationStep = z.infer<typeof CalibrationStep>;
 
 /** What the choice of sequences depends on: contents, not paths. */
-export async function calibrationInputs(tokenizer: Tokenizer, { calibration, recipe }: RunOptions): Promise<unknown> {
-  const { sequenceTokens, seed } = recipe.calibration;
-  const heldOut = heldOutSequences(recipe);
+export async function calibrationInputs(
+  tokenizer: Tokenizer,
+  { maxPositions }: DecoderSpec,
+  { calibration, recipe }: RunOptions,
+): Promise<unknown> {
+  const { seed } = recipe.calibration;
+  const sequenceTokens = sequenceTokensFor(recipe, maxPositions);
+  const heldOut = heldOutSequences(recipe, sequenceTokens);
   const sources = await Promise.all(
     calibration.map(async ({ path: file, tokens }) => ({ sha256: (await hashFile(file)).sha256, tokens })),
   );
@@ -38,33 +43,36 @@ export async function calibrationInputs(tokenizer: Tokenizer, { calibration, rec
 }
 
 /** Throws UserError `CALIBRATION_SEQUENCE` where sequences would be longer than the model was made for. */
-export function checkSequenceTokens({ calibration }: Recipe, { maxPositions }: DecoderSpec): void {
-  const { sequenceTokens } = calibration;
+export function checkSequenceTokens(recipe: Recipe, { maxPositions }: DecoderSpec): void {
+  const sequenceTokens = sequenceTokensFor(recipe, maxPositions);
   if (sequenceTokens <= maxPositions) return;
   throw new UserError(
     "CALIBRATION_SEQUENCE",
     `calibration: sequenceTokens: expected at most the model's ${maxPositions} positions, found ${sequenceTokens}`,
-    `take a recipe with sequences of ${maxPositions} tokens or fewer`,
+    "leave sequenceTokens out of the recipe: it is then chosen for the model",
   );
 }
 
 /** Picks the calibration sequences. */
 export async function calibrate(
   tokenizer: Tokenizer,
+  { maxPositions }: DecoderSpec,
   { calibration, recipe, onProgress, signal }: RunOptions & WorkOptions,
 ): Promise<CalibrationStep> {
-  const { sequenceTokens, seed } = recipe.calibration;
-  const wanted = withHeldOut(calibration, heldOutSequences(recipe), sequenceTokens);
+  const { seed } = recipe.calibration;
+  const sequenceTokens = sequenceTokensFor(recipe, maxPositions);
+  const heldOutCount = heldOutSequences(recipe, sequenceTokens);
+  const wanted = withHeldOut(calibration, heldOutCount, sequenceTokens);
   const built = await buildCalibration(tokenizer, wanted, { sequenceTokens, seed, onProgress, signal });
   const sequences = built.sequences.map((sequence) => [...sequence]);
   // They are in random order: the last ones are of all files.
-  const heldOut = sequences.splice(sequences.length - heldOutSequences(recipe));
+  const heldOut = sequences.splice(sequences.length - heldOutCount);
   const tokens = sequences.reduce((sum, sequence) => sum + sequence.length, 0);
   return { ...built, tokens, sources: [...built.sources], sequences, heldOut };
 }
 
-function heldOutSequences({ guard, calibration }: Recipe): number {
-  return Math.ceil(guard.tokens / calibration.sequenceTokens);
+function heldOutSequences({ guard }: Recipe, sequenceTokens: number): number {
+  return Math.ceil(guard.tokens / sequenceTokens);
 }
 
 /** The files with so many sequences more, shared out evenly. */

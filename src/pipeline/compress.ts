@@ -54,8 +54,11 @@ export async function compress(options: CompressOptions): Promise<CompressResult
 
       const calibration =
         needsScores(recipe) || usesLibrary(recipe)
-          ? await run.step("calibration", CalibrationStep, await calibrationInputs(tokenizer, options), () =>
-              calibrate(tokenizer, options),
+          ? await run.step(
+              "calibration",
+              CalibrationStep,
+              await calibrationInputs(tokenizer, checkpoint.spec, options),
+              () => calibrate(tokenizer, checkpoint.spec, options),
             )
           : null;
       const work = calibration && { checkpoint, source, calibration: calibration.value, request, options, engine, out };

@@ -11,6 +11,7 @@ import {
   parseRecipe,
   Recipe,
   recipeNames,
+  sequenceTokensFor,
 } from "../../src/pipeline/recipe.ts";
 
 const LEAST = "name: x\ncalibration:\n  sources:\n    - { path: a.txt, tokens: 10 }\n";
@@ -71,7 +72,14 @@ describe("a recipe", () => {
       rules: {},
     });
     expect([score, quantize.quantizer, context, seed]).toEqual([{ scorer: "lsaq", options: {} }, "nearest", 2048, 0]);
-    expect(calibration.sequenceTokens).toBe(512);
+    expect(calibration.sequenceTokens).toBeNull();
+  });
+
+  it("leaves the length of calibration sequences to the model, unless it says one", () => {
+    const recipe = parseRecipe(LEAST, "my.yaml");
+    expect([sequenceTokensFor(recipe, 2048), sequenceTokensFor(recipe, 128)]).toEqual([512, 128]);
+    const own = { ...recipe, calibration: { ...recipe.calibration, sequenceTokens: 256 } };
+    expect([sequenceTokensFor(own, 2048), sequenceTokensFor(own, 128)]).toEqual([256, 256]);
   });
 
   it("refuses an alias without its anchor in one line", () => {

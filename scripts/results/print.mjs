@@ -72,6 +72,26 @@ function sweep(result) {
   return `${parts.join("\n\n")}\n\n${result.text.windows} windows of ${result.text.windowTokens} tokens of ${result.text.name}. ${taken(result)}`;
 }
 
+function fusedTwins(result) {
+  const rows = result.pairs.flatMap(({ model, budget, same, twins }) =>
+    twins.map(({ layout, fileBytes, klDivergence, klDivergenceError, sha256 }) => [
+      ...[model, layout, budget, `${mib(fileBytes, 3)} MiB`, withError(klDivergence, klDivergenceError, 5)],
+      ...[sha256.weights.slice(0, 12), same.join(", ") || "nothing"],
+    ]),
+  );
+  const head = [
+    "model",
+    "layout",
+    "budget",
+    "files",
+    "KL divergence",
+    "sha256 of the weights files",
+    "the same in both",
+  ];
+  const { name, windowTokens, maxWindows } = result.text;
+  return `${table(head, rows)}\n\n${maxWindows} windows of ${windowTokens} tokens of ${name}. ${taken(result)}`;
+}
+
 const SECTIONS = [
   { file: "smollm2", title: "SmolLM2-135M in 160 MiB", command: "npm run results:smollm2", print: smollm2 },
   {
@@ -95,6 +115,14 @@ const SECTIONS = [
     print: sweep,
     intro:
       "From the smallest plan to 16 bits everywhere, for each scorer that predicts. `output-mse` predicts a sum of relative output errors, not nats: only the order can be compared.",
+  },
+  {
+    file: "fused-twins",
+    title: "Fused and unfused tensors",
+    command: "npm run results:fused-twins",
+    print: fusedTwins,
+    intro:
+      "The same weights in two layouts: q, k and v (and gate and up) in one tensor, or apart; compressed by GPTQ from a library with losses measured by matrix, exact allocation and the guard.",
   },
   {
     file: "native",

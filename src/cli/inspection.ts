@@ -10,6 +10,7 @@ import { memorySum } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import { runtimeBaseBytes } from "../runtime/base-bytes.ts";
 import type { ExecutorInfo } from "../runtime/executor-info.ts";
+import { guardText } from "./guard-text.ts";
 import { formatCount, formatMiB } from "./number-text.ts";
 import { memoryText, planText } from "./plan-text.ts";
 import { renderTable } from "./table.ts";
@@ -90,6 +91,7 @@ export async function inspectArtifact(folder: string, colours: Colours): Promise
       `${folder}: artifact, ${specText(spec)}`,
       `manifest sha256 ${manifest.manifestSha256}`,
       provenanceText(manifest.provenance),
+      ...(manifest.provenance.guard ? [guardText(manifest.provenance.guard)] : []),
       ...["", planText(manifest.plan, null, colours), ""],
     ],
   };

@@ -1,6 +1,8 @@
 import path from "node:path";
+import { UserError } from "../errors.ts";
 import type { CompressResult, RunOptions, Stage } from "../pipeline/compress-options.ts";
 import type { StepReport } from "../pipeline/run-folder.ts";
+import { codecCostText, guardText } from "./guard-text.ts";
 import { formatDuration } from "./number-text.ts";
 import type { Terminal } from "./terminal.ts";
 
@@ -15,17 +17,37 @@ export async function runForDevices(
   runs: readonly { readonly device: string; readonly options: RunOptions }[],
   terminal: Terminal,
 ): Promise<void> {
+  const named = runs.map(({ device, options }) => ({ name: folderName(device), device, options }));
+  for (const { name, device } of named) {
+    const others = named.filter((other) => other.name === name);
+    if (others.length > 1) throw sameName(name, device, others.length);
+  }
+  // What the last device cannot hold is said before the first one's hours.
+  const { checkRun } = await import("../pipeline/check-request.ts");
+  for (const { options } of named) await checkRun(options);
   const documents: Awaited<ReturnType<typeof runOnce>>[] = [];
-  for (const { device, options } of runs) {
+  for (const { name, device, options } of named) {
     terminal.note(`layerwise: for ${device}`);
-    const name = path
-      .basename(device)
-      .replace(/\.ya?ml$/i, "")
-      .toLowerCase()
-      .replaceAll(/[^a-z0-9]+/g, "-");
     documents.push(await runOnce(out, options, { until: "quantize", device: name }, terminal));
   }
   terminal.document({ devices: documents });
+}
+
+/** What a device's files of the run folder are called by: `artifact-<name>`. */
+function folderName(device: string): string {
+  return path
+    .basename(device)
+    .replace(/\.ya?ml$/i, "")
+    .toLowerCase()
+    .replaceAll(/[^a-z0-9]+/g, "-");
+}
+
+function sameName(name: string, device: string, count: number): UserError {
+  return new UserError(
+    "USAGE",
+    `--device ${device}: expected a name of its own, found ${count} devices whose artifact would be artifact-${name}`,
+    "rename the device's file",
+  );
 }
 
 async function runOnce(
@@ -46,6 +68,9 @@ async function runOnce(
   const executor = scored ? await executorUsed(options) : null;
   if (result.unusedTensors.length > 0) {
     terminal.note(`layerwise: tensors that the model does not use: ${result.unusedTensors.join(", ")}`);
+  }
+  if (steps.some(({ name, cached }) => name === "library" && !cached)) {
+    for (const cost of result.library ?? []) terminal.note(`layerwise: ${codecCostText(cost)}`);
   }
   terminal.note(`layerwise: ${result.budget}`);
   terminal.print(await resultText(result, terminal));
@@ -72,7 +97,8 @@ async function resultText(result: CompressResult, terminal: Terminal): Promise<s
   if (result.plan) {
     const { planText } = await import("./plan-text.ts");
     const text = planText(result.plan, result.scores?.importance ?? null, terminal.colours);
-    return result.artifact ? `${text}\nartifact: ${result.artifact}` : text;
+    const guard = result.guard ? `\n${guardText(result.guard)}` : "";
+    return result.artifact ? `${text}${guard}\nartifact: ${result.artifact}` : text;
   }
   if (result.scores) {
     const { scoresText } = await import("./scores-text.ts");

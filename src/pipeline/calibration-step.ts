@@ -8,7 +8,7 @@ import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { RunOptions } from "./compress-options.ts";
-import type { Recipe } from "./recipe.ts";
+import { type Recipe, sequenceTokensFor } from "./recipe.ts";
 
 /** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
 export const CalibrationStep = z.strictObject({
@@ -23,9 +23,14 @@ export const CalibrationStep = z.strictObject({
 export type CalibrationStep = z.infer<typeof CalibrationStep>;
 
 /** What the choice of sequences depends on: contents, not paths. */
-export async function calibrationInputs(tokenizer: Tokenizer, { calibration, recipe }: RunOptions): Promise<unknown> {
-  const { sequenceTokens, seed } = recipe.calibration;
-  const heldOut = heldOutCount(recipe);
+export async function calibrationInputs(
+  tokenizer: Tokenizer,
+  { maxPositions }: DecoderSpec,
+  { calibration, recipe }: RunOptions,
+): Promise<unknown> {
+  const { seed } = recipe.calibration;
+  const sequenceTokens = sequenceTokensFor(recipe, maxPositions);
+  const heldOut = heldOutCount(recipe, sequenceTokens);
   const sources = await Promise.all(
     calibration.map(async ({ path: file, tokens }) => ({ sha256: (await hashFile(file)).sha256, tokens })),
   );
@@ -39,31 +44,32 @@ export async function calibrationInputs(tokenizer: Tokenizer, { calibration, rec
 }
 
 /** Throws UserError `CALIBRATION_SEQUENCE` where sequences would be longer than the model was made for. */
-export function checkSequenceTokens({ calibration }: Recipe, { maxPositions }: DecoderSpec): void {
-  const { sequenceTokens } = calibration;
+export function checkSequenceTokens(recipe: Recipe, { maxPositions }: DecoderSpec): void {
+  const sequenceTokens = sequenceTokensFor(recipe, maxPositions);
   if (sequenceTokens <= maxPositions) return;
   throw new UserError(
     "CALIBRATION_SEQUENCE",
     `calibration: sequenceTokens: expected at most the model's ${maxPositions} positions, found ${sequenceTokens}`,
-    `take a recipe with sequences of ${maxPositions} tokens or fewer`,
+    "leave sequenceTokens out of the recipe: it is then chosen for the model",
   );
 }
 
 /** Picks the calibration sequences. */
 export async function calibrate(
   tokenizer: Tokenizer,
+  { maxPositions }: DecoderSpec,
   { calibration, recipe, onProgress, signal }: RunOptions & WorkOptions,
 ): Promise<CalibrationStep> {
-  const { sequenceTokens, seed } = recipe.calibration;
-  const heldOutSequences = heldOutCount(recipe);
-  const options = { sequenceTokens, seed, heldOutSequences, onProgress, signal };
+  const { seed } = recipe.calibration;
+  const sequenceTokens = sequenceTokensFor(recipe, maxPositions);
+  const options = { sequenceTokens, seed, heldOutSequences: heldOutCount(recipe, sequenceTokens), onProgress, signal };
   const { id, tokens, sources, sequences, heldOut } = await buildCalibration(tokenizer, calibration, options);
   const plain = (all: readonly Int32Array[]) => all.map((sequence) => [...sequence]);
   return { id, tokens, sources: [...sources], sequences: plain(sequences), heldOut: plain(heldOut) };
 }
 
-function heldOutCount({ guard, calibration }: Recipe): number {
-  return Math.ceil(guard.tokens / calibration.sequenceTokens);
+function heldOutCount({ guard }: Recipe, sequenceTokens: number): number {
+  return Math.ceil(guard.tokens / sequenceTokens);
 }
 
 /** The saved sequences as scorers take them. */

@@ -1,5 +1,6 @@
 import path from "node:path";
 import { z } from "zod";
+import type { GuardResult } from "../artifact/manifest.ts";
 import type { Plan } from "../artifact/plan.ts";
 import { UserError } from "../errors.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
@@ -8,6 +9,7 @@ import type { WorkOptions } from "../progress.ts";
 import { BACKEND_CHOICES } from "../runtime/backend-names.ts";
 import { EXECUTOR_CHOICES } from "../runtime/executor-info.ts";
 import type { Scores } from "../scoring/scores.ts";
+import type { CodecCost } from "./library-step.ts";
 import { Recipe } from "./recipe.ts";
 import type { StepReport } from "./run-folder.ts";
 import { readableJson } from "./step-key.ts";
@@ -52,6 +54,10 @@ export interface CompressResult {
   readonly artifact: string | null;
   readonly scores: Scores | null;
   readonly plan: Plan | null;
+  /** What each codec adds to the library of packed matrices; null where the quantizer needs none. */
+  readonly library: readonly CodecCost[] | null;
+  /** The plan beside the best uniform one; null where the recipe asks for no comparison. */
+  readonly guard: GuardResult | null;
   /** Where the budget came from, one line for people. */
   readonly budget: string;
   readonly budgetBytes: number;

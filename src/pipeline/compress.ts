@@ -6,13 +6,13 @@ import { checkTokenizerFits, loadTokenizer } from "../model/tokenizer.ts";
 import { readBudget } from "../planning/device-file.ts";
 import { loadSolverFor } from "../planning/optimal/highs-solver.ts";
 import { makePlan } from "../planning/plan.ts";
-import { createPlanner } from "../planning/planner.ts";
 import { chooseExecutor } from "../runtime/create-executor.ts";
 import { openOfflineEngine } from "../runtime/offline-engine.ts";
 import { Scores } from "../scoring/scores.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { ArtifactStep, artifactInputs, packArtifact, sameArtifact } from "./artifact-step.ts";
-import { CalibrationStep, calibrate, calibrationInputs, checkSequenceTokens } from "./calibration-step.ts";
+import { CalibrationStep, calibrate, calibrationInputs } from "./calibration-step.ts";
+import { checkRequest } from "./check-request.ts";
 import { type CompressOptions, type CompressResult, rememberOptions, STAGES, type Stage } from "./compress-options.ts";
 import { libraryStep, openLibrary, usesLibrary } from "./library-step.ts";
 import { planInputs, planRequest } from "./plan-step.ts";
@@ -34,10 +34,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
     const tokenizer = await loadTokenizer(options.checkpoint);
     checkTokenizerFits(tokenizer, checkpoint.spec);
     const request = planRequest(checkpoint, options, budget);
-    // A recipe or a budget that cannot work is refused from the headers alone, before anything that takes long.
-    if (needsScores(recipe)) checkSequenceTokens(recipe, checkpoint.spec);
-    const planner = createPlanner({ ...request, scores: null });
-    if (reaches("plan")) planner.checkBudget(budget.bytes);
+    checkRequest(recipe, request, reaches("plan") ? budget.bytes : null);
     throwIfAborted(signal);
 
     const { kind: executor } = await chooseExecutor({ executor: options.executor, backend: options.backend });
@@ -53,8 +50,11 @@ export async function compress(options: CompressOptions): Promise<CompressResult
 
       const calibration =
         needsScores(recipe) || usesLibrary(recipe)
-          ? await run.step("calibration", CalibrationStep, await calibrationInputs(tokenizer, options), () =>
-              calibrate(tokenizer, options),
+          ? await run.step(
+              "calibration",
+              CalibrationStep,
+              await calibrationInputs(tokenizer, checkpoint.spec, options),
+              () => calibrate(tokenizer, checkpoint.spec, options),
             )
           : null;
       const work = calibration && { checkpoint, source, calibration: calibration.value, request, options, engine, out };
@@ -110,6 +110,8 @@ export async function compress(options: CompressOptions): Promise<CompressResult
         artifact: artifact && folder,
         scores: scores?.value ?? null,
         plan: shipped?.plan ?? plan?.value ?? null,
+        library: library?.value.codecs ?? null,
+        guard: shipped?.guard ?? null,
         budget: budget.explanation,
         budgetBytes: budget.bytes,
         unusedTensors: checkpoint.unused,

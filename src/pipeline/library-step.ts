@@ -17,9 +17,18 @@ import type { Recipe } from "./recipe.ts";
 import type { RunFolder, StepResult } from "./run-folder.ts";
 import { hashOf } from "./step-key.ts";
 
+/** What a codec adds to a library: seconds of packing and bytes on disk, over all its matrices. */
+export const CodecCost = z.strictObject({
+  codec: z.string(),
+  matrices: z.number(),
+  seconds: z.number(),
+  bytes: z.number(),
+});
+export type CodecCost = z.infer<typeof CodecCost>;
+
 /** What `library.json` and `requantized.json` hold: the seconds and bytes of each codec. The matrices lie in `library/`. */
 export const LibraryStep = z.strictObject({
-  codecs: z.array(z.strictObject({ codec: z.string(), matrices: z.number(), seconds: z.number(), bytes: z.number() })),
+  codecs: z.array(CodecCost),
 });
 export type LibraryStep = z.infer<typeof LibraryStep>;
 

@@ -11,7 +11,7 @@ const MeasuredUnder = z.object({
   executor: z.string(),
   scorer: z.literal("kl"),
   options: z.object({ tokens: z.number().optional() }),
-  measured: z.object({ quantizer: z.string() }),
+  measured: z.object({ quantizer: z.string(), rules: z.unknown().optional() }),
   toolVersion: z.string(),
 });
 

@@ -9,12 +9,15 @@ import { didYouMean } from "../planning/near-names.ts";
 import { PlanSettings } from "../planning/settings.ts";
 import { parseYamlDocument } from "../planning/yaml-document.ts";
 import { QUANTIZER_IDS } from "../quantization/index.ts";
-import { SCORER_IDS } from "../scoring/index.ts";
+import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
 
 /** Where the recipes that ship lie; the same from src/ and from dist/. */
 const RECIPES_FOLDER = fileURLToPath(new URL("../../pipelines/", import.meta.url));
 
 const positive = z.number().int().positive();
+
+/** Long enough for the statistics of a real context, and what GPTQ and llama.cpp calibrate with. */
+const DEFAULT_SEQUENCE_TOKENS = 512;
 
 /** One calibration text: a file relative to the recipe, and how many tokens to take of it. */
 const CalibrationSourceSettings = z.strictObject({ path: z.string().min(1), tokens: positive });
@@ -22,16 +25,22 @@ const CalibrationSourceSettings = z.strictObject({ path: z.string().min(1), toke
 /** Which text is run through the model, and in what pieces. */
 export const CalibrationSettings = z.strictObject({
   sources: z.array(CalibrationSourceSettings).min(1),
-  sequenceTokens: positive.default(512),
+  /** null: 512, or the longest that the model was made for where that is less. */
+  sequenceTokens: positive.nullable().default(null),
   seed: z.number().int().nonnegative().default(0),
 });
 export type CalibrationSettings = z.infer<typeof CalibrationSettings>;
 
-/** How blocks are scored; the scorer checks its own options. */
-export const ScoreSettings = z.strictObject({
-  scorer: z.enum(SCORER_IDS).default("lsaq"),
-  options: z.record(z.string(), z.unknown()).default({}),
-});
+/** How blocks are scored. Options are kept as they are written: a scorer's defaults are its own. */
+export const ScoreSettings = z
+  .strictObject({
+    scorer: z.enum(SCORER_IDS).default("lsaq"),
+    options: z.record(z.string(), z.unknown()).default({}),
+  })
+  .superRefine(({ scorer, options }, context) => {
+    for (const issue of scorerOptions(scorer).safeParse(options).error?.issues ?? [])
+      context.addIssue({ ...issue, path: ["options", ...issue.path] });
+  });
 export type ScoreSettings = z.infer<typeof ScoreSettings>;
 
 /** How numbers are chosen for a codec. */
@@ -103,6 +112,11 @@ export function recipeNames(): string[] {
 /** The calibration files of a recipe as paths from the current folder, in order. */
 export function calibrationFiles({ recipe, folder }: LoadedRecipe): { path: string; tokens: number }[] {
   return recipe.calibration.sources.map((source) => ({ ...source, path: path.resolve(folder, source.path) }));
+}
+
+/** Tokens of a calibration sequence: as the recipe says, else as many as suit the model. */
+export function sequenceTokensFor({ calibration }: Recipe, maxPositions: number): number {
+  return calibration.sequenceTokens ?? Math.min(DEFAULT_SEQUENCE_TOKENS, maxPositions);
 }
 
 /** The context to plan for: the one asked for, else the recipe's as far as the model was made for it. */

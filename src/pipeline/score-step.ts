@@ -1,23 +1,27 @@
 import path from "node:path";
 import { z } from "zod";
-import type { CodecId } from "../codecs/index.ts";
+import { type CodecId, codecIdOf } from "../codecs/index.ts";
+import { UserError } from "../errors.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { type DecoderSpec, matricesOf } from "../model/decoder-spec.ts";
 import type { NativeEngine } from "../native/addon.ts";
 import { ALLOCATORS } from "../planning/allocators/index.ts";
-import { codecsToScore, outerCodecsToScore, unitsOf } from "../planning/units.ts";
+import { nearestCandidate } from "../planning/assign-blocks.ts";
+import { codecsToScore, outerCodecsToScore, type Unit, unitsOf } from "../planning/units.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import { packWith } from "../quantization/overlay.ts";
 import type { ExecutorKind } from "../runtime/executor-info.ts";
 import { SCORERS } from "../scoring/index.ts";
+import { KlOptions } from "../scoring/kl-options.ts";
 import { scoreModel } from "../scoring/score-model.ts";
 import type { Losses, Scores } from "../scoring/scores.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { type CalibrationStep, restoreCalibration } from "./calibration-step.ts";
 import type { RunOptions } from "./compress-options.ts";
 import { streamedExecutors } from "./executors.ts";
+import { usesLibrary } from "./library-step.ts";
 import { measuredBefore } from "./measured-losses.ts";
 import type { RunRequest } from "./plan-step.ts";
 import type { Recipe } from "./recipe.ts";
@@ -37,7 +41,9 @@ export function scoreInputs(
   { recipe, executor }: { recipe: Recipe; executor: ExecutorKind },
 ): unknown {
   const { scorer, options } = recipe.score;
-  const measured = { ...candidates(request), quantizer: recipe.quantize.quantizer };
+  // A library has a matrix only at the codecs that rules leave it: measured is what stands in for the others.
+  const rules = usesLibrary(recipe) ? { rules: recipe.plan.rules } : {};
+  const measured = { ...candidates(request), quantizer: recipe.quantize.quantizer, ...rules };
   return {
     source,
     calibrationId,
@@ -95,17 +101,41 @@ export async function scoreCheckpoint(checkpoint: Checkpoint, work: ScoreWork): 
     (unit.startsWith("blocks.") ? codecs : embeddingCodecs)
       .filter((codec) => isExact(unit, codec))
       .map((codec): [string, number] => [codec, 0]);
-  return { ...scores, losses: scores.losses && withZeros(scores.losses, zeros) };
+  const own = work.library ? withinRules(scores, request) : scores;
+  return { ...own, losses: own.losses && withZeros(own.losses, zeros) };
 }
 
-/** What the codecs make of the matrices: the library's, or rounded where they are needed. */
-function candidateMatrices({ library, options, engine }: ScoreWork) {
+/**
+ * What the codecs make of the matrices: the library's, or rounded where they are needed. A matrix that may not have a codec by the recipe's
+ * rules is not in the library at that codec: it takes the one that a plan of that codec would give it.
+ */
+function candidateMatrices({ library, options, engine, request }: ScoreWork) {
   if (!library) return { rounding: (codec: string) => packWith(codec, options.recipe.quantize.quantizer, engine) };
-  return {
-    rounding: (codec: string) => (id: string) => library.matrixAt(id, codec),
-    matrixAt: (id: string, codec: string) => library.matrixAt(id, codec),
-    errorOf: (id: string, codec: string) => library.errorOf(id, codec),
+  const units = new Map(planUnits(request).map((unit) => [unit.id, unit]));
+  const allowed = (id: string, codec: string) => {
+    const unit = units.get(id);
+    return unit ? nearestCandidate(unit, codecIdOf(codec)) : codec;
   };
+  return {
+    rounding: (codec: string) => (id: string) => library.matrixAt(id, allowed(id, codec)),
+    matrixAt: (id: string, codec: string) => library.matrixAt(id, allowed(id, codec)),
+    errorOf: (id: string, codec: string) => library.errorOf(id, allowed(id, codec)),
+  };
+}
+
+/** Scores by matrix without the codecs that rules forbid a matrix: what was measured there is another codec's. */
+function withinRules(scores: Scores, request: RunRequest): Scores {
+  if (ALLOCATORS[request.recipe.plan.allocator].grain === "block") return scores;
+  const units = new Map(planUnits(request).map(({ id, candidates }) => [id, new Set<string>(candidates)]));
+  const kept = <T>(table: Readonly<Record<string, Readonly<Record<string, T>>>>) =>
+    Object.fromEntries(
+      Object.entries(table).map(([id, byCodec]) => {
+        const allowed = units.get(id);
+        return [id, Object.fromEntries(Object.entries(byCodec).filter(([codec]) => allowed?.has(codec) ?? true))];
+      }),
+    );
+  const { losses, details } = scores;
+  return { ...scores, losses: losses && kept(losses), ...(details && { details: kept(details) }) };
 }
 
 function mergeLosses(earlier: Losses, later: Losses): Losses {
@@ -135,8 +165,37 @@ function withZeros(losses: Losses, zeros: (unit: string) => [string, number][]):
   );
 }
 
+/** Refuses probes that the recipe's library will not have, before anything that takes long. Throws UserError `SCORER_OPTIONS`. */
+export function checkProbes(recipe: Recipe, request: RunRequest): void {
+  if (!usesLibrary(recipe)) return;
+  const { codecs, embeddingCodecs } = candidates(request);
+  const asked = ProbeOptions.safeParse(recipe.score.options).data;
+  const lists = [
+    ["probes", "codecs", asked?.probes, codecs],
+    ["embeddingProbes", "embeddingCodecs", asked?.embeddingProbes, embeddingCodecs],
+  ] as const;
+  for (const [option, field, probes, known] of lists) {
+    const unknown = probes?.find((probe) => !known.some((codec) => codec === probe));
+    if (unknown === undefined) continue;
+    throw new UserError(
+      "SCORER_OPTIONS",
+      `score.options.${option}: expected codecs that the plan may use (${known.join(", ")}), found ${unknown}`,
+      `measure at one of these, or add it to plan.${field}`,
+    );
+  }
+}
+
+const ProbeOptions = z.object({
+  probes: KlOptions.shape.probes,
+  embeddingProbes: KlOptions.shape.embeddingProbes,
+});
+
+function planUnits({ spec, recipe, storedDtype }: RunRequest): Unit[] {
+  return unitsOf(spec, recipe.plan, storedDtype);
+}
+
 function candidates(request: RunRequest): { codecs: CodecId[]; embeddingCodecs: CodecId[] } {
-  const units = unitsOf(request.spec, request.recipe.plan, request.storedDtype);
+  const units = planUnits(request);
   return { codecs: codecsToScore(units), embeddingCodecs: outerCodecsToScore(units) };
 }
 

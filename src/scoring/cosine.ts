@@ -9,6 +9,7 @@ export const cosine: SweepScorer = {
   summary: "block influence: how far a block turns its input, 1 - cos(input, output)",
   predictsLoss: false,
   defaultCalibration: { sequences: 32, sequenceTokens: 128 },
+  options: CosineOptions,
   async start(context, _executor, options): Promise<SweepObserver> {
     parseOptions("cosine", CosineOptions, options);
     const distance = new CosineDistance(context.source.spec.blocks.length);

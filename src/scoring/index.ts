@@ -1,8 +1,9 @@
+import type { z } from "zod";
 import { cosine } from "./cosine.ts";
 import { kl } from "./kl.ts";
 import { lsaq } from "./lsaq.ts";
 import { outputMse } from "./output-mse.ts";
-import type { Scorer } from "./scorer.ts";
+import { type Scorer, TokensOption } from "./scorer.ts";
 
 /** Every scorer under the name that recipes use. A new one is a file and a line here. */
 export const SCORERS = {
@@ -15,6 +16,11 @@ export const SCORERS = {
 export type ScorerId = keyof typeof SCORERS;
 
 export const SCORER_IDS = Object.keys(SCORERS).filter(isScorerId);
+
+/** What the options of a scorer may be. */
+export function scorerOptions(scorer: ScorerId): z.ZodObject {
+  return SCORERS[scorer].options.extend(TokensOption.shape);
+}
 
 /** True for the name of a scorer. */
 export function isScorerId(name: string): name is ScorerId {

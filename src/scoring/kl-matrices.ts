@@ -62,7 +62,8 @@ function chooseMeasurements(context: ScorerContext, options: KlOptions): Measure
   const { source, codecs, embeddingCodecs } = context;
   const units = scoredUnits(source.spec, "matrix");
   const blockProbes = options.probes ?? probeCodecs(codecs);
-  const outerProbes = options.embeddingProbes ?? options.probes ?? probeCodecs(embeddingCodecs);
+  const common = options.probes?.filter((codec) => embeddingCodecs.includes(codec)) ?? [];
+  const outerProbes = options.embeddingProbes ?? (common.length > 0 ? common : probeCodecs(embeddingCodecs));
   const probes = listVariants(units, blockProbes, outerProbes);
   const isProbe = new Set(probes.map(nameOf));
   const others = listVariants(units, codecs, embeddingCodecs).filter((one) => !isProbe.has(nameOf(one)));

@@ -9,7 +9,7 @@ export const KlOptions = z.strictObject({
   unit: z.enum(["block", "matrix"]).default("block"),
   /** unit matrix: the codecs measured of every matrix; default: those of the recipe nearest to 3 and 4 bits. */
   probes: z.array(z.string()).min(1).optional(),
-  /** The same for embedding and output head; default: `probes`, else of their own codecs those nearest to 3 and 4 bits. */
+  /** The same for embedding and output head; default: those of `probes` that they may get, else of their own codecs those nearest to 3 and 4 bits. */
   embeddingProbes: z.array(z.string()).min(1).optional(),
   /** unit matrix: further pairs of matrix and codec that are measured, to report how well the prediction fits; by a seed of their own. */
   fitPairs: z.number().int().nonnegative().default(40),

@@ -15,6 +15,7 @@ export const kl: ModelScorer = {
   summary: "KL divergence of the model's output with one block or matrix (embedding, head) at each candidate codec",
   predictsLoss: true,
   defaultCalibration: { sequences: 16, sequenceTokens: 128 },
+  options: KlOptions,
   async score(context, executor, raw): Promise<ScoreFigures> {
     const options = parseOptions("kl", KlOptions, raw);
     const run = new VariantRun(context, executor, options);

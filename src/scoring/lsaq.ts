@@ -38,6 +38,7 @@ export const lsaq: SweepScorer = {
   summary: "LSAQ: how much a block changes the set of the k likeliest tokens (Jaccard)",
   predictsLoss: false,
   defaultCalibration: { sequences: 32, sequenceTokens: 128 },
+  options: LsaqOptions,
   async start(context, executor, raw): Promise<SweepObserver> {
     const options = parseOptions("lsaq", LsaqOptions, raw);
     const { vocabSize, blocks } = context.source.spec;

@@ -33,6 +33,7 @@ export const outputMse: SweepScorer = {
   summary: "relative error of a block's output with its matrices at each candidate codec",
   predictsLoss: true,
   defaultCalibration: { sequences: 32, sequenceTokens: 128 },
+  options: OutputMseOptions,
   async start(context, _executor, options): Promise<SweepObserver> {
     parseOptions("output-mse", OutputMseOptions, options);
     return observe(context, await roundedExecutors(context));

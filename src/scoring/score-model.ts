@@ -1,4 +1,3 @@
-import { z } from "zod";
 import type { Calibration } from "../calibration/calibration.ts";
 import { limitTokens } from "../calibration/sequences.ts";
 import { UserError } from "../errors.ts";
@@ -6,7 +5,14 @@ import type { WeightSource } from "../model/weight-source.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
 import { SCORERS, type ScorerId } from "./index.ts";
-import { parseOptions, type Rounding, type ScoreFigures, type ScorerContext, type SweepObserver } from "./scorer.ts";
+import {
+  parseOptions,
+  type Rounding,
+  type ScoreFigures,
+  type ScorerContext,
+  type SweepObserver,
+  TokensOption,
+} from "./scorer.ts";
 import type { Losses, Scores } from "./scores.ts";
 import { sweepBlocks } from "./sweep.ts";
 
@@ -46,8 +52,6 @@ interface Job {
   readonly sequences: readonly Int32Array[];
   readonly tokens: number;
 }
-
-const Tokens = z.object({ tokens: z.number().int().positive().optional() });
 
 /** Scores a model by one scorer. Throws UserError on bad options or an empty calibration set. */
 export async function scoreModel(inputs: ScoreInputs & ScorerChoice): Promise<Scores> {
@@ -103,7 +107,7 @@ async function sweepJobs(
 }
 
 function makeJob(calibration: Calibration, { scorer, options = {} }: ScorerChoice): Job {
-  const { tokens: wanted } = parseOptions(scorer, Tokens, options);
+  const { tokens: wanted } = parseOptions(scorer, TokensOption, options);
   const { sequences: count, sequenceTokens } = SCORERS[scorer].defaultCalibration;
   const sequences = limitTokens(calibration.sequences, wanted ?? count * sequenceTokens);
   const tokens = sequences.reduce((sum, sequence) => sum + sequence.length, 0);

@@ -1,4 +1,4 @@
-import type { z } from "zod";
+import { z } from "zod";
 import type { RowGroup } from "../calibration/row-groups.ts";
 import { UserError } from "../errors.ts";
 import type { DenseMatrix, Matrix, WeightSource } from "../model/weight-source.ts";
@@ -76,6 +76,8 @@ interface ScorerFacts {
   readonly predictsLoss: boolean;
   /** Calibration that the scorer is meant for; it uses no more tokens than these unless its option `tokens` says so. */
   readonly defaultCalibration: { readonly sequences: number; readonly sequenceTokens: number };
+  /** What its options may be, but for `tokens`. */
+  readonly options: z.ZodObject;
 }
 
 /** A scorer that needs each block's input and output only; all of them share one sweep. */
@@ -91,6 +93,9 @@ export interface ModelScorer extends ScorerFacts {
 }
 
 export type Scorer = SweepScorer | ModelScorer;
+
+/** The option that every scorer takes: it uses the first so many calibration tokens. */
+export const TokensOption = z.object({ tokens: z.number().int().positive().optional() });
 
 /** Checks a scorer's options; throws UserError naming the option. */
 export function parseOptions<Schema extends z.ZodType>(

@@ -20,6 +20,8 @@ async function options(out: string, changes: Partial<CompressOptions> = {}): Pro
       allocator: "optimal",
       codecs: ["q3t-g32-s8", "q4t-g32-s8", "q6s-g32-s8"],
       embeddingCodecs: ["q6s-g32-s8", "q8s-g32-s8"],
+      // Fewer codecs for some matrices: their library has no others, whatever is measured.
+      rules: { "attn.v": ">= 4 bits" },
     },
     quantize: { quantizer: "gptq", requantize: true },
     guard: { tokens: 128 },
@@ -41,6 +43,8 @@ describe("compress from a library of packed matrices", () => {
       expect(guard?.plan.mean).toBeGreaterThan(0);
       expect(guard?.ships).toBe(guard?.uniform && guard.uniform.divergence.mean < guard.plan.mean ? "uniform" : "plan");
       expect(new Set(manifest.plan.units.map(({ codec }) => codec)).size).toBeGreaterThan(1);
+      expect(small.scores?.losses?.["blocks.1.attn.v"]).not.toHaveProperty("q3t-g32-s8");
+      expect(small.scores?.losses?.["blocks.1.attn.q"]).toHaveProperty("q3t-g32-s8");
       expect(await verifyArtifact(small.artifact ?? "")).toEqual([]);
 
       const steps: StepReport[] = [];
@@ -73,6 +77,18 @@ describe("compress from a library of packed matrices", () => {
       const { provenance } = await readManifest(again.artifact ?? "");
       expect(provenance.guard?.tokens).toBe(192);
       expect(provenance.calibrationId).toBe(first.provenance.calibrationId);
+    }));
+
+  it("refuses probes that the library will not have, before anything is packed", () =>
+    withFolder(async (out) => {
+      const made = await options(out);
+      const score = { scorer: "kl" as const, options: { unit: "matrix", embeddingProbes: ["q3t-g32-s8"] } };
+      const refused = compress({ ...made, recipe: { ...made.recipe, score } });
+      await expect(refused).rejects.toMatchObject({
+        code: "SCORER_OPTIONS",
+        message:
+          "score.options.embeddingProbes: expected codecs that the plan may use (q8s-g32-s8, q6s-g32-s8), found q3t-g32-s8",
+      });
     }));
 
   it("makes the same bytes again where matrices of the library are gone", () =>

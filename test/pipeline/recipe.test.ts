@@ -11,6 +11,7 @@ import {
   parseRecipe,
   Recipe,
   recipeNames,
+  sequenceTokensFor,
 } from "../../src/pipeline/recipe.ts";
 
 const LEAST = "name: x\ncalibration:\n  sources:\n    - { path: a.txt, tokens: 10 }\n";
@@ -24,6 +25,23 @@ function refusal(text: string): UserError {
   }
   throw new Error("the recipe was accepted");
 }
+
+describe("options of a scorer", () => {
+  it("are checked with the recipe, for the scorer that it names", () => {
+    const score = (scorer: string, options: string) => `${LEAST}score: { scorer: ${scorer}, options: ${options} }\n`;
+    expect(refusal(score("kl", "{ fitPair: 3 }")).message).toBe(
+      'my.yaml:5: score.options.fitPair: expected a known field, found "fitPair"',
+    );
+    expect(refusal(score("kl", "{ unit: row }")).message).toContain(
+      "score.options.unit: expected one of block, matrix",
+    );
+    expect(refusal(score("cosine", "{ unit: matrix }")).message).toContain(
+      "score.options.unit: expected a known field",
+    );
+    expect(refusal(score("lsaq", "{ tokens: 0 }")).message).toContain("score.options.tokens: expected more than 0");
+    expect(parseRecipe(score("kl", "{ tokens: 8 }"), "my.yaml").score.options).toEqual({ tokens: 8 });
+  });
+});
 
 describe("recipes that ship", () => {
   it("are found by name", () => {
@@ -54,7 +72,14 @@ describe("a recipe", () => {
       rules: {},
     });
     expect([score, quantize.quantizer, context, seed]).toEqual([{ scorer: "lsaq", options: {} }, "nearest", 2048, 0]);
-    expect(calibration.sequenceTokens).toBe(512);
+    expect(calibration.sequenceTokens).toBeNull();
+  });
+
+  it("leaves the length of calibration sequences to the model, unless it says one", () => {
+    const recipe = parseRecipe(LEAST, "my.yaml");
+    expect([sequenceTokensFor(recipe, 2048), sequenceTokensFor(recipe, 128)]).toEqual([512, 128]);
+    const own = { ...recipe, calibration: { ...recipe.calibration, sequenceTokens: 256 } };
+    expect([sequenceTokensFor(own, 2048), sequenceTokensFor(own, 128)]).toEqual([256, 256]);
   });
 
   it("refuses an alias without its anchor in one line", () => {

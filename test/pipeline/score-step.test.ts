@@ -87,7 +87,7 @@ plan: { allocator: optimal, codecs: [${codecs}], embeddingCodecs: [q8s-g32, q4s-
     mkdirSync(scratch);
     const notes: string[] = [];
     const scores = await score(scratch, { recipe: recipe("q8s-g32, q4s-g32, q3s-g32"), runFolder, notes });
-    expect(notes).toEqual([expect.stringContaining("for 75 variants")]);
+    expect(notes).toEqual([expect.stringContaining("for 74 variants")]);
     expect(scores.fit?.pairs).toBe(3);
     expect(scores.losses?.["blocks.2.attn.v"]["q8s-g32"]).toBeGreaterThan(0);
 

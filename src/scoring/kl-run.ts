@@ -3,7 +3,7 @@ import { rowsOfLogits } from "../evaluation/logit-rows.ts";
 import { KvType } from "../model/kv-type.ts";
 import { denseMatrix } from "../model/weight-source.ts";
 import type { AnyExecutor, KvCache, RowSpan } from "../runtime/executor.ts";
-import { compareOutputs, type Output } from "./kl-compare.ts";
+import { compareOutputs, evenChunk, type Output } from "./kl-compare.ts";
 import { groupVariants, type Variant, withLoss } from "./kl-variants.ts";
 import { roundedSource } from "./rounded-source.ts";
 import { durationText } from "./run-estimate.ts";
@@ -109,8 +109,10 @@ export class VariantRun {
   private async timeComparison(): Promise<number> {
     const rows = this.rows.ids.length;
     const { maxLogitBytes: logitBytes } = this.limits;
-    const chunk = Math.min(rows, rowsOfLogits(this.executor.spec.vocabSize, logitBytes));
+    const chunk = evenChunk(rows, rowsOfLogits(this.executor.spec.vocabSize, logitBytes));
     const output: Output = { executor: this.executor, hidden: this.last?.hidden };
+    // The first call may read the output head.
+    await this.executor.logits(output.hidden, Int32Array.of(0));
     const began = performance.now();
     await compareOutputs(output, [output], chunk, { logitBytes, signal: this.context.signal });
     // The reference's half is shared by a group.

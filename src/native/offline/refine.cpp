@@ -44,14 +44,15 @@ class Refinement {
     for (int64_t col = 0; col < call_.cols && !on_.aborted(); col += blockCols_) {
       const int64_t end = least(call_.cols, col + blockCols_);
       for (int64_t r = 0; r < rows; r++) startRow(band, first, r, col, end);
-      update(band, rows, col, end);
+      update(band, rows, col, end, 0);
     }
     for (int32_t pass = 0; pass < call_.passes; pass++) {
       for (int64_t col = 0; col < call_.cols && !on_.aborted(); col += blockCols_) {
         const int64_t end = least(call_.cols, col + blockCols_);
         fillBlock(band.block.get(), col, end);
         for (int64_t r = 0; r < rows; r++) lowerRow(band, first, r, col, end);
-        update(band, rows, col, end);
+        // The last pass does not come back to columns that it has seen.
+        update(band, rows, col, end, pass + 1 == call_.passes ? end : 0);
       }
     }
   }
@@ -120,8 +121,21 @@ class Refinement {
     if (call_.minima) call_.minima[scaleAt(row, col)] = static_cast<float>(state.minimum);
   }
 
-  /** Carries the steps of columns [col, end) over to the gradients of all columns. */
-  void update(const Band& band, int64_t rows, int64_t col, int64_t end) const {
+  /** Rows [col, end) of the damped gram, columns [j, j + width), as a panel. */
+  void fillPanel(double* panel, int64_t col, int64_t end, int64_t j, int64_t width) const {
+    for (int64_t i = col; i < end; i++, panel += kDoubleWidth) {
+      const float* from = call_.gram + i * call_.cols + j;
+      if (width == kDoubleWidth) {
+        for (int64_t k = 0; k < kDoubleWidth; k++) panel[k] = from[k];
+      } else {
+        for (int64_t k = 0; k < kDoubleWidth; k++) panel[k] = k < width ? from[k] : 0;
+      }
+      if (i >= j && i < j + width) panel[i - j] += call_.damping;
+    }
+  }
+
+  /** Carries the steps of columns [col, end) over to the gradients of all columns from `from` on. */
+  void update(const Band& band, int64_t rows, int64_t col, int64_t end, int64_t from) const {
     const int64_t cols = call_.cols, depth = end - col;
     // Rows of a tile none of which moved: skipped in all panels.
     bool moved[kBandRows / kTileHeight];
@@ -129,14 +143,10 @@ class Refinement {
       const double* steps = band.steps.data() + r * kBlockCols;
       moved[r / kTileHeight] = std::any_of(steps, steps + depth * kTileHeight, [](double step) { return step != 0; });
     }
-    for (int64_t j = 0; j < cols; j += kDoubleWidth) {
+    double* const panel = band.gram.data();
+    for (int64_t j = from; j < cols; j += kDoubleWidth) {
       const int64_t width = least(kDoubleWidth, cols - j);
-      double* panel = band.gram.data();
-      for (int64_t i = 0; i < depth; i++) {
-        for (int64_t k = 0; k < kDoubleWidth; k++) {
-          panel[i * kDoubleWidth + k] = k < width ? gramAt(col + i, j + k) : 0;
-        }
-      }
+      fillPanel(panel, col, end, j, width);
       for (int64_t r = 0; r < rows; r += kTileHeight) {
         if (!moved[r / kTileHeight]) continue;
         on_.kernels.subtractTile(depth, band.steps.data() + r * kBlockCols, panel, band.gradient.data() + r * cols + j,

@@ -4,12 +4,13 @@ import type { NativeContext, NativeLinear, NativeMatrix, NativeModel, NativeNorm
 import { OUTPUT_HEAD } from "../additions-check.ts";
 import type { ExitHead, Residency } from "../executor.ts";
 import { Arena } from "./arena.ts";
+import { type FloatKind, losslessKind } from "./lossless-kind.ts";
 import type { WeightLoader } from "./weights.ts";
 
 /** Bytes of a tile of a streamed head, in f32; a multiple of 16 rows. */
 const TILE_BYTES = 16 * 1024 * 1024;
 const TILE_ROWS = 16;
-/** Tiles of a streamed head that are kept once they were read, in bytes: all of a small model's, none of the next call's reading. */
+/** A streamed head of so many bytes in f32 is kept whole once it was read; of a larger one as many tiles. */
 const KEPT_BYTES = 128 * 1024 * 1024;
 
 /** Rows of hidden states that a head multiplies, and where the results go. */
@@ -86,7 +87,7 @@ function headInModel(ids: number): Head {
   return { ids, logits: (context, model, call) => context.logits(model, call) };
 }
 
-/** The output head a tile of its rows at a time; tiles beyond KEPT_BYTES are read anew for every call. */
+/** A head that the source keeps: read by the first call and kept whole where it is small, else a tile of its rows at a time. */
 function streamedHead(
   source: WeightSource,
   loader: WeightLoader,
@@ -94,8 +95,57 @@ function streamedHead(
   { norm, bias }: { norm: NativeNorm | null; bias: Float32Array | null },
 ): Head {
   const { vocabSize: ids, hiddenSize } = source.spec;
+  const tiled = tiledHead(source, loader, model, { norm, bias });
+  if (4 * ids * hiddenSize > KEPT_BYTES) return tiled;
+  let whole: Promise<boolean> | null = null;
+  const setWhole = async (): Promise<boolean> => {
+    const matrix = await wholeHead(source, loader);
+    if (matrix) model.setHead(OUTPUT_HEAD, { norm, linear: { matrix, bias } });
+    return matrix !== null;
+  };
+  return {
+    ids,
+    async logits(context, _model, call) {
+      whole ??= setWhole();
+      // A read that failed is tried again by the next call.
+      const isSet = await whole.catch((error: unknown) => {
+        whole = null;
+        throw error;
+      });
+      return isSet ? context.logits(model, call) : tiled.logits(context, model, call);
+    },
+  };
+}
+
+/** The head as one matrix, read a tile at a time; null where its tiles do not all have the same lossless kind. */
+async function wholeHead(source: WeightSource, loader: WeightLoader): Promise<NativeMatrix | null> {
+  const { vocabSize: rows, hiddenSize: cols } = source.spec;
   const id = headMatrixId(source.spec);
-  const step = Math.max(TILE_ROWS, Math.floor(TILE_BYTES / 4 / hiddenSize / TILE_ROWS) * TILE_ROWS);
+  const step = tileRows(cols);
+  let whole: NativeMatrix | null = null;
+  let kind: FloatKind | null = null;
+  let at = 0;
+  for (let from = 0; from < rows; from += step) {
+    const to = Math.min(rows, from + step);
+    const data = await source.readRows(id, from, to);
+    kind ??= losslessKind(data);
+    if (losslessKind(data) !== kind) return null;
+    whole ??= loader.emptyMatrix(rows, cols, kind);
+    at += await loader.packRows({ kind: "dense", rows: to - from, cols, data }, kind, whole.bytes.subarray(at));
+  }
+  return whole;
+}
+
+/** The output head a tile of its rows at a time; tiles beyond KEPT_BYTES are read anew for every call. */
+function tiledHead(
+  source: WeightSource,
+  loader: WeightLoader,
+  model: NativeModel,
+  { norm, bias }: { norm: NativeNorm | null; bias: Float32Array | null },
+): Head {
+  const { vocabSize: ids, hiddenSize } = source.spec;
+  const id = headMatrixId(source.spec);
+  const step = tileRows(hiddenSize);
   const arena = new Arena();
   const kept = new Map<number, NativeMatrix>();
   let keptBytes = 0;
@@ -130,6 +180,11 @@ function streamedHead(
       }
     },
   };
+}
+
+/** Rows of a tile. */
+function tileRows(cols: number): number {
+  return Math.max(TILE_ROWS, Math.floor(TILE_BYTES / 4 / cols / TILE_ROWS) * TILE_ROWS);
 }
 
 /** Writes `part`, [rows, width], as columns `first` and on of `whole`, [rows, columns]. */

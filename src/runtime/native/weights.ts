@@ -73,13 +73,24 @@ export class WeightLoader {
   }
 
   /** A dense matrix in a float kind. */
-  async packed({ rows, cols, data }: DenseMatrix, kind: FloatKind, arena: TakeBytes = null): Promise<NativeMatrix> {
+  async packed(matrix: DenseMatrix, kind: FloatKind, arena: TakeBytes = null): Promise<NativeMatrix> {
+    const empty = this.emptyMatrix(matrix.rows, matrix.cols, kind, arena);
+    await this.packRows(matrix, kind, empty.bytes);
+    return empty;
+  }
+
+  /** Memory for a matrix in a float kind. */
+  emptyMatrix(rows: number, cols: number, kind: FloatKind, arena: TakeBytes = null): NativeMatrix {
+    const length = CODECS[kind].packedBytes(rows, cols);
+    return { ...codecForm(CODECS[kind]), rows, cols, bytes: arena ? arena.take(length) : alignedBytes(length) };
+  }
+
+  /** Packs rows to the beginning of `out`, and says how many bytes they take: rows of whole tiles may be packed one after another. */
+  async packRows({ rows, cols, data }: DenseMatrix, kind: FloatKind, out: Uint8Array): Promise<number> {
     const codec = CODECS[kind];
-    const form = codecForm(codec);
     const length = codec.packedBytes(rows, cols);
-    const bytes = arena ? arena.take(length) : alignedBytes(length);
-    await this.offline.pack(form, { rows, cols, values: data }, bytes);
-    return { ...form, rows, cols, bytes };
+    await this.offline.pack(codecForm(codec), { rows, cols, values: data }, out.subarray(0, length));
+    return length;
   }
 
   private async normBias(id: string, { kind }: NormSpec): Promise<Float32Array | null> {

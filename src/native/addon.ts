@@ -8,7 +8,7 @@ import type { NativeOffline } from "./offline-maths.ts";
 export interface NativeAddon {
   /** Every instruction-set table that was compiled in, slowest first. */
   readonly isas: readonly NativeIsa[];
-  /** Physical cores that the process may use. */
+  /** Physical cores that the process may use, by its affinity and by quotas of control groups. */
   readonly physicalCores: number;
   /** Version of the package that the addon was built for; another one is refused by the loader. */
   readonly version: string;

@@ -160,10 +160,11 @@ Napi::Value KernelsObject::attend(const Napi::CallbackInfo& info) {
     }
   }
 
+  const PageMemory memory;
   std::vector<Page> pages;
   std::vector<KvPage> views;
   for (int32_t first = 0; first < positions; first += kPagePositions) {
-    pages.emplace_back(type, 1, headDim);
+    pages.emplace_back(memory, PageShape{type, 1, headDim});
     for (int32_t slot = 0; slot < kPagePositions && first + slot < positions; slot++) {
       const int64_t at = static_cast<int64_t>(first + slot) * headDim;
       pages.back().write(state_->kernels, slot, keys.data + at, values.data + at);

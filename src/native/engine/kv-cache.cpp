@@ -3,24 +3,13 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
 #include <cstring>
-#include <new>
 #include <stdexcept>
 #include <string>
 
 namespace layerwise {
 
 namespace {
-
-/** Zero bytes, 64-byte aligned. `byteCount` is a multiple of 64. */
-std::shared_ptr<uint8_t> zeroBytes(int64_t byteCount) {
-  constexpr std::align_val_t align{64};
-  const auto size = static_cast<size_t>(std::max<int64_t>(byteCount, 64));
-  auto* const data = static_cast<uint8_t*>(::operator new(size, align));
-  memset(data, 0, size);
-  return std::shared_ptr<uint8_t>(data, [](uint8_t* p) { ::operator delete(p, align); });
-}
 
 /** True where nobody else holds the page; what others did with it before they let go is over then. */
 bool ownedAlone(const std::shared_ptr<Page>& page) {
@@ -35,31 +24,27 @@ int32_t pagesFor(int32_t positions) {
 
 }  // namespace
 
-Page::Page(KvType type, int32_t kvHeads, int32_t headDim)
-    : type(type), kvHeads(kvHeads), headDim(headDim), bytes(zeroBytes(shape().bytes())) {}
+Page::Page(const PageMemory& memory, const PageShape& shape) : shape(shape), bytes(memory.take(shape.bytes())) {}
 
-KvPage Page::head(int32_t kvHead) const { return headOfPage(shape(), bytes.get(), kvHead); }
+KvPage Page::head(int32_t kvHead) const { return headOfPage(shape, bytes.get(), kvHead); }
 
 void Page::write(const KernelTable& kernels, int32_t slot, const float* key, const float* value) {
-  for (int32_t h = 0; h < kvHeads; h++) {
-    const int64_t first = static_cast<int64_t>(h) * headDim;
-    writeHead(kernels, shape(), bytes.get(), h, slot, key + first, value + first);
+  for (int32_t h = 0; h < shape.kvHeads; h++) {
+    const int64_t first = static_cast<int64_t>(h) * shape.headDim;
+    writeHead(kernels, shape, bytes.get(), h, slot, key + first, value + first);
   }
 }
 
-std::shared_ptr<Page> Page::copy() const {
-  auto made = std::make_shared<Page>(type, kvHeads, headDim);
+std::shared_ptr<Page> Page::copy(const PageMemory& memory) const {
+  auto made = std::make_shared<Page>(memory, shape);
   memcpy(made->bytes.get(), bytes.get(), static_cast<size_t>(byteLength()));
   return made;
 }
 
-int64_t Page::byteLength() const { return shape().bytes(); }
-
 KvCache::KvCache(const Model& model, int32_t maxTokens, KvType type)
-    : maxTokens(maxTokens), type(type), blocks_(model.blocks.size()) {
+    : maxTokens(maxTokens), type(type), memory_(model.pageMemory), blocks_(model.blocks.size()) {
   for (const Block& block : model.blocks) {
-    kvHeads_.push_back(block.hasAttention ? block.attention.kvHeads : 0);
-    headDims_.push_back(block.hasAttention ? block.attention.headDim : 0);
+    shapes_.push_back({type, block.hasAttention ? block.attention.kvHeads : 0, block.hasAttention ? block.attention.headDim : 0});
   }
 }
 
@@ -67,9 +52,9 @@ KvCache::KvCache(const KvCache& other)
     : reservedTokens(other.reservedTokens),
       maxTokens(other.maxTokens),
       type(other.type),
+      memory_(other.memory_),
       blocks_(other.blocks_),
-      kvHeads_(other.kvHeads_),
-      headDims_(other.headDims_) {}
+      shapes_(other.shapes_) {}
 
 int32_t KvCache::length(int32_t block) const { return pages(block).length; }
 
@@ -105,10 +90,10 @@ void KvCache::grow(int32_t block, int32_t count) {
   const auto first = static_cast<size_t>(held.length / kPagePositions - held.firstPage);
   const auto end = static_cast<size_t>(pagesFor(held.length + count) - held.firstPage);
   for (size_t i = first; i < end && i < held.pages.size(); i++) {
-    if (!ownedAlone(held.pages[i])) held.pages[i] = held.pages[i]->copy();
+    if (!ownedAlone(held.pages[i])) held.pages[i] = held.pages[i]->copy(memory_);
   }
   while (held.pages.size() < end) {
-    held.pages.push_back(std::make_shared<Page>(type, kvHeads_[static_cast<size_t>(block)], headDims_[static_cast<size_t>(block)]));
+    held.pages.push_back(std::make_shared<Page>(memory_, shapes_[static_cast<size_t>(block)]));
   }
 }
 

@@ -14,17 +14,15 @@ constexpr int kWindowSlack = 64;
 /** 64 positions of all key/value heads of one block: per head keys [headDim][64], values [64][headDim], and Q8's scales. */
 class Page {
  public:
-  Page(KvType type, int32_t kvHeads, int32_t headDim);
+  Page(const PageMemory& memory, const PageShape& shape);
   KvPage head(int32_t kvHead) const;
   /** Stores one position; key and value are [kvHeads * headDim] floats. */
   void write(const KernelTable& kernels, int32_t slot, const float* key, const float* value);
-  std::shared_ptr<Page> copy() const;
-  int64_t byteLength() const;
-  PageShape shape() const { return {type, kvHeads, headDim}; }
-  // private parts: kv-cache.cpp
-  KvType type;
-  int32_t kvHeads, headDim;
-  std::shared_ptr<uint8_t> bytes;  // 64-byte aligned
+  std::shared_ptr<Page> copy(const PageMemory& memory) const;
+  int64_t byteLength() const { return shape.bytes(); }
+
+  const PageShape shape;
+  const std::shared_ptr<uint8_t> bytes;  // 64-byte aligned
 };
 
 /** What one block of a sequence holds: pages[i] begins at position (firstPage + i) * 64. */
@@ -64,8 +62,11 @@ class KvCache {
   /** A fork: not in use, and all pages shared. */
   KvCache(const KvCache& other);
 
+  /** The model's. */
+  PageMemory memory_;
   std::vector<BlockPages> blocks_;
-  std::vector<int32_t> kvHeads_, headDims_;
+  /** Of each block's pages; no heads where it has no attention. */
+  std::vector<PageShape> shapes_;
 };
 
 }  // namespace layerwise

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../kernels/kernel-table.h"
+#include "page-memory.h"
 
 namespace layerwise {
 
@@ -89,6 +90,8 @@ struct Model {
   /** `output` and the exit heads. */
   std::map<std::string, Head> heads;
   std::map<std::string, Adapter> adapters;
+  /** Of all caches of the model. */
+  PageMemory pageMemory;
 };
 
 /** Empty if every shape of the block fits the model and its own parts; else one line that says what does not. */

@@ -1,8 +1,10 @@
 // How many physical cores the process may use.
+#include <algorithm>
 #include <set>
 #include <string>
 #include <thread>
 
+#include "cpu-quota.h"
 #include "thread-pool.h"
 
 #if defined(__linux__)
@@ -49,13 +51,17 @@ int coresOfMask() {
 int coresOfMask() { return 0; }
 #endif
 
+/** Cores of the mask, or else the processors that the standard library sees; 0 where nothing is known. */
+int coresThere() {
+  const int cores = coresOfMask();
+  return cores > 0 ? cores : static_cast<int>(std::thread::hardware_concurrency());
+}
+
 }  // namespace
 
 int physicalCores() {
-  const int cores = coresOfMask();
-  if (cores > 0) return cores;
-  const int processors = static_cast<int>(std::thread::hardware_concurrency());
-  return processors > 0 ? processors : 1;
+  const int cores = std::max(1, coresThere()), quota = coresOfQuota("");
+  return quota > 0 ? std::min(cores, quota) : cores;
 }
 
 }  // namespace layerwise

@@ -79,7 +79,7 @@ void Worker::forShrinkingParts(int64_t items, int64_t most, int64_t step, Work w
   for (int64_t from, to; nextPart(most, step, &from, &to);) work(from, to);
 }
 
-/** Physical cores that this process may run on (hyper-threads counted once); at least 1. */
+/** Physical cores that this process may run on (hyper-threads counted once), or fewer where a quota allows fewer; at least 1. */
 int physicalCores();
 
 }  // namespace layerwise

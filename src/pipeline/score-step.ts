@@ -8,6 +8,7 @@ import type { NativeEngine } from "../native/addon.ts";
 import { ALLOCATORS } from "../planning/allocators/index.ts";
 import { codecsToScore, outerCodecsToScore, unitsOf } from "../planning/units.ts";
 import type { WorkOptions } from "../progress.ts";
+import { matrixQuantizerOf } from "../quantization/index.ts";
 import type { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import { packWith } from "../quantization/overlay.ts";
 import type { ExecutorKind } from "../runtime/executor-info.ts";
@@ -37,7 +38,7 @@ export function scoreInputs(
   { recipe, executor }: { recipe: Recipe; executor: ExecutorKind },
 ): unknown {
   const { scorer, options } = recipe.score;
-  const measured = { ...candidates(request), quantizer: recipe.quantize.quantizer };
+  const measured = { ...candidates(request), quantizer: matrixQuantizerOf(recipe.quantize.quantizer) };
   return {
     source,
     calibrationKey,
@@ -100,7 +101,8 @@ export async function scoreCheckpoint(checkpoint: Checkpoint, work: ScoreWork): 
 
 /** What the codecs make of the matrices: the library's, or rounded where they are needed. */
 function candidateMatrices({ library, options, engine }: ScoreWork) {
-  if (!library) return { rounding: (codec: string) => packWith(codec, options.recipe.quantize.quantizer, engine) };
+  const quantizer = matrixQuantizerOf(options.recipe.quantize.quantizer);
+  if (!library) return { rounding: (codec: string) => packWith(codec, quantizer, engine) };
   return {
     rounding: (codec: string) => (id: string) => library.matrixAt(id, codec),
     matrixAt: (id: string, codec: string) => library.matrixAt(id, codec),

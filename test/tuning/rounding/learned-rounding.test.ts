@@ -18,7 +18,7 @@ import { executorsOf } from "../../runtime/test-executors.ts";
 const sequences = Array.from({ length: 9 }, (_, i) =>
   Int32Array.from({ length: 24 }, (_, at) => (i * 7 + at * at) % 37),
 );
-const settings = { ...LEARNING_DEFAULTS, iterations: 12, batchTokens: 48, evaluateEvery: 4 };
+const settings = { ...LEARNING_DEFAULTS, iterations: 16, batchTokens: 48, evaluateEvery: 2 };
 const createExecutor = executorsOf("tfjs", "streamed");
 const key = { checkpointId: "c", calibrationId: "t", quantizer: "gptq", plan: null };
 

@@ -13,11 +13,14 @@ const SMALLER_MIB = [50, 55, 60];
 /** Uniform plans: one codec everywhere, embedding and output head too. */
 const UNIFORM = ["q3t-g32-s8", "q4t-g32-s8", "q5t-g32-s8", "q6s-g32-s8"];
 
+/** Assembled from the library alone, no matrix packed anew. */
+const FROM_LIBRARY = { quantizer: "gptq", requantize: false };
+
 const flag = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 const note = (line) => process.stderr.write(`${line}\n`);
 const checkpoint = smollm2Folder();
 const recipe = YAML.parse(readFileSync(RECIPE, "utf8"));
-if (process.argv.includes("--from-library")) recipe.quantize.requantize = false;
+if (process.argv.includes("--from-library")) recipe.quantize = FROM_LIBRARY;
 mkdirSync(OUT, { recursive: true });
 
 /** The shipped recipe with other settings, and llama.cpp's calibration texts. */
@@ -104,10 +107,11 @@ async function frontier() {
 /** Uniform plans, and `optimal` at exactly their bytes and half-way between: the same library, no matrix packed anew. */
 async function uniform() {
   // The guard stays: what ships is measured.
-  const plain = { quantize: { ...recipe.quantize, requantize: false } };
+  const plain = { quantize: FROM_LIBRARY };
   const optimal = recipeFile("optimal", (base) => ({
     ...{ ...base, ...plain },
-    plan: { ...base.plan, codecs: UNIFORM, embeddingCodecs: UNIFORM },
+    // Narrower ones too: at the bytes of the narrowest uniform plan there would be nothing to exchange.
+    plan: { ...base.plan, embeddingCodecs: [...new Set([...base.plan.embeddingCodecs, ...UNIFORM])] },
   }));
   const rows = [];
   for (const codec of UNIFORM) {

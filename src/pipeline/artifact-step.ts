@@ -10,6 +10,7 @@ import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { NativeEngine } from "../native/addon.ts";
 import type { WorkOptions } from "../progress.ts";
+import { matrixQuantizerOf } from "../quantization/index.ts";
 import { quantizeModel } from "../quantization/quantize-model.ts";
 import { TOOL_VERSION } from "../version.ts";
 import type { CalibrationStep } from "./calibration-step.ts";
@@ -57,7 +58,7 @@ export async function packArtifact(work: PackWork): Promise<ArtifactStep> {
   const spec = withStopTokens(checkpoint.spec, tokenizer);
   const writer = await ArtifactWriter.open({ folder, key, spec, plan, overwrite: true });
   try {
-    const { quantizer } = recipe.quantize;
+    const quantizer = matrixQuantizerOf(recipe.quantize.quantizer);
     const packed = shipped.packed ?? undefined;
     await quantizeModel({ source: checkpoint, packed, quantizer, engine, writer, onProgress, signal });
     const { manifestSha256 } = await writer.finish(

@@ -6,12 +6,13 @@ import type { Checkpoint } from "../model/checkpoint.ts";
 import type { NativeEngine } from "../native/addon.ts";
 import { unitsOf } from "../planning/units.ts";
 import type { WorkOptions } from "../progress.ts";
-import { QUANTIZER_NEEDS } from "../quantization/index.ts";
+import { matrixQuantizerOf, QUANTIZER_NEEDS } from "../quantization/index.ts";
 import { buildLibrary } from "../quantization/library/build-library.ts";
 import { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import { type CalibrationStep, restoreCalibration } from "./calibration-step.ts";
 import type { RunOptions } from "./compress-options.ts";
 import { streamedExecutors } from "./executors.ts";
+import type { Learning } from "./learning.ts";
 import type { RunRequest } from "./plan-step.ts";
 import type { Recipe } from "./recipe.ts";
 import type { RunFolder, StepResult } from "./run-folder.ts";
@@ -34,7 +35,7 @@ export type LibraryStep = z.infer<typeof LibraryStep>;
 
 /** Whether the recipe's quantizer looks at what a matrix multiplies: its matrices then come from a library. */
 export function usesLibrary(recipe: Recipe): boolean {
-  return QUANTIZER_NEEDS[recipe.quantize.quantizer] !== "nothing";
+  return QUANTIZER_NEEDS[matrixQuantizerOf(recipe.quantize.quantizer)] !== "nothing";
 }
 
 /** What is packed for a run, and with what. */
@@ -59,13 +60,13 @@ export function libraryStep(run: RunFolder, work: LibraryWork): Promise<StepResu
 
 /** What the library's bytes depend on. */
 function libraryInputs({ source, calibration, request, options }: LibraryWork): unknown {
-  const { quantizer } = options.recipe.quantize;
+  const quantizer = matrixQuantizerOf(options.recipe.quantize.quantizer);
   return { source, calibration: calibration.id, quantizer, codecs: Object.fromEntries(candidates(request)) };
 }
 
 /** The library of a run: every matrix at every codec that a plan may give it, by the original model's statistics. */
 export function openLibrary(work: LibraryWork): MatrixLibrary {
-  return libraryOf(work, null);
+  return libraryOf(work, matrixQuantizerOf(work.options.recipe.quantize.quantizer), null);
 }
 
 /** Packs what the library lacks. Throws UserError on damaged weights, Interrupted when stopped. */
@@ -80,29 +81,53 @@ async function fillLibrary(work: LibraryWork): Promise<LibraryStep> {
 export function requantizedStep(
   run: RunFolder,
   name: string,
-  { work, plan, libraryKey }: { readonly work: LibraryWork; readonly plan: Plan; readonly libraryKey: string },
+  { libraryKey, ...pass }: RequantizedPlan & { readonly libraryKey: string },
 ) {
-  const inputs = { libraryKey, codecs: codecsOfPlan(plan) };
-  return run.step(name, LibraryStep, inputs, () => requantize(work, plan), {
-    check: () => sameLibrary(openRequantized(work, plan), planPairs(plan)),
-  });
+  const inputs = {
+    libraryKey,
+    codecs: codecsOfPlan(pass.plan),
+    ...(pass.learning && { learning: pass.learning.facts }),
+  };
+  return run.step(name, LibraryStep, inputs, () => requantize(pass), { check: () => sameRequantized(pass) });
+}
+
+/** What is quantized anew, and how. */
+export interface RequantizedPlan {
+  readonly work: LibraryWork;
+  readonly plan: Plan;
+  /** Null: each matrix by itself. */
+  readonly learning: Learning | null;
 }
 
 /** The matrices of one plan, packed on the inputs that its own blocks produce. */
-export function openRequantized(work: LibraryWork, plan: Plan): MatrixLibrary {
-  return libraryOf(work, hashOf(codecsOfPlan(plan)));
+export function openRequantized({ work, plan, learning }: RequantizedPlan): MatrixLibrary {
+  const { quantizer } = work.options.recipe.quantize;
+  const codecs = codecsOfPlan(plan);
+  return libraryOf(work, quantizer, hashOf(learning ? { codecs, learning: learning.facts } : codecs));
 }
 
 /** Packs them block by block; embedding and output head are the library's. */
-async function requantize(work: LibraryWork, plan: Plan): Promise<LibraryStep> {
-  const library = openRequantized(work, plan);
+async function requantize(pass: RequantizedPlan): Promise<LibraryStep> {
+  const { work, plan, learning } = pass;
+  const library = openRequantized(pass);
   const codecs = new Map(plan.units.map(({ id, codec }) => [id, [codecIdOf(codec)]]));
-  await buildLibrary(library, {
-    ...buildOptions(work),
-    codecsOf: (id) => codecs.get(id) ?? [],
-    sequentialFrom: openLibrary(work),
-  });
+  const options = buildOptions(work);
+  const refiner = await learning?.open(options);
+  try {
+    const codecsOf = (id: string) => codecs.get(id) ?? [];
+    await buildLibrary(library, { ...options, codecsOf, sequentialFrom: openLibrary(work), refiner });
+  } finally {
+    await refiner?.close();
+  }
   return costsOf(library, codecs);
+}
+
+async function sameRequantized(pass: RequantizedPlan): Promise<string | null> {
+  const library = openRequantized(pass);
+  const blocks = pass.learning ? pass.work.checkpoint.spec.blocks.keys() : [];
+  for (const block of blocks)
+    if (!(await library.hasVectors(block))) return `the learned vectors of block ${block} are not there any more`;
+  return sameLibrary(library, planPairs(pass.plan));
 }
 
 /** Null where all matrices are there, else why they are packed again. */
@@ -117,8 +142,7 @@ export function planPairs(plan: Plan): [string, string][] {
   return plan.units.map(({ id, codec }) => [id, codec]);
 }
 
-function libraryOf({ out, source, calibration, options }: LibraryWork, plan: string | null): MatrixLibrary {
-  const { quantizer } = options.recipe.quantize;
+function libraryOf({ out, source, calibration }: LibraryWork, quantizer: string, plan: string | null): MatrixLibrary {
   const key = { checkpointId: source, calibrationId: calibration.id, quantizer, plan };
   return new MatrixLibrary(path.join(out, "library"), key);
 }
@@ -126,10 +150,9 @@ function libraryOf({ out, source, calibration, options }: LibraryWork, plan: str
 function buildOptions({ checkpoint, calibration, options, engine }: LibraryWork) {
   const { sequences } = restoreCalibration(calibration);
   const { onProgress, signal } = options;
-  const { quantizer } = options.recipe.quantize;
   return {
     source: checkpoint,
-    quantizer,
+    quantizer: matrixQuantizerOf(options.recipe.quantize.quantizer),
     sequences,
     createExecutor: streamedExecutors(options),
     engine,

@@ -8,7 +8,7 @@ import { fileError } from "../formats/files.ts";
 import { didYouMean } from "../planning/near-names.ts";
 import { PlanSettings } from "../planning/settings.ts";
 import { parseYamlDocument } from "../planning/yaml-document.ts";
-import { QUANTIZER_IDS } from "../quantization/index.ts";
+import { isBlockQuantizer, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
 import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
 
 /** Where the recipes that ship lie; the same from src/ and from dist/. */
@@ -44,11 +44,19 @@ export const ScoreSettings = z
 export type ScoreSettings = z.infer<typeof ScoreSettings>;
 
 /** How numbers are chosen for a codec. */
-export const QuantizeSettings = z.strictObject({
-  quantizer: z.enum(QUANTIZER_IDS).default("nearest"),
-  /** Quantizers that look at inputs: the chosen plan is packed anew, on the inputs that its own quantized blocks produce. */
-  requantize: z.boolean().default(false),
-});
+export const QuantizeSettings = z
+  .strictObject({
+    /** `learned-rounding` refines each block of the chosen plan after gptq; scores and plans are made from gptq's matrices. */
+    quantizer: z.enum(RECIPE_QUANTIZER_IDS).default("nearest"),
+    /** Quantizers that look at inputs: the chosen plan is packed anew, on the inputs that its own quantized blocks produce. */
+    requantize: z.boolean().default(false),
+    /** Steps of learned rounding for a block; absent: as many as docs/quantizers.md says. */
+    iterations: positive.optional(),
+  })
+  .refine(({ quantizer, requantize }) => requantize || !isBlockQuantizer(quantizer), {
+    path: ["requantize"],
+    error: "expected true with learned-rounding, which refines the chosen plan, found false",
+  });
 export type QuantizeSettings = z.infer<typeof QuantizeSettings>;
 
 /** Whether the packed plan is compared with the best uniform plan of no more bytes before it ships. */

@@ -10,6 +10,7 @@ import { ALLOCATORS } from "../planning/allocators/index.ts";
 import { nearestCandidate } from "../planning/assign-blocks.ts";
 import { codecsToScore, outerCodecsToScore, type Unit, unitsOf } from "../planning/units.ts";
 import type { WorkOptions } from "../progress.ts";
+import { matrixQuantizerOf } from "../quantization/index.ts";
 import type { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import { packWith } from "../quantization/overlay.ts";
 import type { ExecutorKind } from "../runtime/executor-info.ts";
@@ -43,7 +44,7 @@ export function scoreInputs(
   const { scorer, options } = recipe.score;
   // A library has a matrix only at the codecs that rules leave it: measured is what stands in for the others.
   const rules = usesLibrary(recipe) ? { rules: recipe.plan.rules } : {};
-  const measured = { ...candidates(request), quantizer: recipe.quantize.quantizer, ...rules };
+  const measured = { ...candidates(request), quantizer: matrixQuantizerOf(recipe.quantize.quantizer), ...rules };
   return {
     source,
     calibrationId,
@@ -110,7 +111,8 @@ export async function scoreCheckpoint(checkpoint: Checkpoint, work: ScoreWork): 
  * rules is not in the library at that codec: it takes the one that a plan of that codec would give it.
  */
 function candidateMatrices({ library, options, engine, request }: ScoreWork) {
-  if (!library) return { rounding: (codec: string) => packWith(codec, options.recipe.quantize.quantizer, engine) };
+  const quantizer = matrixQuantizerOf(options.recipe.quantize.quantizer);
+  if (!library) return { rounding: (codec: string) => packWith(codec, quantizer, engine) };
   const units = new Map(planUnits(request).map((unit) => [unit.id, unit]));
   const allowed = (id: string, codec: string) => {
     const unit = units.get(id);

@@ -5,6 +5,7 @@ import { createPlanner } from "../planning/planner.ts";
 import type { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import type { Scores } from "../scoring/scores.ts";
 import { guardPlan, uniformRival } from "./guard-step.ts";
+import { learningOf } from "./learning.ts";
 import {
   type LibraryStep,
   type LibraryWork,
@@ -61,8 +62,9 @@ async function packedPlan(run: RunFolder, { work, library, named }: PackedFrom, 
   if (!work.options.recipe.quantize.requantize) {
     return { key: hashOf([library.key, plan.key]), packed: under(work, openLibrary(work), plan.value) };
   }
-  const { key } = await requantizedStep(run, named("requantized"), { work, plan: plan.value, libraryKey: library.key });
-  return { key: hashOf([key, plan.key]), packed: under(work, openRequantized(work, plan.value), plan.value) };
+  const pass = { work, plan: plan.value, learning: await learningOf(work.options) };
+  const { key } = await requantizedStep(run, named("requantized"), { ...pass, libraryKey: library.key });
+  return { key: hashOf([key, plan.key]), packed: under(work, openRequantized(pass), plan.value) };
 }
 
 function under({ checkpoint }: LibraryWork, library: MatrixLibrary, plan: Plan): WeightSource {

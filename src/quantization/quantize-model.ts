@@ -16,7 +16,7 @@ export interface QuantizeModelOptions extends WorkOptions {
   readonly engine?: NativeEngine | null | undefined;
   /** Opened for this model and its plan; knows what is written already. */
   readonly writer: ArtifactWriter;
-  /** Matrices that are packed already, at the plan's codecs (a library): they are copied, and nothing is quantized. */
+  /** The model packed already, at the plan's codecs (a library): its matrices and vectors are copied, and nothing is quantized. */
   readonly packed?: WeightSource | undefined;
   /** Weights in memory at a time, 4 Mi (16 MiB in f32) by default; at least 16 rows are. */
   readonly bandWeights?: number | undefined;
@@ -44,7 +44,7 @@ export async function quantizeModel(options: QuantizeModelOptions): Promise<void
 async function storedBytes(options: QuantizeModelOptions, tensor: PackedTensor, packer: Packer): Promise<Uint8Array> {
   const { source, packed, signal, bandWeights } = options;
   if (tensor.kind !== "matrix") {
-    const vector = await source.readVector(tensor.name);
+    const vector = await (packed ?? source).readVector(tensor.name);
     return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
   }
   const { name: id, codec, matrix } = tensor;

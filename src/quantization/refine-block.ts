@@ -125,6 +125,7 @@ function refitScale(block: RefineBlock, row: RowBlock, steps: RowSteps): boolean
   return true;
 }
 
-function nearestStored(wanted: number, step: number): number {
+/** The number nearest to `wanted` that can be stored: a multiple of `step`, or for 0 an f16 number. */
+export function nearestStored(wanted: number, step: number): number {
   return step === 0 ? roundToF16(wanted) : scaleCode(wanted, step) * step;
 }

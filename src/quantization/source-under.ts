@@ -5,9 +5,14 @@ export interface PackedMatrices {
   matrixAt(id: string, codec: string): Promise<PackedMatrix>;
   /** Rows [from, to) in f32. */
   rowsAt(id: string, codec: string, from: number, to: number): Promise<Float32Array>;
+  /** A vector that goes with the packed matrices in place of the model's own, or null. */
+  vectorAt?(id: string): Promise<Float32Array | null>;
 }
 
-/** A model under a choice of codecs (matrix id -> codec): matrices as they are packed, vectors of `source`, which stays the caller's to close. */
+/**
+ * A model under a choice of codecs (matrix id -> codec): matrices as they are packed, vectors that come
+ * with them or else those of `source`, which stays the caller's to close.
+ */
 export function sourceUnder(
   source: WeightSource,
   codecs: ReadonlyMap<string, string>,
@@ -23,7 +28,7 @@ export function sourceUnder(
     label: source.label,
     readMatrix: async (id) => matrices.matrixAt(id, codecFor(id)),
     readRows: async (id, from, to) => matrices.rowsAt(id, codecFor(id), from, to),
-    readVector: (id) => source.readVector(id),
+    readVector: async (id) => (await matrices.vectorAt?.(id)) ?? source.readVector(id),
     close: async () => undefined,
   };
 }

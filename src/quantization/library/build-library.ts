@@ -1,16 +1,22 @@
-import { type InputStatistics, openStatisticsSweep, type StatisticsSweep } from "../../calibration/statistics.ts";
+import {
+  type BlockStatistics,
+  type InputStatistics,
+  openStatisticsSweep,
+  type StatisticsSweep,
+} from "../../calibration/statistics.ts";
 import type { CodecId } from "../../codecs/index.ts";
 import { throwIfAborted } from "../../errors.ts";
 import { type DecoderSpec, type MatrixInfo, matricesOf } from "../../model/decoder-spec.ts";
-import { denseMatrix, type WeightSource } from "../../model/weight-source.ts";
+import { type DenseMatrix, denseMatrix, type PackedMatrix, type WeightSource } from "../../model/weight-source.ts";
 import type { NativeEngine } from "../../native/addon.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { ExecutorFactory } from "../../runtime/executor.ts";
+import type { BlockRefiner } from "../block-refiner.ts";
 import { hessianErrorOn } from "../hessian-error.ts";
 import { QUANTIZER_NEEDS, type QuantizerId } from "../index.ts";
 import { packBands } from "../pack-bands.ts";
 import { packerOf } from "../packer.ts";
-import { prepareInput, type QuantizerInput } from "../quantizer-input.ts";
+import { prepareInput } from "../quantizer-input.ts";
 import type { MatrixLibrary } from "./matrix-library.ts";
 
 export interface BuildLibraryOptions extends WorkOptions {
@@ -27,6 +33,8 @@ export interface BuildLibraryOptions extends WorkOptions {
    * plan, and a block's inputs are those that the blocks before it, quantized, produce; embedding and untied head come from this library.
    */
   readonly sequentialFrom?: MatrixLibrary | undefined;
+  /** With `sequentialFrom`: changes each block once its matrices are packed; the next blocks see it changed. Reports the progress. */
+  readonly refiner?: BlockRefiner | undefined;
 }
 
 /** A matrix at a codec that is still missing. */
@@ -35,12 +43,26 @@ interface Wanted {
   readonly codec: CodecId;
 }
 
+/** A whole block, packed and not kept yet. */
+interface PackedBlock {
+  readonly sweep: StatisticsSweep;
+  readonly statistics: BlockStatistics;
+  readonly found: readonly Found[];
+}
+
+/** A packed matrix that is not kept yet. */
+interface Found extends Wanted {
+  readonly packed: PackedMatrix;
+  readonly hessianError: number;
+  readonly seconds: number;
+}
+
 /**
  * Packs whatever the library lacks, block by block in one sweep of the calibration sequences; what is there already is kept, so that an
  * interrupted build goes on. Statistics of an input, and their factor, serve all matrices that share it at all their codecs.
  */
 export async function buildLibrary(library: MatrixLibrary, options: BuildLibraryOptions): Promise<void> {
-  const build = new Build(library, options, await missingOf(library, options));
+  const build = new Build(library, options, await (options.refiner ? missingBlocksOf : missingOf)(library, options));
   if (build.missing.length > 0) await build.run();
 }
 
@@ -52,6 +74,21 @@ async function missingOf(library: MatrixLibrary, { source, codecsOf }: BuildLibr
     }
   }
   return missing;
+}
+
+/** Refined blocks are made whole: where a part of one is missing, all of it is made again, to the same bytes. */
+async function missingBlocksOf(library: MatrixLibrary, options: BuildLibraryOptions): Promise<Wanted[]> {
+  const missing = await missingOf(library, options);
+  const blocks = new Set(missing.map(({ matrix }) => matrix.block));
+  for (const block of options.source.spec.blocks.keys()) {
+    if (!(await library.hasVectors(block))) blocks.add(block);
+  }
+  const outer = missing.filter(({ matrix }) => matrix.block === null);
+  const inside = matricesOf(options.source.spec).filter(({ block }) => block !== null && blocks.has(block));
+  return [
+    ...outer,
+    ...inside.flatMap((matrix) => options.codecsOf(matrix.id).map((codec): Wanted => ({ matrix, codec }))),
+  ];
 }
 
 class Build {
@@ -71,7 +108,11 @@ class Build {
   async run(): Promise<void> {
     const { source, sequences, createExecutor, engine, signal, sequentialFrom } = this.options;
     const plan = sequentialFrom && (await this.copyOuter(sequentialFrom));
-    const sweep = await openStatisticsSweep({ source, embedding: plan, sequences, createExecutor, engine, signal });
+    const sweep = await openStatisticsSweep({
+      ...{ source, embedding: plan, sequences, createExecutor, engine, signal },
+      // A plan's own blocks give the next inputs, not the outputs that collecting has seen.
+      keepOutputs: plan === undefined,
+    });
     try {
       const outer = this.missing.filter(({ matrix }) => matrix.block === null);
       const last = outer.length > 0 && !plan ? this.spec.blocks.length : 1 + lastBlock(this.missing);
@@ -104,10 +145,35 @@ class Build {
   private async packBlock(sweep: StatisticsSweep): Promise<void> {
     const wanted = this.missing.filter(({ matrix }) => matrix.block === sweep.at);
     if (wanted.length === 0) return;
+    const { refiner } = this.options;
     const statistics = await sweep.collect();
+    const found: Found[] = [];
     for (const input of statistics.inputs) {
       const taking = wanted.filter(({ matrix }) => input.matrices.includes(matrix.id));
-      if (taking.length > 0) await this.packAll(taking, input.statistics);
+      if (refiner) for await (const one of this.packed(taking, input.statistics)) found.push(one);
+      else await this.packAll(taking, input.statistics);
+    }
+    if (refiner) await this.refine(refiner, { sweep, statistics, found });
+  }
+
+  /** Changes a whole block before it is kept. */
+  private async refine(refiner: BlockRefiner, { sweep, statistics, found }: PackedBlock): Promise<void> {
+    const { source } = this.options;
+    const began = performance.now();
+    const given = new Map(found.map(({ matrix, packed }) => [matrix.id, packed]));
+    const { matrices, vectors } = await refiner.refine(sweep.at, given, sweep.states);
+    const share = (performance.now() - began) / 1000 / found.length;
+    // Before the matrices: a block whose matrices are all there has its vectors too.
+    await this.library.putVectors(sweep.at, vectors);
+    for (const one of found) {
+      const { id } = one.matrix;
+      const packed = matrices.get(id) ?? one.packed;
+      const { gram } = statistics.of(id);
+      const hessianError =
+        packed === one.packed
+          ? one.hessianError
+          : await this.errorOf(denseMatrix(await source.readMatrix(id)), packed, gram);
+      await this.keep({ ...one, packed, hessianError, seconds: one.seconds + share });
     }
   }
 
@@ -124,32 +190,49 @@ class Build {
   }
 
   private async packAll(wanted: readonly Wanted[], statistics: InputStatistics): Promise<void> {
-    if (wanted.length === 0) return;
-    const { quantizer, engine } = this.options;
-    const label = `inputs of ${wanted[0].matrix.id}`;
-    const input = await prepareInput(statistics, QUANTIZER_NEEDS[quantizer], { engine, label });
-    for (const one of wanted) await this.packOne(one, statistics, input);
+    for await (const one of this.packed(wanted, statistics)) await this.keep(one);
   }
 
-  private async packOne({ matrix, codec }: Wanted, { gram }: InputStatistics, input: QuantizerInput | undefined) {
+  /** Packs matrices that share their inputs, one after the other. */
+  private async *packed(wanted: readonly Wanted[], statistics: InputStatistics): AsyncGenerator<Found> {
+    if (wanted.length === 0) return;
+    const { gram } = statistics;
     const { source, quantizer, engine, signal } = this.options;
-    const { id, rows, cols } = matrix;
-    throwIfAborted(signal);
-    const began = performance.now();
-    let error = 0;
-    const packed = await packBands({
-      ...{ source, id, rows, cols, codec, input, signal, packer: packerOf(quantizer, engine) },
-      async onBand(band, part) {
-        const values = denseMatrix(part).data;
-        error += (await hessianErrorOn(engine, band.data, values, gram, band.rows, cols)) * (band.rows / rows);
-      },
-    });
-    const seconds = (performance.now() - began) / 1000;
-    await this.library.put(id, packed, { hessianError: Math.max(0, error), seconds });
-    this.report(`${id} at ${codec}`);
+    const label = `inputs of ${wanted[0].matrix.id}`;
+    const input = await prepareInput(statistics, QUANTIZER_NEEDS[quantizer], { engine, label });
+    const packer = packerOf(quantizer, engine);
+    for (const { matrix, codec } of wanted) {
+      throwIfAborted(signal);
+      const began = performance.now();
+      let hessianError = 0;
+      const packed = await packBands({
+        ...{ source, ...matrix, codec, input, signal, packer },
+        onBand: async (band, part) => {
+          hessianError += ((await this.errorOf(band, part, gram)) * band.rows) / matrix.rows;
+        },
+      });
+      yield { matrix, codec, packed, hessianError, seconds: (performance.now() - began) / 1000 };
+    }
+  }
+
+  private errorOf(original: DenseMatrix, packed: PackedMatrix, gram: Float32Array): Promise<number> {
+    return hessianErrorOn(
+      this.options.engine,
+      original.data,
+      denseMatrix(packed).data,
+      gram,
+      original.rows,
+      original.cols,
+    );
+  }
+
+  private async keep({ matrix, codec, packed, hessianError, seconds }: Found): Promise<void> {
+    await this.library.put(matrix.id, packed, { hessianError: Math.max(0, hessianError), seconds });
+    this.report(`${matrix.id} at ${codec}`);
   }
 
   private report(detail: string): void {
+    if (this.options.refiner) return;
     this.options.onProgress?.({ stage: "packing", done: ++this.done, total: this.missing.length, detail });
   }
 }

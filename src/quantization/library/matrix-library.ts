@@ -11,6 +11,8 @@ import {
   layoutSafetensors,
   openSafetensors,
   type SafetensorsFile,
+  type SafetensorsLayout,
+  type TensorPiece,
   writeSafetensors,
 } from "../../formats/safetensors/index.ts";
 import type { PackedMatrix, WeightSource } from "../../model/weight-source.ts";
@@ -40,6 +42,9 @@ const EntryFacts = z.object({
 });
 export type EntryFacts = z.infer<typeof EntryFacts>;
 
+/** What a file of vectors says of itself. */
+const VectorFacts = z.object({ block: z.coerce.number().int().nonnegative() });
+
 /** What one codec has cost. */
 export interface CodecCost {
   readonly codec: string;
@@ -49,6 +54,8 @@ export interface CodecCost {
 }
 
 const TENSOR = "packed";
+/** In a file's name where a matrix' codec would stand. */
+const VECTORS = "vectors";
 
 /**
  * Packed matrices of one checkpoint in a folder: a file for each (matrix, codec), named by the hash of all that its bytes depend on, so
@@ -79,11 +86,45 @@ export class MatrixLibrary {
     const facts = { matrix: id, codec, rows, cols, ...found };
     const metadata = Object.fromEntries(Object.entries(facts).map(([name, value]) => [name, String(value)]));
     const layout = layoutSafetensors([{ name: TENSOR, dtype: "U8", shape: [bytes.length] }], { metadata });
-    await fs.mkdir(this.folder, { recursive: true }).catch((error: unknown) => {
-      throw fileError(error, this.folder, "make");
-    });
-    await writeSafetensors(this.fileOf(id, codec), layout, [{ name: TENSOR, bytes }]);
+    await this.write(id, codec, layout, [{ name: TENSOR, bytes }]);
     this.facts.set(entryName(id, codec), facts);
+  }
+
+  /** Whether vectors of the block are there that replace the model's own. */
+  hasVectors(block: number): Promise<boolean> {
+    return isFile(this.fileOf(`blocks.${block}`, VECTORS));
+  }
+
+  /** Keeps vectors of a block (norms, biases) by their ids, in place of the model's own; complete or not at all. */
+  async putVectors(block: number, vectors: ReadonlyMap<string, Float32Array>): Promise<void> {
+    const tensors = [...vectors].map(([name, { length }]) => ({ name, dtype: "F32" as const, shape: [length] }));
+    const parts = [...vectors].map(([name, { buffer, byteOffset, byteLength }]) => ({
+      name,
+      bytes: new Uint8Array(buffer, byteOffset, byteLength),
+    }));
+    await this.write(
+      `blocks.${block}`,
+      VECTORS,
+      layoutSafetensors(tensors, { metadata: { block: String(block) } }),
+      parts,
+    );
+  }
+
+  /** A vector that `putVectors` has kept; null: the model's own serves. Throws UserError LIBRARY_ENTRY where it is damaged. */
+  async vectorAt(id: string): Promise<Float32Array | null> {
+    const block = /^blocks\.(\d+)\./.exec(id)?.[1];
+    if (block === undefined || !(await this.hasVectors(Number(block)))) return null;
+    const name = this.fileOf(`blocks.${block}`, VECTORS);
+    const file = await openSafetensors(name);
+    try {
+      const facts = VectorFacts.safeParse(Object.fromEntries(file.metadata ?? []));
+      if (!facts.success || facts.data.block !== Number(block))
+        throw damaged(name, `vectors of block ${block}`, "others");
+      const found = file.tensors.get(id);
+      return found ? await file.readF32(id, 0, found.shape[0]) : null;
+    } finally {
+      await file.close();
+    }
   }
 
   /** The matrix at a codec. Throws UserError LIBRARY_ENTRY where it is missing or damaged. */
@@ -142,6 +183,13 @@ export class MatrixLibrary {
     const { checkpointId, calibrationId, quantizer, plan } = this.key;
     const named = JSON.stringify([TOOL_VERSION, checkpointId, calibrationId, quantizer, plan, id, codec]);
     return path.join(this.folder, `${createHash("sha256").update(named).digest("hex").slice(0, 40)}.safetensors`);
+  }
+
+  private async write(id: string, codec: string, layout: SafetensorsLayout, pieces: TensorPiece[]): Promise<void> {
+    await fs.mkdir(this.folder, { recursive: true }).catch((error: unknown) => {
+      throw fileError(error, this.folder, "make");
+    });
+    await writeSafetensors(this.fileOf(id, codec), layout, pieces);
   }
 
   private async reading<T>(id: string, codec: string, use: (file: SafetensorsFile, facts: EntryFacts) => Promise<T>) {

@@ -7,11 +7,16 @@ import { Arena } from "./arena.ts";
 import { type FloatKind, losslessKind } from "./lossless-kind.ts";
 import type { WeightLoader } from "./weights.ts";
 
-/** Bytes of a tile of a streamed head, in f32; a multiple of 16 rows. */
-const TILE_BYTES = 16 * 1024 * 1024;
 const TILE_ROWS = 16;
-/** A streamed head of so many bytes in f32 is kept whole once it was read; of a larger one as many tiles. */
-const KEPT_BYTES = 128 * 1024 * 1024;
+
+/** Limits of a head that the source keeps; none changes the numbers. */
+export interface StreamedHeadLimits {
+  /** Bytes of a tile in f32; it has a multiple of 16 rows. */
+  readonly tileBytes: number;
+  /** A head of so many bytes in f32 is kept whole once it was read; of a larger one as many tiles. */
+  readonly keptBytes: number;
+}
+const LIMITS: StreamedHeadLimits = { tileBytes: 16 * 1024 * 1024, keptBytes: 128 * 1024 * 1024 };
 
 /** Rows of hidden states that a head multiplies, and where the results go. */
 export type LogitsCall = Parameters<NativeContext["logits"]>[1];
@@ -40,15 +45,17 @@ export async function openOutput(
   loader: WeightLoader,
   model: NativeModel,
   residency: Residency,
+  limits: StreamedHeadLimits = LIMITS,
 ): Promise<OpenedOutput> {
   const { spec } = source;
   const norm = await loader.norm("finalNorm", spec.finalNorm);
   const bias = spec.headBias ? await source.readVector("head.bias") : null;
   const id = headMatrixId(spec);
-  if (residency === "streamed") return { head: streamedHead(source, loader, model, { norm, bias }), embeds: false };
+  if (residency === "streamed")
+    return { head: streamedHead(source, loader, model, { norm, bias, limits }), embeds: false };
   const matrix = await source.readMatrix(id);
   if (matrix.kind === "dense" && residency !== "resident") {
-    return { head: streamedHead(source, loader, model, { norm, bias }), embeds: false };
+    return { head: streamedHead(source, loader, model, { norm, bias, limits }), embeds: false };
   }
   const linear: NativeLinear = { matrix: await loader.matrix(matrix), bias };
   model.setHead(OUTPUT_HEAD, { norm, linear });
@@ -87,19 +94,21 @@ function headInModel(ids: number): Head {
   return { ids, logits: (context, model, call) => context.logits(model, call) };
 }
 
+interface StreamedHeadParts {
+  readonly norm: NativeNorm | null;
+  readonly bias: Float32Array | null;
+  readonly limits: StreamedHeadLimits;
+}
+
 /** A head that the source keeps: read by the first call and kept whole where it is small, else a tile of its rows at a time. */
-function streamedHead(
-  source: WeightSource,
-  loader: WeightLoader,
-  model: NativeModel,
-  { norm, bias }: { norm: NativeNorm | null; bias: Float32Array | null },
-): Head {
+function streamedHead(source: WeightSource, loader: WeightLoader, model: NativeModel, parts: StreamedHeadParts): Head {
+  const { norm, bias, limits } = parts;
   const { vocabSize: ids, hiddenSize } = source.spec;
-  const tiled = tiledHead(source, loader, model, { norm, bias });
-  if (4 * ids * hiddenSize > KEPT_BYTES) return tiled;
+  const tiled = tiledHead(source, loader, model, parts);
+  if (4 * ids * hiddenSize > limits.keptBytes) return tiled;
   let whole: Promise<boolean> | null = null;
   const setWhole = async (): Promise<boolean> => {
-    const matrix = await wholeHead(source, loader);
+    const matrix = await wholeHead(source, loader, limits);
     if (matrix) model.setHead(OUTPUT_HEAD, { norm, linear: { matrix, bias } });
     return matrix !== null;
   };
@@ -118,10 +127,14 @@ function streamedHead(
 }
 
 /** The head as one matrix, read a tile at a time; null where its tiles do not all have the same lossless kind. */
-async function wholeHead(source: WeightSource, loader: WeightLoader): Promise<NativeMatrix | null> {
+async function wholeHead(
+  source: WeightSource,
+  loader: WeightLoader,
+  { tileBytes }: StreamedHeadLimits,
+): Promise<NativeMatrix | null> {
   const { vocabSize: rows, hiddenSize: cols } = source.spec;
   const id = headMatrixId(source.spec);
-  const step = tileRows(cols);
+  const step = tileRows(cols, tileBytes);
   let whole: NativeMatrix | null = null;
   let kind: FloatKind | null = null;
   let at = 0;
@@ -136,16 +149,16 @@ async function wholeHead(source: WeightSource, loader: WeightLoader): Promise<Na
   return whole;
 }
 
-/** The output head a tile of its rows at a time; tiles beyond KEPT_BYTES are read anew for every call. */
+/** The output head a tile of its rows at a time; tiles beyond `keptBytes` are read anew for every call. */
 function tiledHead(
   source: WeightSource,
   loader: WeightLoader,
   model: NativeModel,
-  { norm, bias }: { norm: NativeNorm | null; bias: Float32Array | null },
+  { norm, bias, limits }: StreamedHeadParts,
 ): Head {
   const { vocabSize: ids, hiddenSize } = source.spec;
   const id = headMatrixId(source.spec);
-  const step = tileRows(hiddenSize);
+  const step = tileRows(hiddenSize, limits.tileBytes);
   const arena = new Arena();
   const kept = new Map<number, NativeMatrix>();
   let keptBytes = 0;
@@ -154,7 +167,7 @@ function tiledHead(
     if (known) return known;
     arena.reset();
     const data = await source.readRows(id, from, to);
-    const stays = keptBytes + data.byteLength <= KEPT_BYTES;
+    const stays = keptBytes + data.byteLength <= limits.keptBytes;
     const matrix = await loader.matrix(
       { kind: "dense", rows: to - from, cols: hiddenSize, data },
       stays ? null : arena,
@@ -183,8 +196,8 @@ function tiledHead(
 }
 
 /** Rows of a tile. */
-function tileRows(cols: number): number {
-  return Math.max(TILE_ROWS, Math.floor(TILE_BYTES / 4 / cols / TILE_ROWS) * TILE_ROWS);
+function tileRows(cols: number, tileBytes: number): number {
+  return Math.max(TILE_ROWS, Math.floor(tileBytes / 4 / cols / TILE_ROWS) * TILE_ROWS);
 }
 
 /** Writes `part`, [rows, width], as columns `first` and on of `whole`, [rows, columns]. */

@@ -7,8 +7,10 @@ namespace layerwise {
 /** The large page of x86-64 and of 64-bit ARM with pages of 4 KiB. */
 constexpr int64_t kLargePageBytes = int64_t{2} << 20;
 
-/** Memory from a multiple of kLargePageBytes (Linux; elsewhere of 64) that is only taken where it is touched. `bytes` is a
- * multiple of kLargePageBytes. Throws std::bad_alloc. */
+/**
+ * Memory from a multiple of kLargePageBytes (Linux; elsewhere of 64) that is only taken where it is touched. `bytes` is a
+ * multiple of kLargePageBytes. Throws std::bad_alloc.
+ */
 uint8_t* takeSlab(int64_t bytes);
 void returnSlab(uint8_t* slab, int64_t bytes);
 

@@ -1,8 +1,9 @@
 // npm run results:ffn-down [SMOLLM2_FOLDER] [--chunks=32] [--blocks=0-29]: the output error of ffn_down, the one matrix of SmolLM2-135M on which
 // K-quants apply, in llama-quantize's files with an importance matrix and in ours at no more bits a weight. Both are fitted to the same calibration
 // text and measured on it and on text that neither has seen. Needs dist/, the addon and llama.cpp's tools (LLAMA_CPP_BIN, or
-// ../shared/tools/build-llama-cpp.sh). Ten minutes; what llama.cpp makes stays in outputs/peers, and so do measured blocks of the same commit, so
+// ../shared/tools/build-llama-cpp.sh). Ten minutes; what llama.cpp makes stays in outputs/peers, and so do measured blocks of the same src/, so
 // that a stopped run goes on; --blocks measures some of them and saves no result.
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { loadTokenizer, openCheckpoint } from "../../dist/compress-entry.js";
 import { denseMatrix } from "../../dist/model/weight-source.js";
@@ -24,6 +25,8 @@ const flag = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?
 const note = (line) => process.stderr.write(`${line}\n`);
 
 const measuredAt = stamp();
+/** Names the contents of src/, where nothing in it has changed since the commit. */
+const sources = execFileSync("git", ["rev-parse", "--short", "HEAD:src"], { encoding: "utf8" }).trim();
 const checkpoint = smollm2Folder();
 const chunks = Number(flag("chunks") ?? 32);
 const bin = findPeers().find((peer) => peer.bin)?.bin;
@@ -70,14 +73,13 @@ async function measureBlock(block, grams, calibration) {
   return { block, types };
 }
 
-/** The same, or what a run of the same commit has measured. */
+/** The same, or what a run with the same src/ has measured. */
 async function measuredBlock(block) {
-  const { commit } = measuredAt;
-  const file = `${FOLDER}/measured-${chunks}-${commit}-${block}.json`;
+  const file = `${FOLDER}/measured-${chunks}-${sources}-${block}.json`;
   if (existsSync(file)) return JSON.parse(readFileSync(file, "utf8"));
   const [calibration, heldOut] = [texts.calibration.gramOf(block), texts.heldOut.gramOf(block)];
   const found = await measureBlock(block, { calibration: calibration.gram, heldOut: heldOut.gram }, calibration);
-  if (!commit.includes("changes")) writeFileSync(file, JSON.stringify(found));
+  if (!measuredAt.commit.includes("changes")) writeFileSync(file, JSON.stringify(found));
   return found;
 }
 

@@ -6,8 +6,13 @@ import type { StepRates } from "./learning-rates.ts";
 
 /** How far a weight's place may move from where it began, in codes: the next code on one side is in reach, sometimes both. */
 const MOST_OFFSET = 0.5;
-/** A place begins at most so far from its code, in codes, that rounding it gives the code that the quantizer chose. */
-const WITHIN_CELL = 0.499;
+/**
+ * A place begins so much of the way from its code to where the original weight lies, at most to the edge of the code's cell. All the way, and the
+ * many weights that error compensation has moved to another code would lie at an edge, and go back together at the first step; not
+ * at all, and a weight that was rounded by a hair would be as hard to move as any other (docs/decisions/0007).
+ */
+const TOWARDS_ORIGINAL = 0.4;
+const CELL_EDGE = 0.5;
 /** How far a scale may move from where it began, as a part of itself. */
 const MOST_SCALE_CHANGE = 0.25;
 
@@ -23,8 +28,8 @@ export interface LatentMatrixOptions {
 
 /**
  * A quantized matrix whose rounding and scales are learned (AutoRound, arXiv 2309.05516). Each weight has a place on the axis of codes that
- * is rounded to the nearest code; it begins where the original weight lies, but within the cell of the code that the quantizer chose, so
- * that nothing has changed yet and a weight that was rounded by a hair needs only a hair to be rounded the other way. Places and
+ * is rounded to the nearest code; it begins at the code that the quantizer chose, on the side where the
+ * original weight lies, so that nothing has changed yet and a weight that was rounded by a hair is the first to be rounded the other way. Places and
  * scales step by the sign of their gradient; rounding passes gradients straight through. Transposed, [cols, rows], as products take it.
  */
 export class LatentMatrix {
@@ -90,7 +95,7 @@ export class LatentMatrix {
     return code < 0 ? 0 : code < this.levels.length ? code : this.levels.length - 1;
   }
 
-  /** Where the original weights lie between the codes, each within the cell of its code. */
+  /** Where the places begin. */
   private placesOf({ numbers, original, form }: LatentMatrixOptions): Float32Array {
     const { rows, cols, codes } = numbers;
     const places = new Float32Array(rows * cols);
@@ -190,13 +195,13 @@ class LatentScales {
   }
 }
 
-/** The place of a level on the axis of codes: whole numbers at the levels, halves half-way, within the cell of `code`. */
+/** Where the place of a weight begins that has `code` and would lie at `level`: whole numbers stand for levels, halves are half-way. */
 function placeOf(form: LevelForm, levels: Float64Array, code: number, level: number): number {
   const distance = level - levels[code];
   if (distance < 0) {
     const gap = code > 0 ? levels[code] - levels[code - 1] : form.gapLow;
-    return code - Math.min(WITHIN_CELL, -distance / gap);
+    return code - TOWARDS_ORIGINAL * Math.min(CELL_EDGE, -distance / gap);
   }
   const gap = code + 1 < levels.length ? levels[code + 1] - levels[code] : form.gapHigh;
-  return code + Math.min(WITHIN_CELL, distance / gap);
+  return code + TOWARDS_ORIGINAL * Math.min(CELL_EDGE, distance / gap);
 }

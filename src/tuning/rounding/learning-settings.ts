@@ -11,12 +11,12 @@ export interface LearningSettings {
   readonly vector: number;
 }
 
-/** 110 iterations of 1,024 tokens take about 50 seconds for a block of SmolLM2 on two cores. */
+/** Chosen on blocks of SmolLM2-135M (docs/decisions/0007), where an iteration takes about 0.45 seconds on two cores. */
 export const LEARNING_DEFAULTS: LearningSettings = {
   iterations: 100,
   batchTokens: 1024,
   evaluateEvery: 25,
   rounding: 1,
-  scale: 0.1,
-  vector: 0.05,
+  scale: 0.04,
+  vector: 0.1,
 };

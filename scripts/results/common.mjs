@@ -32,11 +32,16 @@ export function stamp() {
   };
 }
 
-/** Runs a layerwise command with --json; gives its document, seconds and peak resident bytes. */
+/** Runs a layerwise command with --json; gives its document, seconds, peak resident bytes and what it said beside, which is passed on. */
 export async function layerwise(...args) {
   const began = performance.now();
   const child = spawn(process.execPath, ["dist/cli/main.js", ...args, "--json"], {
-    stdio: ["ignore", "pipe", "inherit"],
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  let notes = "";
+  child.stderr.setEncoding("utf8").on("data", (part) => {
+    notes += part;
+    process.stderr.write(part);
   });
   let peakRssBytes = 0;
   const watch = setInterval(() => {
@@ -52,7 +57,7 @@ export async function layerwise(...args) {
   clearInterval(watch);
   const seconds = (performance.now() - began) / 1000;
   if (!text) throw new Error(`layerwise ${args.join(" ")} printed nothing`);
-  return { document: JSON.parse(text), seconds, peakRssBytes };
+  return { document: JSON.parse(text), seconds, peakRssBytes, notes };
 }
 
 /** Writes docs/results/<name>.json. */

@@ -4,6 +4,7 @@ import { MIB, table } from "./common.mjs";
 import { ffnDownText } from "./ffn-down-text.mjs";
 import { nativeText } from "./native-text.mjs";
 import { qualityPicture, qualityText } from "./quality-text.mjs";
+import { recipesText } from "./recipes-text.mjs";
 
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const mib = (bytes, digits = 1) => (bytes / MIB).toFixed(digits);
@@ -142,6 +143,13 @@ const SECTIONS = [
     },
     intro:
       "SmolLM2-135M by the protocol of `../shared/baselines`: KL divergence from the original weights in f32 over llama.cpp's 10,200 scored tokens of wikitext-2, at no more bytes than its file's tensors (ours: whole weights files). Int8 activations and keys and values in f16, as `run` uses them; recipe `max-quality` with llama.cpp's calibration texts. The guard's figures are of 4,096 held-out calibration tokens.",
+  },
+  {
+    file: "recipes",
+    title: "What the recipes take",
+    command: "npm run results:recipes",
+    print: recipesText,
+    intro: "Whole commands in fresh folders, on two cores: `layerwise compress` with a recipe that ships.",
   },
   {
     file: "ffn-down",

@@ -101,7 +101,8 @@ describe("learned rounding", () => {
     const whole = await contentsOf((await learned({ name: "whole", settings: short })).under);
     const files = readdirSync(folder).length;
     const stop = new AbortController();
-    const onProgress: OnProgress = ({ done }) => done === short.iterations + 2 && stop.abort();
+    // As a signal comes: the work must listen between its steps.
+    const onProgress: OnProgress = ({ done }) => done === short.iterations + 1 && setImmediate(() => stop.abort());
     await expect(learned({ name: "stopped", settings: short, signal: stop.signal, onProgress })).rejects.toThrow(
       Interrupted,
     );

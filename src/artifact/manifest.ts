@@ -77,6 +77,8 @@ export const Provenance = z.strictObject({
   quantizer: z.string(),
   /** Absent where no comparison was asked for. */
   guard: GuardResult.optional(),
+  /** Settings, backend, version and threads by which numbers were learned; absent where none were. */
+  learning: z.record(z.string(), z.unknown()).optional(),
   /** The recipe with every default filled in. */
   recipe: z.record(z.string(), z.unknown()),
   seed: z.number().int(),

@@ -89,7 +89,7 @@ function withStopTokens(spec: DecoderSpec, tokenizer: Tokenizer): DecoderSpec {
   return { ...spec, eosTokens: [...new Set([...spec.eosTokens, ...tokenizer.eosTokens])] };
 }
 
-function provenanceOf({ weights, calibration, shipped: { plan, guard }, options: { recipe } }: PackWork) {
+function provenanceOf({ weights, calibration, shipped: { plan, guard, learning }, options: { recipe } }: PackWork) {
   return {
     toolVersion: TOOL_VERSION,
     source: { id: weights.checkpointId, files: weights.files },
@@ -97,6 +97,7 @@ function provenanceOf({ weights, calibration, shipped: { plan, guard }, options:
     scorer: plan.scorer,
     quantizer: recipe.quantize.quantizer,
     ...(guard ? { guard } : {}),
+    ...(learning ? { learning } : {}),
     recipe,
     seed: recipe.seed,
   };

@@ -5,7 +5,7 @@ import { createPlanner } from "../planning/planner.ts";
 import type { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import type { Scores } from "../scoring/scores.ts";
 import { guardPlan, uniformRival } from "./guard-step.ts";
-import { learningOf } from "./learning.ts";
+import { type Learning, learningOf } from "./learning.ts";
 import {
   type LibraryStep,
   type LibraryWork,
@@ -34,6 +34,8 @@ export interface ShippedPlan {
   /** Its matrices, packed; null: the quantizer needs no statistics, and they are quantized while they are written. */
   readonly packed: WeightSource | null;
   readonly guard: GuardResult | null;
+  /** What its learned numbers depend on; null where none were learned. */
+  readonly learning: Learning["facts"] | null;
 }
 
 /**
@@ -45,7 +47,7 @@ export async function shippedPlan(
   plan: StepResult<Plan>,
   from: PackedFrom | null,
 ): Promise<ShippedPlan> {
-  if (!from) return { plan: plan.value, key: plan.key, packed: null, guard: null };
+  if (!from) return { plan: plan.value, key: plan.key, packed: null, guard: null, learning: null };
   const { work, scores, named } = from;
   const own = await packedPlan(run, from, plan);
   if (work.calibration.heldOut.length === 0) return { ...own, plan: plan.value, guard: null };
@@ -55,16 +57,26 @@ export async function shippedPlan(
     guardPlan(work, { plan: plan.value, packed: own.packed, rival }),
   );
   if (guard.value.ships === "plan" || !rival) return { ...own, plan: plan.value, guard: guard.value };
-  return { plan: rival, key: guard.key, packed: under(work, openLibrary(work), rival), guard: guard.value };
+  return {
+    plan: rival,
+    key: guard.key,
+    packed: under(work, openLibrary(work), rival),
+    guard: guard.value,
+    learning: null,
+  };
 }
 
 async function packedPlan(run: RunFolder, { work, library, named }: PackedFrom, plan: StepResult<Plan>) {
   if (!work.options.recipe.quantize.requantize) {
-    return { key: hashOf([library.key, plan.key]), packed: under(work, openLibrary(work), plan.value) };
+    return { key: hashOf([library.key, plan.key]), packed: under(work, openLibrary(work), plan.value), learning: null };
   }
   const pass = { work, plan: plan.value, learning: await learningOf(work.options) };
   const { key } = await requantizedStep(run, named("requantized"), { ...pass, libraryKey: library.key });
-  return { key: hashOf([key, plan.key]), packed: under(work, openRequantized(pass), plan.value) };
+  return {
+    key: hashOf([key, plan.key]),
+    packed: under(work, openRequantized(pass), plan.value),
+    learning: pass.learning?.facts ?? null,
+  };
 }
 
 function under({ checkpoint }: LibraryWork, library: MatrixLibrary, plan: Plan): WeightSource {

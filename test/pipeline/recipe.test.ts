@@ -103,6 +103,10 @@ describe("a recipe", () => {
       'my.yaml:6: plan.allocator: expected one of lsaq, luc, optimal, uniform, found "lsak"',
     ],
     ["score: { scorer: mse }\n", 'my.yaml:5: score.scorer: expected one of lsaq, cosine, output-mse, kl, found "mse"'],
+    [
+      "quantize: { quantizer: learned-rounding }\n",
+      "my.yaml:5: quantize.requantize: expected true with learned-rounding, which refines the chosen plan, found false",
+    ],
     ["quantize: { quantizer: round }\n", "my.yaml:5: quantize.quantizer: expected one of nearest"],
     ["context: -1\n", "my.yaml:5: context: expected more than 0, found -1"],
     ["context: 1.5\n", "my.yaml:5: context: expected int, found 1.5"],

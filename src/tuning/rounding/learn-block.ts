@@ -1,3 +1,4 @@
+import { setImmediate } from "node:timers/promises";
 import type { IntegerNumbers } from "../../codecs/integer-numbers.ts";
 import { throwIfAborted } from "../../errors.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
@@ -55,7 +56,7 @@ export interface Learned {
  * least loss on the held-out examples is kept, the start included: a block never gets worse there. Throws Interrupted between
  * iterations.
  */
-export function learnBlock(latent: LatentBlock, options: LearnOptions): Learned {
+export async function learnBlock(latent: LatentBlock, options: LearnOptions): Promise<Learned> {
   const { spec, block, settings, random, signal, onIteration } = options;
   const { iterations, evaluateEvery } = settings;
   const learned = latent.matrices.size + latent.vectors.size;
@@ -63,6 +64,8 @@ export function learnBlock(latent: LatentBlock, options: LearnOptions): Learned 
   let best: Learned = { numbers: numbersOf(latent), lossBefore, loss: lossBefore, iterations: 0 };
   const batches = new Batches(options.training, random);
   for (let done = 1; done <= iterations; done++) {
+    // TensorFlow.js computes without yielding: what stops the work is heard of here.
+    await setImmediate();
     throwIfAborted(signal);
     const batch = batches.next(settings.batchTokens, spec.hiddenSize);
     const { gradients } = blockGradients(spec, block, batch, weightsOf(latent), learned);

@@ -76,7 +76,7 @@ class Rounding implements LearnedRounding {
     if (latent.matrices.size === 0) return { matrices: new Map(), vectors: new Map() };
     const examples = examplesOf(states, this.original.states, source.spec.hiddenSize);
     const heldOut = Math.max(1, Math.floor(examples.length / HELD_OUT_SHARE));
-    const learned = learnBlock(latent, {
+    const learned = await learnBlock(latent, {
       ...{ spec: source.spec, block, settings, signal, random: new Random(seed).fork(`blocks.${block}`) },
       // A single sequence is both.
       training: examples.length > 1 ? examples.slice(0, -heldOut) : examples,

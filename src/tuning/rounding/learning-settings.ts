@@ -11,11 +11,11 @@ export interface LearningSettings {
   readonly vector: number;
 }
 
-/** Chosen on blocks of SmolLM2-135M (docs/decisions/0007), where an iteration takes about 0.45 seconds on two cores. */
+/** Chosen on blocks of SmolLM2-135M (docs/decisions/0007), where an iteration takes about 0.5 seconds on two cores. */
 export const LEARNING_DEFAULTS: LearningSettings = {
-  iterations: 100,
+  iterations: 80,
   batchTokens: 1024,
-  evaluateEvery: 25,
+  evaluateEvery: 20,
   rounding: 1,
   scale: 0.04,
   vector: 0.1,

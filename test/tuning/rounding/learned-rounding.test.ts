@@ -11,7 +11,7 @@ import { buildLibrary } from "../../../src/quantization/library/build-library.ts
 import { MatrixLibrary } from "../../../src/quantization/library/matrix-library.ts";
 import type { Learned } from "../../../src/tuning/rounding/learn-block.ts";
 import { openLearnedRounding } from "../../../src/tuning/rounding/learned-rounding.ts";
-import { LEARNING_DEFAULTS } from "../../../src/tuning/rounding/learning-settings.ts";
+import { LEARNING_DEFAULTS, type LearningSettings } from "../../../src/tuning/rounding/learning-settings.ts";
 import { randomSource, type Shape, smallSpec } from "../../runtime/random-model.ts";
 import { executorsOf } from "../../runtime/test-executors.ts";
 
@@ -19,6 +19,8 @@ const sequences = Array.from({ length: 9 }, (_, i) =>
   Int32Array.from({ length: 24 }, (_, at) => (i * 7 + at * at) % 37),
 );
 const settings = { ...LEARNING_DEFAULTS, iterations: 16, batchTokens: 48, evaluateEvery: 2 };
+/** Where only the bytes count, not how good they are. */
+const short = { ...settings, iterations: 3, evaluateEvery: 3 };
 const createExecutor = executorsOf("tfjs", "streamed");
 const key = { checkpointId: "c", calibrationId: "t", quantizer: "gptq", plan: null };
 
@@ -29,6 +31,7 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 interface Refining {
+  readonly settings?: LearningSettings;
   readonly name?: string;
   readonly seed?: number;
   readonly onProgress?: OnProgress;
@@ -43,11 +46,11 @@ async function planOf(shape: Shape, codecs: (id: string) => CodecId) {
   const library = new MatrixLibrary(folder, key);
   await buildLibrary(library, { ...common, codecsOf });
 
-  async function learned({ name = "p", seed = 1, ...work }: Refining = {}) {
+  async function learned({ name = "p", seed = 1, settings: by = settings, ...work }: Refining = {}) {
     const found: Learned[] = [];
     const plan = new MatrixLibrary(folder, { ...key, plan: name });
     const refiner = await openLearnedRounding({
-      ...{ ...common, settings, seed, ...work },
+      ...{ ...common, settings: by, seed, ...work },
       onBlock: (_, one) => found.push(one),
     });
     try {
@@ -95,21 +98,24 @@ describe("learned rounding", () => {
 
   it("goes on where it was stopped, to the same bytes", async () => {
     const { learned } = await planOf({}, () => "q3t-g32-s8");
-    const whole = await contentsOf((await learned({ name: "whole" })).under);
+    const whole = await contentsOf((await learned({ name: "whole", settings: short })).under);
     const files = readdirSync(folder).length;
     const stop = new AbortController();
-    const onProgress: OnProgress = ({ done }) => done === settings.iterations + 3 && stop.abort();
-    await expect(learned({ name: "stopped", signal: stop.signal, onProgress })).rejects.toThrow(Interrupted);
+    // As a signal comes: the work must listen between its steps.
+    const onProgress: OnProgress = ({ done }) => done === short.iterations + 1 && setImmediate(() => stop.abort());
+    await expect(learned({ name: "stopped", settings: short, signal: stop.signal, onProgress })).rejects.toThrow(
+      Interrupted,
+    );
     // Embedding and head, the first block's matrices and its vectors.
     expect(readdirSync(folder).length).toBe(files + 2 + 7 + 1);
-    const { found, under } = await learned({ name: "stopped" });
+    const { found, under } = await learned({ name: "stopped", settings: short });
     expect(found.length).toBe(1);
     expect(await contentsOf(under)).toEqual(whole);
   });
 
   it("leaves matrices of 8 bits as they are, and blocks of them alone", async () => {
     const { source, learned } = await planOf({}, (id) => (id.startsWith("blocks.1.") ? "q8s-g32" : "q3t-g32-s8"));
-    const { found, under } = await learned();
+    const { found, under } = await learned({ settings: short });
     expect(found.length).toBe(1);
     for (const { id } of vectorsOf(source.spec).filter(({ block }) => block === 1)) {
       expect(await under.readVector(id)).toEqual(await source.readVector(id));

@@ -1,0 +1,85 @@
+import { z } from "zod";
+
+/** How sure an exit head is of its answer: entropy in nats (low is sure), largest probability, or its lead over the second (high is sure). */
+export const Confidence = z.enum(["entropy", "max", "margin"]);
+export type Confidence = z.infer<typeof Confidence>;
+
+const count = z.number().int().nonnegative();
+const positive = z.number().int().positive();
+const share = z.number().min(0).max(1);
+
+/** One exit head. */
+export const ExitRecord = z.strictObject({
+  /** Blocks that run before it: the head reads the output of block `blocks - 1`. */
+  blocks: positive,
+  kind: z.enum(["adapter", "linear"]),
+  /** Of the adapter. */
+  rank: positive.nullable(),
+  /** In the exits file. */
+  bytes: count,
+});
+export type ExitRecord = z.infer<typeof ExitRecord>;
+
+/** What exits did on text that neither trained nor calibrated them. */
+export const ExitReport = z.strictObject({
+  tokens: positive,
+  /** Share of tokens that left at an exit, and of those the share whose answer was the full model's. */
+  coverage: share,
+  /** Null where none left. */
+  agreement: share.nullable(),
+  agreementError: z.number().nonnegative().nullable(),
+  /** Blocks run a token, the whole model's where no exit took it. */
+  meanBlocks: z.number().positive(),
+  /** The same exit by exit: shares of all tokens. */
+  exits: z.array(z.strictObject({ coverage: share, agreement: share.nullable() })),
+});
+export type ExitReport = z.infer<typeof ExitReport>;
+
+/** Thresholds for one wanted agreement with the full model. */
+export const ExitLevel = z.strictObject({
+  epsilon: share,
+  /** An exit takes a token whose confidence is this or surer; null: never. In the order of the exits. */
+  thresholds: z.array(z.number().nullable()),
+  report: ExitReport,
+});
+export type ExitLevel = z.infer<typeof ExitLevel>;
+
+/** An artifact's early exits: heads, and thresholds by accuracy level. */
+export const ExitTable = z
+  .strictObject({
+    /** By rising `blocks`. */
+    exits: z.array(ExitRecord).min(1),
+    confidence: Confidence,
+    /** Ids that the heads score: all, or the first so many by frequency, listed in the exits file, and one logit for the rest. */
+    vocabulary: z.union([z.literal("full"), z.strictObject({ ids: positive })]),
+    /** By rising epsilon. */
+    levels: z.array(ExitLevel).min(1),
+    training: z.strictObject({
+      /** Tokens trained on, held out for stopping, calibrated on, reported on. */
+      tokens: z.strictObject({ train: positive, stop: positive, calibrate: positive, report: positive }),
+      seed: z.number().int(),
+      /** What computed: trained numbers are the same for the same backend and version only. */
+      backend: z.string(),
+    }),
+  })
+  .superRefine(({ exits, levels }, context) => {
+    const rising = (values: readonly number[]) => values.every((value, i) => i === 0 || value > values[i - 1]);
+    if (!rising(exits.map(({ blocks }) => blocks))) {
+      context.addIssue({ code: "custom", path: ["exits"], message: "expected exits by rising blocks" });
+    }
+    if (!rising(levels.map(({ epsilon }) => epsilon))) {
+      context.addIssue({ code: "custom", path: ["levels"], message: "expected levels by rising epsilon" });
+    }
+    for (const [i, { thresholds, report }] of levels.entries()) {
+      if (thresholds.length !== exits.length || report.exits.length !== exits.length) {
+        context.addIssue({ code: "custom", path: ["levels", i], message: `expected one entry for each exit` });
+      }
+    }
+  });
+export type ExitTable = z.infer<typeof ExitTable>;
+
+/** Whether a confidence is at the threshold or surer; never without a threshold. */
+export function isConfident(confidence: Confidence, value: number, threshold: number | null): boolean {
+  if (threshold === null) return false;
+  return confidence === "entropy" ? value <= threshold : value >= threshold;
+}

@@ -7,7 +7,7 @@ import { SHAPE, writeShape } from "./shape-checkpoint.mjs";
 
 const OUT = "outputs/results/recipes";
 const FILE = "docs/results/recipes.json";
-const BUDGET = "120MiB";
+const BUDGET = "140MiB";
 
 const flag = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 const recipes = (flag("only") ?? "fast,max-quality").split(",").filter(Boolean);
@@ -20,6 +20,7 @@ async function runRecipe(recipe, target, out, budget) {
   const { document, seconds, peakRssBytes, notes } = await layerwise(
     ...["compress", target, "--recipe", recipe, "--budget", budget, "--out", out],
   );
+  if (document.error) throw new Error(`${recipe}: ${document.error.message ?? JSON.stringify(document.error)}`);
   const steps = document.steps.map(({ name, elapsedMs }) => ({ name, seconds: elapsedMs / 1000 }));
   const { memory, predictedLoss } = document.plan;
   return {

@@ -59,6 +59,11 @@ export function qualityPicture({ points }) {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="13">\n<rect width="100%" height="100%" fill="#fff"/>\n${parts.join("\n")}\n</svg>\n`;
 }
 
+/** How much lower one is; nothing where one is not known. */
+function lower(value, than) {
+  return than ? `${(100 * (1 - value / than)).toFixed(1)} % lower` : "";
+}
+
 /** The section's tables. */
 export function qualityText({ points, uniform }) {
   const ratio = ({ kld, llamaCppKld }) => (llamaCppKld ? `${(kld / llamaCppKld).toFixed(2)}x` : "");
@@ -92,18 +97,25 @@ export function qualityText({ points, uniform }) {
       `${codec}, ${mib.toFixed(2)} MiB`,
       plain.kld.toPrecision(3),
       optimal.kld.toPrecision(3),
-      `${(100 * (1 - optimal.kld / plain.kld)).toFixed(1)} % lower`,
+      lower(optimal.kld, plain.kld),
+      lower(optimal.predictedLoss, plain.predictedLoss),
     ]);
-    const between = uniform.between.map(({ mib, interpolated, optimal }) => [
+    const between = uniform.between.map(({ mib, interpolated, interpolatedPrediction, optimal }) => [
       `half-way, ${mib.toFixed(2)} MiB`,
       `${interpolated.toPrecision(3)} (interpolated)`,
       optimal.kld.toPrecision(3),
-      `${(100 * (1 - optimal.kld / interpolated)).toFixed(1)} % lower`,
+      lower(optimal.kld, interpolated),
+      lower(optimal.predictedLoss, interpolatedPrediction),
     ]);
     parts.push(
       "Uniform plans, embedding and output head included, and `optimal` at the same bytes with the same matrices:",
     );
-    parts.push(table(["bytes of", "uniform", "optimal", ""], [...same, ...between]));
+    parts.push(
+      table(
+        ["bytes of", "uniform", "optimal", "measured", "predicted from the losses by matrix"],
+        [...same, ...between],
+      ),
+    );
   }
   return parts.join("\n\n");
 }

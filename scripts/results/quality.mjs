@@ -121,13 +121,13 @@ async function uniform() {
     }));
     const { artifact, fileBytes, runtimeBytes } = await compress(file, null, 0);
     const same = await measure(artifact);
-    const { artifact: other, fileBytes: bytes } = await compress(optimal, fileBytes, runtimeBytes);
+    const { artifact: other, fileBytes: bytes, predictedLoss } = await compress(optimal, fileBytes, runtimeBytes);
     rows.push({
       codec,
       mib: fileBytes / MIB,
-      uniform: same,
+      uniform: { ...same, predictedLoss: predictedUniform(codec) },
       optimalMib: bytes / MIB,
-      optimal: await measure(other),
+      optimal: { ...(await measure(other)), predictedLoss },
       runtimeBytes,
     });
     note(`${codec}: ${same.kld.toFixed(5)} uniform, ${rows.at(-1).optimal.kld.toFixed(5)} optimal`);
@@ -136,11 +136,22 @@ async function uniform() {
   for (const [i, upper] of rows.slice(1).entries()) {
     const lower = rows[i];
     const mib = (lower.mib + upper.mib) / 2;
-    const { artifact, fileBytes } = await compress(optimal, mib * MIB, lower.runtimeBytes);
-    const interpolated = Math.sqrt(lower.uniform.kld * upper.uniform.kld);
-    between.push({ mib: fileBytes / MIB, interpolated, optimal: await measure(artifact) });
+    const { artifact, fileBytes, predictedLoss } = await compress(optimal, mib * MIB, lower.runtimeBytes);
+    const middle = (name) => Math.sqrt(lower.uniform[name] * upper.uniform[name]);
+    between.push({
+      mib: fileBytes / MIB,
+      interpolated: middle("kld"),
+      interpolatedPrediction: middle("predictedLoss"),
+      optimal: { ...(await measure(artifact)), predictedLoss },
+    });
   }
   return { rows, between };
+}
+
+/** What the scores of the last plan predict for one codec everywhere. */
+function predictedUniform(codec) {
+  const { losses } = JSON.parse(readFileSync(`${OUT}/run/scores.json`, "utf8")).value;
+  return Object.values(losses).reduce((sum, of) => sum + of[codec], 0);
 }
 
 const PARTS = { frontier, uniform };

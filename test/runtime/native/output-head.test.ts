@@ -36,11 +36,12 @@ function headSource(exactFrom: number): { source: WeightSource; reads: number[] 
   return { source: { ...source, readMatrix, readRows }, reads };
 }
 
-/** Logits of two rows, asked for twice; answers must be theirs. */
+/** Logits of two rows, asked for twice; where `answered`, answers are asked for too and must be theirs. */
 async function logitsTwice(
   source: WeightSource,
   residency: "streamed" | "resident",
   limits?: StreamedHeadLimits,
+  answered = false,
 ): Promise<Float32Array[]> {
   const engine = openEngine({ threads: 2 });
   try {
@@ -48,15 +49,17 @@ async function logitsTwice(
     const context = engine.createContext({ activations: "f32" });
     const { head } = await openOutput(source, new WeightLoader(source, engine.offline), model, residency, limits);
     const input = Float32Array.from({ length: 3 * HIDDEN }, (_, i) => Math.sin(i));
+    const call = { input, rows: Int32Array.of(2, 0), head: "output", norm: true };
     const outputs: Float32Array[] = [];
     for (let i = 0; i < 2; i++) {
       const output = new Float32Array(2 * IDS);
-      const call = { input, rows: Int32Array.of(2, 0), head: "output", norm: true };
       await head.logits(context, model, { ...call, output });
       outputs.push(output);
+    }
+    if (answered) {
       const answers = emptyAnswers(2);
       await head.answers(context, model, { ...call, ...answers });
-      expectAnswers(answers, output, IDS);
+      expectAnswers(answers, outputs[0], IDS);
     }
     context.dispose();
     model.dispose();
@@ -82,5 +85,9 @@ describe.skipIf(!HAS_ADDON)(needsAddon("a streamed output head"), () => {
     const expected = await logitsTwice(source, "resident");
     expect(await logitsTwice(source, "streamed", limits)).toEqual(expected);
     expect(seen).toHaveLength(reads);
+  });
+
+  it.each([whole, tiled])("answers as its logits do, %o", async (limits) => {
+    expect(await logitsTwice(headSource(IDS).source, "streamed", limits, true)).toHaveLength(2);
   });
 });

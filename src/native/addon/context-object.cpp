@@ -84,7 +84,8 @@ Napi::Function ContextObject::define(Napi::Env env) {
   return DefineClass(
       env, kName,
       {InstanceMethod<&ContextObject::run>("run"), InstanceMethod<&ContextObject::logits>("logits"),
-       InstanceMethod<&ContextObject::answers>("answers"), InstanceMethod<&ContextObject::abort>("abort"), InstanceMethod<&ContextObject::scratchBytes>("scratchBytes"),
+       InstanceMethod<&ContextObject::answers>("answers"), InstanceMethod<&ContextObject::abort>("abort"),
+       InstanceMethod<&ContextObject::scratchBytes>("scratchBytes"),
        InstanceMethod<&ContextObject::dispose>("dispose"),
        InstanceMethod<&ContextObject::dispose>(Napi::Symbol::WellKnown(env, "dispose"))});
 }

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Matrix, WeightSource } from "../../../src/model/weight-source.ts";
 import { openEngine } from "../../../src/native/load.ts";
+import { emptyAnswers } from "../../../src/runtime/answers.ts";
 import { openOutput, type StreamedHeadLimits } from "../../../src/runtime/native/output-head.ts";
 import { WeightLoader } from "../../../src/runtime/native/weights.ts";
+import { expectAnswers } from "../answer-bounds.ts";
 import { randomSource, smallSpec } from "../random-model.ts";
 import { HAS_ADDON, needsAddon } from "./addon-state.ts";
 
@@ -34,11 +36,12 @@ function headSource(exactFrom: number): { source: WeightSource; reads: number[] 
   return { source: { ...source, readMatrix, readRows }, reads };
 }
 
-/** Logits of two rows, asked for twice. */
+/** Logits of two rows, asked for twice; where `answered`, answers are asked for too and must be theirs. */
 async function logitsTwice(
   source: WeightSource,
   residency: "streamed" | "resident",
   limits?: StreamedHeadLimits,
+  answered = false,
 ): Promise<Float32Array[]> {
   const engine = openEngine({ threads: 2 });
   try {
@@ -46,11 +49,17 @@ async function logitsTwice(
     const context = engine.createContext({ activations: "f32" });
     const { head } = await openOutput(source, new WeightLoader(source, engine.offline), model, residency, limits);
     const input = Float32Array.from({ length: 3 * HIDDEN }, (_, i) => Math.sin(i));
+    const call = { input, rows: Int32Array.of(2, 0), head: "output", norm: true };
     const outputs: Float32Array[] = [];
     for (let i = 0; i < 2; i++) {
       const output = new Float32Array(2 * IDS);
-      await head.logits(context, model, { input, rows: Int32Array.of(2, 0), head: "output", norm: true, output });
+      await head.logits(context, model, { ...call, output });
       outputs.push(output);
+    }
+    if (answered) {
+      const answers = emptyAnswers(2);
+      await head.answers(context, model, { ...call, ...answers });
+      expectAnswers(answers, outputs[0], IDS);
     }
     context.dispose();
     model.dispose();
@@ -76,5 +85,9 @@ describe.skipIf(!HAS_ADDON)(needsAddon("a streamed output head"), () => {
     const expected = await logitsTwice(source, "resident");
     expect(await logitsTwice(source, "streamed", limits)).toEqual(expected);
     expect(seen).toHaveLength(reads);
+  });
+
+  it.each([whole, tiled])("answers as its logits do, %o", async (limits) => {
+    expect(await logitsTwice(headSource(IDS).source, "streamed", limits, true)).toHaveLength(2);
   });
 });

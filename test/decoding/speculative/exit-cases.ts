@@ -50,7 +50,7 @@ export async function loadExits(
     { epsilon: ALWAYS, thresholds: exits.map(() => Number.POSITIVE_INFINITY) },
     {
       epsilon: SOMETIMES,
-      thresholds: exits.map(() => (random.next() < 0.2 ? null : most * (0.3 + 0.7 * random.next()))),
+      thresholds: exits.map(() => (random.next() < 0.2 ? null : most * (0.7 + 0.3 * random.next()))),
     },
     { epsilon: NEVER, thresholds: exits.map(() => null) },
   ];

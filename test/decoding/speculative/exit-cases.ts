@@ -3,6 +3,7 @@ import { Session } from "../../../src/decoding/session.ts";
 import type { DecodeOptions } from "../../../src/decoding/speculative/create-decoder.ts";
 import { type ExitSet, exitHeadName } from "../../../src/decoding/speculative/exit-set.ts";
 import { headMatrixId } from "../../../src/model/decoder-spec.ts";
+import type { Tokenizer } from "../../../src/model/tokenizer.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
 import { createExecutor } from "../../../src/runtime/create-executor.ts";
 import type { AnyExecutor, ExitNorm } from "../../../src/runtime/executor.ts";
@@ -68,11 +69,16 @@ export async function continueWith(
   executor: AnyExecutor,
   prompt: ArrayLike<number>,
   decode: DecodeOptions,
-  options: Partial<GenerateOptions> & { contextTokens?: number } = {},
+  options: Partial<GenerateOptions> & { contextTokens?: number; tokenizer?: Tokenizer } = {},
 ): Promise<{ generation: Generation; session: Session; depths: number[] }> {
   const contextTokens = options.contextTokens ?? executor.spec.maxPositions;
   const session = new Session(executor, { contextTokens, kvType: "f32" });
-  const stream = generate(session, LETTERS, prompt, { maxTokens: 24, ignoreEos: true, ...options, decode });
+  const stream = generate(session, options.tokenizer ?? LETTERS, prompt, {
+    maxTokens: 24,
+    ignoreEos: true,
+    ...options,
+    decode,
+  });
   const depths: number[] = [];
   for (;;) {
     const step = await stream.next();

@@ -1,5 +1,8 @@
 import { ArmCosts } from "./arm-costs.ts";
 
+/** Drafts of a round, at most: fewer than the positions that a sliding window's cache can take back. */
+export const MOST_DRAFTS = 32;
+
 /** What one round does: thresholds of a level and the most drafts, or plain decoding (`level` null). */
 export interface RoundPlan {
   readonly level: number | null;
@@ -162,6 +165,3 @@ class AdaptiveController implements RoundController {
     return known;
   }
 }
-
-/** Drafts of a round, at most: fewer than the positions that a sliding window's cache can take back. */
-export const MOST_DRAFTS = 32;

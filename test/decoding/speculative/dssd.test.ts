@@ -75,15 +75,15 @@ describe.each([{ blocks: 4 }, { blocks: 3, window: 9, residual: "parallel", tied
       let differing = 0;
       for (const exits of [await loadExits(executor, source), await loadExits(executor, source, { ids, seed: 5 })]) {
         for (const epsilon of [SOMETIMES, ALWAYS]) {
-          const { generation, session } = await continueWith(executor, [5, 9, 1], dssd(exits, epsilon, 4));
-          let gap = Number.POSITIVE_INFINITY;
+          const { generation, session } = await continueWith(executor, [5, 9, 1], dssd(exits, epsilon, 4), {
+            maxTokens: 10,
+          });
           session.truncate(2);
           for (const [i, id] of generation.ids.entries()) {
             const logits = await session.feed(i === 0 ? [1] : [generation.ids[i - 1]]);
             if (mostLikely(logits) === id) continue;
             const [first, second] = Array.from(logits).sort((a, b) => b - a);
-            gap = Math.min(gap, first - second);
-            expect(gap).toBeLessThan(CLOSE);
+            expect(first - second).toBeLessThan(CLOSE);
             differing++;
           }
           session.close();

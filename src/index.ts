@@ -14,6 +14,9 @@ export {
 export { type OpenModel, type OpenModelOptions, openModel } from "./decoding/open-model.ts";
 export { createSampler, GREEDY, type Sampler, type SamplerOptions } from "./decoding/sampler.ts";
 export { Session, type SessionOptions } from "./decoding/session.ts";
+export type { DecodeOptions } from "./decoding/speculative/create-decoder.ts";
+export type { DecodingStatistics, TokensAtDepth } from "./decoding/speculative/decoder.ts";
+export { type Exit, type ExitSet, type ExitThresholds, exitSetOf } from "./decoding/speculative/exit-set.ts";
 export { createStopMatcher, type StopMatcher } from "./decoding/stop.ts";
 export { Interrupted, UserError } from "./errors.ts";
 export { applyChatTemplate, type ChatMessage } from "./model/chat-template.ts";

@@ -1,8 +1,10 @@
 import { Interrupted, UserError } from "../errors.ts";
 import { createTextStream, type Tokenizer } from "../model/tokenizer.ts";
 import type { OnProgress } from "../progress.ts";
-import { createSampler, type SamplerOptions } from "./sampler.ts";
+import type { SamplerOptions } from "./sampler.ts";
 import { checkPromptFits, type Session } from "./session.ts";
+import { createDecoder, type DecodeOptions } from "./speculative/create-decoder.ts";
+import type { DecodedToken, DecodingStatistics, RoundLimits, TokenDecoder } from "./speculative/decoder.ts";
 import { createStopMatcher } from "./stop.ts";
 
 /** Why generation ended: end-of-sequence token, a stop string, max tokens, the context was full, or the signal. */
@@ -12,6 +14,8 @@ export interface GenerateOptions {
   /** Most tokens to generate; null generates until something else ends it. */
   readonly maxTokens: number | null;
   readonly sampler?: Partial<SamplerOptions> | undefined;
+  /** Default: plain, every block for every token. */
+  readonly decode?: DecodeOptions | undefined;
   /** Generation ends before the first of these in the text. */
   readonly stop?: readonly string[] | undefined;
   /** Go on past end-of-sequence tokens (benchmarks). */
@@ -27,6 +31,8 @@ export interface GenerateOptions {
 export interface GeneratedPiece {
   readonly id: number | null;
   readonly text: string;
+  /** Blocks that ran before the token was proposed; all of them where no exit did; null without a token. */
+  readonly blocks: number | null;
 }
 
 /** How a generation went. */
@@ -45,6 +51,7 @@ export interface Generation {
   readonly firstTokenMs: number | null;
   /** From the first token to the last. */
   readonly generateMs: number;
+  readonly decoding: DecodingStatistics;
 }
 
 /**
@@ -64,38 +71,50 @@ export async function* generate(
   const promptTokens = reusedTokens + promptIds.length;
   checkPrompt(session, promptIds, maxTokens);
   const eos = new Set(options.ignoreEos ? [] : [...session.executor.spec.eosTokens, ...tokenizer.eosTokens]);
-  const sampler = createSampler(options.sampler);
   const history = [...session.ids, ...Array.from(promptIds)];
   const out = createStoppingTextStream(tokenizer, options.stop ?? [], history);
+  const decoder = createDecoder(session, { decode: options.decode, sampler: options.sampler, history, now });
 
   const ids: number[] = [];
-  let feeding: ArrayLike<number> = promptIds;
+  const held = () => reusedTokens + promptIds.length + ids.length;
   let reason: StopReason | null = maxTokens === 0 ? "length" : null;
   let firstTokenMs: number | null = null;
   let generateMs = 0;
   const started = now();
-  while (reason === null) {
-    const logits = await feedUnlessAborted(session, feeding, options);
-    const id = logits ? sampler.next(logits, history) : null;
-    if (id === null || eos.has(id)) {
-      reason = id === null ? "aborted" : "eos";
-      break;
+  try {
+    while (reason === null) {
+      const room =
+        Math.min(maxTokens ?? Number.POSITIVE_INFINITY, session.contextTokens - promptTokens + 1) - ids.length;
+      const limits = { tokens: room, ends: (id: number) => eos.has(id), signal };
+      const decoded = await nextUnlessAborted(decoder, ids.length === 0 ? promptIds : null, limits, options.onProgress);
+      if (decoded === null) reason = "aborted";
+      for (const { id, blocks } of decoded ?? []) {
+        if (eos.has(id)) {
+          reason = "eos";
+          break;
+        }
+        if (firstTokenMs === null) firstTokenMs = now() - started;
+        else generateMs = now() - started - firstTokenMs;
+        ids.push(id);
+        yield { id, text: out.push(id), blocks };
+        if (out.stop !== null) reason = "stop";
+        else if (ids.length === maxTokens) reason = "length";
+        else if (held() > session.contextTokens) reason = "context";
+        else if (signal?.aborted) reason = "aborted";
+        if (reason !== null) break;
+      }
     }
-    if (firstTokenMs === null) firstTokenMs = now() - started;
-    else generateMs = now() - started - firstTokenMs;
-    ids.push(id);
-    history.push(id);
-    feeding = [id];
-    yield { id, text: out.push(id) };
-    if (out.stop !== null) reason = "stop";
-    else if (ids.length === maxTokens) reason = "length";
-    else if (session.length === session.contextTokens) reason = "context";
-    else if (signal?.aborted) reason = "aborted";
+  } finally {
+    decoder.close();
+    // A round may have gone on beyond what ended the text.
+    const kept = reason === "eos" ? held() : held() - 1;
+    if (session.length > kept) session.truncate(kept);
   }
   const rest = out.flush();
-  if (rest !== "") yield { id: null, text: rest };
+  if (rest !== "") yield { id: null, text: rest, blocks: null };
   if (out.stop !== null) reason = "stop";
-  return { reason, stop: out.stop, ids, text: out.text, promptTokens, reusedTokens, firstTokenMs, generateMs };
+  const times = { firstTokenMs, generateMs, decoding: decoder.statistics };
+  return { reason, stop: out.stop, ids, text: out.text, promptTokens, reusedTokens, ...times };
 }
 
 function checkPrompt(session: Session, promptIds: ArrayLike<number>, maxTokens: number | null): void {
@@ -108,14 +127,21 @@ function checkPrompt(session: Session, promptIds: ArrayLike<number>, maxTokens: 
   checkPromptFits(session.length + promptIds.length, maxTokens ?? 0, session.contextTokens);
 }
 
-/** Logits after the ids, or null where the signal stopped the work: an abort ends a generation, it does not fail it. */
-async function feedUnlessAborted(
-  session: Session,
-  ids: ArrayLike<number>,
-  { signal, onProgress }: GenerateOptions,
-): Promise<Float32Array | null> {
+/** The next tokens, or null where the signal stopped the work: an abort ends a generation, it does not fail it. */
+async function nextUnlessAborted(
+  decoder: TokenDecoder,
+  promptIds: ArrayLike<number> | null,
+  limits: RoundLimits,
+  onProgress: OnProgress | undefined,
+): Promise<readonly DecodedToken[] | null> {
   try {
-    return await session.feed(ids, { signal, onProgress: ids.length > 1 ? onProgress : undefined });
+    if (promptIds === null) return await decoder.next(limits);
+    return [
+      await decoder.first(promptIds, {
+        signal: limits.signal,
+        onProgress: promptIds.length > 1 ? onProgress : undefined,
+      }),
+    ];
   } catch (error) {
     if (error instanceof Interrupted) return null;
     throw error;

@@ -43,6 +43,37 @@ export function createSampler(options: Partial<SamplerOptions> = {}): Sampler {
   };
 }
 
+/** Fills `into`, [vocabSize], with the probabilities that a sampler with these options draws by, and returns it. */
+export type TokenDistribution = (logits: Float32Array, history: ArrayLike<number>, into: Float64Array) => Float64Array;
+
+/** The distribution of a sampler's draws; with temperature 0 all is on one token. Throws UserError SAMPLER on values out of range. */
+export function createDistribution(options: Partial<SamplerOptions> = {}): TokenDistribution {
+  const all = { ...GREEDY, ...options };
+  checkOptions(all);
+  const scratch: Scratch = { penalised: new Float32Array(0), heap: new CandidateHeap(), kept: [], weights: [] };
+  const unfiltered = all.topK === 0 && all.topP === 1 && all.minP === 0;
+  return (logits, history, into) => {
+    const scores = all.repetitionPenalty === 1 ? logits : penalise(logits, history, all.repetitionPenalty, scratch);
+    const best = mostLikely(scores);
+    if (all.temperature === 0) {
+      into.fill(0)[best] = 1;
+      return into;
+    }
+    const weight = (id: number) => Math.exp((scores[id] - scores[best]) / all.temperature);
+    if (unfiltered) for (let id = 0; id < scores.length; id++) into[id] = weight(id);
+    else {
+      keepMostLikely(scores, weight, all, scratch);
+      into.fill(0);
+      scratch.kept.forEach((id, i) => {
+        into[id] = scratch.weights[i];
+      });
+    }
+    const total = into.reduce((sum, w) => sum + w, 0);
+    for (let id = 0; id < into.length; id++) into[id] /= total;
+    return into;
+  };
+}
+
 interface Scratch {
   penalised: Float32Array;
   readonly heap: CandidateHeap;

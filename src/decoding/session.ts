@@ -76,6 +76,22 @@ export class Session {
     }
   }
 
+  /** The cache, for a decoder that runs blocks of coming tokens itself; it ends with `adopt` or `truncate`. */
+  get kvCache(): KvCache {
+    return this.cache;
+  }
+
+  /**
+   * Appends ids that a decoder has run itself. Every block of the cache holds the first `complete` positions of the sequence (default:
+   * all); what it holds beyond them is forgotten, and computed again by the next feed.
+   */
+  adopt(ids: ArrayLike<number>, complete: number = this.tokens.length + ids.length): void {
+    if (complete > this.tokens.length + ids.length)
+      throw new Error(`Session.adopt: ${complete} positions are too many`);
+    for (let i = 0; i < ids.length; i++) this.tokens.push(ids[i]);
+    this.forget(complete);
+  }
+
   /** Forgets every id from `length` on. */
   truncate(length: number): void {
     if (length > this.tokens.length) throw new Error(`Session.truncate: ${length} of ${this.tokens.length} ids`);

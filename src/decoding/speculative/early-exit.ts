@@ -1,0 +1,114 @@
+import type { WorkOptions } from "../../progress.ts";
+import type { Session } from "../session.ts";
+import {
+  type DecodedToken,
+  DecodingCounts,
+  type DecodingStatistics,
+  type RoundLimits,
+  type TokenDecoder,
+} from "./decoder.ts";
+import type { ExitSet } from "./exit-set.ts";
+import { type DecoderParts, feedAndChoose } from "./plain.ts";
+import { type ClimbingToken, type ExitReached, RowLadder, type TopReached } from "./row-ladder.ts";
+import { createSpread } from "./spread-logits.ts";
+
+/** Rows that may wait, whatever the exits say: a pass over them stays a small one. Nothing but time depends on it. */
+export const MOST_WAITING_ROWS = 32;
+
+export interface EarlyExitOptions {
+  readonly exits: ExitSet;
+  /** Index of the level whose thresholds hold. */
+  readonly level: number;
+  /** Temperature 0 and no penalty: an exit's token is its most likely one; else the sampler chooses by the head's logits. */
+  readonly greedy: boolean;
+}
+
+/**
+ * Takes each token from the first exit that is sure, else from the output head; the text may differ from plain decoding's.
+ *
+ * Keys and values: a token that left early has none in the blocks above. It waits with its hidden state and is caught up, together with
+ * the others that wait, in the one pass in which a later token needs a deeper block; so every token attends to what full depth gives of
+ * those before it, and a text depends on thresholds only. Where the length of a sequence changes its rotary regime (longrope), that
+ * token is computed through every block.
+ */
+export class EarlyExitDecoder implements TokenDecoder {
+  private readonly parts: DecoderParts;
+  private readonly options: EarlyExitOptions;
+  private readonly ladder: RowLadder;
+  private readonly spread: ReturnType<typeof createSpread>;
+  private readonly counts = new DecodingCounts();
+  /** Ids that are run at least in part, and not the session's yet. */
+  private running: number[] = [];
+
+  constructor(parts: DecoderParts, options: EarlyExitOptions) {
+    const { executor, kvCache } = parts.session;
+    this.parts = parts;
+    this.options = options;
+    this.ladder = new RowLadder(executor, kvCache, options.exits);
+    this.spread = createSpread(options.exits.ids, executor.spec.vocabSize);
+  }
+
+  get statistics(): DecodingStatistics {
+    return this.counts.statistics("early-exit");
+  }
+
+  first(promptIds: ArrayLike<number>, options: WorkOptions): Promise<DecodedToken> {
+    return feedAndChoose(this.parts, promptIds, options, this.counts);
+  }
+
+  async next({ signal }: RoundLimits): Promise<readonly DecodedToken[]> {
+    const { session, history } = this.parts;
+    const id = history[history.length - 1];
+    const position = session.length + this.running.length;
+    if (session.kvCache.needsRebuild(position + 1)) {
+      this.close();
+      return [await feedAndChoose(this.parts, [id], { signal }, this.counts)];
+    }
+    try {
+      session.kvCache.reserve(position + 1);
+      return [await this.climb({ id, position }, signal)];
+    } catch (error) {
+      this.close();
+      throw error;
+    }
+  }
+
+  close(): void {
+    const { session } = this.parts;
+    this.ladder.reset();
+    session.adopt(this.running, completePositions(session, session.length + this.running.length));
+    this.running = [];
+  }
+
+  private async climb(token: ClimbingToken, signal: AbortSignal | undefined): Promise<DecodedToken> {
+    const { exits, level } = this.options;
+    const { spec } = this.parts.session.executor;
+    const { thresholds } = exits.levels[level];
+    const reached = await this.ladder.climb(token, { thresholds, logits: "last", signal });
+    this.running.push(token.id);
+    const blocks = reached.exit === null ? spec.blocks.length : exits.exits[reached.exit].blocks;
+    const decoded = { id: this.choose(reached), blocks };
+    if (reached.exit === null && reached.rows > 1) this.counts.sweeps++;
+    if (this.ladder.pending >= MOST_WAITING_ROWS) {
+      await this.ladder.sweep({ logits: "none", signal });
+      this.counts.sweeps++;
+    }
+    this.parts.history.push(decoded.id);
+    this.counts.add(decoded);
+    return decoded;
+  }
+
+  private choose(reached: ExitReached | TopReached): number {
+    const { sampler, history } = this.parts;
+    if (reached.exit === null) return sampler.next(reached.logits, history);
+    return this.options.greedy ? reached.id : sampler.next(this.spread(reached.logits), history);
+  }
+}
+
+/** Positions that every block holds, `atMost` at most: blocks that ran fewer rows, or a pass that failed, hold others. */
+function completePositions({ executor, kvCache }: Session, atMost: number): number {
+  return executor.spec.blocks.reduce(
+    (least, { attention }, block) => (attention ? Math.min(least, kvCache.length(block)) : least),
+    atMost,
+  );
+}

@@ -4,9 +4,10 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Interrupted } from "../../src/errors.ts";
 import { collectStates, type StatesRequest } from "../../src/exits/states.ts";
+import type { ExecutorKind } from "../../src/runtime/executor-info.ts";
 import { f16ToF32Array, f32ToF16Array } from "../../src/tensor/half.ts";
 import { randomSource, smallSpec } from "../runtime/random-model.ts";
-import { executorsOf } from "../runtime/test-executors.ts";
+import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
 
 const source = randomSource(smallSpec({ blocks: 4 }));
 const sequences = Array.from({ length: 7 }, (_, i) =>
@@ -19,8 +20,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-async function collect(options: Partial<StatesRequest> = {}) {
-  const executor = await executorsOf("tfjs", "resident")(source);
+async function collect(options: Partial<StatesRequest> = {}, kind: ExecutorKind = "tfjs") {
+  const executor = await executorsOf(kind, "packed")(source);
   const common = { executor, modelId: "m", sequences, points: [1, 3], folder, name: "train", shardTokens: 30 };
   try {
     return await collectStates({ ...common, ...options });
@@ -32,38 +33,41 @@ async function collect(options: Partial<StatesRequest> = {}) {
 const contents = () => readdirSync(folder).map((name) => [name, readFileSync(path.join(folder, name)).toString("hex")]);
 
 describe("collectStates", () => {
-  it("keeps what a plain run of the blocks gives, and the model's own answers", async () => {
-    const saved = await collect();
-    expect(saved.shards).toEqual([21, 25, 29, 16]);
-    expect(saved.tokens).toBe(91);
-    const executor = await executorsOf("tfjs", "resident")(source);
-    const shard = await saved.read(1);
-    expect([...shard.states.keys()]).toEqual([1, 3, 4]);
-    const [first] = sequences.slice(2, 3);
-    let hidden = await executor.embed(first);
-    const spans = [{ cache: null, position: 0, count: first.length }];
-    for (const [from, to] of [
-      [0, 1],
-      [1, 3],
-      [3, 4],
-    ]) {
-      hidden = await executor.runBlocks(hidden, from, to, spans);
-      const halves = shard.states.get(to) ?? new Uint16Array();
-      const wanted = f16ToF32Array(f32ToF16Array(await executor.read(hidden)));
-      const found = f16ToF32Array(halves.subarray(0, first.length * 16));
-      // Other rows beside it may change the last bit of a sum.
-      for (const [i, value] of wanted.entries())
-        expect(Math.abs(found[i] - value)).toBeLessThan(0.002 * (1 + Math.abs(value)));
-    }
-    const logits = await executor.logits(hidden);
-    for (let row = 0; row < first.length; row++) {
-      const own = logits.subarray(row * 37, (row + 1) * 37);
-      expect(own[shard.teacher.argmax[row]]).toBe(Math.max(...own));
-      const logSumExp = Math.log(own.reduce((sum, value) => sum + Math.exp(value), 0));
-      expect(shard.teacher.logSumExp[row]).toBeCloseTo(logSumExp, 4);
-    }
-    await executor.dispose();
-  });
+  it.each(TEST_EXECUTORS)(
+    "keeps what a plain run of the blocks gives, and the model's own answers: %s",
+    async (kind) => {
+      const saved = await collect({}, kind);
+      expect(saved.shards).toEqual([21, 25, 29, 16]);
+      expect(saved.tokens).toBe(91);
+      const executor = await executorsOf("tfjs", "resident")(source);
+      const shard = await saved.read(1);
+      expect([...shard.states.keys()]).toEqual([1, 3, 4]);
+      const [first] = sequences.slice(2, 3);
+      let hidden = await executor.embed(first);
+      const spans = [{ cache: null, position: 0, count: first.length }];
+      for (const [from, to] of [
+        [0, 1],
+        [1, 3],
+        [3, 4],
+      ]) {
+        hidden = await executor.runBlocks(hidden, from, to, spans);
+        const halves = shard.states.get(to) ?? new Uint16Array();
+        const wanted = f16ToF32Array(f32ToF16Array(await executor.read(hidden)));
+        const found = f16ToF32Array(halves.subarray(0, first.length * 16));
+        // Other rows beside it may change the last bit of a sum.
+        for (const [i, value] of wanted.entries())
+          expect(Math.abs(found[i] - value)).toBeLessThan(0.002 * (1 + Math.abs(value)));
+      }
+      const logits = await executor.logits(hidden);
+      for (let row = 0; row < first.length; row++) {
+        const own = logits.subarray(row * 37, (row + 1) * 37);
+        expect(own[shard.teacher.argmax[row]]).toBe(Math.max(...own));
+        const logSumExp = Math.log(own.reduce((sum, value) => sum + Math.exp(value), 0));
+        expect(shard.teacher.logSumExp[row]).toBeCloseTo(logSumExp, 4);
+      }
+      await executor.dispose();
+    },
+  );
 
   it("goes on after an interruption, and computes damaged and missing shards anew, to the same bytes", async () => {
     await collect();

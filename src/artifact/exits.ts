@@ -9,15 +9,20 @@ const positive = z.number().int().positive();
 const share = z.number().min(0).max(1);
 
 /** One exit head. */
-export const ExitRecord = z.strictObject({
-  /** Blocks that run before it: the head reads the output of block `blocks - 1`. */
-  blocks: positive,
-  kind: z.enum(["adapter", "linear"]),
-  /** Of the adapter. */
-  rank: positive.nullable(),
-  /** In the exits file. */
-  bytes: count,
-});
+export const ExitRecord = z
+  .strictObject({
+    /** Blocks that run before it: the head reads the output of block `blocks - 1`. */
+    blocks: positive,
+    kind: z.enum(["adapter", "linear"]),
+    /** Of the adapter; null: `linear`, which has none. */
+    rank: positive.nullable(),
+    /** Of its own tensors in the exits file. */
+    bytes: count,
+  })
+  .refine(({ kind, rank }) => (kind === "adapter") === (rank !== null), {
+    path: ["rank"],
+    error: "expected a rank for an adapter and null for linear",
+  });
 export type ExitRecord = z.infer<typeof ExitRecord>;
 
 /** What exits did on text that neither trained nor calibrated them. */

@@ -10,7 +10,7 @@ const START = /^\{\s*"manifestSha256":\s*"([0-9a-f]{64})"/;
 
 /** The manifest's file, with its own hash filled in. */
 export function manifestText(manifest: Omit<Manifest, "manifestSha256">): { text: string; sha256: string } {
-  const blank = `${JSON.stringify({ manifestSha256: ZEROS, ...manifest }, null, 1)}\n`;
+  const blank = `${JSON.stringify({ manifestSha256: ZEROS, ...manifest, exits: manifest.exits ?? [] }, null, 1)}\n`;
   const sha256 = createHash("sha256").update(blank).digest("hex");
   return { text: blank.replace(ZEROS, sha256), sha256 };
 }

@@ -38,17 +38,17 @@ export interface ExitsContents {
 const PARTS = { norm: "norm", normBias: "norm_bias", tail: "tail", down: "down", up: "up", matrix: "matrix" } as const;
 
 /**
- * Writes a folder's `exits.safetensors`, complete or not at all; the same contents give the same bytes. Throws where they are not of
+ * Writes an exits file, complete or not at all; the same contents give the same bytes. Throws where they are not of
  * that shape, or hold a number or an id that reading would refuse: a bug of whoever made them.
  */
 export async function writeExitsFile(
-  folder: string,
+  file: string,
   spec: DecoderSpec,
   shape: ExitShape,
   contents: ExitsContents,
 ): Promise<void> {
   const pieces = piecesOf(spec, shape, contents);
-  await writeSafetensors(path.join(folder, EXITS_NAME), exitFileLayout(spec, shape), pieces);
+  await writeSafetensors(file, exitFileLayout(spec, shape), pieces);
 }
 
 /** All tensors as bytes, in the file's order. */

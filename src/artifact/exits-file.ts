@@ -28,7 +28,7 @@ export interface ExitWeights {
 
 /** What `exits.safetensors` holds. */
 export interface ExitsContents {
-  /** Ids that every head scores, in the order of its logits; null for the full vocabulary. */
+  /** Ids that every head scores, rising, in the order of its logits; null for the full vocabulary. */
   readonly ids: Int32Array | null;
   /** One an exit, in the table's order. */
   readonly exits: readonly ExitWeights[];
@@ -104,7 +104,7 @@ export async function checkExitsHeader(folder: string, spec: DecoderSpec, shape:
 
 /**
  * Reads a folder's `exits.safetensors` and checks header, ids and numbers. Throws UserError, naming the tensor, for ids outside the
- * vocabulary or listed twice and for numbers that are not finite.
+ * vocabulary or not rising and for numbers that are not finite.
  */
 export async function readExitsFile(folder: string, spec: DecoderSpec, shape: ExitShape): Promise<ExitsContents> {
   await checkExitsHeader(folder, spec, shape);
@@ -155,13 +155,11 @@ async function readExit(file: SafetensorsFile, exit: number): Promise<ExitWeight
   };
 }
 
-/** What is wrong with a list of ids; null where nothing is. */
+/** What is wrong with a list of ids; null where nothing is. Rising: of equal logits the lowest id wins, as in the whole vocabulary. */
 function idFault(ids: Int32Array, vocabSize: number): string | null {
-  const seen = new Uint8Array(vocabSize);
   for (const [i, id] of ids.entries()) {
     if (id < 0 || id >= vocabSize) return `${i}: expected an id below ${vocabSize}, found ${id}`;
-    if (seen[id]) return `${i}: expected each id once, found ${id} twice`;
-    seen[id] = 1;
+    if (i > 0 && id <= ids[i - 1]) return `${i}: expected rising ids, found ${id} after ${ids[i - 1]}`;
   }
   return null;
 }

@@ -55,7 +55,7 @@ export const ExitTable = z
     /** By rising `blocks`. */
     exits: z.array(ExitRecord).min(1),
     confidence: Confidence,
-    /** Ids that the heads score: all, or the first so many by frequency, listed in the exits file, and one logit for the rest. */
+    /** Ids that the heads score: all, or the most frequent so many, listed in the exits file, and one logit for the rest. */
     vocabulary: z.union([z.literal("full"), z.strictObject({ ids: positive })]),
     /** By rising epsilon. */
     levels: z.array(ExitLevel).min(1),

@@ -51,7 +51,7 @@ export function tinyTable(spec: DecoderSpec, shape: ExitShape = TINY_SHAPE): Exi
   };
 }
 
-/** Their numbers: ids 7, 14, … modulo the vocabulary, and drawn f16 numbers. */
+/** Their numbers: multiples of 7 modulo the vocabulary as ids, and drawn f16 numbers. */
 export function tinyContents(spec: DecoderSpec, shape: ExitShape = TINY_SHAPE): ExitsContents {
   const { hiddenSize, vocabSize } = spec;
   const ids = exitIds(spec, shape);
@@ -59,7 +59,7 @@ export function tinyContents(spec: DecoderSpec, shape: ExitShape = TINY_SHAPE): 
   const draw = (length: number) => Float32Array.from({ length }, () => roundToF16(random.next() - 0.5));
   const isSubset = shape.vocabulary !== "full";
   return {
-    ids: isSubset ? Int32Array.from({ length: ids }, (_, i) => (7 * (i + 1)) % vocabSize) : null,
+    ids: isSubset ? Int32Array.from({ length: ids }, (_, i) => (7 * (i + 1)) % vocabSize).sort() : null,
     exits: shape.exits.map(
       ({ rank }): ExitWeights => ({
         norm: draw(hiddenSize),

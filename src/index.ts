@@ -25,10 +25,14 @@ export type { OnProgress, Progress, WorkOptions } from "./progress.ts";
 export { chooseExecutor, createExecutor, type ExecutorOptions } from "./runtime/create-executor.ts";
 export type {
   ActivationType,
+  AnswersOptions,
   AnyExecutor,
   Executor,
   ExecutorInfo,
+  ExitAdapter,
   ExitHead,
+  ExitTail,
+  HeadAnswers,
   KvCache,
   KvType,
   LowRankPart,

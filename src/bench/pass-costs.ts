@@ -99,7 +99,7 @@ async function exitHeadOf(artifact: Artifact): Promise<{ head: ExitHead; ids: nu
   const matrix: PackedMatrix = { ...whole, rows: ids, bytes };
   const bias = spec.finalNorm.kind === "layer" ? await artifact.readVector("finalNorm.bias") : null;
   const norm = { spec: spec.finalNorm, weight: await artifact.readVector("finalNorm.weight"), bias };
-  return { head: { norm, matrix, bias: null }, ids, codec: whole.codec };
+  return { head: { norm, adapter: null, matrix, bias: null, tail: null }, ids, codec: whole.codec };
 }
 
 /** Collects times by name over rounds; the first round is a warm-up. */

@@ -110,9 +110,18 @@ export interface NativeBlock {
   readonly mlp: NativeMlp | null;
 }
 
+/** x + up(silu(down(x))) on normed rows, in f32: down [rank, hiddenSize], up [hiddenSize, rank]. */
+export interface NativeHeadAdapter {
+  readonly down: NativeMatrix;
+  readonly up: NativeMatrix;
+}
+
 export interface NativeHead {
   readonly norm: NativeNorm | null;
+  readonly adapter?: NativeHeadAdapter | null;
   readonly linear: NativeLinear;
+  /** One row in the f32 codec: the last logit. */
+  readonly tail?: NativeLinear | null;
 }
 
 export interface NativeLowRank {
@@ -213,13 +222,36 @@ export interface NativeCapture {
   readonly down?: Float32Array | undefined;
 }
 
+/** Rows that a head looks at. */
+export interface NativeHeadRun {
+  readonly input: Float32Array;
+  readonly rows: Int32Array;
+  readonly head: string;
+  readonly norm: boolean;
+}
+
+export interface NativeLogitsRun extends NativeHeadRun {
+  /** [rows, logits of the head] */
+  readonly output: Float32Array;
+}
+
+/**
+ * [rows] each, or longer: index of the largest logit (the lowest of equal ones), entropy in nats, largest probability, and that minus the
+ * second largest. Where a logit is not finite the entropy is not either.
+ */
+export interface NativeAnswersRun extends NativeHeadRun {
+  readonly best: Int32Array;
+  readonly entropy: Float32Array;
+  readonly maxProbability: Float32Array;
+  readonly margin: Float32Array;
+}
+
 export interface NativeContext {
   /** Runs off the main thread; false where `abort` stopped it between blocks (rows of earlier blocks are in the cache then). */
   run(model: NativeModel, pass: NativePass): Promise<boolean>;
-  logits(
-    model: NativeModel,
-    run: { input: Float32Array; rows: Int32Array; head: string; norm: boolean; output: Float32Array },
-  ): Promise<boolean>;
+  logits(model: NativeModel, run: NativeLogitsRun): Promise<boolean>;
+  /** What a head says of rows: their logits stay in the engine's scratch, a few rows' at a time. */
+  answers(model: NativeModel, run: NativeAnswersRun): Promise<boolean>;
   /** Stops the calls of this context that are under way or waiting, at the next block; later ones are not affected. */
   abort(): void;
   scratchBytes(): number;

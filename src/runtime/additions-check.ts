@@ -1,5 +1,6 @@
 import { type DecoderSpec, type LinearSpec, linearsOf } from "../model/decoder-spec.ts";
-import type { ExitHead, LowRankPart } from "./executor.ts";
+import type { Matrix } from "../model/weight-source.ts";
+import type { ExitAdapter, ExitHead, ExitNorm, LowRankPart } from "./executor.ts";
 
 /** Throws unless every part of an adapter fits a matrix of the model, and no matrix has two. */
 export function checkAdapter(spec: DecoderSpec, name: string, parts: readonly LowRankPart[]): void {
@@ -18,7 +19,8 @@ export function checkAdapter(spec: DecoderSpec, name: string, parts: readonly Lo
 }
 
 /** Throws unless an exit head reads hidden states of the model and is not called as the output head. */
-export function checkExitHead(spec: DecoderSpec, name: string, { norm, matrix, bias }: ExitHead): void {
+export function checkExitHead(spec: DecoderSpec, name: string, head: ExitHead): void {
+  const { norm, adapter, matrix, bias, tail } = head;
   const label = `head ${name}`;
   if (name === OUTPUT_HEAD) throw new Error(`${label}: the name is the output head's`);
   if (matrix.cols !== spec.hiddenSize) {
@@ -26,12 +28,34 @@ export function checkExitHead(spec: DecoderSpec, name: string, { norm, matrix, b
   }
   if (matrix.kind === "dense") expectLength(`${label}: matrix`, matrix.data, matrix.rows * matrix.cols);
   if (bias) expectLength(`${label}: bias`, bias, matrix.rows);
-  if (!norm) return;
-  expectLength(`${label}: norm weight`, norm.weight, spec.hiddenSize);
-  if (norm.spec.kind === "rms") {
-    if (norm.bias) throw new Error(`${label}: norm: an rms norm has no bias`);
-  } else if (norm.bias) expectLength(`${label}: norm bias`, norm.bias, spec.hiddenSize);
+  if (norm) checkExitNorm(spec, label, norm);
+  if (adapter) checkExitAdapter(spec, label, adapter);
+  if (!tail) return;
+  expectLength(`${label}: tail weight`, tail.weight, spec.hiddenSize);
+  if (!Number.isFinite(tail.bias)) throw new Error(`${label}: tail: expected a finite bias, found ${tail.bias}`);
+}
+
+function checkExitNorm({ hiddenSize }: DecoderSpec, label: string, { spec, weight, bias }: ExitNorm): void {
+  expectLength(`${label}: norm weight`, weight, hiddenSize);
+  if (spec.kind === "rms") {
+    if (bias) throw new Error(`${label}: norm: an rms norm has no bias`);
+  } else if (bias) expectLength(`${label}: norm bias`, bias, hiddenSize);
   else throw new Error(`${label}: norm: a layer norm has a bias`);
+}
+
+function checkExitAdapter({ hiddenSize }: DecoderSpec, label: string, { rank, down, up }: ExitAdapter): void {
+  if (!Number.isInteger(rank) || rank < 1) {
+    throw new Error(`${label}: adapter: expected a rank from 1 up, found ${rank}`);
+  }
+  expectShape(`${label}: adapter: down`, down, rank, hiddenSize);
+  expectShape(`${label}: adapter: up`, up, hiddenSize, rank);
+}
+
+function expectShape(label: string, matrix: Matrix, rows: number, cols: number): void {
+  if (matrix.rows !== rows || matrix.cols !== cols) {
+    throw new Error(`${label}: expected ${rows} x ${cols}, found ${matrix.rows} x ${matrix.cols}`);
+  }
+  if (matrix.kind === "dense") expectLength(label, matrix.data, rows * cols);
 }
 
 /** Name of the output head among the heads. */

@@ -75,6 +75,8 @@ export interface RunBlocksOptions {
   readonly signal?: AbortSignal | undefined;
   /** Also gives the output head's logits of these rows of the result: one call less for every token. */
   readonly logits?: { readonly rows: Int32Array /** [rows, vocabSize] */; readonly into: Float32Array } | undefined;
+  /** Also gives what a head says of these rows of the result, in the same way. */
+  readonly answers?: { readonly head: string; readonly rows: Int32Array; readonly into: HeadAnswers } | undefined;
 }
 
 /** A low-rank addition to one matrix: y += factor * B (A x), computed in f32 beside the packed product. */
@@ -89,12 +91,33 @@ export interface LowRankPart {
   readonly factor: number;
 }
 
-/** An exit head: a norm (null: none), then a matrix [ids, hiddenSize] over the vocabulary or a subset of its ids. */
+/**
+ * An exit head: a norm (null: none), maybe a low-rank residual, then a matrix [ids, hiddenSize] over the vocabulary or a subset of its
+ * ids, and maybe one more logit.
+ */
 export interface ExitHead {
   readonly norm: ExitNorm | null;
+  readonly adapter: ExitAdapter | null;
   readonly matrix: Matrix;
   /** [ids] */
   readonly bias: Float32Array | null;
+  readonly tail: ExitTail | null;
+}
+
+/** A low-rank residual on the normed rows: x + up(silu(down(x))), in f32. */
+export interface ExitAdapter {
+  readonly rank: number;
+  /** [rank, hiddenSize] */
+  readonly down: Matrix;
+  /** [hiddenSize, rank] */
+  readonly up: Matrix;
+}
+
+/** The last logit of a head over some ids: that the answer is none of them. */
+export interface ExitTail {
+  /** [hiddenSize] */
+  readonly weight: Float32Array;
+  readonly bias: number;
 }
 
 export interface ExitNorm {
@@ -104,8 +127,26 @@ export interface ExitNorm {
   readonly bias: Float32Array | null;
 }
 
+/** What a head says of each row, [rows] each: its answer and three measures of how sure it is, over all of the row's logits. */
+export interface HeadAnswers {
+  /** Index of the largest logit, of equal ones the lowest: a row of the head's matrix, or the number of them where its tail wins. */
+  readonly best: Int32Array;
+  /** In nats. */
+  readonly entropy: Float32Array;
+  readonly maxProbability: Float32Array;
+  /** Largest probability minus the second largest. */
+  readonly margin: Float32Array;
+}
+
+export interface AnswersOptions {
+  /** `output`, or an exit head that `loadHead` has loaded under this name. */
+  readonly head: string;
+  /** Written and returned in place of new arrays; each has room for the rows, and may have more. */
+  readonly into?: HeadAnswers | undefined;
+}
+
 export interface LogitsOptions {
-  /** False leaves the norm out. */
+  /** False leaves the norm out: the rows are taken as normed ones. */
   readonly norm?: boolean | undefined;
   /** An exit head that `loadHead` has loaded under this name; default: the output head. */
   readonly head?: string | undefined;
@@ -133,8 +174,16 @@ export interface Executor<Hidden = unknown> {
     spans: readonly RowSpan[],
     options?: RunBlocksOptions,
   ): Promise<Hidden>;
-  /** Logits [rows, vocabSize] of the given rows (default: all): final norm, then output head; or an exit head, [rows, its ids]. */
+  /**
+   * Logits [rows, vocabSize] of the given rows (default: all): final norm, then output head; or an exit head, [rows, its ids] and its
+   * tail's last where it has one.
+   */
   logits(hidden: Hidden, rows?: Int32Array, options?: LogitsOptions): Promise<Float32Array>;
+  /**
+   * What a head says of the given rows: `best` is exactly that of the logits, which are not given out. Throws where a logit is not a
+   * finite number.
+   */
+  answers(hidden: Hidden, rows: Int32Array, options: AnswersOptions): Promise<HeadAnswers>;
   /** Makes additions known under a name, in place of those that had it. Throws where a part does not fit its matrix. */
   loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void>;
   /** Makes an exit head known under a name, in place of the one that had it; `output` is the output head's own. */

@@ -150,7 +150,13 @@ async function directInputs(source: WeightSource, sequences: readonly Int32Array
     const weight = await source.readVector("finalNorm.weight");
     const bias = spec.kind === "layer" ? await source.readVector("finalNorm.bias") : null;
     const matrix = { kind: "dense", rows: cols, cols, data: identity } as const;
-    await executor.loadHead("identity", { norm: { spec, weight, bias }, matrix, bias: null });
+    await executor.loadHead("identity", {
+      norm: { spec, weight, bias },
+      adapter: null,
+      matrix,
+      bias: null,
+      tail: null,
+    });
     rows.set("head", { rows: await executor.logits(hidden, undefined, { head: "identity" }), cols });
     return rows;
   } finally {

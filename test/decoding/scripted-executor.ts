@@ -159,6 +159,10 @@ export class ScriptedExecutor implements Executor<ScriptedHidden> {
     throw new Error("a script has no adapters");
   }
 
+  async answers(): Promise<never> {
+    throw new Error("a script gives no answers");
+  }
+
   async loadHead(): Promise<void> {
     throw new Error("a script has no exit heads");
   }

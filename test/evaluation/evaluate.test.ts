@@ -35,6 +35,9 @@ function tableExecutor(table: number[][], log: { rows: number[]; live: number } 
       return Float32Array.from([...rows].flatMap((row) => table[hidden.ids[row]].map(Math.log)));
     },
     loadAdapter: async () => {},
+    answers: async () => {
+      throw new Error("no answers");
+    },
     loadHead: async () => {},
     read: async () => new Float32Array(0),
     write: () => make(new Int32Array(0)),

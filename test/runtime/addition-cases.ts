@@ -115,7 +115,7 @@ export function additionCases(withExecutor: WithExecutor): void {
       for (const matrix of [dense, packed]) {
         for (const bias of [null, normals(21, "bias")]) {
           const given = norm && { spec: norm, weight, bias: kind === "layer" ? normBias : null };
-          await executor.loadHead("exit", { norm: given, matrix, bias });
+          await executor.loadHead("exit", { norm: given, adapter: null, matrix, bias, tail: null });
           const numbers = matrix.kind === "dense" ? dense.data : CODECS["q4s-g32"].unpackRows(packed, 0, 21);
           const plain = (input: Float32Array) =>
             matMul(input, numbers, 3, 16).map((value, i) => value + (bias ? bias[i % 21] : 0));
@@ -126,7 +126,7 @@ export function additionCases(withExecutor: WithExecutor): void {
         }
       }
       await expect(executor.logits(hidden, undefined, { head: "none" })).rejects.toThrow("no head none is loaded");
-      const head = { norm: null, matrix: dense, bias: null };
+      const head = { norm: null, adapter: null, matrix: dense, bias: null, tail: null };
       await expect(executor.loadHead("output", head)).rejects.toThrow("the name is the output head's");
       const narrow = { ...dense, cols: 8 };
       await expect(executor.loadHead("x", { ...head, matrix: narrow })).rejects.toThrow("expected 16 columns, found 8");

@@ -93,8 +93,10 @@ async function finalNormed(source: WeightSource, executor: AnyExecutor, hidden: 
       weight: await source.readVector("finalNorm.weight"),
       bias: spec.kind === "layer" ? await source.readVector("finalNorm.bias") : null,
     },
+    adapter: null,
     matrix: { kind: "dense", rows: hiddenSize, cols: hiddenSize, data: identity },
     bias: null,
+    tail: null,
   });
   const state = executor.write(hidden, hidden.length / hiddenSize);
   const normed = await executor.logits(state, undefined, { head: "identity" });

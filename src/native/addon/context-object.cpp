@@ -54,13 +54,37 @@ Napi::Value submitPass(Napi::Env env, const std::shared_ptr<ContextState>& conte
   return submit(env, context->core, std::move(task));
 }
 
+/** Submits a head's run: `compute(context, model, run)` on the engine's thread. */
+template <class Run, class Compute>
+Napi::Value submitHead(Napi::Env env, const std::shared_ptr<ContextState>& state, const std::shared_ptr<ModelState>& model,
+                       HeadParts<Run> given, Compute compute) {
+  requireOpen(env, *state);  // a getter of the run may have disposed of it
+  const auto parts = std::make_shared<HeadParts<Run>>(std::move(given));
+  auto task = std::make_unique<Task>(env);
+  for (const Napi::Value& array : parts->arrays) task->keep(array);
+  model->users++;
+  model->headUsers[parts->head]++;
+  task->finished = [state, model, head = parts->head, flag = task->abort] {
+    model->users--;
+    model->headUsers[head]--;
+    model->releaseWhenIdle();
+    forget(*state, flag);
+  };
+  Context* const context = state->context.get();
+  return submitPass(env, state, std::move(task),
+                    [context, model = model.get(), parts, compute](const std::atomic<bool>* abort) {
+                      parts->run.abort = abort;
+                      return compute(*context, model->model, parts->run);
+                    });
+}
+
 }  // namespace
 
 Napi::Function ContextObject::define(Napi::Env env) {
   return DefineClass(
       env, kName,
       {InstanceMethod<&ContextObject::run>("run"), InstanceMethod<&ContextObject::logits>("logits"),
-       InstanceMethod<&ContextObject::abort>("abort"), InstanceMethod<&ContextObject::scratchBytes>("scratchBytes"),
+       InstanceMethod<&ContextObject::answers>("answers"), InstanceMethod<&ContextObject::abort>("abort"), InstanceMethod<&ContextObject::scratchBytes>("scratchBytes"),
        InstanceMethod<&ContextObject::dispose>("dispose"),
        InstanceMethod<&ContextObject::dispose>(Napi::Symbol::WellKnown(env, "dispose"))});
 }
@@ -95,28 +119,21 @@ Napi::Value ContextObject::run(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value ContextObject::logits(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  requireOpen(env, *state_);
-  const std::shared_ptr<ModelState> model = modelOf(info[0], *state_);
-  const auto parts = std::make_shared<LogitsParts>(logitsOf(info[1], model));
-  requireOpen(env, *state_);
-  auto task = std::make_unique<Task>(env);
-  task->keep(parts->input);
-  task->keep(parts->output);
-  model->users++;
-  model->headUsers[parts->head]++;
-  task->finished = [context = state_, model, head = parts->head, flag = task->abort] {
-    model->users--;
-    model->headUsers[head]--;
-    model->releaseWhenIdle();
-    forget(*context, flag);
-  };
-  Context* const context = state_->context.get();
-  return submitPass(env, state_, std::move(task),
-                    [context, model = model.get(), parts](const std::atomic<bool>* abort) {
-                      parts->run.abort = abort;
-                      return context->logits(model->model, parts->run);
-                    });
+  const std::shared_ptr<ModelState> model = openModel(info);
+  return submitHead(info.Env(), state_, model, logitsOf(info[1], model),
+                    [](Context& context, const Model& on, const LogitsRun& run) { return context.logits(on, run); });
+}
+
+Napi::Value ContextObject::answers(const Napi::CallbackInfo& info) {
+  const std::shared_ptr<ModelState> model = openModel(info);
+  return submitHead(info.Env(), state_, model, answersOf(info[1], model),
+                    [](Context& context, const Model& on, const AnswersRun& run) { return context.answers(on, run); });
+}
+
+/** The model of a call, where neither it nor this context was disposed of. */
+std::shared_ptr<ModelState> ContextObject::openModel(const Napi::CallbackInfo& info) const {
+  requireOpen(info.Env(), *state_);
+  return modelOf(info[0], *state_);
 }
 
 Napi::Value ContextObject::abort(const Napi::CallbackInfo& info) {

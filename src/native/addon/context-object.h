@@ -14,9 +14,11 @@ class ContextObject : public AddonObject<ContextObject, ContextState> {
  private:
   Napi::Value run(const Napi::CallbackInfo& info);
   Napi::Value logits(const Napi::CallbackInfo& info);
+  Napi::Value answers(const Napi::CallbackInfo& info);
   Napi::Value abort(const Napi::CallbackInfo& info);
   Napi::Value scratchBytes(const Napi::CallbackInfo& info);
   Napi::Value dispose(const Napi::CallbackInfo& info);
+  std::shared_ptr<ModelState> openModel(const Napi::CallbackInfo& info) const;
 };
 
 }  // namespace layerwise

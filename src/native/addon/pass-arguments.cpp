@@ -105,6 +105,40 @@ void takeCapture(const CaptureValues& values, const Path& path, const Model& mod
   }
 }
 
+/** What all runs of a head have, by getters. */
+struct HeadValues {
+  Napi::Value rows, input;
+};
+
+template <class Run>
+HeadValues headValuesOf(const Napi::Object& object, const Path& path, HeadParts<Run>* parts) {
+  parts->head = stringField(object, path, "head");
+  parts->run.norm = booleanField(object, path, "norm");
+  return {object.Get("rows"), object.Get("input")};
+}
+
+/** Finds the head and checks its rows; returns the elements of the input. */
+Elements<float> takeHeadRows(const HeadValues& values, const Path& path, const Model& model, const std::string& name,
+                             HeadRun* run) {
+  const Napi::Env env = values.rows.Env();
+  const auto found = model.heads.find(name);
+  if (found == model.heads.end()) throwRangeError(env, Path{"head", &path}, "no such head was set");
+  run->head = &found->second;
+  const Path rowsPath{"rows", &path};
+  const auto rows = elementsFrom<int32_t>(values.rows, rowsPath, 1);
+  const auto input = elementsFrom<float>(values.input, Path{"input", &path}, model.hiddenSize);
+  const auto available = static_cast<int64_t>(input.length) / model.hiddenSize;
+  if (static_cast<int64_t>(rows.length) > kMaxRows) throwRangeError(env, rowsPath, "are too many");
+  for (size_t i = 0; i < rows.length; i++) {
+    if (rows.data[i] >= 0 && rows.data[i] < available) continue;
+    throwRangeError(env, Path{nullptr, &rowsPath, static_cast<int64_t>(i)},
+                    "expected a row below " + std::to_string(available) + ", found " + std::to_string(rows.data[i]));
+  }
+  run->input = input.data;
+  run->rows.assign(rows.data, rows.data + rows.length);
+  return input;
+}
+
 }  // namespace
 
 PassParts passOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
@@ -161,41 +195,57 @@ PassParts passOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
   return parts;
 }
 
-LogitsParts logitsOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
+HeadParts<LogitsRun> logitsOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
   const Napi::Env env = value.Env();
-  const Model& model = state->model;
   const Path path{"run"};
   const Napi::Object object = objectOf(value, path);
-  LogitsParts parts;
-  LogitsRun& run = parts.run;
-  parts.head = stringField(object, path, "head");
-  run.norm = booleanField(object, path, "norm");
-  const Napi::Value rowsValue = object.Get("rows"), inputValue = object.Get("input"),
-                    outputValue = object.Get("output");
+  HeadParts<LogitsRun> parts;
+  const HeadValues values = headValuesOf(object, path, &parts);
+  const Napi::Value outputValue = object.Get("output");
   // From here on no getter runs.
   requireOpen(env, *state);
-  const auto found = model.heads.find(parts.head);
-  if (found == model.heads.end()) throwRangeError(env, Path{"head", &path}, "no such head was set");
-  run.head = &found->second;
-
-  const Path rowsPath{"rows", &path};
-  const auto rows = elementsFrom<int32_t>(rowsValue, rowsPath, 1);
-  const auto input = elementsFrom<float>(inputValue, Path{"input", &path}, model.hiddenSize);
-  const auto available = static_cast<int64_t>(input.length) / model.hiddenSize;
-  if (static_cast<int64_t>(rows.length) > kMaxRows) throwRangeError(env, rowsPath, "are too many");
-  for (size_t i = 0; i < rows.length; i++) {
-    if (rows.data[i] >= 0 && rows.data[i] < available) continue;
-    throwRangeError(env, Path{nullptr, &rowsPath, static_cast<int64_t>(i)},
-                    "expected a row below " + std::to_string(available) + ", found " + std::to_string(rows.data[i]));
-  }
-  const int64_t numbers = static_cast<int64_t>(rows.length) * run.head->linear.matrix.rows;
+  LogitsRun& run = parts.run;
+  const Elements<float> input = takeHeadRows(values, path, state->model, parts.head, &run);
+  const int64_t numbers = static_cast<int64_t>(run.rows.size()) * run.head->width();
   const auto output = elementsFrom<float>(outputValue, Path{"output", &path}, numbers);
   refuseOverlap(env, Path{"output", &path}, input, output, false);
-  run.input = input.data;
-  run.rows.assign(rows.data, rows.data + rows.length);
   run.output = output.data;
-  parts.input = inputValue;
-  parts.output = outputValue;
+  parts.arrays = {values.input, outputValue};
+  return parts;
+}
+
+HeadParts<AnswersRun> answersOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
+  const Napi::Env env = value.Env();
+  const Path path{"run"};
+  const Napi::Object object = objectOf(value, path);
+  HeadParts<AnswersRun> parts;
+  const HeadValues values = headValuesOf(object, path, &parts);
+  const Napi::Value bestValue = object.Get("best");
+  AnswersRun& run = parts.run;
+  struct Numbers {
+    const char* name;
+    float** place;
+    Napi::Value value;
+  };
+  Numbers numbers[] = {{"entropy", &run.entropy, {}}, {"maxProbability", &run.maxProbability, {}}, {"margin", &run.margin, {}}};
+  for (Numbers& one : numbers) one.value = object.Get(one.name);
+  // From here on no getter runs.
+  requireOpen(env, *state);
+  std::vector<Elements<float>> others = {takeHeadRows(values, path, state->model, parts.head, &run)};
+  const auto rows = static_cast<int64_t>(run.rows.size());
+  const auto best = elementsFrom<int32_t>(bestValue, Path{"best", &path}, rows);
+  refuseOverlap(env, Path{"best", &path}, best, others[0], false);
+  run.best = best.data;
+  parts.arrays = {values.input, bestValue};
+  for (const Numbers& one : numbers) {
+    const Path field{one.name, &path};
+    const auto found = elementsFrom<float>(one.value, field, rows);
+    refuseOverlap(env, field, found, best, false);
+    for (const Elements<float>& other : others) refuseOverlap(env, field, found, other, false);
+    others.push_back(found);
+    *one.place = found.data;
+    parts.arrays.push_back(one.value);
+  }
   return parts;
 }
 

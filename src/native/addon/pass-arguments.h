@@ -1,4 +1,4 @@
-// A pass and a run of logits from JavaScript, checked against model, caches and arrays.
+// A pass, and a head's run, from JavaScript, checked against model, caches and arrays.
 #pragma once
 #include "arguments.h"
 #include "engine-core.h"
@@ -18,12 +18,15 @@ struct PassParts {
 
 PassParts passOf(Napi::Value value, const std::shared_ptr<ModelState>& model);
 
-struct LogitsParts {
-  LogitsRun run;
+/** A run of a head, what it is called, and the arrays that are read and written until it is over. */
+template <class Run>
+struct HeadParts {
+  Run run;
   std::string head;
-  Napi::Value input, output;
+  std::vector<Napi::Value> arrays;
 };
 
-LogitsParts logitsOf(Napi::Value value, const std::shared_ptr<ModelState>& model);
+HeadParts<LogitsRun> logitsOf(Napi::Value value, const std::shared_ptr<ModelState>& model);
+HeadParts<AnswersRun> answersOf(Napi::Value value, const std::shared_ptr<ModelState>& model);
 
 }  // namespace layerwise

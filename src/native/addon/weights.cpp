@@ -197,6 +197,17 @@ Head WeightReader::head(Napi::Value value, const Path& path) {
   Head out;
   out.norm = norm(object.Get("norm"), Path{"norm", &path});
   out.linear = linear(object.Get("linear"), Path{"linear", &path});
+  const Napi::Value adapter = object.Get("adapter"), tail = object.Get("tail");
+  if (!isAbsent(adapter)) out.adapter = headAdapter(adapter, Path{"adapter", &path});
+  if (!isAbsent(tail)) out.tail = linear(tail, Path{"tail", &path});
+  return out;
+}
+
+HeadAdapter WeightReader::headAdapter(Napi::Value value, const Path& path) {
+  const Napi::Object object = objectOf(value, path);
+  HeadAdapter out;
+  out.down = matrix(object.Get("down"), Path{"down", &path});
+  out.up = matrix(object.Get("up"), Path{"up", &path});
   return out;
 }
 

@@ -30,6 +30,7 @@ class WeightReader {
  private:
   Linear linear(Napi::Value value, const Path& path);
   Norm norm(Napi::Value value, const Path& path);
+  HeadAdapter headAdapter(Napi::Value value, const Path& path);
   Rope rope(Napi::Value value, const Path& path);
   Attention attention(Napi::Value value, const Path& path);
   Mlp mlp(Napi::Value value, const Path& path);

@@ -23,12 +23,15 @@ struct Context::State {
   void runBlocks(Worker& worker, const Model& model, const Pass& pass);
   void runChunks(Worker& worker, const Model& model, const Pass& pass, int32_t block);
   bool stopAfter(Worker& worker, const std::atomic<bool>* abort, int32_t step);
+  HeadChunk prepareHead(const Model& model, const HeadRun& run, int32_t rows);
 
   const KernelTable& kernels;
   const std::shared_ptr<ThreadPool> pool;
   const ActivationType activations;
   AttentionRunner attention;
   BlockRunner blocks;
+  /** Logits that answers are taken from. */
+  Scratch<float> answered;
   /**
    * What thread 0 saw of the abort flag after even and odd steps, so that all threads stop at the same one. Two,
    * because a thread may read one while thread 0 writes the next.
@@ -72,6 +75,12 @@ void commit(const Pass& pass, int32_t block, int32_t window) {
   }
 }
 
+/** Rows whose logits answers are taken from at a time: whole sixteens where they fit. */
+int32_t rowsAtATime(int32_t width) {
+  const int64_t fit = std::min<int64_t>(kChunkRows, kAnswerLogits / width);
+  return static_cast<int32_t>(std::max<int64_t>(1, fit < 16 ? fit : fit / 16 * 16));
+}
+
 }  // namespace
 
 Context::Context(const KernelTable& kernels, std::shared_ptr<ThreadPool> pool, ActivationType activations)
@@ -79,7 +88,9 @@ Context::Context(const KernelTable& kernels, std::shared_ptr<ThreadPool> pool, A
 
 Context::~Context() = default;
 
-int64_t Context::scratchBytes() const { return state_->blocks.scratchBytes() + state_->attention.scratchBytes(); }
+int64_t Context::scratchBytes() const {
+  return state_->blocks.scratchBytes() + state_->attention.scratchBytes() + state_->answered.bytes();
+}
 const KernelTable& Context::kernels() const { return state_->kernels; }
 ThreadPool& Context::pool() { return *state_->pool; }
 
@@ -152,22 +163,51 @@ bool Context::State::stopAfter(Worker& worker, const std::atomic<bool>* abort, i
   return seen.load(std::memory_order_relaxed);
 }
 
-PassResult Context::logits(const Model& model, const LogitsRun& run) {
-  State& state = *state_;
-  checkLogits(model, run);
-  const int32_t rows = static_cast<int32_t>(run.rows.size());
-  state.blocks.inputs().reserve(std::min(rows, kChunkRows), model.hiddenSize, 0);
+/** Scratch for the rows of a head, so many at a time, and those rows but for where their logits go. */
+HeadChunk Context::State::prepareHead(const Model& model, const HeadRun& run, int32_t rows) {
+  blocks.inputs().reserve(rows, model.hiddenSize, 0);
+  blocks.inputs().reserve(run.head->adapter);
   HeadChunk chunk;
   chunk.head = run.head;
   chunk.norm = run.norm;
   chunk.input = run.input;
+  return chunk;
+}
+
+PassResult Context::logits(const Model& model, const LogitsRun& run) {
+  State& state = *state_;
+  checkHeadRun(model, run);
+  const int32_t rows = static_cast<int32_t>(run.rows.size());
+  HeadChunk chunk = state.prepareHead(model, run, std::min(rows, kChunkRows));
   for (int32_t from = 0; from < rows; from += kChunkRows) {
     if (run.abort != nullptr && run.abort->load()) return PassResult::Aborted;
     chunk.indices = run.rows.data() + from;
     chunk.rows = std::min(kChunkRows, rows - from);
-    chunk.output = run.output + static_cast<int64_t>(from) * run.head->linear.matrix.rows;
+    chunk.output = run.output + static_cast<int64_t>(from) * run.head->width();
     state.pool->run([&](Worker& worker) {
       runHead(worker, state.kernels, state.activations, state.blocks.inputs(), chunk);
+    });
+  }
+  return PassResult::Done;
+}
+
+PassResult Context::answers(const Model& model, const AnswersRun& run) {
+  State& state = *state_;
+  checkHeadRun(model, run);
+  const int32_t rows = static_cast<int32_t>(run.rows.size()), width = run.head->width();
+  const int32_t step = std::min(rows, rowsAtATime(width));
+  HeadChunk chunk = state.prepareHead(model, run, step);
+  state.answered.reserve(static_cast<int64_t>(step) * width);
+  chunk.output = state.answered.data();
+  for (int32_t from = 0; from < rows; from += step) {
+    if (run.abort != nullptr && run.abort->load()) return PassResult::Aborted;
+    chunk.indices = run.rows.data() + from;
+    chunk.rows = std::min(step, rows - from);
+    const AnswerPlace place = {run.best + from, run.entropy + from, run.maxProbability + from, run.margin + from};
+    state.pool->run([&](Worker& worker) {
+      runHead(worker, state.kernels, state.activations, state.blocks.inputs(), chunk);
+      worker.barrier();
+      answerRows(worker, state.kernels, chunk.output, chunk.rows, width, place);
     });
   }
   return PassResult::Done;

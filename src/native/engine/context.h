@@ -51,17 +51,34 @@ struct Pass {
 
 enum class PassResult { Done, Aborted };
 
-struct LogitsRun {
+/** Rows that a head looks at. */
+struct HeadRun {
   const float* input = nullptr;        // [.., hiddenSize]
   std::vector<int32_t> rows;           // which rows of input
   const Head* head = nullptr;
   bool norm = true;
-  float* output = nullptr;             // [rows, head rows]
   const std::atomic<bool>* abort = nullptr;
+};
+
+struct LogitsRun : HeadRun {
+  float* output = nullptr;             // [rows, width of the head]
+};
+
+/**
+ * What a head says of each row, [rows] each: the first of the largest logits, the entropy of all in nats, the largest probability and
+ * what it has before the second. The entropy of a row with a logit that is not finite is not finite.
+ */
+struct AnswersRun : HeadRun {
+  int32_t* best = nullptr;
+  float* entropy = nullptr;
+  float* maxProbability = nullptr;
+  float* margin = nullptr;
 };
 
 /** Rows that pass through a block at a time; a multiple of 16. */
 constexpr int kChunkRows = 128;
+/** Logits that answers are taken from at a time, 8 MiB of them: of a large vocabulary fewer rows. One row always passes. */
+constexpr int64_t kAnswerLogits = int64_t{1} << 21;
 
 class Context {
  public:
@@ -72,6 +89,8 @@ class Context {
   /** Runs blocks [from, to). Grows caches, commits lengths block by block. Throws std::runtime_error where a page cannot be had. */
   PassResult run(const Model& model, const Pass& pass);
   PassResult logits(const Model& model, const LogitsRun& run);
+  /** Keeps a few rows' logits at a time, in scratch. */
+  PassResult answers(const Model& model, const AnswersRun& run);
   /** Bytes of scratch held now. */
   int64_t scratchBytes() const;
   const KernelTable& kernels() const;

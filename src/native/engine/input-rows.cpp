@@ -1,6 +1,7 @@
 // Making the input of a stage of products.
 #include "input-rows.h"
 
+#include <algorithm>
 #include <cstring>
 
 namespace layerwise {
@@ -14,7 +15,8 @@ int64_t chunksOf(int32_t cols) { return (static_cast<int64_t>(cols) + kChunkCols
 
 /** The rows are read where they lie. */
 bool asTheyAre(const InputSource& source) {
-  return (source.norm == nullptr || source.norm->kind == NormKind::None) && source.indices == nullptr;
+  return (source.norm == nullptr || source.norm->kind == NormKind::None) && source.indices == nullptr &&
+         source.adapter == nullptr;
 }
 
 bool nothingToDo(const InputSource& source) {
@@ -65,6 +67,13 @@ void InputRows::reserve(int32_t rows, int32_t cols, int64_t ranks) {
   }
 }
 
+void InputRows::reserve(const HeadAdapter& adapter) {
+  if (!adapter.present()) return;
+  for (Own& own : own_) {
+    own.adapted.reserve(kRowGrain * (paddedCols(adapter.down.rows) + paddedCols(adapter.up.rows)));
+  }
+}
+
 ProductRoom InputRows::productRoom(const Worker& worker) const {
   const Own& own = own_[static_cast<size_t>(worker.index)];
   return {own.panel.data(), own.low.data()};
@@ -72,7 +81,9 @@ ProductRoom InputRows::productRoom(const Worker& worker) const {
 
 int64_t InputRows::scratchBytes() const {
   int64_t bytes = shared_.bytes();
-  for (const Own& own : own_) bytes += own.rows.bytes() + own.panel.bytes() + own.low.bytes();
+  for (const Own& own : own_) {
+    bytes += own.rows.bytes() + own.panel.bytes() + own.low.bytes() + own.adapted.bytes();
+  }
   return bytes;
 }
 
@@ -93,20 +104,38 @@ InputRows::Place InputRows::placeOf(const Rows& rows, const InputSource& source)
 }
 
 /** Rows [from, to). */
-void InputRows::make(const InputSource& source, const Place& place, int32_t from, int32_t to, float* panel) const {
+void InputRows::make(const InputSource& source, const Place& place, int32_t from, int32_t to, const Own& own) const {
   const Norm none;
   for (int32_t r = from; r < to && place.x != nullptr; r++) {
     const int64_t row = source.indices == nullptr ? r : source.indices[r];
     const Norm& norm = source.norm == nullptr ? none : *source.norm;
     applyNorm(kernels_, norm, source.x + row * source.ldx, place.x + r * place.ldx, source.cols);
   }
+  if (source.adapter != nullptr) adapt(*source.adapter, place.x + from * place.ldx, place.ldx, to - from, own);
   const int64_t ldx = place.x == nullptr ? source.ldx : place.ldx;
   const float* x = (place.x == nullptr ? source.x : place.x) + from * ldx;
   if (source.quantize) kernels_.quantizeRows(x, ldx, to - from, source.cols, levelsFrom(place.levels, 0, from));
   for (int i = 0; i < kMostProducts; i++) {
     if (source.lowRanks[i] == nullptr) continue;
     const PackedMatrix& a = source.lowRanks[i]->a;
-    kernels_.floatProduct(a, 0, a.tiles, x, ldx, to - from, place.low[i] + from * place.ldLow, place.ldLow, panel);
+    kernels_.floatProduct(a, 0, a.tiles, x, ldx, to - from, place.low[i] + from * place.ldLow, place.ldLow,
+                          own.panel.data());
+  }
+}
+
+/** x += up(silu(down(x))), a few rows at a time: whole rows by one thread, in f32 whatever the products behind take. */
+void InputRows::adapt(const HeadAdapter& adapter, float* x, int64_t ldx, int32_t rows, const Own& own) const {
+  const PackedMatrix &down = adapter.down, &up = adapter.up;
+  const int64_t ldLow = paddedCols(down.rows), ldAdded = paddedCols(up.rows);
+  float* const low = own.adapted.data();
+  float* const added = low + kRowGrain * ldLow;
+  for (int32_t done = 0; done < rows; done += kRowGrain) {
+    const int32_t count = std::min<int32_t>(kRowGrain, rows - done);
+    float* const first = x + done * ldx;
+    kernels_.floatProduct(down, 0, down.tiles, first, ldx, count, low, ldLow, own.panel.data());
+    for (int32_t r = 0; r < count; r++) kernels_.activate(Activation::Silu, low + r * ldLow, down.rows);
+    kernels_.floatProduct(up, 0, up.tiles, low, ldLow, count, added, ldAdded, own.panel.data());
+    for (int32_t r = 0; r < count; r++) kernels_.add(first + r * ldx, added + r * ldAdded, up.rows);
   }
 }
 
@@ -116,11 +145,11 @@ PreparedRows InputRows::prepare(Worker& worker, const InputSource& source) {
   const Place place = placeOf(share ? shared_ : own.rows, source);
   if (!nothingToDo(source) && share) {
     worker.forParts(source.rows, kRowGrain, [&](int64_t from, int64_t to) {
-      make(source, place, static_cast<int32_t>(from), static_cast<int32_t>(to), own.panel.data());
+      make(source, place, static_cast<int32_t>(from), static_cast<int32_t>(to), own);
     });
     worker.barrier();
   } else if (!nothingToDo(source)) {
-    make(source, place, 0, source.rows, own.panel.data());
+    make(source, place, 0, source.rows, own);
   }
   PreparedRows out;
   out.input = {source.x, source.ldx, place.levels, source.rows};

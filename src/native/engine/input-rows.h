@@ -21,6 +21,8 @@ struct InputSource {
   int32_t cols = 0;
   /** Null, or of kind None: the rows as they are. */
   const Norm* norm = nullptr;
+  /** Null, or what is added to the normed rows. */
+  const HeadAdapter* adapter = nullptr;
   /** Whether some product takes levels; `made`: they are there already (levels.levels not null). */
   bool quantize = false;
   QuantizedRows made = {nullptr, nullptr, nullptr, 0};
@@ -50,6 +52,8 @@ class InputRows {
    * all.
    */
   void reserve(int32_t rows, int32_t cols, int64_t ranks);
+  /** Before a job: room for a head's adapter. */
+  void reserve(const HeadAdapter& adapter);
   /**
    * By all threads of a job, after a barrier behind all that reads the rows prepared before. No barrier is needed after
    * it.
@@ -73,6 +77,8 @@ class InputRows {
   struct alignas(64) Own {
     Rows rows;
     Scratch<float> panel, low;
+    /** What an adapter makes of a few rows: [rows, rank], then [rows, cols]. */
+    Scratch<float> adapted;
   };
 
   /** Where everything goes. */
@@ -85,7 +91,8 @@ class InputRows {
   };
 
   static Place placeOf(const Rows& rows, const InputSource& source);
-  void make(const InputSource& source, const Place& place, int32_t from, int32_t to, float* panel) const;
+  void make(const InputSource& source, const Place& place, int32_t from, int32_t to, const Own& own) const;
+  void adapt(const HeadAdapter& adapter, float* x, int64_t ldx, int32_t rows, const Own& own) const;
 
   const KernelTable& kernels_;
   Rows shared_;

@@ -120,6 +120,22 @@ std::string checkLowRank(const LowRank& low, const PackedMatrix* matrix) {
   return "expected an addition to " + shape(matrix->rows, matrix->cols) + ", found one to " + found;
 }
 
+std::string checkHeadAdapter(const Model& model, const HeadAdapter& adapter) {
+  if (!adapter.down.present() && !adapter.up.present()) return "";
+  const int64_t rank = adapter.down.rows;
+  if (rank > kMostCols) return "adapter: rank " + number(rank) + " is too large";
+  return firstOf({checkLinear("adapter.down", {adapter.down, nullptr}, rank, model.hiddenSize),
+                  checkLinear("adapter.up", {adapter.up, nullptr}, model.hiddenSize, rank)});
+}
+
+std::string checkTail(const Model& model, const Head& head) {
+  if (!head.tail.matrix.present()) return "";
+  // The width, ids and tail, is a number of 32 bits.
+  if (head.linear.matrix.rows == INT32_MAX) return "tail: the matrix has too many rows";
+  if (head.tail.matrix.kind != CodecKind::F32) return "tail must be of the f32 codec";
+  return checkLinear("tail", head.tail, 1, model.hiddenSize);
+}
+
 }  // namespace
 
 std::string checkBlock(const Model& model, const Block& block) {
@@ -132,8 +148,8 @@ std::string checkBlock(const Model& model, const Block& block) {
 
 std::string checkHead(const Model& model, const Head& head) {
   if (!head.linear.matrix.present()) return "the matrix is absent";
-  return firstOf({checkNorm("norm", head.norm, model.hiddenSize),
-                  checkLinear("matrix", head.linear, head.linear.matrix.rows, model.hiddenSize)});
+  return firstOf({checkNorm("norm", head.norm, model.hiddenSize), checkHeadAdapter(model, head.adapter),
+                  checkTail(model, head), checkLinear("matrix", head.linear, head.linear.matrix.rows, model.hiddenSize)});
 }
 
 std::string checkAdapter(const Model& model, const Adapter& adapter) {

@@ -67,10 +67,21 @@ struct Block {
   Mlp mlp;
 };
 
-/** Output head or exit head: norm, then product. */
+/** A low-rank residual on normed rows: x + up(silu(down(x))), in f32. down [rank, hiddenSize], up [hiddenSize, rank]. */
+struct HeadAdapter {
+  PackedMatrix down, up;
+  bool present() const { return down.present(); }
+};
+
+/** Output head or exit head: norm, maybe an adapter, then a product and maybe one more logit. */
 struct Head {
   Norm norm;
+  HeadAdapter adapter;
   Linear linear;
+  /** One row in f32, the last logit: that the answer is none of the ids. */
+  Linear tail;
+  /** Logits of a row. */
+  int32_t width() const { return linear.matrix.rows + (tail.matrix.present() ? 1 : 0); }
 };
 
 /** A low-rank addition to one matrix: y += factor * B (A x), in f32. A [rank, cols], B [rows, rank], both of an f32 codec. */

@@ -81,14 +81,14 @@ void checkPass(const Model& model, const Pass& pass) {
   if (!problem.empty()) refuse("adapter: " + problem);
 }
 
-void checkLogits(const Model& model, const LogitsRun& run) {
+void checkHeadRun(const Model& model, const HeadRun& run) {
   if (run.head == nullptr) refuse("no head is given");
   const std::string problem = checkHead(model, *run.head);
   if (!problem.empty()) refuse("head: " + problem);
   for (const int32_t row : run.rows) {
     if (row < 0) refuse("row " + number(row));
   }
-  if (!run.rows.empty() && (run.input == nullptr || run.output == nullptr)) refuse("no rows are given");
+  if (!run.rows.empty() && run.input == nullptr) refuse("no rows are given");
 }
 
 void checkPages(const Model& model, const Pass& pass, int32_t block) {

@@ -14,7 +14,8 @@ bool feeds(const Model& model, const Pass& pass, int32_t block);
  * other.
  */
 void checkPass(const Model& model, const Pass& pass);
-void checkLogits(const Model& model, const LogitsRun& run);
+/** The same of a head and its rows. */
+void checkHeadRun(const Model& model, const HeadRun& run);
 
 /** Throws std::invalid_argument where the pages of a cache that has grown for the pass are not of the block's shape. */
 void checkPages(const Model& model, const Pass& pass, int32_t block);

@@ -105,6 +105,16 @@ struct RowSums {
   double slope, excess;
 };
 
+/** What a row of logits says: its answer and how sure it is. e^x, terms and sums are those of RowSums. */
+struct RowAnswer {
+  /** First id of the largest logit. */
+  int64_t largest;
+  /** e^(second largest logit - largest): 1 where two are largest; next to 0 of a single logit. */
+  float second;
+  /** Sums of u and of u d: d = logit - largest logit, u = e^d. One of them is not finite where a logit is not. */
+  double mass, slope;
+};
+
 struct KernelTable {
   /** `scalar`, `avx2`, `avx512`, `avx512vnni`, `neon`, `neondot`. */
   const char* name;
@@ -170,6 +180,8 @@ struct KernelTable {
 
   /** Sums of n logits, n < 2^24; reference null: of the row alone. */
   void (*sumLogits)(const float* reference, const float* row, int64_t n, RowSums* out);
+  /** The answer of n logits, 0 < n < 2^24. */
+  void (*answerLogits)(const float* row, int64_t n, RowAnswer* out);
 
   // ---- attention (attention.inc.h) ----
 

@@ -1,4 +1,4 @@
-// What two rows of logits need to be compared: largest ids, sums of exponentials and the sums of a KL divergence.
+// What rows of logits add up to: largest ids, sums of exponentials, the sums of an entropy and of a KL divergence.
 // Included by kernels.inc.h; uses elementwise.inc.h.
 #include "unroll.h"
 
@@ -26,27 +26,32 @@ static inline double totalOf(const CarriedSum& x) {
   return lanes[0];
 }
 
+/** The largest of x [from, to); NaNs are passed over, -infinity where there is nothing. */
+static float mostOf(const float* x, int64_t from, int64_t to) {
+  const F32x16 least = broadcast(-__builtin_inff());
+  F32x16 most[4] = {least, least, least, least};
+  int64_t i = from;
+  for (; i + 64 <= to; i += 64) {
+    LAYERWISE_UNROLL
+    for (int k = 0; k < 4; k++) most[k] = max(load(x + i + 16 * k), most[k]);
+  }
+  for (; i + 16 <= to; i += 16) most[0] = max(load(x + i), most[0]);
+  if (i < to) {
+    const int left = static_cast<int>(to - i);
+    most[0] = max(selectLanes(0, left, loadPart(x + i, left), least), most[0]);
+  }
+  return maxOf(max(max(most[0], most[1]), max(most[2], most[3])));
+}
+
 /** The first id of the largest logit; NaNs are passed over, 0 where nothing is above -infinity. */
 static int64_t largestId(const float* x, int64_t n) {
   // Only the block that has the largest is searched for its place.
   constexpr int64_t kBlock = 1024;
-  const F32x16 least = broadcast(-__builtin_inff());
   float best = -__builtin_inff();
   int64_t at = 0;
   for (int64_t from = 0; from < n; from += kBlock) {
     const int64_t to = n - from < kBlock ? n : from + kBlock;
-    F32x16 most[4] = {least, least, least, least};
-    int64_t i = from;
-    for (; i + 64 <= to; i += 64) {
-      LAYERWISE_UNROLL
-      for (int k = 0; k < 4; k++) most[k] = max(load(x + i + 16 * k), most[k]);
-    }
-    for (; i + 16 <= to; i += 16) most[0] = max(load(x + i), most[0]);
-    if (i < to) {
-      const int left = static_cast<int>(to - i);
-      most[0] = max(selectLanes(0, left, loadPart(x + i, left), least), most[0]);
-    }
-    const float found = maxOf(max(max(most[0], most[1]), max(most[2], most[3])));
+    const float found = mostOf(x, from, to);
     if (found > best) {
       best = found;
       at = from;
@@ -94,6 +99,46 @@ static double massOf(const float* x, int64_t n, float largest) {
     addTo(&mass, left < 16 ? selectLanes(0, static_cast<int>(left), term, none) : term);
   }
   return totalOf(mass);
+}
+
+/** Sums of u = e^d and of u d, d = x - largest. */
+static void sumAnswer(const float* x, int64_t n, float largest, RowAnswer* out) {
+  const F32x16 most = broadcast(largest), none = broadcast(0);
+  CarriedSum mass = {none, none}, slope = {none, none};
+  int64_t i = 0;
+  // Four vectors at a time are added in f32, as in massOf.
+  for (; i + 64 <= n; i += 64) {
+    F32x16 d = sub(load(x + i), most), u = expOfNegative(d);
+    F32x16 sum = u, product = mul(u, d);
+    LAYERWISE_UNROLL
+    for (int k = 1; k < 4; k++) {
+      d = sub(load(x + i + 16 * k), most);
+      u = expOfNegative(d);
+      sum = add(sum, u);
+      product = fma(u, d, product);
+    }
+    addTo(&mass, sum);
+    addTo(&slope, product);
+  }
+  for (; i < n; i += 16) {
+    const int64_t left = n - i;
+    const F32x16 d = sub(get(x + i, left), most), u = expOfNegative(d), product = mul(u, d);
+    const int lanes = static_cast<int>(left < 16 ? left : 16);
+    addTo(&mass, lanes < 16 ? selectLanes(0, lanes, u, none) : u);
+    addTo(&slope, lanes < 16 ? selectLanes(0, lanes, product, none) : product);
+  }
+  out->mass = totalOf(mass);
+  out->slope = totalOf(slope);
+}
+
+static void answerLogits(const float* row, int64_t n, RowAnswer* out) {
+  const int64_t largest = largestId(row, n);
+  const float before = mostOf(row, 0, largest), after = mostOf(row, largest + 1, n);
+  float second[16];
+  store(second, expOfNegative(broadcast((before > after ? before : after) - row[largest])));
+  out->largest = largest;
+  out->second = second[0];
+  sumAnswer(row, n, row[largest], out);
 }
 
 /** What is taken from the reference's logits, from the row's, and from their differences. */

@@ -2,13 +2,15 @@ import { Interrupted, throwIfAborted } from "../../errors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import type { NativeContext, NativeEngine, NativeModel, NativePass } from "../../native/addon.ts";
 import { openEngine } from "../../native/load.ts";
-import { checkAdapter, checkExitHead, OUTPUT_HEAD } from "../additions-check.ts";
+import { checkAdapter, checkExitHead } from "../additions-check.ts";
 import { embedRows } from "../embed-rows.ts";
 import type {
   ActivationType,
+  AnswersOptions,
   Executor,
   ExecutorInfo,
   ExitHead,
+  HeadAnswers,
   InputObserver,
   KvType,
   LogitsOptions,
@@ -19,11 +21,12 @@ import type {
 } from "../executor.ts";
 import { InputBuffers } from "../input-capture.ts";
 import { BlockStore } from "./block-store.ts";
-import { HiddenPool, type NativeHidden } from "./hidden.ts";
+import { NativeHeads } from "./heads.ts";
+import { allRows, HiddenPool, type NativeHidden } from "./hidden.ts";
 import { cacheShape, NativeKvCache } from "./kv-cache.ts";
 import { packAdditions } from "./low-rank.ts";
 import { nativeSpans } from "./native-spans.ts";
-import { type Head, loadExitHead, openOutput } from "./output-head.ts";
+import { loadExitHead, openOutput } from "./output-head.ts";
 import { WeightLoader } from "./weights.ts";
 
 export interface NativeOptions {
@@ -47,7 +50,7 @@ interface Parts {
   readonly context: NativeContext;
   readonly loader: WeightLoader;
   readonly store: BlockStore;
-  readonly output: Head;
+  readonly heads: NativeHeads;
   readonly embeds: boolean;
 }
 
@@ -79,7 +82,8 @@ export async function createNativeExecutor(
       ...{ executor: "native", backend: null, isa: engine.isa, reason, threads: engine.threads, activations },
       residency: stays || residency === "resident" ? residency : "streamed",
     };
-    return new NativeExecutor(source, { info, engine, model, context, loader, store, output, embeds });
+    const heads = new NativeHeads(model, context, output);
+    return new NativeExecutor(source, { info, engine, model, context, loader, store, heads, embeds });
   } catch (error) {
     engine.dispose();
     throw error;
@@ -95,7 +99,6 @@ export class NativeExecutor implements Executor<NativeHidden> {
   private readonly parts: Parts;
   private readonly pool: HiddenPool;
   private readonly shape: ReturnType<typeof cacheShape>;
-  private readonly exitHeads = new Map<string, Head>();
   private readonly adapters = new Set<string>();
   private readonly inputs: InputBuffers;
 
@@ -131,7 +134,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
     from: number,
     to: number,
     spans: readonly RowSpan[],
-    { skip, adapter, inputs, signal, logits }: RunBlocksOptions = {},
+    { skip, adapter, inputs, signal, logits, answers }: RunBlocksOptions = {},
   ): Promise<NativeHidden> {
     const input = this.pool.use(hidden);
     if (adapter !== undefined && !this.adapters.has(adapter)) throw new Error(`no adapter ${adapter} is loaded`);
@@ -148,12 +151,13 @@ export class NativeExecutor implements Executor<NativeHidden> {
       if (from === to) {
         output.data.set(input);
         if (logits) await this.logits(hidden, logits.rows, { into: logits.into });
+        if (answers) await this.answers(hidden, answers.rows, answers);
       }
       while (pass.from < to) {
-        if (inputs) await this.runObserved(pass, { skip, inputs, signal, logits }, to);
+        if (inputs) await this.runObserved(pass, { skip, inputs, signal, logits, answers }, to);
         else {
           pass.to = store.partEnd(pass.from, to);
-          await this.runPart(pass, { signal, logits: pass.to === to ? logits : undefined });
+          await this.runPart(pass, pass.to === to ? { signal, logits, answers } : { signal });
         }
         pass.from = pass.to;
         pass.input = output.data;
@@ -168,19 +172,26 @@ export class NativeExecutor implements Executor<NativeHidden> {
   async logits(
     hidden: NativeHidden,
     rows: Int32Array = allRows(hidden.rows),
-    { norm = true, head: name = OUTPUT_HEAD, into }: LogitsOptions = {},
+    options?: LogitsOptions,
   ): Promise<Float32Array> {
-    const head = name === OUTPUT_HEAD ? this.parts.output : this.exitHeads.get(name);
-    if (!head) throw new Error(`no head ${name} is loaded`);
     const input = this.pool.use(hidden);
-    const length = rows.length * head.ids;
-    const output = into?.length === length ? into : new Float32Array(length);
-    const { model, context, store } = this.parts;
+    const { heads, store } = this.parts;
     const turn = store.turns.enter();
     if (turn) await turn;
     try {
-      await head.logits(context, model, { input, rows, head: name, norm, output });
-      return output;
+      return await heads.logits(input, rows, options);
+    } finally {
+      store.turns.leave();
+    }
+  }
+
+  async answers(hidden: NativeHidden, rows: Int32Array, options: AnswersOptions): Promise<HeadAnswers> {
+    const input = this.pool.use(hidden);
+    const { heads, store } = this.parts;
+    const turn = store.turns.enter();
+    if (turn) await turn;
+    try {
+      return await heads.answers(input, rows, options);
     } finally {
       store.turns.leave();
     }
@@ -197,8 +208,8 @@ export class NativeExecutor implements Executor<NativeHidden> {
 
   async loadHead(name: string, head: ExitHead): Promise<void> {
     checkExitHead(this.spec, name, head);
-    const { loader, model, store } = this.parts;
-    this.exitHeads.set(name, await store.turns.take(() => loadExitHead(loader, model, name, head)));
+    const { loader, model, store, heads } = this.parts;
+    heads.add(name, await store.turns.take(() => loadExitHead(loader, model, name, head)));
   }
 
   async read(hidden: NativeHidden): Promise<Float32Array> {
@@ -239,19 +250,19 @@ export class NativeExecutor implements Executor<NativeHidden> {
   /** Runs the pass' next block and shows the inputs of its matrices. */
   private async runObserved(
     pass: PassRun,
-    { skip, inputs, signal, logits }: ObservedOptions,
+    { skip, inputs, signal, logits, answers }: ObservedOptions,
     to: number,
   ): Promise<void> {
     pass.to = pass.from + 1;
     await this.inputs.capture({ block: pass.from, rows: pass.rows, skip }, inputs, ({ arrays }) => {
       pass.capture = Object.fromEntries(arrays);
-      return this.runPart(pass, { signal, logits: pass.to === to ? logits : undefined });
+      return this.runPart(pass, pass.to === to ? { signal, logits, answers } : { signal });
     });
   }
 
-  /** Runs the pass' range of blocks in one turn; the logits are queued behind it at once, so that the engine need not wait for us. */
-  private async runPart(pass: PassRun, { signal, logits }: Pick<RunBlocksOptions, "signal" | "logits">): Promise<void> {
-    const { model, context, store } = this.parts;
+  /** Runs the pass' range of blocks in one turn; what heads shall say is queued behind it at once, so that the engine need not wait for us. */
+  private async runPart(pass: PassRun, { signal, logits, answers }: PartOptions): Promise<void> {
+    const { model, context, store, heads } = this.parts;
     const turn = store.turns.enter();
     if (turn) await turn;
     const stop = signal && (() => context.abort());
@@ -262,30 +273,24 @@ export class NativeExecutor implements Executor<NativeHidden> {
       if (stop) signal.addEventListener("abort", stop);
       const run = context.run(model, pass);
       // Both are over before anything else happens, whatever comes of them: they write to our arrays.
-      const [ran, given] = await Promise.allSettled([run, logits && this.outputLogits(pass.output, logits)]);
+      const [ran, ...given] = await Promise.allSettled([
+        run,
+        logits && heads.logitsInto(pass.output, logits.rows, logits.into),
+        answers && heads.answers(pass.output, answers.rows, answers),
+      ]);
       if (ran.status === "rejected") throw ran.reason;
-      if (given.status === "rejected") throw given.reason;
+      // Before what heads said: of a pass that was stopped it means nothing.
       if (!ran.value) throw new Interrupted();
+      for (const one of given) if (one.status === "rejected") throw one.reason;
     } finally {
       if (stop) signal.removeEventListener("abort", stop);
       store.turns.leave();
     }
   }
-
-  private async outputLogits(
-    input: Float32Array,
-    { rows, into }: NonNullable<RunBlocksOptions["logits"]>,
-  ): Promise<void> {
-    const { model, context, output } = this.parts;
-    await output.logits(context, model, { input, rows, head: OUTPUT_HEAD, norm: true, output: into });
-  }
 }
 
+type PartOptions = Pick<RunBlocksOptions, "signal" | "logits" | "answers">;
 type ObservedOptions = RunBlocksOptions & { readonly inputs: InputObserver };
 
 /** A pass under way: its range is set part by part. */
 type PassRun = { -readonly [Field in keyof NativePass]: NativePass[Field] };
-
-function allRows(rows: number): Int32Array {
-  return Int32Array.from({ length: rows }, (_, row) => row);
-}

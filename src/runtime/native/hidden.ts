@@ -88,3 +88,8 @@ export class HiddenPool {
     else this.free.set(hidden.rows, [hidden]);
   }
 }
+
+/** The numbers of so many rows. */
+export function allRows(rows: number): Int32Array {
+  return Int32Array.from({ length: rows }, (_, row) => row);
+}

@@ -1,8 +1,17 @@
 import { headMatrixId } from "../../model/decoder-spec.ts";
-import type { WeightSource } from "../../model/weight-source.ts";
-import type { NativeContext, NativeLinear, NativeMatrix, NativeModel, NativeNorm } from "../../native/addon.ts";
+import type { DenseMatrix, WeightSource } from "../../model/weight-source.ts";
+import type {
+  NativeAnswersRun,
+  NativeContext,
+  NativeLinear,
+  NativeLogitsRun,
+  NativeMatrix,
+  NativeModel,
+  NativeNorm,
+} from "../../native/addon.ts";
 import { OUTPUT_HEAD } from "../additions-check.ts";
-import type { ExitHead, Residency } from "../executor.ts";
+import { answersByLogits } from "../answers.ts";
+import type { ExitHead, ExitTail, Residency } from "../executor.ts";
 import { Arena } from "./arena.ts";
 import { type FloatKind, losslessKind } from "./lossless-kind.ts";
 import type { WeightLoader } from "./weights.ts";
@@ -18,15 +27,14 @@ export interface StreamedHeadLimits {
 }
 const LIMITS: StreamedHeadLimits = { tileBytes: 16 * 1024 * 1024, keptBytes: 128 * 1024 * 1024 };
 
-/** Rows of hidden states that a head multiplies, and where the results go. */
-export type LogitsCall = Parameters<NativeContext["logits"]>[1];
-
-/** A head that the engine can multiply with. */
+/** A head that the engine can multiply with; `call.head` is the name that it has in the model. */
 export interface Head {
-  /** Ids that it gives logits of. */
-  readonly ids: number;
-  /** Fills the output, [rows, ids]; `call.head` is the name that it has in the model. */
-  logits(context: NativeContext, model: NativeModel, call: LogitsCall): Promise<unknown>;
+  /** Logits that it gives of a row. */
+  readonly width: number;
+  /** Fills the output, [rows, width]. */
+  logits(context: NativeContext, model: NativeModel, call: NativeLogitsRun): Promise<unknown>;
+  /** Fills the four arrays of answers. */
+  answers(context: NativeContext, model: NativeModel, call: NativeAnswersRun): Promise<unknown>;
 }
 
 /** What opening the output head leaves behind. */
@@ -69,7 +77,7 @@ export async function loadExitHead(
   loader: WeightLoader,
   model: NativeModel,
   name: string,
-  { norm, matrix, bias }: ExitHead,
+  { norm, adapter, matrix, bias, tail }: ExitHead,
 ): Promise<Head> {
   const native: NativeNorm | null = norm && {
     kind: norm.spec.kind,
@@ -79,9 +87,17 @@ export async function loadExitHead(
   };
   model.setHead(name, {
     norm: native,
+    adapter: adapter && { down: await loader.matrix(adapter.down), up: await loader.matrix(adapter.up) },
     linear: { matrix: await loader.matrix(matrix), bias: bias?.slice() ?? null },
+    tail: tail && (await tailOf(loader, tail)),
   });
-  return headInModel(matrix.rows);
+  return headInModel(matrix.rows + (tail ? 1 : 0));
+}
+
+/** A matrix of one row. */
+async function tailOf(loader: WeightLoader, { weight, bias }: ExitTail): Promise<NativeLinear> {
+  const row: DenseMatrix = { kind: "dense", rows: 1, cols: weight.length, data: weight };
+  return { matrix: await loader.packed(row, "f32"), bias: Float32Array.of(bias) };
 }
 
 /** A packed embedding costs nothing to keep; of a dense one few rows are needed, and the source reads those. */
@@ -90,8 +106,12 @@ async function untiedEmbedding(source: WeightSource, loader: WeightLoader) {
   return matrix.kind === "packed" ? loader.matrix(matrix) : null;
 }
 
-function headInModel(ids: number): Head {
-  return { ids, logits: (context, model, call) => context.logits(model, call) };
+function headInModel(width: number): Head {
+  return {
+    width,
+    logits: (context, model, call) => context.logits(model, call),
+    answers: (context, model, call) => context.answers(model, call),
+  };
 }
 
 interface StreamedHeadParts {
@@ -112,17 +132,19 @@ function streamedHead(source: WeightSource, loader: WeightLoader, model: NativeM
     if (matrix) model.setHead(OUTPUT_HEAD, { norm, linear: { matrix, bias } });
     return matrix !== null;
   };
+  const usable = async (): Promise<Head> => {
+    whole ??= setWhole();
+    // A read that failed is tried again by the next call.
+    const isSet = await whole.catch((error: unknown) => {
+      whole = null;
+      throw error;
+    });
+    return isSet ? headInModel(ids) : tiled;
+  };
   return {
-    ids,
-    async logits(context, _model, call) {
-      whole ??= setWhole();
-      // A read that failed is tried again by the next call.
-      const isSet = await whole.catch((error: unknown) => {
-        whole = null;
-        throw error;
-      });
-      return isSet ? context.logits(model, call) : tiled.logits(context, model, call);
-    },
+    width: ids,
+    logits: async (context, _model, call) => (await usable()).logits(context, model, call),
+    answers: async (context, _model, call) => (await usable()).answers(context, model, call),
   };
 }
 
@@ -181,17 +203,25 @@ function tiledHead(
     const matrix = await tileAt(from, to);
     model.setHead(OUTPUT_HEAD, { norm, linear: { matrix, bias: bias?.slice(from, to) ?? null } });
   };
+  const logits: Head["logits"] = async (context, _model, { output, ...call }) => {
+    for (let from = 0; from < ids; from += step) {
+      const to = Math.min(ids, from + step);
+      await useTile(from, to);
+      const part = new Float32Array(call.rows.length * (to - from));
+      await context.logits(model, { ...call, output: part });
+      placeColumns(part, to - from, output, ids, from);
+    }
+  };
   return {
-    ids,
-    async logits(context, _model, { output, ...call }) {
-      for (let from = 0; from < ids; from += step) {
-        const to = Math.min(ids, from + step);
-        await useTile(from, to);
-        const part = new Float32Array(call.rows.length * (to - from));
-        await context.logits(model, { ...call, output: part });
-        placeColumns(part, to - from, output, ids, from);
-      }
-    },
+    width: ids,
+    logits,
+    // The engine sees no row's logits as a whole: the slow twin does.
+    answers: (context, _model, { best, entropy, maxProbability, margin, ...call }) =>
+      answersByLogits(call.rows, ids, { best, entropy, maxProbability, margin }, async (rows) => {
+        const output = new Float32Array(rows.length * ids);
+        await logits(context, model, { ...call, rows, output });
+        return output;
+      }),
   };
 }
 

@@ -2,13 +2,16 @@ import * as tf from "@tensorflow/tfjs-core";
 import { throwIfAborted } from "../../errors.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
-import { EXPAND_BYTES, PROMPT_CHUNK_ROWS } from "../../model/workspace.ts";
+import { EXPAND_BYTES } from "../../model/workspace.ts";
 import { checkAdapter, checkExitHead, OUTPUT_HEAD } from "../additions-check.ts";
+import { answersByLogits, answersFor } from "../answers.ts";
 import { embedRows } from "../embed-rows.ts";
 import type {
+  AnswersOptions,
   Executor,
   ExecutorInfo,
   ExitHead,
+  HeadAnswers,
   KvCache,
   KvType,
   LogitsOptions,
@@ -28,6 +31,7 @@ import { createWideningBuffers, PagedKvCache } from "./kv-cache.ts";
 import { loadNorm } from "./load-weights.ts";
 import { openOutputHead } from "./output-head.ts";
 import { distinctRopes, PassRopes } from "./rope-rows.ts";
+import { checkedSpans, chunksOf } from "./sequence-rows.ts";
 import { TensorSet } from "./tensor-set.ts";
 
 export interface TfjsOptions extends BackendOptions {
@@ -119,7 +123,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     from: number,
     to: number,
     spans: readonly RowSpan[],
-    { skip, adapter: adapterName, inputs, signal, logits }: RunBlocksOptions = {},
+    { skip, adapter: adapterName, inputs, signal, logits, answers }: RunBlocksOptions = {},
   ): Promise<tf.Tensor2D> {
     const adapter = adapterName === undefined ? null : named(this.adapters, adapterName, "adapter");
     const chunks = chunksOf(checkedSpans(spans, hidden.shape[0])).map((sequences) => ({
@@ -146,6 +150,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
         else await run();
       }
       if (logits) await this.logits(current, logits.rows, { into: logits.into });
+      if (answers) await this.answers(current, answers.rows, answers);
       return current === hidden ? tf.clone(hidden) : current;
     } catch (error) {
       if (current !== hidden) current.dispose();
@@ -160,16 +165,23 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     rows?: Int32Array,
     { norm = true, head: name = OUTPUT_HEAD, into }: LogitsOptions = {},
   ): Promise<Float32Array> {
-    const { head, normed } = name === OUTPUT_HEAD ? this.parts.outputHead : named(this.exitHeads, name, "head");
+    const { head, normed, adapted } = this.headNamed(name);
     const input = tf.tidy(() => {
       const chosen = rows ? tf.gather(hidden, tf.tensor1d(rows, "int32")) : tf.clone(hidden);
-      return norm ? normed(chosen) : chosen;
+      return adapted(norm ? normed(chosen) : chosen);
     });
     try {
       return await head.logits(input, into);
     } finally {
       input.dispose();
     }
+  }
+
+  /** By way of the logits, a bounded number at a time. */
+  async answers(hidden: tf.Tensor2D, rows: Int32Array, { head, into }: AnswersOptions): Promise<HeadAnswers> {
+    const width = this.headNamed(head).head.rows;
+    const answers = answersFor(rows.length, into);
+    return answersByLogits(rows, width, answers, (some) => this.logits(hidden, some, { head }));
   }
 
   async loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void> {
@@ -219,6 +231,10 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     this.parts.tensors.dispose();
   }
 
+  private headNamed(name: string): NormedHead {
+    return name === OUTPUT_HEAD ? this.parts.outputHead : named(this.exitHeads, name, "head");
+  }
+
   /** One block over all rows, a chunk at a time, so that its activations stay within the workspace. */
   private runChunks(
     hidden: tf.Tensor2D,
@@ -247,48 +263,4 @@ function named<T>(loaded: ReadonlyMap<string, T>, name: string, what: string): T
   const found = loaded.get(name);
   if (!found) throw new Error(`no ${what} ${name} is loaded`);
   return found;
-}
-
-/** The spans with their caches as this executor's own; throws where they do not cover the rows or cannot be run. */
-function checkedSpans(spans: readonly RowSpan[], rows: number): SequenceRows[] {
-  const covered = spans.reduce((sum, { count }) => sum + count, 0);
-  if (covered !== rows) throw new Error(`runBlocks: the spans cover ${covered} rows of ${rows}`);
-  return spans.map(({ cache, position, count }) => {
-    if (count < 1) throw new Error("runBlocks: a span of no rows");
-    if (cache === null) {
-      if (position !== 0) throw new Error(`runBlocks: a span without a cache starts at position ${position}`);
-      return { cache, position, count };
-    }
-    if (!(cache instanceof PagedKvCache)) throw new Error("runBlocks: the cache is of another executor");
-    cache.cover(position + count);
-    return { cache, position, count };
-  });
-}
-
-/** Groups of at most PROMPT_CHUNK_ROWS rows; a sequence without a cache is never cut. */
-function chunksOf(sequences: readonly SequenceRows[]): SequenceRows[][] {
-  const chunks: SequenceRows[][] = [];
-  let room = 0;
-  const add = (sequence: SequenceRows) => {
-    if (sequence.count > room) {
-      chunks.push([]);
-      room = PROMPT_CHUNK_ROWS;
-    }
-    chunks[chunks.length - 1].push(sequence);
-    room -= sequence.count;
-  };
-  for (const sequence of sequences) {
-    if (!sequence.cache) {
-      add(sequence);
-      continue;
-    }
-    for (let done = 0; done < sequence.count; done += PROMPT_CHUNK_ROWS) {
-      add({
-        ...sequence,
-        position: sequence.position + done,
-        count: Math.min(PROMPT_CHUNK_ROWS, sequence.count - done),
-      });
-    }
-  }
-  return chunks;
 }

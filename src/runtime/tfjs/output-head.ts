@@ -4,15 +4,15 @@ import { codecOf } from "../../codecs/index.ts";
 import { headMatrixId } from "../../model/decoder-spec.ts";
 import type { Matrix, PackedMatrix, WeightSource } from "../../model/weight-source.ts";
 import { PROMPT_CHUNK_ROWS } from "../../model/workspace.ts";
-import type { Residency } from "../executor.ts";
+import type { ExitTail, Residency } from "../executor.ts";
 import { denseTensor } from "./load-weights.ts";
 import { packedProducts } from "./packed-matmul.ts";
 
 /** Multiplies normed hidden states with the output head or an exit head, in pieces of bounded size. */
 export interface Head {
-  /** Ids that it gives logits of. */
+  /** Logits that it gives of a row. */
   readonly rows: number;
-  /** x [rows, hiddenSize] -> [rows, ids], in `into` where it has that length. */
+  /** x [rows, hiddenSize] -> [rows, logits], in `into` where it has that length. */
   logits(x: tf.Tensor2D, into?: Float32Array): Promise<Float32Array>;
   dispose(): void;
 }
@@ -46,6 +46,28 @@ export function headOf(matrix: Matrix, bias: Float32Array | null, scratch: Float
   return matrix.kind === "packed"
     ? packedHead(matrix, bias, scratch)
     : residentHead(denseTensor(matrix), bias, scratch.length);
+}
+
+/** A head with one more logit a row, behind the others. */
+export function withTail(head: Head, { weight, bias }: ExitTail): Head {
+  const column = tf.tensor2d(weight.slice(), [weight.length, 1]);
+  const rows = head.rows + 1;
+  return {
+    rows,
+    async logits(x, into) {
+      const logits = resultArray(x.shape[0] * rows, into);
+      const [given, last] = [await head.logits(x), productOf(tf.clone(x), column)];
+      for (let row = 0; row < x.shape[0]; row++) {
+        logits.set(given.subarray(row * head.rows, (row + 1) * head.rows), row * rows);
+        logits[row * rows + head.rows] = last[row] + bias;
+      }
+      return logits;
+    },
+    dispose() {
+      head.dispose();
+      column.dispose();
+    },
+  };
 }
 
 /** By the addon, straight into the result, where it multiplies; else a tile at a time. */

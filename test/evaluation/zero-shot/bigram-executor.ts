@@ -83,6 +83,9 @@ export function bigramExecutor(table: readonly number[][], log: BigramLog, longF
     logits: async (hidden, rows = Int32Array.from(hidden.keys())) =>
       Float32Array.from([...rows].flatMap((row) => table[hidden[row] % table.length].map(Math.log))),
     loadAdapter: async () => {},
+    answers: async () => {
+      throw new Error("no answers");
+    },
     loadHead: async () => {},
     read: async () => new Float32Array(0),
     write: () => make(new Int32Array(0)),

@@ -1,4 +1,4 @@
-// The kernel that compares rows of logits, for every length around its steps and every sort of number.
+// The kernels that compare rows of logits and answer them, for every length around its steps and every sort of number.
 #include "random-inputs.h"
 #include "table-checks.h"
 
@@ -20,6 +20,16 @@ void compareSums(const Subject& s, const std::string& what, const float* referen
   s.report.same("sumLogits " + what, found.data(), expected.data(), found.size());
 }
 
+void compareAnswers(const Subject& s, const std::string& what, const std::vector<float>& row) {
+  const auto answerOf = [&row](const KernelTable& table) {
+    RowAnswer out;
+    table.answerLogits(row.data(), static_cast<int64_t>(row.size()), &out);
+    return std::vector<double>{static_cast<double>(out.largest), static_cast<double>(out.second), out.mass, out.slope};
+  };
+  const std::vector<double> found = answerOf(s.table), expected = answerOf(s.scalar);
+  s.report.same("answerLogits " + what, found.data(), expected.data(), found.size());
+}
+
 /** x and a little noise: a row near it. */
 std::vector<float> near(Random& random, const std::vector<float>& x, double noise) {
   std::vector<float> out(x);
@@ -37,6 +47,7 @@ void checkLogitRows(const Subject& s) {
       const std::string name = ", sort " + std::to_string(static_cast<int>(sort)) + ", n = " + std::to_string(n);
       const std::vector<float> reference = numbers(random, count, sort), row = numbers(random, count, sort);
       compareSums(s, "alone" + name, nullptr, row);
+      compareAnswers(s, name.substr(2), row);
       compareSums(s, "of others" + name, reference.data(), row);
       compareSums(s, "of the same" + name, row.data(), row);
       for (double noise : {1e-4, 0.3, 20.0}) {

@@ -51,7 +51,7 @@ struct Subject {
 void checkProducts(const Subject& subject);
 /** Norms, rotation, activations, sums, conversions. */
 void checkElementwise(const Subject& subject);
-/** sumLogits. */
+/** sumLogits, answerLogits. */
 void checkLogitRows(const Subject& subject);
 /** attend, mergeStates. */
 void checkAttention(const Subject& subject);

@@ -1,8 +1,10 @@
 import { describe, expect, it } from "vitest";
 import type { Matrix, WeightSource } from "../../../src/model/weight-source.ts";
 import { openEngine } from "../../../src/native/load.ts";
+import { emptyAnswers } from "../../../src/runtime/answers.ts";
 import { openOutput, type StreamedHeadLimits } from "../../../src/runtime/native/output-head.ts";
 import { WeightLoader } from "../../../src/runtime/native/weights.ts";
+import { expectAnswers } from "../answer-bounds.ts";
 import { randomSource, smallSpec } from "../random-model.ts";
 import { HAS_ADDON, needsAddon } from "./addon-state.ts";
 
@@ -34,7 +36,7 @@ function headSource(exactFrom: number): { source: WeightSource; reads: number[] 
   return { source: { ...source, readMatrix, readRows }, reads };
 }
 
-/** Logits of two rows, asked for twice. */
+/** Logits of two rows, asked for twice; answers must be theirs. */
 async function logitsTwice(
   source: WeightSource,
   residency: "streamed" | "resident",
@@ -49,8 +51,12 @@ async function logitsTwice(
     const outputs: Float32Array[] = [];
     for (let i = 0; i < 2; i++) {
       const output = new Float32Array(2 * IDS);
-      await head.logits(context, model, { input, rows: Int32Array.of(2, 0), head: "output", norm: true, output });
+      const call = { input, rows: Int32Array.of(2, 0), head: "output", norm: true };
+      await head.logits(context, model, { ...call, output });
       outputs.push(output);
+      const answers = emptyAnswers(2);
+      await head.answers(context, model, { ...call, ...answers });
+      expectAnswers(answers, output, IDS);
     }
     context.dispose();
     model.dispose();

@@ -9,15 +9,20 @@ const positive = z.number().int().positive();
 const share = z.number().min(0).max(1);
 
 /** One exit head. */
-export const ExitRecord = z.strictObject({
-  /** Blocks that run before it: the head reads the output of block `blocks - 1`. */
-  blocks: positive,
-  kind: z.enum(["adapter", "linear"]),
-  /** Of the adapter. */
-  rank: positive.nullable(),
-  /** In the exits file. */
-  bytes: count,
-});
+export const ExitRecord = z
+  .strictObject({
+    /** Blocks that run before it: the head reads the output of block `blocks - 1`. */
+    blocks: positive,
+    kind: z.enum(["adapter", "linear"]),
+    /** Of the adapter; null: `linear`, which has none. */
+    rank: positive.nullable(),
+    /** Of its own tensors in the exits file. */
+    bytes: count,
+  })
+  .refine(({ kind, rank }) => (kind === "adapter") === (rank !== null), {
+    path: ["rank"],
+    error: "expected a rank for an adapter and null for linear",
+  });
 export type ExitRecord = z.infer<typeof ExitRecord>;
 
 /** What exits did on text that neither trained nor calibrated them. */
@@ -50,7 +55,7 @@ export const ExitTable = z
     /** By rising `blocks`. */
     exits: z.array(ExitRecord).min(1),
     confidence: Confidence,
-    /** Ids that the heads score: all, or the first so many by frequency, listed in the exits file, and one logit for the rest. */
+    /** Ids that the heads score: all, or the most frequent so many, listed in the exits file, and one logit for the rest. */
     vocabulary: z.union([z.literal("full"), z.strictObject({ ids: positive })]),
     /** By rising epsilon. */
     levels: z.array(ExitLevel).min(1),

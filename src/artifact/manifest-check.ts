@@ -1,10 +1,12 @@
 import { isDeepStrictEqual } from "node:util";
 import { UserError } from "../errors.ts";
+import { exitFileLayout } from "../model/exit-bytes.ts";
 import { layoutMemory } from "../model/memory.ts";
 import type { PackedLayout } from "../model/packed-layout.ts";
 import { badArtifact } from "./artifact-error.ts";
 import { codecRecords, planLayout, tensorPlaces } from "./artifact-layout.ts";
-import type { Manifest } from "./manifest.ts";
+import { checkExits } from "./exits-check.ts";
+import { EXITS_NAME, type Manifest } from "./manifest.ts";
 import { checkSpec } from "./spec-check.ts";
 
 /**
@@ -15,11 +17,12 @@ export function checkManifest(manifest: Manifest, label: string): PackedLayout {
   checkSpec(manifest.spec, label);
   const layout = layoutOf(manifest, label);
   checkTensors(manifest, layout, label);
+  if (manifest.exits) checkExits(manifest.spec, manifest.exits, label);
   checkFiles(manifest, layout, label);
   if (!isDeepStrictEqual(manifest.codecs, codecRecords(layout))) {
     throw badArtifact(label, "codecs: expected the description of exactly the codecs in use, found another");
   }
-  const { fileBytes } = layoutMemory(manifest.spec, layout, manifest.plan.memory);
+  const { fileBytes } = layoutMemory(manifest.spec, layout, { ...manifest.plan.memory, exits: manifest.exits });
   if (manifest.plan.memory.fileBytes !== fileBytes) {
     throw badArtifact(label, `memory: expected ${fileBytes} bytes of weights, found ${manifest.plan.memory.fileBytes}`);
   }
@@ -56,13 +59,20 @@ function checkTensors({ tensors }: Manifest, layout: PackedLayout, label: string
   });
 }
 
-function checkFiles({ files }: Manifest, layout: PackedLayout, label: string): void {
+function checkFiles({ spec, exits, files }: Manifest, layout: PackedLayout, label: string): void {
   layout.files.forEach(({ name, layout: { totalBytes } }, i) => {
     const found = files[i];
     if (found?.name === name && found.bytes === totalBytes) return;
     const text = found ? `${found.name} of ${found.bytes} bytes` : "none";
     throw badArtifact(label, `files.${i}: expected ${name} of ${totalBytes} bytes, found ${text}`);
   });
+  const exitsAt = files.findIndex(({ name }) => name === EXITS_NAME);
+  const exitBytes = exits ? exitFileLayout(spec, exits).totalBytes : null;
+  const foundBytes = files[exitsAt]?.bytes ?? null;
+  if (foundBytes !== exitBytes) {
+    const text = (bytes: number | null) => (bytes === null ? `no ${EXITS_NAME}` : `${EXITS_NAME} of ${bytes} bytes`);
+    throw badArtifact(label, `files: expected ${text(exitBytes)}, found ${text(foundBytes)}`);
+  }
   const names = files.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw badArtifact(label, `files: expected each name once, found ${twice} twice`);

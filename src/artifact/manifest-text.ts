@@ -10,7 +10,12 @@ const START = /^\{\s*"manifestSha256":\s*"([0-9a-f]{64})"/;
 
 /** The manifest's file, with its own hash filled in. */
 export function manifestText(manifest: Omit<Manifest, "manifestSha256">): { text: string; sha256: string } {
-  const blank = `${JSON.stringify({ manifestSha256: ZEROS, ...manifest }, null, 1)}\n`;
+  return hashedText({ ...manifest, exits: manifest.exits ?? [] });
+}
+
+/** The same of fields as they are to stand in the file, in their order: for a manifest that is changed in parts. */
+export function hashedText(fields: object): { text: string; sha256: string } {
+  const blank = `${JSON.stringify({ manifestSha256: ZEROS, ...fields }, null, 1)}\n`;
   const sha256 = createHash("sha256").update(blank).digest("hex");
   return { text: blank.replace(ZEROS, sha256), sha256 };
 }

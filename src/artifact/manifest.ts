@@ -1,9 +1,12 @@
 import { z } from "zod";
 import { DecoderSpec } from "../model/decoder-spec.ts";
+import { ExitTable } from "./exits.ts";
 import { Plan } from "./plan.ts";
 
 /** Name of the manifest in the artifact's folder; everything else is listed in it. */
 export const MANIFEST_NAME = "manifest.json";
+/** Heads of the early exits, where there are any. */
+export const EXITS_NAME = "exits.safetensors";
 /** Version of the folder's layout and of the packed formats in it. */
 export const FORMAT_VERSION = 2;
 
@@ -100,8 +103,8 @@ export const Manifest = z.strictObject({
   /** Every file of the folder but the manifest: weights in order, then the others by name. */
   files: z.array(FileRecord),
   tensors: z.array(TensorRecord),
-  /** Early exits: none in this version of the format. */
-  exits: z.array(z.never()),
+  /** Early exits; null: none, which the file says as an empty list. */
+  exits: z.preprocess((value) => (Array.isArray(value) && value.length === 0 ? null : value), ExitTable.nullable()),
   provenance: Provenance,
 });
 export type Manifest = z.infer<typeof Manifest>;

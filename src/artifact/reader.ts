@@ -1,18 +1,17 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
-import { isDeepStrictEqual } from "node:util";
 import { TILE_ROWS } from "../codecs/codec.ts";
 import { CODECS, type CodecId, codecIdOf } from "../codecs/index.ts";
-import { type ByteSource, openFile } from "../formats/byte-source.ts";
+import { openFile } from "../formats/byte-source.ts";
 import { fileError, readFileBytes } from "../formats/files.ts";
-import type { SafetensorsLayout } from "../formats/safetensors/layout.ts";
-import { openSafetensors, type SafetensorsFile } from "../formats/safetensors/reader.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import type { PackedFile } from "../model/packed-layout.ts";
 import type { PackedMatrix, WeightSource } from "../model/weight-source.ts";
 import { loadNative } from "../native/load.ts";
 import { badArtifact } from "./artifact-error.ts";
+import { checkExitsHeader } from "./exits-file.ts";
+import { checkHeader } from "./header-check.ts";
 import { MANIFEST_NAME, type Manifest, type TensorRecord } from "./manifest.ts";
 import { checkManifest } from "./manifest-check.ts";
 import { parseManifest } from "./manifest-text.ts";
@@ -112,6 +111,7 @@ export async function openArtifact(
     for (const file of layout.files) {
       files.set(file.name, await openWeights(path.join(folder, file.name), file, mapFile));
     }
+    if (manifest.exits) await checkExitsHeader(folder, manifest.spec, manifest.exits);
     return new Artifact(folder, manifest, files);
   } catch (error) {
     await closeAll(files);
@@ -123,7 +123,7 @@ export async function openArtifact(
 async function openWeights(name: string, file: PackedFile, mapFile: FileMapper | null): Promise<TensorFile> {
   const open = await openFile(name);
   try {
-    await checkHeader(open, file);
+    await checkHeader(open, file.layout);
     if (!mapFile) return readTensors(open);
     const mapping = mapFile(name, open.byteLength);
     await open.close();
@@ -144,38 +144,6 @@ async function checkSize(file: string, bytes: number): Promise<void> {
     throw fileError(error, file, "read");
   });
   if (size !== bytes) throw badArtifact(file, `size: expected ${bytes} bytes, found ${size}`);
-}
-
-/** The file's own header must say what the manifest leads to: the bytes that we write, or the same in other words. */
-async function checkHeader(file: ByteSource, { layout }: PackedFile): Promise<void> {
-  const { header, dataOffset } = layout;
-  const isOurs = file.byteLength >= dataOffset && isDeepStrictEqual(await file.read(0, dataOffset), header);
-  if (!isOurs) compareTensors(await openSafetensors(staysOpen(file)), layout);
-}
-
-/** The file for a reader that would close it. */
-function staysOpen(file: ByteSource): ByteSource {
-  const { label, byteLength } = file;
-  return { label, byteLength, read: (offset, length, into) => file.read(offset, length, into), close: async () => {} };
-}
-
-function compareTensors(found: SafetensorsFile, layout: SafetensorsLayout): void {
-  if (found.dataOffset !== layout.dataOffset) {
-    throw badArtifact(found.label, `start of data: expected ${layout.dataOffset}, found ${found.dataOffset}`);
-  }
-  if (found.tensors.size !== layout.tensors.size) {
-    throw badArtifact(found.label, `tensors: expected ${layout.tensors.size}, found ${found.tensors.size}`);
-  }
-  for (const { name, dtype, shape, begin } of layout.tensors.values()) {
-    const tensor = found.tensors.get(name);
-    const text = (t: typeof tensor) => (t ? `${t.dtype} [${t.shape.join(", ")}] at ${t.begin}` : "none");
-    if (tensor?.dtype === dtype && tensor.begin === begin && tensor.shape.length === 1 && tensor.shape[0] === shape[0])
-      continue;
-    throw badArtifact(
-      found.label,
-      `tensor ${name}: expected ${dtype} [${shape[0]}] at ${begin}, found ${text(tensor)}`,
-    );
-  }
 }
 
 async function closeAll(files: ReadonlyMap<string, TensorFile>): Promise<void> {

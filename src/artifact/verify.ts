@@ -9,6 +9,7 @@ import type { WorkOptions } from "../progress.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { planLayout } from "./artifact-layout.ts";
 import { hashFile } from "./content-hash.ts";
+import { readExitsFile } from "./exits-file.ts";
 import type { Manifest } from "./manifest.ts";
 import { openArtifact, readManifest } from "./reader.ts";
 
@@ -20,6 +21,7 @@ export async function verifyArtifact(folder: string, work: WorkOptions = {}): Pr
   const opening = await collect(async () => {
     const artifact = await openArtifact(folder);
     await artifact.close();
+    if (artifact.manifest.exits) await readExitsFile(folder, artifact.spec, artifact.manifest.exits);
   });
   const manifest = await readManifest(folder).catch(rethrowMissing);
   if (!manifest) return opening;
@@ -51,10 +53,10 @@ async function collect(check: () => Promise<void>): Promise<string[]> {
 }
 
 /** The whole sum where this version made it; another version may have another formula for what a run needs, but not for the files. */
-function checkMemory({ spec, plan, maxFileBytes, provenance }: Manifest): string[] {
+function checkMemory({ spec, plan, maxFileBytes, exits, provenance }: Manifest): string[] {
   let expected: MemorySum;
   try {
-    expected = layoutMemory(spec, planLayout(spec, plan, maxFileBytes), plan.memory);
+    expected = layoutMemory(spec, planLayout(spec, plan, maxFileBytes), { ...plan.memory, exits });
   } catch {
     // Opening it has found the same reason.
     return [];

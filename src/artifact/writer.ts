@@ -98,7 +98,7 @@ export class ArtifactWriter {
       maxFileBytes: this.options.maxFileBytes ?? MAX_FILE_BYTES,
       files,
       tensors: this.tensorRecords(),
-      exits: [],
+      exits: null,
       provenance: parts.provenance,
     });
     await writeFileAtomic(path.join(this.partial, MANIFEST_NAME), text);

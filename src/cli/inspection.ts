@@ -10,6 +10,7 @@ import { memorySum } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import { runtimeBaseBytes } from "../runtime/base-bytes.ts";
 import type { ExecutorInfo } from "../runtime/executor-info.ts";
+import { exitsText } from "./exits-text.ts";
 import { guardText } from "./guard-text.ts";
 import { formatCount, formatMiB } from "./number-text.ts";
 import { memoryText, planText } from "./plan-text.ts";
@@ -93,6 +94,7 @@ export async function inspectArtifact(folder: string, colours: Colours): Promise
       provenanceText(manifest.provenance),
       ...(manifest.provenance.guard ? [guardText(manifest.provenance.guard)] : []),
       ...["", planText(manifest.plan, null, colours), ""],
+      ...(manifest.exits ? [exitsText(manifest.exits, colours), ""] : []),
     ],
   };
 }

@@ -1,4 +1,4 @@
-import { openArtifact } from "../artifact/reader.ts";
+import { type Artifact, openArtifact } from "../artifact/reader.ts";
 import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { checkTokenizerFits, loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
@@ -6,6 +6,7 @@ import type { WeightSource } from "../model/weight-source.ts";
 import { createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
 import type { ActivationType, AnyExecutor, KvType, Residency } from "../runtime/executor.ts";
 import { findModel } from "./find-model.ts";
+import { type LoadedExits, loadExits, readExits } from "./load-exits.ts";
 import { Session } from "./session.ts";
 
 export interface OpenModelOptions extends Omit<ExecutorOptions, "residency"> {
@@ -29,6 +30,11 @@ export interface OpenModel {
   readonly weightBytes: number;
   /** A new sequence; close it when done. */
   createSession(): Session;
+  /**
+   * Reads the early exits at the first call and makes them known to the executor (load-exits.ts); null where the model has none. Throws
+   * UserError for a damaged exits file.
+   */
+  loadExits(): Promise<LoadedExits | null>;
   close(): Promise<void>;
   /** As `close`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void>;
@@ -44,6 +50,7 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
     const executor = await createExecutor(weights.source, executorOptions(weights, options));
     const { contextTokens, weightBytes } = weights;
     const kvType = options.kvType ?? weights.kvType;
+    let exits: Promise<LoadedExits | null> | undefined;
     const close = async () => {
       await executor.dispose();
       await weights.source.close();
@@ -57,6 +64,10 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
       kvType,
       weightBytes,
       createSession: () => new Session(executor, { contextTokens, kvType }),
+      loadExits: () => {
+        exits ??= exitsOf(weights.artifact, executor);
+        return exits;
+      },
       close,
       [Symbol.asyncDispose]: close,
     };
@@ -66,8 +77,16 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
   }
 }
 
+async function exitsOf(artifact: Artifact | null, executor: AnyExecutor): Promise<LoadedExits | null> {
+  const exits = artifact && (await readExits(artifact));
+  if (exits) await loadExits(executor, exits);
+  return exits;
+}
+
 interface Weights {
   readonly source: WeightSource;
+  /** The source where it is an artifact. */
+  readonly artifact: Artifact | null;
   readonly contextTokens: number;
   readonly kvType: KvType;
   readonly residency: Residency;
@@ -81,13 +100,23 @@ interface Weights {
 async function openArtifactWeights(folder: string): Promise<Weights> {
   const source = await openArtifact(folder);
   const { contextTokens, kvType, residency, fileBytes } = source.memory;
-  return { source, contextTokens, kvType, residency, compact: "packed", activations: null, weightBytes: fileBytes };
+  return {
+    source,
+    artifact: source,
+    contextTokens,
+    kvType,
+    residency,
+    compact: "packed",
+    activations: null,
+    weightBytes: fileBytes,
+  };
 }
 
 async function openCheckpointWeights(folder: string): Promise<Weights> {
   const source = await openCheckpoint(folder);
   return {
     source,
+    artifact: null,
     contextTokens: source.spec.maxPositions,
     kvType: "f32",
     residency: "resident",

@@ -5,7 +5,7 @@ const bytes = z.number().int().nonnegative();
 
 /** One line of the memory sum. */
 export const MemoryItem = z.strictObject({
-  /** Stable key: `embedding.levels`, `attn.levels`, `mlp.scales`, `vectors`, `header`, `padding`, `exits`, `kv`, `workspace`, … */
+  /** Stable key: `embedding.levels`, `attn.levels`, `mlp.scales`, `vectors`, `header`, `padding`, `exits`, `kv`, `workspace`, `exits.vocabulary`, … */
   key: z.string(),
   /** The same for people. */
   label: z.string(),

@@ -1,5 +1,6 @@
-import { CODECS } from "../codecs/index.ts";
+import { CODECS, type CodecId } from "../codecs/index.ts";
 import { type AttentionSpec, type DecoderSpec, headMatrixId, type MatrixInfo, matricesOf } from "./decoder-spec.ts";
+import { type ExitShape, memoryWithExits } from "./exit-bytes.ts";
 import { kvVectorBytes } from "./kv-type.ts";
 import type { MemoryItem, MemorySum } from "./memory-sum.ts";
 import { type PackedLayout, type PackedTensor, packedLayout } from "./packed-layout.ts";
@@ -14,8 +15,8 @@ export interface MemoryOptions {
   /** Measured base of the runtime's process. */
   readonly runtimeBaseBytes: number;
   readonly budgetCovers: MemorySum["budgetCovers"];
-  /** Bytes of the exits file, if there is one. */
-  readonly exitBytes?: number | undefined;
+  /** Early exits; null or absent: none. */
+  readonly exits?: ExitShape | null | undefined;
 }
 
 const GROUPS = { embedding: "embedding", attn: "attention", mlp: "MLP", head: "output head" } as const;
@@ -29,10 +30,10 @@ export function memorySum(spec: DecoderSpec, codecs: ReadonlyMap<string, string>
 /** {@link memorySum} of a layout that is there already. */
 export function layoutMemory(spec: DecoderSpec, layout: PackedLayout, options: MemoryOptions): MemorySum {
   const { contextTokens, kvType, residency, runtimeBaseBytes, budgetCovers } = options;
-  const files = fileItems(layout, options.exitBytes ?? 0);
+  const files = fileItems(layout);
   const items = [...files, ...runtimeItems(spec, options)];
   const modelBytes = sumBytes(items);
-  return {
+  const memory: MemorySum = {
     items,
     fileBytes: sumBytes(files),
     modelBytes,
@@ -43,12 +44,20 @@ export function layoutMemory(spec: DecoderSpec, layout: PackedLayout, options: M
     kvType,
     residency,
   };
+  return options.exits ? memoryWithExits(memory, spec, options.exits, headCodecOf(spec, layout)) : memory;
+}
+
+/** The codec of the output head. */
+export function headCodecOf(spec: DecoderSpec, { segments }: PackedLayout): CodecId {
+  const head = segments.flat().find(({ name }) => name === headMatrixId(spec));
+  if (head?.kind !== "matrix") throw new Error("the layout has no output head");
+  return head.codec;
 }
 
 const sumBytes = (items: readonly { bytes: number }[]) => items.reduce((sum, { bytes }) => sum + bytes, 0);
 
-/** Levels and scales by role, vectors, headers, padding, exits: together the files. */
-function fileItems(layout: PackedLayout, exitBytes: number): MemoryItem[] {
+/** Levels and scales by role, vectors, headers, padding, and a line for exits: together the files. */
+function fileItems(layout: PackedLayout): MemoryItem[] {
   const tensors = layout.segments.flat();
   const matrices = tensors.flatMap((tensor) => (tensor.kind === "matrix" ? [tensor] : []));
   const vectors = tensors.filter((tensor) => tensor.kind === "vector");
@@ -73,7 +82,7 @@ function fileItems(layout: PackedLayout, exitBytes: number): MemoryItem[] {
   add("vectors", "norms and biases", content(vectors));
   add("header", "file headers", header);
   add("padding", "padding", sumBytes(tensors) - content(tensors));
-  add("exits", "exit heads", exitBytes);
+  add("exits", "exit heads", 0);
   return items;
 }
 

@@ -1,8 +1,8 @@
 import path from "node:path";
 import { z } from "zod";
+import { trunkSha256 } from "../artifact/add-exits.ts";
 import { hashFile } from "../artifact/content-hash.ts";
 import { Sha256 } from "../artifact/manifest.ts";
-import { readManifest } from "../artifact/reader.ts";
 import { ArtifactWriter } from "../artifact/writer.ts";
 import { Interrupted, UserError } from "../errors.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
@@ -73,11 +73,10 @@ export async function packArtifact(work: PackWork): Promise<ArtifactStep> {
   }
 }
 
-/** Null when the artifact of a finished step is still there, else why it is written anew. */
+/** Null when the artifact of a finished step is still there, with or without exits, else why it is written anew. */
 export async function sameArtifact(folder: string, { manifestSha256 }: ArtifactStep): Promise<string | null> {
   try {
-    const manifest = await readManifest(folder);
-    return manifest.manifestSha256 === manifestSha256 ? null : "another artifact lies in its place";
+    return (await trunkSha256(folder)) === manifestSha256 ? null : "another artifact lies in its place";
   } catch (error) {
     if (error instanceof UserError) return "the artifact is not there any more";
     throw error;

@@ -2,6 +2,7 @@ import type { MemorySum, Plan, PlanUnit } from "../artifact/plan.ts";
 import { CODECS, type CodecId } from "../codecs/index.ts";
 import { UserError } from "../errors.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
+import type { ExitShape } from "../model/exit-bytes.ts";
 import type { MemoryOptions } from "../model/memory.ts";
 import { memorySum } from "../model/memory.ts";
 import type { Scores } from "../scoring/scores.ts";
@@ -39,8 +40,8 @@ export interface PlanRequest {
   /** Default: the model without the runtime's base. */
   readonly budgetCovers?: MemorySum["budgetCovers"] | undefined;
   readonly runtimeBaseBytes?: number | undefined;
-  /** Bytes that exit heads will take in the artifact. */
-  readonly exitBytes?: number | undefined;
+  /** Early exits that will be trained on the packed model; null or absent: none. */
+  readonly exits?: ExitShape | null | undefined;
 }
 
 /** Bytes that the least and the most generous plan of a recipe need. */
@@ -96,7 +97,14 @@ export function createPlanner(request: PlanRequest, solver: MilpSolver = noSolve
 
   function matrixProblem(): MatrixProblem {
     const lossOf = requiredLosses(request, units);
-    matrices ??= createMatrixProblem({ spec, ties, lossOf, latency: recipe.plan.latency, solver });
+    matrices ??= createMatrixProblem({
+      spec,
+      ties,
+      exits: request.exits ?? null,
+      lossOf,
+      latency: recipe.plan.latency,
+      solver,
+    });
     return matrices;
   }
 
@@ -189,7 +197,7 @@ function memoryOptions(request: PlanRequest): MemoryOptions {
     residency: request.residency ?? "packed",
     budgetCovers: request.budgetCovers ?? "model",
     runtimeBaseBytes: request.runtimeBaseBytes ?? 0,
-    exitBytes: request.exitBytes ?? 0,
+    exits: request.exits ?? null,
   };
 }
 

@@ -43,3 +43,32 @@ function matrixOf(bytes: Buffer, { codec, rows, cols }: PlainTensor): Float32Arr
     slowValueAt(form, bytes, cols, Math.floor(i / cols), i % cols),
   );
 }
+
+/** The exits file by the same page: every tensor's numbers by name. */
+export function readExitsPlainly(folder: string): Map<string, number[]> {
+  const bytes = readFileSync(path.join(folder, "exits.safetensors"));
+  const headerBytes = Number(bytes.readBigUInt64LE(0));
+  const header: Record<string, { dtype: string; data_offsets: [number, number] }> = JSON.parse(
+    bytes.toString("utf8", 8, 8 + headerBytes),
+  );
+  const tensors = Object.entries(header).filter(([name]) => name !== "__metadata__");
+  return new Map(
+    tensors.map(([name, { dtype, data_offsets: offsets }]) => {
+      const [from, to] = offsets.map((at) => 8 + headerBytes + at);
+      const data = bytes.subarray(from, to);
+      const size = dtype === "F16" ? 2 : 4;
+      const read = (i: number) =>
+        dtype === "I32" ? data.readInt32LE(4 * i) : dtype === "F32" ? data.readFloatLE(4 * i) : halfAt(data, 2 * i);
+      return [name, Array.from({ length: data.length / size }, (_, i) => read(i))];
+    }),
+  );
+}
+
+/** A finite IEEE binary16 number. */
+function halfAt(bytes: Buffer, at: number): number {
+  const bits = bytes.readUInt16LE(at);
+  const exponent = (bits >> 10) & 31;
+  const fraction = bits & 1023;
+  const size = exponent === 0 ? fraction * 2 ** -24 : (1024 + fraction) * 2 ** (exponent - 25);
+  return bits >> 15 ? -size : size;
+}

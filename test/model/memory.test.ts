@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { CODECS } from "../../src/codecs/index.ts";
 import { type DecoderSpec, matricesOf } from "../../src/model/decoder-spec.ts";
+import { exitFileLayout, gatheredRowBytes } from "../../src/model/exit-bytes.ts";
 import { type MemoryOptions, memorySum } from "../../src/model/memory.ts";
 import { MemorySum } from "../../src/model/memory-sum.ts";
 import { MAX_FILE_BYTES, packedLayout } from "../../src/model/packed-layout.ts";
@@ -22,17 +23,20 @@ describe("memorySum", () => {
   it("adds up, and is what its schema says", () => {
     for (const tied of [true, false]) {
       const spec = tinySpec(tied);
-      const sum = memorySum(spec, allAt(spec, "q4s-g32"), { ...options, exitBytes: 77 });
+      const exits = { exits: [{ kind: "adapter" as const, rank: 2 }], vocabulary: { ids: 30 } };
+      const sum = memorySum(spec, allAt(spec, "q4s-g32"), { ...options, exits });
+      const exitBytes = exitFileLayout(spec, exits).totalBytes;
       expect(MemorySum.parse(sum)).toEqual(sum);
       const bytesOf = (where?: string) =>
         sum.items.filter((item) => !where || item.where === where).reduce((total, item) => total + item.bytes, 0);
       expect(sum.fileBytes).toBe(bytesOf("file"));
       expect(sum.modelBytes).toBe(bytesOf());
       expect(sum.totalBytes).toBe(sum.modelBytes);
-      expect(itemOf(sum, "exits")).toBe(77);
+      expect(itemOf(sum, "exits")).toBe(exitBytes);
+      expect(itemOf(sum, "exits.vocabulary")).toBe(gatheredRowBytes(spec, exits, "q4s-g32"));
       expect(itemOf(sum, "head.levels") === undefined).toBe(tied);
       const files = packedLayout(spec, allAt(spec, "q4s-g32")).files;
-      expect(sum.fileBytes - 77).toBe(files.reduce((total, file) => total + file.layout.totalBytes, 0));
+      expect(sum.fileBytes - exitBytes).toBe(files.reduce((total, file) => total + file.layout.totalBytes, 0));
     }
   });
 

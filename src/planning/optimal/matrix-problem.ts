@@ -1,5 +1,6 @@
 import { CODECS, type CodecId } from "../../codecs/index.ts";
-import type { DecoderSpec } from "../../model/decoder-spec.ts";
+import { type DecoderSpec, headMatrixId } from "../../model/decoder-spec.ts";
+import { type ExitShape, gatheredRowBytes } from "../../model/exit-bytes.ts";
 import { segmentShapes } from "../../model/packed-layout.ts";
 import type { TiedUnits } from "../ties.ts";
 import type { Assignment, Unit } from "../units.ts";
@@ -33,17 +34,21 @@ export interface MatrixProblem {
 export interface MatrixProblemParts {
   readonly spec: DecoderSpec;
   readonly ties: readonly TiedUnits[];
+  /** Exits whose heads hold rows of the output head in its codec: what these take counts with it. */
+  readonly exits: ExitShape | null;
   lossOf(unit: Unit, codec: CodecId): number;
   readonly latency: LatencySettings | null;
   readonly solver: MilpSolver;
 }
 
 /** Prepares what all budgets share. */
-export function createMatrixProblem({ spec, ties, lossOf, latency, solver }: MatrixProblemParts): MatrixProblem {
+export function createMatrixProblem({ spec, ties, exits, lossOf, latency, solver }: MatrixProblemParts): MatrixProblem {
+  const rowBytes = ({ id }: Unit, codec: CodecId) =>
+    exits && id === headMatrixId(spec) ? gatheredRowBytes(spec, exits, codec) : 0;
   const items = ties.map((tie): MatrixItem => {
     const sum = (of: (unit: Unit) => number) => tie.units.reduce((all, unit) => all + of(unit), 0);
     const options = tie.candidates.map((codec) => ({
-      bytes: sum(({ rows, cols }) => CODECS[codec].packedBytes(rows, cols)),
+      bytes: sum((unit) => CODECS[codec].packedBytes(unit.rows, unit.cols) + rowBytes(unit, codec)),
       loss: sum((unit) => lossOf(unit, codec)),
     }));
     const ms = latency ? tie.candidates.map((codec) => sum((unit) => matrixMs(unit, codec, spec.tied, latency))) : [];

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import type { Plan } from "../../../src/artifact/plan.ts";
 import { CODECS, type CodecId, codecIdOf } from "../../../src/codecs/index.ts";
-import { matricesOf } from "../../../src/model/decoder-spec.ts";
+import { headMatrixId, matricesOf } from "../../../src/model/decoder-spec.ts";
+import { exitFileLayout, gatheredRowBytes } from "../../../src/model/exit-bytes.ts";
 import { memorySum } from "../../../src/model/memory.ts";
 import { segmentShapes } from "../../../src/model/packed-layout.ts";
 import { loadHighs, loadSolverFor } from "../../../src/planning/optimal/highs-solver.ts";
@@ -164,11 +165,23 @@ describe("optimal", () => {
     expect(() => createPlanner(request({ kvChoices }), highs)).toThrow(/expected a loss of the KV type q8/);
   });
 
-  it("takes its extra bytes for exit heads from the matrices", () => {
+  it("takes the bytes of exits from the matrices, those of gathered rows at the output head's own codec", () => {
+    const exits = { exits: [{ kind: "adapter" as const, rank: 4 }], vocabulary: { ids: 48 } };
     const { smallestBytes } = createPlanner(request(), highs).range();
-    const withExits = createPlanner(request({ exitBytes: 5000 }), highs);
-    expect(withExits.range().smallestBytes).toBe(smallestBytes + 5000);
-    expect(withExits.plan(smallestBytes + 60_000).memory.totalBytes).toBeLessThanOrEqual(smallestBytes + 60_000);
+    const planner = createPlanner(request({ exits }), highs);
+    const inFile = exitFileLayout(SPEC, exits).totalBytes;
+    expect(planner.range().smallestBytes).toBe(smallestBytes + inFile + gatheredRowBytes(SPEC, exits, "q4s-g32"));
+    const { largestBytes } = planner.range();
+    for (const share of [0, 0.1, 0.4, 0.8, 1]) {
+      const budget = Math.floor(smallestBytes + 20_000 + (largestBytes - smallestBytes - 20_000) * share);
+      const plan = planner.plan(budget);
+      expect(plan.memory.totalBytes).toBeLessThanOrEqual(budget);
+      const head = codecIdOf(codecAt(plan, headMatrixId(SPEC)) ?? "");
+      const conditions = { contextTokens: 64, kvType: "f16", residency: "packed", runtimeBaseBytes: 0 } as const;
+      expect(plan.memory).toEqual(memorySum(SPEC, assignmentOf(plan), { ...conditions, budgetCovers: "model", exits }));
+      const gathered = plan.memory.items.find(({ key }) => key === "exits.vocabulary")?.bytes;
+      expect(gathered).toBe(gatheredRowBytes(SPEC, exits, head));
+    }
   });
 
   it("keeps a bound on the time of a token, and says when no plan does", () => {

@@ -1,0 +1,39 @@
+import { isDeepStrictEqual } from "node:util";
+import type { ByteSource } from "../formats/byte-source.ts";
+import type { SafetensorsLayout } from "../formats/safetensors/layout.ts";
+import { openSafetensors, type SafetensorsFile } from "../formats/safetensors/reader.ts";
+import { badArtifact } from "./artifact-error.ts";
+
+/**
+ * A file's own header must say what the manifest leads to: the bytes that we write, or the same in other words. Throws UserError
+ * naming the first tensor that differs.
+ */
+export async function checkHeader(file: ByteSource, layout: SafetensorsLayout): Promise<void> {
+  const { header, dataOffset } = layout;
+  const isOurs = file.byteLength >= dataOffset && isDeepStrictEqual(await file.read(0, dataOffset), header);
+  if (!isOurs) compareTensors(await openSafetensors(staysOpen(file)), layout);
+}
+
+/** The file for a reader that would close it. */
+function staysOpen(file: ByteSource): ByteSource {
+  const { label, byteLength } = file;
+  return { label, byteLength, read: (offset, length, into) => file.read(offset, length, into), close: async () => {} };
+}
+
+function compareTensors(found: SafetensorsFile, layout: SafetensorsLayout): void {
+  if (found.dataOffset !== layout.dataOffset) {
+    throw badArtifact(found.label, `start of data: expected ${layout.dataOffset}, found ${found.dataOffset}`);
+  }
+  if (found.tensors.size !== layout.tensors.size) {
+    throw badArtifact(found.label, `tensors: expected ${layout.tensors.size}, found ${found.tensors.size}`);
+  }
+  for (const { name, dtype, shape, begin } of layout.tensors.values()) {
+    const tensor = found.tensors.get(name);
+    const text = (t: typeof tensor) => (t ? `${t.dtype} [${t.shape.join(", ")}] at ${t.begin}` : "none");
+    if (tensor?.dtype === dtype && tensor.begin === begin && isDeepStrictEqual(tensor.shape, shape)) continue;
+    throw badArtifact(
+      found.label,
+      `tensor ${name}: expected ${dtype} [${shape.join(", ")}] at ${begin}, found ${text(tensor)}`,
+    );
+  }
+}

@@ -1,0 +1,70 @@
+import { z } from "zod";
+import { Confidence } from "../artifact/exits.ts";
+import { UserError } from "../errors.ts";
+import type { DecoderSpec } from "../model/decoder-spec.ts";
+import type { ExitShape } from "../model/exit-bytes.ts";
+
+const positive = z.number().int().positive();
+
+/** Exits where the recipe names neither points nor a number of them. */
+const DEFAULT_COUNT = 3;
+/** Of an adapter: a tenth of the hidden size of the smallest models that are worth it, 150 kB an exit. */
+const DEFAULT_RANK = 64;
+
+/** Which early exits are trained, and on what: a recipe's `exits`. */
+export const ExitSettings = z
+  .strictObject({
+    /** Blocks that run before each exit, evenly spaced points, or those where the answers by depth promise most. */
+    after: z.union([z.enum(["even", "auto"]), z.array(positive).min(1)]).default("even"),
+    /** How many, where `after` names no points; 3 by default. */
+    count: positive.optional(),
+    kind: z.enum(["adapter", "linear"]).default("adapter"),
+    /** Of an adapter; 64, or the hidden size where that is less. */
+    rank: positive.optional(),
+    /** How many ids the heads score, the most frequent ones; a model that has no more gets all. */
+    vocabulary: z.union([z.literal("full"), positive]).default(8192),
+    /** Tokens whose hidden states are trained on, held out, calibrated on and reported on, together. */
+    tokens: positive.default(300_000),
+    /** The recipe's calibration text, or text that the model writes. */
+    data: z.enum(["calibration", "self"]).default("calibration"),
+    confidence: Confidence.default("entropy"),
+  })
+  .superRefine(({ after, count, kind, rank }, context) => {
+    const refuse = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
+    if (Array.isArray(after) && count !== undefined) refuse("count", "expected none beside the points of `after`");
+    if (kind === "linear" && rank !== undefined) refuse("rank", "expected none with kind linear");
+    if (!Array.isArray(after)) return;
+    const wrong = after.findIndex((blocks, i) => i > 0 && blocks <= after[i - 1]);
+    if (wrong > 0) context.addIssue({ code: "custom", path: ["after", wrong], message: "expected rising points" });
+  });
+export type ExitSettings = z.infer<typeof ExitSettings>;
+
+/**
+ * What exits of these settings will take in this model: known before any is trained, wherever they come to stand. Throws UserError
+ * `EXIT_POINTS` or `EXIT_RANK` where the model is too small for them.
+ */
+export function exitShapeOf(settings: ExitSettings, { blocks, hiddenSize, vocabSize }: DecoderSpec): ExitShape {
+  const { after, kind, vocabulary } = settings;
+  const points = Array.isArray(after) ? after : null;
+  const count = points?.length ?? settings.count ?? DEFAULT_COUNT;
+  const deepest = points?.[points.length - 1] ?? count;
+  if (deepest >= blocks.length) {
+    throw new UserError(
+      "EXIT_POINTS",
+      `exits: expected ${points ? "points" : "a number of exits"} below the model's ${blocks.length} blocks, found ${deepest}`,
+      points ? "name earlier blocks" : "ask for fewer exits",
+    );
+  }
+  const rank = settings.rank ?? Math.min(DEFAULT_RANK, hiddenSize);
+  if (rank > hiddenSize) {
+    throw new UserError(
+      "EXIT_RANK",
+      `exits.rank: expected at most the model's hidden size of ${hiddenSize}, found ${rank}`,
+      "ask for a smaller rank",
+    );
+  }
+  return {
+    exits: Array.from({ length: count }, () => (kind === "linear" ? { kind, rank: null } : { kind, rank })),
+    vocabulary: vocabulary === "full" || vocabulary >= vocabSize ? "full" : { ids: vocabulary },
+  };
+}

@@ -61,7 +61,7 @@ export async function loadExits(
   for (const { head } of exits) {
     const numbers = heads === "lens" ? data : data.map(() => 0.3 * random.nextNormal());
     const dense = { kind: "dense", rows: chosen.length, cols: spec.hiddenSize, data: numbers } as const;
-    await executor.loadHead(head, { norm, matrix: dense, bias: null });
+    await executor.loadHead(head, { norm, adapter: null, matrix: dense, bias: null, tail: null });
   }
   const most = Math.log(chosen.length);
   const levels = [

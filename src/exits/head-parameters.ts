@@ -1,5 +1,4 @@
 import type { ExitRecord } from "../artifact/exits.ts";
-import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { roundToF16 } from "../tensor/half.ts";
 import type { Random } from "../tensor/random.ts";
@@ -78,12 +77,4 @@ export function startHead({ kind, rank, rows, norm }: HeadStart, random: Random)
 /** The head as it is stored and will be read: what ships as f16 rounded to it. */
 export function storedHead(parameters: HeadParameters): HeadParameters {
   return parameters.map((one) => (one.dtype === "F16" ? { ...one, values: one.values.map(roundToF16) } : one));
-}
-
-/** Bytes of a head's numbers in the exits file; ids: null for the whole vocabulary. Known before anything is trained. */
-export function headBytes(spec: DecoderSpec, kind: HeadKind, rank: number, ids: number | null): number {
-  const { hiddenSize, vocabSize, finalNorm } = spec;
-  const norm = 4 * hiddenSize * (finalNorm.kind === "layer" ? 2 : 1);
-  const tail = ids === null ? 0 : 4 * (hiddenSize + 1);
-  return norm + tail + 2 * hiddenSize * (kind === "adapter" ? 2 * rank : (ids ?? vocabSize));
 }

@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import path from "node:path";
 import type { Confidence, ExitTable } from "../artifact/exits.ts";
+import { type ExitShape, exitTensorBytes } from "../model/exit-bytes.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
@@ -9,7 +10,7 @@ import { TOOL_VERSION } from "../version.ts";
 import { calibrateLevels, EPSILONS } from "./calibrate.ts";
 import { headAnswers } from "./head-answers.ts";
 import { loadSharedHead } from "./head-graph.ts";
-import { finalNormOf, type HeadKind, type HeadStart, headBytes } from "./head-parameters.ts";
+import { finalNormOf, type HeadKind, type HeadStart } from "./head-parameters.ts";
 import { checkedPoints } from "./points.ts";
 import { SPLITS, type Split, splitSequences } from "./splits.ts";
 import { collectStates, type SavedStates } from "./states.ts";
@@ -147,12 +148,14 @@ function tableOf(
   },
 ): ExitTable {
   const { points, ids, levels, states, backend } = found;
-  const bytes = headBytes(source.spec, kind, rank, ids ? ids.length : null);
+  const stored = { kind, rank: kind === "adapter" ? rank : null };
+  const vocabulary: ExitShape["vocabulary"] = ids ? { ids: ids.length } : "full";
+  const bytes = exitTensorBytes(source.spec, { exits: [stored], vocabulary }, 0);
   const [train, stop, calibrate, report] = SPLITS.map((name) => states[name].tokens);
   return {
-    exits: points.map((blocks) => ({ blocks, kind, rank: kind === "adapter" ? rank : null, bytes })),
+    exits: points.map((blocks) => ({ blocks, ...stored, bytes })),
     confidence,
-    vocabulary: ids ? { ids: ids.length } : "full",
+    vocabulary,
     levels,
     training: {
       tokens: { train, stop, calibrate, report },

@@ -4,9 +4,9 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { ExitTable } from "../../src/artifact/exits.ts";
 import { Interrupted } from "../../src/errors.ts";
-import { headBytes } from "../../src/exits/head-parameters.ts";
 import { type TrainExitsOptions, trainExits } from "../../src/exits/train-exits.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import { exitTensorBytes } from "../../src/model/exit-bytes.ts";
 import { loadTokenizer } from "../../src/model/tokenizer.ts";
 import { createExecutor } from "../../src/runtime/create-executor.ts";
 import { smallSpec } from "../runtime/random-model.ts";
@@ -77,10 +77,12 @@ describe.skipIf(!hasModels)("trainExits", () => {
   });
 });
 
-describe("headBytes", () => {
+describe("bytes of an exit", () => {
   it("is known before training", () => {
     const spec = smallSpec({ hiddenSize: 64, vocabSize: 512 });
-    expect(headBytes(spec, "linear", 0, null)).toBe(4 * 64 + 2 * 64 * 512);
+    const headBytes = (of: typeof spec, kind: "linear" | "adapter", rank: number | null, ids: number | null) =>
+      exitTensorBytes(of, { exits: [{ kind, rank }], vocabulary: ids === null ? "full" : { ids } }, 0);
+    expect(headBytes(spec, "linear", null, null)).toBe(4 * 64 + 2 * 64 * 512);
     expect(headBytes(spec, "adapter", 8, 100)).toBe(4 * 64 + 4 * 65 + 2 * 2 * 8 * 64);
     expect(headBytes(smallSpec({ hiddenSize: 64, norm: "layer" }), "adapter", 8, null)).toBe(8 * 64 + 2 * 2 * 8 * 64);
   });

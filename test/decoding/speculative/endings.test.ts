@@ -78,6 +78,10 @@ describe.skipIf(!HAS_ADDON)(needsAddon("DSSD ends as plain decoding does"), () =
     }
   });
 
+  it("with a penalty on what was said before", async () => {
+    expect(await expectSame({ sampler: { repetitionPenalty: 1.05 } })).toBeGreaterThan(0);
+  });
+
   it.each(["dssd", "early-exit"] as const)(
     "stopped in the middle of a pass, %s leaves a session that goes on",
     async (kind) => {

@@ -1,13 +1,16 @@
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { HAS_STORIES, makeStoriesWithExits, STORIES } from "../decoding/artifact-with-exits.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { HAS_ADDON } from "../runtime/native/addon-state.ts";
-import { commandLine } from "./command-line.ts";
+import { commandLine, layerwise, NOT_BUILT, shell } from "./command-line.ts";
 
 const folder = path.join(temporaryFolder(), "stories");
 const PROMPT = "Once upon a time";
 const LITTLE = ["--max-tokens", "10", "--threads", "1"];
+/** Of util-linux: gives a program a terminal. */
+const HAS_SCRIPT = process.platform === "linux" && existsSync("/usr/bin/script");
 const kind = HAS_ADDON ? "native" : "tfjs";
 
 async function run(...args: string[]) {
@@ -62,6 +65,30 @@ describe.skipIf(!HAS_STORIES)("run with exits (skipped without ../shared)", () =
     const early = await run("--decode", "early-exit", "--verbose");
     expect(early.stderr).toMatch(/^decoding: early-exit, \d+ sweeps, mean depth [\d.]+ blocks$/m);
     expect((await run("--decode", "plain", "--verbose")).stderr).not.toMatch(/^decoding/m);
+  });
+
+  it.skipIf(NOT_BUILT !== null)("chat decodes with them, turn after turn", async () => {
+    const input = "Once upon a time\nThe dog\n";
+    const chat = async (...args: string[]) => {
+      const line = ["chat", folder, "--raw", ...LITTLE, "--executor", kind, "--json", ...args];
+      return JSON.parse((await layerwise(line, { input })).stdout);
+    };
+    const plain = await chat("--decode", "plain");
+    const dssd = await chat("--decode", "dssd", "--no-adapt");
+    const textsOf = ({ turns }: { turns: { text: string }[] }) => turns.map(({ text }) => text);
+    expect(textsOf(dssd)).toEqual(textsOf(plain));
+    expect(dssd.decode).toMatchObject({ kind: "dssd", adapt: false });
+    for (const { depths, statistics } of dssd.turns) {
+      expect(depths).toHaveLength(10);
+      expect(statistics.decoding.drafted).toBeGreaterThan(0);
+    }
+  });
+
+  it.skipIf(NOT_BUILT !== null || !HAS_SCRIPT)("--show-exits colours at a terminal, in one legend", async () => {
+    const line = `$LAYERWISE run ${folder} Once ${LITTLE.join(" ")} --executor ${kind} --decode early-exit --show-exits`;
+    const { stdout } = await shell(`script -qec "${line}" /dev/null`);
+    expect(stdout).toContain("\u001b[32m");
+    expect(stdout).toMatch(/exits: .*green.* after 1 blocks \d+ %, .*cyan.* after 2 blocks \d+ %/);
   });
 
   it("refuses in one line what cannot be", async () => {

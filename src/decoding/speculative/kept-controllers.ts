@@ -14,9 +14,9 @@ export class KeptControllers {
   private use: ControllerUse | null = null;
   private controller: RoundController | null = null;
 
-  /** The controller kept for the same exits (the same object) and use, else a new one, which takes its place. */
+  /** The controller kept for the same exits (the same levels and ids, as objects) and use, else a new one, which takes its place. */
   of(exits: ExitSet, use: ControllerUse, now: () => number): RoundController {
-    if (this.controller && exits === this.exits && isSame(use, this.use)) return this.controller;
+    if (this.controller && areSame(exits, this.exits) && isSame(use, this.use)) return this.controller;
     this.exits = exits;
     this.use = use;
     this.controller = adaptiveController({ start: use.start, levels: exits.levels.length, now });
@@ -26,4 +26,9 @@ export class KeptControllers {
 
 function isSame(a: ControllerUse, b: ControllerUse | null): boolean {
   return a.draws === b?.draws && a.start.level === b.start.level && a.start.draftLimit === b.start.draftLimit;
+}
+
+/** Sets made of one table share its levels. */
+function areSame(a: ExitSet, b: ExitSet | null): boolean {
+  return a.levels === b?.levels && a.ids === b.ids;
 }

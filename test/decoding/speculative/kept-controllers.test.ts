@@ -16,8 +16,10 @@ it("keeps a controller for the same exits and use, and no other", () => {
   const now = () => 0;
   const first = kept.of(SET, use, now);
   expect(kept.of(SET, { ...use, start: { ...use.start } }, now)).toBe(first);
+  // Made anew of the same table.
+  expect(kept.of({ ...SET }, use, now)).toBe(first);
   const others = [
-    kept.of({ ...SET }, use, now),
+    kept.of({ ...SET, levels: [...SET.levels] }, use, now),
     kept.of(SET, { ...use, draws: true }, now),
     kept.of(SET, { ...use, start: { level: 0, draftLimit: 4 } }, now),
     kept.of(SET, { ...use, start: { level: 1, draftLimit: 8 } }, now),

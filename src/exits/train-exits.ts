@@ -19,7 +19,7 @@ import { frequentIds, gatherHeadRows } from "./vocabulary.ts";
 
 /** What exits are trained for, and how. */
 export interface TrainExitsOptions extends WorkOptions, BackendOptions {
-  /** The packed trunk, what runs it, and a name of its weights. */
+  /** The packed trunk, what runs it (and knows the trained heads afterwards), and a name of its weights. */
   readonly source: WeightSource;
   readonly executor: AnyExecutor;
   readonly modelId: string;

@@ -86,6 +86,17 @@ describe("the adaptive controller", () => {
     expect(short.ratio).toBeLessThan(1.04);
   });
 
+  it("goes on drafting where the machine stood still in a round", () => {
+    const steady = draftingMachine(1, () => 0.9);
+    const stalling: Machine = (plan, round) => {
+      const result = steady(plan, round);
+      return round % 40 === 20 ? { ...result, ms: result.ms + 1000 } : result;
+    };
+    const { plans } = simulate(stalling, 2000);
+    const drafting = plans.slice(20).filter(({ level }) => level !== null).length;
+    expect(drafting / (plans.length - 20)).toBeGreaterThan(0.7);
+  });
+
   it("falls back to plain decoding when what paid does not any more, and comes back", () => {
     const good = draftingMachine(1, () => 0.9);
     const bad = draftingMachine(4, () => 0);

@@ -8,23 +8,28 @@ type Machine = (plan: RoundPlan, round: number) => { ms: number; tokens: number;
 const PLAIN_MS = 10;
 const LEVELS = 5;
 
-/** Time of so many tokens under the controller, over that of plain decoding; and the plans of the last rounds. */
-function simulate(machine: Machine, tokens: number, start = { level: 2, draftLimit: 8 }) {
+/**
+ * Time of so many tokens under the controller, over that of plain decoding, as the clock says and without what the machine adds (`noise`
+ * multiplies each round's time); and the plans of the last rounds.
+ */
+function simulate(machine: Machine, tokens: number, start = { level: 2, draftLimit: 8 }, noise = () => 1) {
   let clock = 0;
   const controller = adaptiveController({ start, levels: LEVELS, now: () => clock });
   const plans: RoundPlan[] = [];
   let given = 0;
+  let work = 0;
   let round = 0;
   while (given < tokens) {
     const { plan, end } = controller.begin();
     const { ms, ...result } = plan.level === null ? plainRound() : machine(plan, round);
-    clock += ms;
+    clock += ms * noise();
+    work += ms;
     end(result);
     given += result.tokens;
     plans.push(plan);
     round++;
   }
-  return { ratio: clock / (given * PLAIN_MS), plans, late: plans.slice(-100) };
+  return { ratio: clock / (given * PLAIN_MS), work: work / (given * PLAIN_MS), plans, late: plans.slice(-100) };
 }
 
 const plainRound = () => ({ ms: PLAIN_MS, tokens: 1, drafted: 0, accepted: 0 });
@@ -95,6 +100,21 @@ describe("the adaptive controller", () => {
     const { plans } = simulate(stalling, 2000);
     const drafting = plans.slice(20).filter(({ level }) => level !== null).length;
     expect(drafting / (plans.length - 20)).toBeGreaterThan(0.7);
+  });
+
+  it("does not take to drafting that never pays, however uneven the machine is", () => {
+    const random = new Random(5);
+    // Now and then it stands still.
+    const noise = () => Math.exp(0.3 * random.nextNormal()) * (random.next() < 0.04 ? 8 : 1);
+    const works = Array.from({ length: 12 }, () => {
+      // All drafts of a round are taken, or none.
+      const machine: Machine = ({ draftLimit: drafted }) => {
+        const accepted = random.next() < 0.5 ? drafted : 0;
+        return { ms: drafted * 6.8 + PLAIN_MS, tokens: accepted + 1, drafted, accepted };
+      };
+      return simulate(machine, 1000, undefined, noise).work;
+    });
+    expect(works.reduce((sum, work) => sum + work, 0) / works.length).toBeLessThan(1.05);
   });
 
   it("falls back to plain decoding when what paid does not any more, and comes back", () => {

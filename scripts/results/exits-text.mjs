@@ -58,17 +58,21 @@ function levelRows({ table: { levels }, blocks }, title) {
   });
 }
 
-/** Accepted drafts beside the fixed sweep: of every rate the row with the largest ratio, and the row with most accepted drafts. */
-function acceptedRows({ comparisons }, title) {
-  return ["ofDrafts", "ofTokens"].flatMap((rate) => {
-    const rows = comparisons.filter((row) => row.rate === rate && row.ratio !== null);
-    if (rows.length === 0) return [];
-    const most = (of) => rows.reduce((best, row) => (of(row) > of(best) ? row : best));
-    const shown = [...new Set([most(({ ratio }) => ratio), most(({ acceptedPerToken }) => acceptedPerToken)])];
-    return shown.map((row) => [
-      ...[title, rate === "ofDrafts" ? "drafts" : "tokens", row.name, percent(row.waste)],
-      ...[percent(row.acceptedPerToken), row.best, times(row.ratio), times(row.mixedRatio)],
-    ]);
+/** Drafts of a round of the rows that are shown: others differ little. */
+const SHOWN_LIMIT = 8;
+
+/** Accepted drafts beside the fixed sweep, at the same share of wasted drafts and at the same number of them a token. */
+function acceptedRows({ comparisons, rows }, title) {
+  const limits = new Map(rows.map(({ name, draftLimit }) => [name, draftLimit]));
+  const shown = comparisons.filter(({ rate, name }) => rate === "ofDrafts" && limits.get(name) === SHOWN_LIMIT);
+  return shown.map((byDrafts) => {
+    const byTokens = comparisons.find(({ rate, name }) => rate === "ofTokens" && name === byDrafts.name);
+    const cells = ({ waste, best, ratio, mixedAccepted, mixedRatio }) => [
+      percent(waste),
+      waste === null ? "" : (best ?? "none wastes so little"),
+      ...[times(ratio), waste !== null && mixedAccepted === 0 ? "none either" : times(mixedRatio)],
+    ];
+    return [title, byDrafts.name, percent(byDrafts.acceptedPerToken), ...cells(byDrafts), ...cells(byTokens)];
   });
 }
 
@@ -100,11 +104,15 @@ function costNote({ costs, rows, prompts, count: number, generateTokens }, title
   ].join(" ");
 }
 
+/** Tokens of all splits. */
+function allOf(tokens) {
+  return Object.values(tokens).reduce((sum, number) => sum + number, 0);
+}
+
 function trainingRows({ seconds, peakRssBytes, tokens, fileBytes, addedBytes, artifactBytes }, title) {
-  const all = Object.values(tokens).reduce((sum, number) => sum + number, 0);
   return [
     [
-      ...[title, count(all), `${(seconds / 60).toFixed(1)} min`, `${(peakRssBytes / MIB).toFixed(0)} MiB`],
+      ...[title, count(allOf(tokens)), `${(seconds / 60).toFixed(1)} min`, `${(peakRssBytes / MIB).toFixed(0)} MiB`],
       ...[
         `${(fileBytes / MIB).toFixed(2)} MiB`,
         `${(addedBytes / MIB).toFixed(2)} MiB`,
@@ -114,10 +122,15 @@ function trainingRows({ seconds, peakRssBytes, tokens, fileBytes, addedBytes, ar
   ];
 }
 
-function resumeRows({ undisturbedSeconds, killedAfterSeconds, same, found }, title) {
+function resumeRows({ tokens, undisturbedSeconds, killedAfterSeconds, same, found }, title) {
   return [
     [
-      ...[title, `${undisturbedSeconds.toFixed(0)} s`, killedAfterSeconds.map((at) => `${at.toFixed(1)} s`).join(", ")],
+      ...[
+        title,
+        count(allOf(tokens)),
+        `${undisturbedSeconds.toFixed(0)} s`,
+        killedAfterSeconds.map((at) => `${at.toFixed(1)} s`).join(", "),
+      ],
       ...[same ? "yes" : "no", found["exits.safetensors"].slice(0, 12)],
     ],
   ];
@@ -143,8 +156,11 @@ export function exitsText({ lossless, tfjs, levels, accepted, speed, training, r
     ),
     ...part(
       accepted,
-      "Accepted drafts at the same waste, beside fixed exits and draft lengths",
-      ["model", "waste by", "DSSD", "wasted", "accepted of tokens", "best fixed", "ratio", "ratio to the best mixture"],
+      "Accepted drafts over those of fixed exits and draft lengths that waste no more; of mixtures of two of them, or of one and plain decoding, that waste as much",
+      [
+        ...["model", "DSSD", "accepted of tokens", "wasted of drafts", "best fixed", "ratio", "to the best mixture"],
+        ...["wasted of tokens", "best fixed", "ratio", "to the best mixture"],
+      ],
       acceptedRows,
       picture,
     ),
@@ -164,7 +180,7 @@ export function exitsText({ lossless, tfjs, levels, accepted, speed, training, r
     ...part(
       resume,
       "Killed and run again",
-      ["model", "undisturbed", "killed after", "same bytes", "sha256 of the exits"],
+      ["model", "tokens", "undisturbed", "killed after", "same bytes", "sha256 of the exits"],
       resumeRows,
     ),
   ].join("\n\n");

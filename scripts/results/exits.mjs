@@ -1,6 +1,6 @@
 // npm run results:exits [SMOLLM2_FOLDER] [--only=lossless,tfjs,levels,accepted,speed,training,resume] [--models=smollm2,neox,example]: early exits
-// and DSSD on three models packed at 4 bits. An hour and more, most of it the training of SmolLM2's heads and the texts of `lossless`;
-// alone on the machine for `speed` and `training`. Every part is saved when it is done.
+// and DSSD on three models packed at 4 bits. Two hours, most of it SmolLM2's texts and the training of its heads; alone on the machine for
+// `speed` and `training`. Every part is saved when it is done.
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { layerwise, progressLine, save, stamp } from "./common.mjs";
@@ -77,17 +77,17 @@ const accepted = (name) =>
     ...["--csv", `docs/results/exits-${name}.csv`, "--picture", `docs/results/exits-${name}.svg`],
   ]);
 
-const speed = (name) =>
-  bench(name, { count: 50, generateTokens: 128 }, ["--draft-lengths", "none", "--draft-limits", "4,8"]);
+const SPEED = ["--draft-lengths", "none", "--draft-limits", "4,8", "--epsilons", "0.6,0.7,0.8,0.9,0.95"];
+const speed = (name) => bench(name, { count: 50, generateTokens: 128 }, SPEED);
 
 /** A copy of the artifact, and the command that trains its exits anew in a folder of its own. */
-async function trainingCopy(name, label) {
+async function trainingCopy(name, label, flags = []) {
   const [artifact, work] = [`${OUT}/${name}-${label}`, `${OUT}/${name}-${label}-work`];
   for (const folder of [artifact, work]) rmSync(folder, { recursive: true, force: true });
   cpSync(await artifactOf(name), artifact, { recursive: true });
   const { text } = SUBJECTS[name];
   const source = text ? ["--text", text] : [];
-  return { artifact, command: ["exits", artifact, "--work", work, "--threads", String(THREADS), ...source] };
+  return { artifact, command: ["exits", artifact, "--work", work, "--threads", String(THREADS), ...source, ...flags] };
 }
 
 /** Time and memory of training alone, and what exits add to the artifact. */
@@ -121,11 +121,15 @@ function killedAfter(command, ms) {
 
 /** Training that is killed at drawn moments and goes on, beside one that is left alone. */
 async function resume(name) {
-  const [{ hashFile }, { Random }] = await Promise.all([dist("artifact/content-hash"), dist("tensor/random")]);
+  const [{ hashFile }, { Random }, { readManifest }] = await Promise.all([
+    ...[dist("artifact/content-hash"), dist("tensor/random"), dist("artifact/reader")],
+  ]);
   const random = new Random(0).fork(name);
-  const whole = await trainingCopy(name, "undisturbed");
+  const { resumeTokens } = SUBJECTS[name];
+  const less = resumeTokens ? ["--tokens", String(resumeTokens)] : [];
+  const whole = await trainingCopy(name, "undisturbed", less);
   const { seconds } = await layerwise(...whole.command);
-  const { artifact, command } = await trainingCopy(name, "killed");
+  const { artifact, command } = await trainingCopy(name, "killed", less);
   const moments = [];
   for (let i = 0; i < KILLS; i++) {
     const ms = Math.round(1000 * seconds * (0.05 + (0.6 * random.next() * (i + 1)) / KILLS));
@@ -143,7 +147,8 @@ async function resume(name) {
   };
   const [expected, found] = [await hashes(whole.artifact), await hashes(artifact)];
   const same = Object.keys(expected).every((file) => expected[file] === found[file]);
-  return { undisturbedSeconds: seconds, killedAfterSeconds: moments, same, expected, found };
+  const { tokens } = (await readManifest(whole.artifact)).exits.training;
+  return { tokens, undisturbedSeconds: seconds, killedAfterSeconds: moments, same, expected, found };
 }
 
 const PARTS = {

@@ -87,18 +87,21 @@ function boundText(rows: readonly DrafterRow[]): string[] {
   ];
 }
 
-/** The accepted drafts of DSSD over those of fixed exits that waste no more. */
+/** The accepted drafts of DSSD over those of fixed exits: by each rate of waste the row that gains most on their best mixture. */
 function comparisonText(comparisons: readonly DrafterComparison[]): string[] {
-  const found = (["ofDrafts", "ofTokens"] as const).flatMap((rate) => {
-    const rows = comparisons.filter((row) => row.rate === rate && row.ratio !== null);
+  const lines = (["ofDrafts", "ofTokens"] as const).flatMap((rate) => {
+    const rows = comparisons.filter((row) => row.rate === rate && row.mixedRatio !== null);
     if (rows.length === 0) return [];
-    const best = rows.reduce((most, row) => ((row.ratio ?? 0) > (most.ratio ?? 0) ? row : most));
+    const { name, waste, best, ratio, mixedRatio } = rows.reduce((most, row) =>
+      (row.mixedRatio ?? 0) > (most.mixedRatio ?? 0) ? row : most,
+    );
+    const single = best === null ? "no single one wastes so little" : `${times(ratio)} those of ${best}`;
     const what = rate === "ofDrafts" ? "drafts" : "tokens";
     return [
-      `at the same waste, counted by ${what}: ${best.name} has ${times(best.ratio)} the accepted drafts of ${best.best} (${percent(best.waste)} wasted), ${times(best.mixedRatio)} those of the best mixture of fixed ones`,
+      `at the same waste, ${percent(waste)} of the ${what}: ${name} has ${times(mixedRatio)} the accepted drafts of the best mixture of fixed exits; ${single}`,
     ];
   });
-  return found.length === 0 ? [] : [found.join("\n")];
+  return lines.length === 0 ? [] : [lines.join("\n")];
 }
 
 function protocol({ model, executor, kvType, prompts, generateTokens, machine }: DraftersResult): string {

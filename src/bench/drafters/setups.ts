@@ -67,7 +67,7 @@ export function drafterSetups(exits: ExitSet, sweep: DrafterSweep): DrafterSetup
     sweep.draftLengths.map((draftLimit) => ({
       ...{
         kind: "fixed" as const,
-        name: `exit ${blocks}, ${draftLimit} drafts`,
+        name: `exit ${blocks}, ${draftLimit} draft${draftLimit === 1 ? "" : "s"}`,
         exit: blocks,
         epsilon: null,
         draftLimit,

@@ -7,7 +7,11 @@ import { layerwise, shared, smollm2Folder } from "./common.mjs";
 export const OUT = "outputs/results/exits";
 /** Of the recipe's codecs: all subjects are 4-bit models. */
 const CODEC = "q4t-g32-s8";
-const STORIES = "calibration-data/tinystories-calibration.txt";
+/** Tokens of the calibration, of all files together. */
+const CALIBRATION_TOKENS = 32_768;
+/** More text than ships: exits take 300,000 tokens. What the prompts are taken from is not among it. */
+const general = () => ["c4", "wiki"].map((text) => shared(`corpora/calibration/${text}.utf8`));
+const stories = () => [shared("corpora/tinystories/tinystories_train_944k.txt")];
 
 const novels = { file: "eval/lambada_test.jsonl", what: "LAMBADA passages (../shared/eval)", tokens: 64 };
 const tales = {
@@ -20,22 +24,28 @@ export const SUBJECTS = {
   smollm2: {
     checkpoint: smollm2Folder,
     // Trained three times over where it is killed and run again: on fewer tokens there.
-    ...{ context: 2048, prompts: novels, text: null, resumeTokens: 40_000 },
+    ...{ context: 2048, sequenceTokens: null, prompts: novels, texts: general, resumeTokens: 40_000 },
   },
-  neox: { checkpoint: () => shared("models/neox-tiny"), context: 256, prompts: tales, text: STORIES },
-  example: { checkpoint: () => "examples/stories260k", context: 256, prompts: tales, text: STORIES },
+  neox: {
+    checkpoint: () => shared("models/neox-tiny"),
+    ...{ context: 256, sequenceTokens: 128, prompts: tales, texts: stories },
+  },
+  example: {
+    checkpoint: () => "examples/stories260k",
+    ...{ context: 256, sequenceTokens: 128, prompts: tales, texts: stories },
+  },
 };
 
-/** Recipe dssd with one codec, and for models of stories their text. */
-function recipeFile(name, { text }) {
+/** Recipe dssd with one codec, and the subject's text. */
+function recipeFile(name, { texts, sequenceTokens }) {
   const recipe = YAML.parse(readFileSync("pipelines/dssd.yaml", "utf8"));
-  const sources = text ? [{ path: text, tokens: 16384 }] : recipe.calibration.sources;
-  // Paths of a recipe are taken from its own folder.
-  const from = (source) => path.resolve(text ? "." : "pipelines", source);
+  const files = texts();
+  const tokens = CALIBRATION_TOKENS / files.length;
   const calibration = {
     ...recipe.calibration,
-    ...(text ? { sequenceTokens: 128 } : {}),
-    sources: sources.map((source) => ({ ...source, path: from(source.path) })),
+    ...(sequenceTokens === null ? {} : { sequenceTokens }),
+    // Paths of a recipe are taken from its own folder.
+    sources: files.map((text) => ({ path: path.resolve(text), tokens })),
   };
   const file = `${OUT}/${name}.yaml`;
   mkdirSync(OUT, { recursive: true });

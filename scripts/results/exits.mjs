@@ -85,8 +85,7 @@ async function trainingCopy(name, label, flags = []) {
   const [artifact, work] = [`${OUT}/${name}-${label}`, `${OUT}/${name}-${label}-work`];
   for (const folder of [artifact, work]) rmSync(folder, { recursive: true, force: true });
   cpSync(await artifactOf(name), artifact, { recursive: true });
-  const { text } = SUBJECTS[name];
-  const source = text ? ["--text", text] : [];
+  const source = ["--text", ...SUBJECTS[name].texts()];
   return { artifact, command: ["exits", artifact, "--work", work, "--threads", String(THREADS), ...source, ...flags] };
 }
 

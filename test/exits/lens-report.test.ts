@@ -15,7 +15,7 @@ test("counts what heads and the logit lens answer rightly, shard after shard", a
   const executor = await openExecutor(randomSource(smallSpec({ blocks: 3, hiddenSize: HIDDEN }), 5), "tfjs");
   const random = new Random(4);
   const shards: StateShard[] = [];
-  const lens = POINTS.map(() => [] as number[]);
+  const lens: number[][] = POINTS.map(() => []);
   for (const tokens of [5, 3]) {
     const states = new Map<number, Uint16Array>();
     for (const [i, point] of POINTS.entries()) {

@@ -40,13 +40,7 @@ export async function checkLossless(
 ): Promise<LosslessCheck[]> {
   const { prompts, generateTokens, onProgress } = options;
   checkPrompts(prompts, generateTokens, model.contextTokens);
-  const found = setups.map((setup) => ({
-    setup,
-    tokens: 0,
-    drafted: 0,
-    accepted: 0,
-    differences: [] as TextDifference[],
-  }));
+  const found = setups.map((setup): Tally => ({ setup, tokens: 0, drafted: 0, accepted: 0, differences: [] }));
   for (const [at, prompt] of prompts.entries()) {
     const begun = await beginSession(model, prompt, options);
     try {
@@ -67,6 +61,15 @@ export async function checkLossless(
     onProgress?.({ stage: "comparing texts", done: at + 1, total: prompts.length });
   }
   return found.map((check) => ({ ...check, prompts: prompts.length }));
+}
+
+/** A check under way. */
+interface Tally {
+  readonly setup: DrafterSetup;
+  tokens: number;
+  drafted: number;
+  accepted: number;
+  readonly differences: TextDifference[];
 }
 
 /** Null where both texts are the same; where one ends, the end is the difference. */

@@ -52,7 +52,7 @@ export async function measureDrafters(
 ): Promise<DrafterRuns[]> {
   const { prompts, generateTokens, onProgress } = options;
   checkPrompts(prompts, generateTokens, model.contextTokens);
-  const pairs = new Map(setups.map((setup) => [setup, [] as PairedRun[]]));
+  const pairs = new Map<DrafterSetup, PairedRun[]>(setups.map((setup) => [setup, []]));
   const total = prompts.length * setups.length;
   let done = 0;
   for (const [at, prompt] of prompts.entries()) {

@@ -46,6 +46,11 @@ function headRows({ table: { exits, training } }, title) {
   ]);
 }
 
+function depthRows({ agreement, tokens, prompts }, title) {
+  const curve = agreement.map((share, i) => `${i + 1}: ${(100 * share).toFixed(0)} %`);
+  return [[title, curve.join(", "), `${count(tokens)} tokens of ${prompts}`]];
+}
+
 function levelRows({ table: { levels }, blocks }, title) {
   return levels.map(({ epsilon, report }) => {
     const { coverage, agreement, agreementError, meanBlocks, tokens } = report;
@@ -137,7 +142,7 @@ function resumeRows({ tokens, undisturbedSeconds, killedAfterSeconds, same, foun
 }
 
 /** The parts that were measured, in the order of what they show. */
-export function exitsText({ lossless, tfjs, levels, accepted, speed, training, resume }) {
+export function exitsText({ lossless, tfjs, levels, depth, accepted, speed, training, resume }) {
   const picture = (_one, title, name) => `![${title}: accepted over wasted drafts](results/exits-${name}.svg)`;
   return [
     ...part(lossless, "DSSD's text is plain decoding's: native", TEXT_HEAD, textRows, textNote),
@@ -148,6 +153,7 @@ export function exitsText({ lossless, tfjs, levels, accepted, speed, training, r
       ["model", "after blocks", "agrees", "logit lens there", "gained", "held-out tokens"],
       headRows,
     ),
+    ...part(depth, "Agreement by depth: the logit lens after so many blocks", ["model", "agrees", "text"], depthRows),
     ...part(
       levels,
       "The cascade on held-out text: agreement of at least epsilon - 2 standard errors",

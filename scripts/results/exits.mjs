@@ -1,4 +1,4 @@
-// npm run results:exits [SMOLLM2_FOLDER] [--only=lossless,tfjs,levels,accepted,speed,training,resume] [--models=smollm2,neox,example]: early exits
+// npm run results:exits [SMOLLM2_FOLDER] [--only=lossless,tfjs,levels,depth,accepted,speed,training,resume] [--models=smollm2,neox,example]: early exits
 // and DSSD on three models packed at 4 bits. Two hours, most of it SmolLM2's texts and the training of its heads; alone on the machine for
 // `speed` and `training`. Every part is saved when it is done.
 import { spawn } from "node:child_process";
@@ -57,6 +57,16 @@ async function levels(name) {
   const { readManifest } = await dist("artifact/reader");
   const { exits, spec } = await readManifest(await artifactOf(name));
   return { blocks: spec.blocks.length, table: exits };
+}
+
+/** How often the logit lens after each block has the whole model's answer: what heads at each depth start from. */
+async function depth(name) {
+  const { lensAgreement } = await dist("exits/points");
+  return withModel(name, { executor: "native", count: 32 }, async ({ model, prompts }) => {
+    const agreement = await lensAgreement(model.executor, prompts.ids, { onProgress: progressLine() });
+    const tokens = prompts.ids.reduce((sum, { length }) => sum + length, 0);
+    return { prompts: prompts.what, tokens, agreement };
+  });
 }
 
 /** `layerwise bench --drafters` on a subject. */
@@ -153,7 +163,7 @@ async function resume(name) {
 const PARTS = {
   lossless: (name) => compareTexts(name, { executor: "native", count: 200, generateTokens: 128 }),
   tfjs: (name) => compareTexts(name, { executor: "tfjs", count: name === "smollm2" ? 4 : 10, generateTokens: 24 }),
-  ...{ levels, accepted, speed, training, resume },
+  ...{ levels, depth, accepted, speed, training, resume },
 };
 
 const FILE = "docs/results/exits.json";

@@ -107,7 +107,7 @@ function comparisonText(comparisons: readonly DrafterComparison[]): string[] {
 function protocol({ model, executor, kvType, prompts, generateTokens, machine }: DraftersResult): string {
   const { source, count, tokens } = prompts;
   return [
-    `${model}, ${executorName(executor)}, ${executor.threads ?? "?"} threads, keys and values ${kvType}; greedy, ${formatCount(count)} prompts of ${formatCount(tokens)} tokens from ${source}, up to ${generateTokens} tokens each`,
+    `${model}, ${executorName(executor)}, ${executor.threads ?? "?"} threads, keys and values ${kvType}; greedy, ${formatCount(count)} prompt${count === 1 ? "" : "s"} of ${formatCount(tokens)} tokens from ${source}, up to ${generateTokens} tokens each`,
     "of plain: median ± half the quartile distance of the prompts' ratios to plain decoding in turns; wasted: of all drafts",
     `${machine.cpu}, ${machine.cores} cores, ${formatMiB(machine.memoryBytes)}, ${machine.platform}, Node ${machine.node}`,
   ].join("\n");

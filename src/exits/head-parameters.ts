@@ -1,4 +1,5 @@
 import type { ExitRecord } from "../artifact/exits.ts";
+import type { ExitWeights } from "../artifact/exits-file.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { roundToF16 } from "../tensor/half.ts";
 import type { Random } from "../tensor/random.ts";
@@ -77,4 +78,16 @@ export function startHead({ kind, rank, rows, norm }: HeadStart, random: Random)
 /** The head as it is stored and will be read: what ships as f16 rounded to it. */
 export function storedHead(parameters: HeadParameters): HeadParameters {
   return parameters.map((one) => (one.dtype === "F16" ? { ...one, values: one.values.map(roundToF16) } : one));
+}
+
+/** A head's numbers as the exits file takes them. */
+export function exitWeightsOf(parameters: HeadParameters): ExitWeights {
+  const numbers = new Map(parameters.map(({ name, values }) => [name, values]));
+  const norm = numbers.get("norm");
+  if (!norm) throw new Error("exits: the head has no norm");
+  const part = (name: ParameterName) => numbers.get(name) ?? null;
+  return {
+    ...{ norm, normBias: part("norm_bias"), tail: part("tail") },
+    ...{ down: part("down"), up: part("up"), matrix: part("matrix") },
+  };
 }

@@ -3,8 +3,9 @@ import { readBudget } from "../planning/device-file.ts";
 import { createPlanner } from "../planning/planner.ts";
 import { checkSequenceTokens } from "./calibration-step.ts";
 import type { RunOptions } from "./compress-options.ts";
+import { checkExitTokens } from "./exit-text-step.ts";
 import { planRequest, type RunRequest } from "./plan-step.ts";
-import type { Recipe } from "./recipe.ts";
+import { type Recipe, sequenceTokensFor } from "./recipe.ts";
 import { checkProbes, needsScores } from "./score-step.ts";
 
 /**
@@ -15,6 +16,11 @@ export function checkRequest(recipe: Recipe, request: RunRequest, budgetBytes: n
   if (needsScores(recipe)) {
     checkSequenceTokens(recipe, request.spec);
     checkProbes(recipe, request);
+  }
+  const { exits } = recipe;
+  if (exits) {
+    checkSequenceTokens(recipe, request.spec);
+    checkExitTokens(exits, sequenceTokensFor(recipe, request.spec.maxPositions));
   }
   const planner = createPlanner({ ...request, scores: null });
   if (budgetBytes !== null) planner.checkBudget(budgetBytes);

@@ -1,0 +1,144 @@
+import { readdirSync, readFileSync, rmSync } from "node:fs";
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { memoryOfExits } from "../../src/artifact/add-exits.ts";
+import { readManifest } from "../../src/artifact/reader.ts";
+import { verifyArtifact } from "../../src/artifact/verify.ts";
+import { Interrupted } from "../../src/errors.ts";
+import { compress } from "../../src/pipeline/compress.ts";
+import type { CompressOptions } from "../../src/pipeline/compress-options.ts";
+import { calibrationFiles, loadRecipe, Recipe } from "../../src/pipeline/recipe.ts";
+import type { StepReport } from "../../src/pipeline/run-folder.ts";
+import type { Progress } from "../../src/progress.ts";
+import { EXAMPLE, withFolder } from "./command.ts";
+
+const EXITS = { count: 2, rank: 4, vocabulary: 128, tokens: 1600 };
+
+/** The smoke recipe with a uniform plan and early exits. */
+async function options(
+  out: string,
+  { exits = {}, ...changes }: Partial<CompressOptions> & { readonly exits?: object | null } = {},
+): Promise<CompressOptions> {
+  const loaded = await loadRecipe("smoke");
+  const recipe = Recipe.parse({
+    ...loaded.recipe,
+    plan: { allocator: "uniform", codecs: ["q8s-g32", "q4s-g32"] },
+    ...(exits && { exits: { ...EXITS, ...exits } }),
+  });
+  return {
+    ...{ checkpoint: EXAMPLE, out, contextTokens: 128, kvType: null, residency: null, budgetCovers: null },
+    ...{ budget: "3 MiB", executor: "auto", backend: "auto", threads: 1, recipe },
+    ...{ calibration: calibrationFiles(loaded), ...changes },
+  };
+}
+
+/** Names of the steps that computed something. */
+async function stepsOf(out: string, changes: Parameters<typeof options>[1] = {}): Promise<string[]> {
+  const steps: StepReport[] = [];
+  await compress(await options(out, { ...changes, onStep: (step) => steps.push(step) }));
+  return steps.filter(({ cached }) => !cached).map(({ name }) => name);
+}
+
+const bytesOf = (out: string, name: string) => readFileSync(path.join(out, "artifact", name)).toString("hex");
+
+describe("compress with exits", () => {
+  it("plans their bytes before anything is trained, writes the trunk without them, and adds them", () =>
+    withFolder(async (out) => {
+      const planned = await compress(await options(out, { until: "quantize" }));
+      expect(planned.exits).toBeNull();
+      const trunk = await readManifest(planned.artifact ?? "");
+      expect(trunk.exits).toBeNull();
+      expect(trunk.provenance.recipe).not.toHaveProperty("exits");
+      expect(trunk.plan.memory).toEqual(memoryOfExits(trunk, null));
+      expect(await verifyArtifact(planned.artifact ?? "")).toEqual([]);
+
+      const { exits, plan } = await compress(await options(out));
+      const { plan: shipped, exits: table } = await readManifest(planned.artifact ?? "");
+      expect(shipped.memory).toEqual(plan?.memory);
+      expect(shipped.memory.totalBytes).toBeGreaterThan(trunk.plan.memory.totalBytes);
+      expect(table?.exits.map(({ blocks, rank }) => [blocks, rank])).toEqual([
+        [2, 4],
+        [4, 4],
+      ]);
+      expect(table?.vocabulary).toEqual({ ids: 128 });
+      expect(table?.training.text?.data).toBe("calibration");
+      expect(exits?.table).toEqual(table);
+      expect(exits?.heads.map(({ blocks }) => blocks)).toEqual([2, 4]);
+      for (const { before, after } of exits?.heads ?? []) expect(after.loss).toBeLessThanOrEqual(before.loss);
+      expect(exits?.states?.bytes).toBeGreaterThan(1400 * 3 * 64 * 2);
+      expect(await verifyArtifact(planned.artifact ?? "")).toEqual([]);
+    }));
+
+  it("repeats nothing when nothing changed, and trains anew on the same trunk where their settings did", () =>
+    withFolder(async (out) => {
+      expect(await stepsOf(out)).toEqual(["weights", "plan", "artifact", "exit-text", "exits"]);
+      const weights = bytesOf(out, "weights-00001-of-00001.safetensors");
+      const first = bytesOf(out, "exits.safetensors");
+      expect(await stepsOf(out)).toEqual([]);
+      const [states] = readdirSync(path.join(out, "exit-states"));
+      expect(await stepsOf(out, { exits: { confidence: "margin" } })).toEqual(["exits"]);
+      expect(bytesOf(out, "exits.safetensors")).toBe(first);
+      expect((await readManifest(path.join(out, "artifact"))).exits?.confidence).toBe("margin");
+      expect(readdirSync(path.join(out, "exit-states"))).toEqual([states]);
+      expect(await stepsOf(out, { exits: { after: [3], count: undefined } })).toEqual(["plan", "artifact", "exits"]);
+      expect(readdirSync(path.join(out, "exit-states"))).not.toEqual([states]);
+      expect(readdirSync(path.join(out, "exit-states"))).toHaveLength(1);
+      expect(bytesOf(out, "weights-00001-of-00001.safetensors")).toBe(weights);
+      rmSync(path.join(out, "artifact"), { recursive: true });
+      expect(await stepsOf(out, { exits: { after: [3], count: undefined } })).toEqual(["artifact", "exits"]);
+    }));
+
+  it("stopped at any moment and run again gives the same bytes", () =>
+    withFolder(async (out) => {
+      await stepsOf(out);
+      const whole = [bytesOf(out, "exits.safetensors"), bytesOf(out, "manifest.json")];
+      const moments: ((progress: Progress) => boolean)[] = [
+        ({ stage }) => stage === "calibration",
+        ({ stage }) => stage === "exit states (train)",
+        ({ stage, done }) => stage === "training exits" && done === 3,
+        ({ stage }) => stage === "exit states (report)",
+      ];
+      for (const isMoment of moments) {
+        for (const name of readdirSync(out)) {
+          if (/^(artifact|exit)/.test(name)) rmSync(path.join(out, name), { recursive: true });
+        }
+        const stop = new AbortController();
+        const onProgress = (progress: Progress) => {
+          if (isMoment(progress)) stop.abort();
+        };
+        const stopped = compress(await options(out, { signal: stop.signal, onProgress }));
+        await expect(stopped).rejects.toThrow(Interrupted);
+        expect(await verifyArtifact(path.join(out, "artifact"))).toEqual([]);
+        expect((await readManifest(path.join(out, "artifact"))).exits).toBeNull();
+        expect(await stepsOf(out)).toContain("exits");
+        expect([bytesOf(out, "exits.safetensors"), bytesOf(out, "manifest.json")]).toEqual(whole);
+      }
+    }));
+
+  it("measures where to put them, on text that the model writes itself", () =>
+    withFolder(async (out) => {
+      const exits = { after: "auto", data: "self" };
+      expect(await stepsOf(out, { exits })).toEqual([
+        ...["weights", "plan", "artifact", "exit-text", "exit-points", "exits"],
+      ]);
+      const { exits: table } = await readManifest(path.join(out, "artifact"));
+      expect(table?.training.text?.data).toBe("self");
+      expect(table?.exits).toHaveLength(2);
+      expect(await stepsOf(out, { exits })).toEqual([]);
+    }));
+
+  it("refuses exits that cannot be before anything is read", () =>
+    withFolder(async (out) => {
+      const refused = async (exits: object) => {
+        const error = await compress(await options(out, { exits })).catch((found: unknown) => found);
+        expect(readdirSync(out)).toEqual([]);
+        return error;
+      };
+      expect(await refused({ count: 5 })).toMatchObject({ code: "EXIT_POINTS" });
+      expect(await refused({ rank: 65 })).toMatchObject({ code: "EXIT_RANK" });
+      expect(await refused({ tokens: 200 })).toMatchObject({
+        code: "EXIT_TOKENS",
+        message: "exits.tokens: expected at least 4 sequences of 64 tokens, 256, found 200",
+      });
+    }));
+});

@@ -36,7 +36,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
     const tokenizer = await loadTokenizer(options.checkpoint);
     checkTokenizerFits(tokenizer, checkpoint.spec);
     const request = planRequest(checkpoint, options, budget);
-    checkRequest(recipe, request, reaches("plan") ? budget.bytes : null);
+    checkRequest(options, request, reaches("plan") ? budget.bytes : null);
     throwIfAborted(signal);
 
     const { kind: executor } = await chooseExecutor({ executor: options.executor, backend: options.backend });

@@ -58,19 +58,20 @@ export function exitTextOf({
 /** Fewest sequences that can be split by use. */
 const LEAST_SEQUENCES = 4;
 
-/** Tokens of the longest sequence of their text. */
-function longestSequence({ data }: ExitSettings, sequenceTokens: number): number {
-  return data === "self" ? SELF_TEXT_TOKENS : sequenceTokens;
-}
-
 /** Throws UserError EXIT_TOKENS where so few tokens are asked for that they cannot be split by use. */
-export function checkExitTokens(settings: ExitSettings, sequenceTokens: number): void {
-  const longest = longestSequence(settings, sequenceTokens);
-  const least = LEAST_SEQUENCES * longest;
-  if (settings.tokens >= least) return;
+export function checkExitTokens(
+  { data, tokens }: ExitSettings,
+  { files, sequenceTokens }: { readonly files: number; readonly sequenceTokens: number },
+): void {
+  // Files give whole sequences, as many each.
+  const parts = data === "self" ? 1 : files;
+  const length = data === "self" ? SELF_TEXT_TOKENS : sequenceTokens;
+  const least = Math.ceil(LEAST_SEQUENCES / parts) * parts * length;
+  if (tokens >= least) return;
+  const from = parts === 1 ? "" : ` from ${parts} files`;
   throw new UserError(
     "EXIT_TOKENS",
-    `exits.tokens: expected at least ${LEAST_SEQUENCES} sequences of ${longest} tokens, ${least}, found ${settings.tokens}`,
+    `exits.tokens: expected at least ${least}, ${least / length} sequences of ${length}${from}, found ${tokens}`,
     "ask for more tokens",
   );
 }

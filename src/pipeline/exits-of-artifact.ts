@@ -59,7 +59,7 @@ export async function exitsOfArtifact(target: string, request: ExitsRequest): Pr
   const source = await textSource(place, request, { recipe, calibration });
   const exits = exitShapeOf(settings, manifest.spec);
   checkSequenceTokens(recipe, manifest.spec);
-  checkExitTokens(settings, source.sequenceTokens);
+  checkExitTokens(settings, { files: source.files.length, sequenceTokens: source.sequenceTokens });
   if (!request.overBudget) checkExitBudget(manifest, exits, folder);
   const out = request.work ?? runFolder ?? `${path.resolve(folder)}.exits-work`;
   const isKept = request.work !== null || runFolder !== null;

@@ -97,7 +97,7 @@ describe("layerwise exits", () => {
     [["--exits", "2", "--count", "2"], /exits: count: expected none beside the points/],
     [["--head-vocab", "all"], /--head-vocab: expected a number of ids, or full, found "all"/],
     [["--kind", "linear", "--rank", "4"], /exits: rank: expected none with kind linear/],
-    [["--tokens", "100"], /exits\.tokens: expected at least 4 sequences of 64 tokens, 256, found 100/],
+    [["--tokens", "100"], /exits\.tokens: expected at least 256, 4 sequences of 64, found 100/],
     [["--seed", "-1"], /--seed: expected a whole number/],
     [["--text", "nowhere.txt"], /nowhere\.txt/],
     [["--tokens", "9", "--tokens", "10"], /--tokens: expected once, found several times/],
@@ -118,7 +118,7 @@ describe("layerwise exits", () => {
     expect(refused.code).toBe(1);
     const folder = elsewhere("wide");
     const { code, stderr } = await commandLine([
-      ...["exits", folder, "--kind", "linear", "--head-vocab", "full", "--count", "4", "--tokens", "2048"],
+      ...["exits", folder, "--kind", "linear", "--head-vocab", "full", "--count", "4", "--tokens", "3072"],
       ...["--threads", "1", "--over-budget"],
     ]);
     expect({ code, stderr }).toMatchObject({ code: 0 });

@@ -138,7 +138,7 @@ describe("compress with exits", () => {
       expect(await refused({ rank: 65 })).toMatchObject({ code: "EXIT_RANK" });
       expect(await refused({ tokens: 200 })).toMatchObject({
         code: "EXIT_TOKENS",
-        message: "exits.tokens: expected at least 4 sequences of 64 tokens, 256, found 200",
+        message: "exits.tokens: expected at least 256, 4 sequences of 64, found 200",
       });
     }));
 });

@@ -19,6 +19,8 @@ export const SELF_SAMPLING = { temperature: 1, topK: 64 } as const;
 
 /** Sequences continued in one pass: with that many, reading the weights is a small part of it. */
 const MAX_TOGETHER = 64;
+/** And at least, though fewer may be missing in the end: some texts end early. */
+const LEAST_TOGETHER = 8;
 /** Keys and values of all that are continued together. */
 const MAX_KV_BYTES = 256 * 2 ** 20;
 
@@ -45,22 +47,31 @@ const Batch = z.array(z.array(z.number().int().nonnegative()));
  * its prompt, its place and the seed only. Throws Interrupted between passes; called again, it goes on at the last finished batch.
  */
 export async function writeSelfText(options: SelfTextOptions): Promise<Int32Array[]> {
-  const { prompts, tokens, seed, folder, onProgress } = options;
+  const { prompts, tokens, textTokens = SELF_TEXT_TOKENS, onProgress } = options;
   const together = sequencesTogether(options);
   const texts: Int32Array[] = [];
   let written = 0;
-  for (let from = 0; from < prompts.length && written < tokens; from += together) {
-    const starts = prompts.slice(from, from + together).map((prompt, i) => promptOf(prompt, seed, from + i));
-    const file = path.join(folder, `texts-${from}.json`);
-    const batch = (await readBatch(file)) ?? (await continueTogether(options, starts, from));
-    await writeFileAtomic(file, JSON.stringify(batch.map((ids) => [...ids])));
-    for (const text of batch) {
+  while (texts.length < prompts.length && written < tokens) {
+    const missing = Math.max(LEAST_TOGETHER, Math.ceil((tokens - written) / textTokens));
+    for (const text of await writeBatch(options, texts.length, Math.min(together, missing))) {
       texts.push(text);
       written += text.length;
     }
     onProgress?.({ stage: "writing text", done: Math.min(written, tokens), total: tokens });
   }
   return limitTokens(texts, tokens);
+}
+
+/** Texts of so many prompts from one on: read where they are finished, else written and kept. */
+async function writeBatch(options: SelfTextOptions, from: number, count: number): Promise<Int32Array[]> {
+  const { prompts, seed, folder } = options;
+  const file = path.join(folder, `texts-${from}.json`);
+  const finished = await readBatch(file);
+  if (finished) return finished;
+  const starts = prompts.slice(from, from + count).map((prompt, i) => promptOf(prompt, seed, from + i));
+  const batch = await continueTogether(options, starts, from);
+  await writeFileAtomic(file, JSON.stringify(batch.map((ids) => [...ids])));
+  return batch;
 }
 
 /** Null where the batch is not there; a damaged one is as good as none. */

@@ -1,50 +1,17 @@
-import { readdirSync, readFileSync, rmSync } from "node:fs";
+import { readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { memoryOfExits } from "../../src/artifact/add-exits.ts";
 import { readManifest } from "../../src/artifact/reader.ts";
 import { verifyArtifact } from "../../src/artifact/verify.ts";
-import { Interrupted } from "../../src/errors.ts";
 import { compress } from "../../src/pipeline/compress.ts";
-import type { CompressOptions } from "../../src/pipeline/compress-options.ts";
-import { calibrationFiles, loadRecipe, Recipe } from "../../src/pipeline/recipe.ts";
-import type { StepReport } from "../../src/pipeline/run-folder.ts";
-import type { Progress } from "../../src/progress.ts";
-import { EXAMPLE, withFolder } from "./command.ts";
-
-const EXITS = { count: 2, rank: 4, vocabulary: 128, tokens: 1600 };
-
-/** The smoke recipe with a uniform plan and early exits. */
-async function options(
-  out: string,
-  { exits = {}, ...changes }: Partial<CompressOptions> & { readonly exits?: object | null } = {},
-): Promise<CompressOptions> {
-  const loaded = await loadRecipe("smoke");
-  const recipe = Recipe.parse({
-    ...loaded.recipe,
-    plan: { allocator: "uniform", codecs: ["q8s-g32", "q4s-g32"] },
-    ...(exits && { exits: { ...EXITS, ...exits } }),
-  });
-  return {
-    ...{ checkpoint: EXAMPLE, out, contextTokens: 128, kvType: null, residency: null, budgetCovers: null },
-    ...{ budget: "3 MiB", executor: "auto", backend: "auto", threads: 1, recipe },
-    ...{ calibration: calibrationFiles(loaded), ...changes },
-  };
-}
-
-/** Names of the steps that computed something. */
-async function stepsOf(out: string, changes: Parameters<typeof options>[1] = {}): Promise<string[]> {
-  const steps: StepReport[] = [];
-  await compress(await options(out, { ...changes, onStep: (step) => steps.push(step) }));
-  return steps.filter(({ cached }) => !cached).map(({ name }) => name);
-}
-
-const bytesOf = (out: string, name: string) => readFileSync(path.join(out, "artifact", name)).toString("hex");
+import { withFolder } from "./command.ts";
+import { bytesOf, exitsOptions, expectSameAfterStop, stepsOf } from "./exits-run.ts";
 
 describe("compress with exits", () => {
   it("plans their bytes before anything is trained, writes the trunk without them, and adds them", () =>
     withFolder(async (out) => {
-      const planned = await compress(await options(out, { until: "quantize" }));
+      const planned = await compress(await exitsOptions(out, { until: "quantize" }));
       expect(planned.exits).toBeNull();
       const trunk = await readManifest(planned.artifact ?? "");
       expect(trunk.exits).toBeNull();
@@ -52,7 +19,7 @@ describe("compress with exits", () => {
       expect(trunk.plan.memory).toEqual(memoryOfExits(trunk, null));
       expect(await verifyArtifact(planned.artifact ?? "")).toEqual([]);
 
-      const { exits, plan } = await compress(await options(out));
+      const { exits, plan } = await compress(await exitsOptions(out));
       const { plan: shipped, exits: table } = await readManifest(planned.artifact ?? "");
       expect(shipped.memory).toEqual(plan?.memory);
       expect(shipped.memory.totalBytes).toBeGreaterThan(trunk.plan.memory.totalBytes);
@@ -88,31 +55,23 @@ describe("compress with exits", () => {
       expect(await stepsOf(out, { exits: { after: [3], count: undefined } })).toEqual(["artifact", "exits"]);
     }));
 
-  it("stopped at any moment and run again gives the same bytes", () =>
+  it("stopped in training and run again gives the same bytes", () =>
     withFolder(async (out) => {
       await stepsOf(out);
-      const whole = [bytesOf(out, "exits.safetensors"), bytesOf(out, "manifest.json")];
-      const moments: ((progress: Progress) => boolean)[] = [
-        ({ stage }) => stage === "calibration",
-        ({ stage }) => stage === "exit states (train)",
-        ({ stage, done }) => stage === "training exits" && done === 3,
-        ({ stage }) => stage === "exit states (report)",
-      ];
-      for (const isMoment of moments) {
-        for (const name of readdirSync(out)) {
-          if (/^(artifact|exit)/.test(name)) rmSync(path.join(out, name), { recursive: true });
-        }
-        const stop = new AbortController();
-        const onProgress = (progress: Progress) => {
-          if (isMoment(progress)) stop.abort();
-        };
-        const stopped = compress(await options(out, { signal: stop.signal, onProgress }));
-        await expect(stopped).rejects.toThrow(Interrupted);
-        expect(await verifyArtifact(path.join(out, "artifact"))).toEqual([]);
-        expect((await readManifest(path.join(out, "artifact"))).exits).toBeNull();
-        expect(await stepsOf(out)).toContain("exits");
-        expect([bytesOf(out, "exits.safetensors"), bytesOf(out, "manifest.json")]).toEqual(whole);
-      }
+      await expectSameAfterStop(out, ({ stage, done }) => stage === "training exits" && done === 3);
+    }));
+
+  it("gives each device's artifact exits of its own", () =>
+    withFolder(async (out) => {
+      await stepsOf(out, { device: "small" });
+      expect(await stepsOf(out, { device: "large", budget: "3.1 MiB" })).toEqual([
+        ...["plan-large", "artifact-large", "exit-text-large", "exits-large"],
+      ]);
+      expect(await stepsOf(out, { device: "small" })).toEqual([]);
+      const made = await Promise.all(
+        ["small", "large"].map((name) => readManifest(path.join(out, `artifact-${name}`))),
+      );
+      expect(made.map(({ exits }) => exits?.exits.length)).toEqual([2, 2]);
     }));
 
   it("measures where to put them, on text that the model writes itself", () =>
@@ -130,7 +89,7 @@ describe("compress with exits", () => {
   it("refuses exits that cannot be before anything is read", () =>
     withFolder(async (out) => {
       const refused = async (exits: object) => {
-        const error = await compress(await options(out, { exits })).catch((found: unknown) => found);
+        const error = await compress(await exitsOptions(out, { exits })).catch((found: unknown) => found);
         expect(readdirSync(out)).toEqual([]);
         return error;
       };

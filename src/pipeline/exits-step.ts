@@ -139,7 +139,7 @@ async function trainAndAdd(
   await makeOnly(states);
   const trained = await trunk.use((executor, source) => {
     const bytes = stateBytes(text.tokens, points.length + 1, source.spec.hiddenSize);
-    onProgress?.({ stage: "exit states", done: 0, total: 1, note: `${toMiB(bytes)} MiB in ${states}` });
+    onProgress?.({ stage: "exit states", done: 1, total: 1, note: `${toMiB(bytes)} MiB in ${states}` });
     return trainExits({
       ...{ source, executor, modelId: trunk.sha256, sequences: sequencesOf(text), folder: states, points },
       ...{ kind, rank: exitRank(settings, source.spec), vocabulary, confidence, seed },

@@ -18,18 +18,22 @@ export interface Trunk {
   use<T>(work: (executor: AnyExecutor, artifact: Artifact) => Promise<T>): Promise<T>;
 }
 
-/** The trunk of an artifact. Throws UserError where there is none, or no such executor. */
+/**
+ * The trunk of an artifact. A backend by name is the one that trains: it chooses TensorFlow.js for the model only where that runs it anyway.
+ * Throws UserError where there is no artifact, or no such executor.
+ */
 export async function openTrunk(
   folder: string,
   options: Pick<RunOptions, "executor" | "backend" | "threads">,
 ): Promise<Trunk> {
-  const { executor, backend } = options;
+  const { kind: executor } = await chooseExecutor({ executor: options.executor });
+  const backend = executor === "tfjs" ? options.backend : "auto";
   const manifest = await readManifest(folder);
   return {
     folder,
     sha256: await trunkSha256(folder),
     manifest,
-    executor: (await chooseExecutor({ executor, backend })).kind,
+    executor,
     async use(work) {
       const artifact = await openArtifact(folder);
       try {

@@ -76,7 +76,7 @@ describe("compress with exits", () => {
 
   it("measures where to put them, on text that the model writes itself", () =>
     withFolder(async (out) => {
-      const exits = { after: "auto", data: "self" };
+      const exits = { after: "auto", data: "self", tokens: 640 };
       expect(await stepsOf(out, { exits })).toEqual([
         ...["weights", "plan", "artifact", "exit-text", "exit-points", "exits"],
       ]);

@@ -52,7 +52,10 @@ export const exitsCommand = defineCommand({
         describe: "Also where the model with its exits takes more than it was planned for",
       })
       .option("executor", { choices: EXECUTOR_CHOICES, describe: "Executor that runs the model; default: auto" })
-      .option("backend", { choices: BACKEND_CHOICES, describe: "TensorFlow.js backend that trains; default: auto" })
+      .option("backend", {
+        choices: BACKEND_CHOICES,
+        describe: "TensorFlow.js backend that trains, and runs the model with --executor tfjs; default: auto",
+      })
       .option("threads", { type: "number", describe: "Threads to compute with; default: the physical cores" })
       .group(["exits", "count", "kind", "rank", "head-vocab", "confidence"], "Exits:")
       .group(["tokens", "data", "text", "seed"], "Text:")

@@ -62,6 +62,8 @@ export const ExitTable = z
     training: z.strictObject({
       /** Tokens trained on, held out for stopping, calibrated on, reported on. */
       tokens: z.strictObject({ train: positive, stop: positive, calibrate: positive, report: positive }),
+      /** Whose text it was (`self`: written by the model), and the hash of its ids; absent where whoever trained did not say. */
+      text: z.strictObject({ data: z.enum(["calibration", "self"]), id: z.string() }).optional(),
       seed: z.number().int(),
       /** What computed: trained numbers are the same for the same backend and version only. */
       backend: z.string(),

@@ -34,6 +34,30 @@ function elsewhere(name: string): string {
   return folder;
 }
 
+describe("layerwise compress with exits in the recipe", () => {
+  it("prints what training did, and says all of it in one document", async () => {
+    const recipe = path.join(base, "exits.yaml");
+    writeFileSync(
+      recipe,
+      [
+        "name: exits",
+        `calibration: { sources: [{ path: ${path.resolve("calibration-data/tinystories-calibration.txt")}, tokens: 256 }], sequenceTokens: 64 }`,
+        "plan: { allocator: uniform, codecs: [q4s-g32] }",
+        "exits: { after: [3], rank: 4, vocabulary: 128, tokens: 1600 }",
+      ].join("\n"),
+    );
+    const args = ["compress", EXAMPLE, "--budget", "3 MiB", "--context", "128", "--recipe", recipe, "--threads", "1"];
+    const out = path.join(base, "compressed");
+    const { code, stdout, stderr } = await commandLine([...args, "--out", out]);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stdout).toMatch(/^exit heads +0\.0\d MiB/m);
+    expect(stdout).toMatch(/^after 3 blocks +\d+\.\d % +\d+\.\d % /m);
+    expect(stdout).toMatch(/early exits by entropy over 128 ids; trained on 1,\d{3} tokens, seed 0/);
+    const again = JSON.parse((await commandLine([...args, "--out", out, "--json"])).stdout);
+    expect(again.exits).toMatchObject({ table: { exits: [{ blocks: 3 }] }, heads: [{ blocks: 3 }] });
+  });
+});
+
 describe("layerwise exits", () => {
   it("trains exits for the artifact of a run folder, keeps their states, and does nothing the second time", async () => {
     const args = ["exits", run, "--exits", "4,2", "--tokens", "1600", ...SMALL];

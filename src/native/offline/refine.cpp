@@ -17,16 +17,28 @@ constexpr int64_t kBandRows = 192;
 /** Columns taken at a time where a row is one group. */
 constexpr int64_t kPartCols = 64;
 
+/** Panels of the gram that are made at a time: 128 KiB, which stay in the second-level cache while rows pass by. */
+constexpr int64_t kPanelDoubles = 16384;
+
 /** Working memory of one thread. */
 struct Band {
   Scratch<double> gradient;  // [rows][cols]
-  Scratch<double> steps;     // [rows / 6][block][6]: by how much each value fell
-  Scratch<double> gram;      // [block][8]
+  Scratch<double> steps;     // [rows / 6][stretch][6]: by how much each value fell
+  Scratch<double> gram;      // [columns / 8][depth][8]
   std::unique_ptr<RefineBlock> block{new RefineBlock};
 
-  Band(int64_t rows, int64_t cols) : gradient(rows * cols), steps(rows * kBlockCols), gram(kBlockCols * kDoubleWidth) {}
+  Band(int64_t rows, int64_t cols) : gradient(rows * cols), steps(rows * kBlockCols), gram(kPanelDoubles) {}
 };
 
+/** Columns [from, to). */
+struct Range {
+  int64_t from, to;
+};
+
+/**
+ * Blocks are refined one after the other; a stretch of them leaves its steps together, so that gradients outside of it are read and
+ * written once a stretch. Each gradient still takes the steps of all columns in their order.
+ */
 class Refinement {
  public:
   Refinement(const Machine& on, const Refine& call)
@@ -35,24 +47,33 @@ class Refinement {
         form_(call.bits, call.minima != nullptr, false, call.levels),
         groups_(groupsPerRow(call.cols, call.group)),
         wholeGroups_(call.group > 0 && call.group <= kBlockCols),
-        blockCols_(wholeGroups_ ? call.group : kPartCols) {}
+        blockCols_(wholeGroups_ ? call.group : kPartCols),
+        stretchCols_(kBlockCols / blockCols_ * blockCols_) {}
 
   /** Rows [first, first + rows). */
   void lower(const Band& band, int64_t first, int64_t rows) const {
-    std::fill_n(band.gradient.data(), rows * call_.cols, 0.0);
+    const int64_t cols = call_.cols;
+    std::fill_n(band.gradient.data(), rows * cols, 0.0);
     std::fill_n(band.steps.data(), ceilDiv(rows, kTileHeight) * kTileHeight * kBlockCols, 0.0);
-    for (int64_t col = 0; col < call_.cols && !on_.aborted(); col += blockCols_) {
-      const int64_t end = least(call_.cols, col + blockCols_);
-      for (int64_t r = 0; r < rows; r++) startRow(band, first, r, col, end);
-      update(band, rows, col, end, 0);
+    for (int64_t col = 0; col < cols && !on_.aborted(); col += stretchCols_) {
+      const Range stretch = {col, least(cols, col + stretchCols_)};
+      eachBlock(stretch, [&](Range block) {
+        for (int64_t r = 0; r < rows; r++) startRow(band, first, r, stretch, block);
+      });
+      update(band, rows, stretch, stretch, {0, cols});
     }
     for (int32_t pass = 0; pass < call_.passes; pass++) {
-      for (int64_t col = 0; col < call_.cols && !on_.aborted(); col += blockCols_) {
-        const int64_t end = least(call_.cols, col + blockCols_);
-        fillBlock(band.block.get(), col, end);
-        for (int64_t r = 0; r < rows; r++) lowerRow(band, first, r, col, end);
-        // The last pass does not come back to columns that it has seen.
-        update(band, rows, col, end, pass + 1 == call_.passes ? end : 0);
+      // The last pass does not come back to columns that it has seen.
+      const bool last = pass + 1 == call_.passes;
+      for (int64_t col = 0; col < cols && !on_.aborted(); col += stretchCols_) {
+        const Range stretch = {col, least(cols, col + stretchCols_)};
+        eachBlock(stretch, [&](Range block) {
+          fillBlock(band.block.get(), block);
+          for (int64_t r = 0; r < rows; r++) lowerRow(band, first, r, stretch, block);
+          update(band, rows, stretch, block, {last ? block.to : stretch.from, stretch.to});
+        });
+        if (!last) update(band, rows, stretch, stretch, {0, stretch.from});
+        update(band, rows, stretch, stretch, {stretch.to, cols});
       }
     }
   }
@@ -60,8 +81,16 @@ class Refinement {
  private:
   int64_t scaleAt(int64_t row, int64_t col) const { return row * groups_ + (call_.group == 0 ? 0 : col / call_.group); }
 
-  double* stepsOf(const Band& band, int64_t r) const {
-    return band.steps.data() + r / kTileHeight * kTileHeight * kBlockCols + r % kTileHeight;
+  template <class Visit>
+  void eachBlock(Range stretch, const Visit& visit) const {
+    for (int64_t col = stretch.from; col < stretch.to; col += blockCols_) {
+      visit(Range{col, least(stretch.to, col + blockCols_)});
+    }
+  }
+
+  /** The steps of row r from column `skip` of the stretch on, kTileHeight apart. */
+  double* stepsOf(const Band& band, int64_t r, int64_t skip) const {
+    return band.steps.data() + (r / kTileHeight * kBlockCols + skip) * kTileHeight + r % kTileHeight;
   }
 
   double gramAt(int64_t row, int64_t col) const {
@@ -69,61 +98,63 @@ class Refinement {
     return row == col ? entry + call_.damping : entry;
   }
 
-  void fillBlock(RefineBlock* block, int64_t col, int64_t end) const {
-    const int64_t n = end - col;
+  void fillBlock(RefineBlock* block, Range at) const {
+    const int64_t n = at.to - at.from;
+    block->kernels = &on_.kernels;
     block->form = &form_;
-    block->n = static_cast<int32_t>(n);
     block->wholeGroup = wholeGroups_;
+    block->start(static_cast<int32_t>(n));
     for (int64_t i = 0; i < n; i++) {
-      for (int64_t j = 0; j < n; j++) block->h[i * n + j] = gramAt(col + i, col + j);
+      for (int64_t j = 0; j < n; j++) block->h[i * block->ld + j] = gramAt(at.from + i, at.from + j);
     }
     block->sumUp();
   }
 
-  void loadRow(RowBlock* state, int64_t row, int64_t col, int64_t end) const {
-    const int64_t at = scaleAt(row, col);
-    state->scale = call_.scales[at];
-    state->minimum = call_.minima ? call_.minima[at] : 0;
-    for (int64_t i = col; i < end; i++) {
-      const uint8_t code = call_.codes[row * call_.cols + i];
-      state->codes[i - col] = code;
-      state->values[i - col] = state->valueOf(form_, code);
-    }
+  void loadScale(RowBlock* state, int64_t row, Range at) const {
+    const int64_t scale = scaleAt(row, at.from);
+    state->scale = call_.scales[scale];
+    state->minimum = call_.minima ? call_.minima[scale] : 0;
   }
 
   /** The steps from the weights to their values. */
-  void startRow(const Band& band, int64_t first, int64_t r, int64_t col, int64_t end) const {
+  void startRow(const Band& band, int64_t first, int64_t r, Range stretch, Range at) const {
     RowBlock state;
-    loadRow(&state, first + r, col, end);
-    const float* w = call_.w + (first + r) * call_.cols + col;
-    double* steps = stepsOf(band, r);
-    for (int64_t i = 0; i < end - col; i++) steps[i * kTileHeight] = w[i] - state.values[i];
+    loadScale(&state, first + r, at);
+    const float* w = call_.w + (first + r) * call_.cols + at.from;
+    const uint8_t* codes = call_.codes + (first + r) * call_.cols + at.from;
+    double* steps = stepsOf(band, r, at.from - stretch.from);
+    for (int64_t i = 0; i < at.to - at.from; i++) {
+      steps[i * kTileHeight] = w[i] - state.valueOf(form_, form_.levelOf(codes[i]));
+    }
   }
 
-  void lowerRow(const Band& band, int64_t first, int64_t r, int64_t col, int64_t end) const {
-    const int64_t row = first + r, n = end - col;
-    double* steps = stepsOf(band, r);
+  void lowerRow(const Band& band, int64_t first, int64_t r, Range stretch, Range at) const {
+    const int64_t row = first + r, n = at.to - at.from;
+    double* steps = stepsOf(band, r, at.from - stretch.from);
+    uint8_t* codes = call_.codes + row * call_.cols + at.from;
     RowBlock state;
-    loadRow(&state, row, col, end);
+    loadScale(&state, row, at);
+    state.load(*band.block, codes, band.gradient.data() + r * call_.cols + at.from);
     double before[kBlockCols];
     std::copy_n(state.values, n, before);
-    std::copy_n(band.gradient.data() + r * call_.cols + col, n, state.gradient);
     const StoredScale scales{call_.rowScales ? call_.rowScales[row] : 0};
     const StoredScale minima{call_.rowMinima ? call_.rowMinima[row] : 0};
     if (!state.lower(*band.block, scales, minima)) {
       for (int64_t i = 0; i < n; i++) steps[i * kTileHeight] = 0;
       return;
     }
-    for (int64_t i = 0; i < n; i++) steps[i * kTileHeight] = before[i] - state.values[i];
-    std::copy_n(state.codes, n, call_.codes + row * call_.cols + col);
+    for (int64_t i = 0; i < n; i++) {
+      steps[i * kTileHeight] = before[i] - state.values[i];
+      codes[i] = form_.codeOf(state.levels[i]);
+    }
     if (!wholeGroups_) return;
-    call_.scales[scaleAt(row, col)] = static_cast<float>(state.scale);
-    if (call_.minima) call_.minima[scaleAt(row, col)] = static_cast<float>(state.minimum);
+    call_.scales[scaleAt(row, at.from)] = static_cast<float>(state.scale);
+    if (call_.minima) call_.minima[scaleAt(row, at.from)] = static_cast<float>(state.minimum);
   }
 
-  /** Rows [col, end) of the damped gram, columns [j, j + width), as a panel. */
-  void fillPanel(double* panel, int64_t col, int64_t end, int64_t j, int64_t width) const {
-    for (int64_t i = col; i < end; i++, panel += kDoubleWidth) {
+  /** Rows `at` of the damped gram, columns [j, j + width), as a panel. */
+  void fillPanel(double* panel, Range at, int64_t j, int64_t width) const {
+    for (int64_t i = at.from; i < at.to; i++, panel += kDoubleWidth) {
       const float* from = call_.gram + i * call_.cols + j;
       if (width == kDoubleWidth) {
         for (int64_t k = 0; k < kDoubleWidth; k++) panel[k] = from[k];
@@ -134,25 +165,44 @@ class Refinement {
     }
   }
 
-  /** Carries the steps of columns [col, end) over to the gradients of all columns from `from` on. */
-  void update(const Band& band, int64_t rows, int64_t col, int64_t end, int64_t from) const {
-    const int64_t cols = call_.cols, depth = end - col;
-    // Rows of a tile none of which moved: skipped in all panels.
-    bool moved[kBandRows / kTileHeight];
-    for (int64_t r = 0; r < rows; r += kTileHeight) {
-      const double* steps = band.steps.data() + r * kBlockCols;
-      moved[r / kTileHeight] = std::any_of(steps, steps + depth * kTileHeight, [](double step) { return step != 0; });
-    }
-    double* const panel = band.gram.data();
-    for (int64_t j = from; j < cols; j += kDoubleWidth) {
-      const int64_t width = least(kDoubleWidth, cols - j);
-      fillPanel(panel, col, end, j, width);
+  /** Carries the steps of columns `at` of the stretch over to the gradients of columns `to`. */
+  void update(const Band& band, int64_t rows, Range stretch, Range at, Range to) const {
+    const int64_t cols = call_.cols, depth = at.to - at.from, skip = at.from - stretch.from;
+    const int64_t panelsAtOnce = most(1, kPanelDoubles / (depth * kDoubleWidth));
+    for (int64_t col = to.from; col < to.to; col += panelsAtOnce * kDoubleWidth) {
+      const Range part = {col, least(to.to, col + panelsAtOnce * kDoubleWidth)};
+      double* panel = band.gram.data();
+      for (int64_t j = part.from; j < part.to; j += kDoubleWidth, panel += depth * kDoubleWidth) {
+        fillPanel(panel, at, j, least(kDoubleWidth, part.to - j));
+      }
       for (int64_t r = 0; r < rows; r += kTileHeight) {
-        if (!moved[r / kTileHeight]) continue;
-        on_.kernels.subtractTile(depth, band.steps.data() + r * kBlockCols, panel, band.gradient.data() + r * cols + j,
-                                 cols, static_cast<int32_t>(least(kTileHeight, rows - r)), static_cast<int32_t>(width));
+        // Along the rows, so that their next columns are fetched ahead.
+        eachMoved(stepsOf(band, r, skip), depth, [&](int64_t from, int64_t count) {
+          for (int64_t j = part.from; j < part.to; j += kDoubleWidth) {
+            on_.kernels.subtractTile(count, stepsOf(band, r, skip + from),
+                                     band.gram.data() + ((j - part.from) * depth + from * kDoubleWidth),
+                                     band.gradient.data() + r * cols + j, cols,
+                                     static_cast<int32_t>(least(kTileHeight, rows - r)),
+                                     static_cast<int32_t>(least(kDoubleWidth, part.to - j)));
+          }
+        });
       }
     }
+  }
+
+  /** Consecutive blocks of a tile of rows in which any row has moved, as one; `steps` are those of the tile. */
+  template <class Visit>
+  void eachMoved(const double* steps, int64_t depth, const Visit& visit) const {
+    int64_t from = 0, end = 0;
+    for (int64_t at = 0; at < depth; at = end) {
+      end = least(depth, at + blockCols_);
+      const bool moved =
+          std::any_of(steps + at * kTileHeight, steps + end * kTileHeight, [](double step) { return step != 0; });
+      if (moved) continue;
+      if (from < at) visit(from, at - from);
+      from = end;
+    }
+    if (from < depth) visit(from, depth - from);
   }
 
   const Machine& on_;
@@ -160,7 +210,7 @@ class Refinement {
   const LevelForm form_;
   const int64_t groups_;
   const bool wholeGroups_;
-  const int64_t blockCols_;
+  const int64_t blockCols_, stretchCols_;
 };
 
 }  // namespace

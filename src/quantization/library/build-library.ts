@@ -97,6 +97,8 @@ class Build {
   private readonly options: BuildLibraryOptions;
   private readonly spec: DecoderSpec;
   private done = 0;
+  /** The matrix that is being written while the next one is packed. */
+  private keeping: Promise<void> = Promise.resolve();
 
   constructor(library: MatrixLibrary, options: BuildLibraryOptions, missing: readonly Wanted[]) {
     this.library = library;
@@ -118,10 +120,15 @@ class Build {
       const last = outer.length > 0 && !plan ? this.spec.blocks.length : 1 + lastBlock(this.missing);
       while (sweep.at < last) {
         await this.packBlock(sweep);
+        // A plan's own blocks are read back.
+        await this.keeping;
         await sweep.advance(plan);
       }
       if (!plan) await this.packOuter(sweep, outer);
+      await this.keeping;
     } finally {
+      // Nothing is written any more once this has ended, however it ends.
+      await this.keeping.catch(() => undefined);
       await sweep.close();
     }
   }
@@ -226,9 +233,13 @@ class Build {
     );
   }
 
+  /** Begins to write a matrix, once the one before it is there: waiting for the disk takes no processor. */
   private async keep({ matrix, codec, packed, hessianError, seconds }: Found): Promise<void> {
-    await this.library.put(matrix.id, packed, { hessianError: Math.max(0, hessianError), seconds });
-    this.report(`${matrix.id} at ${codec}`);
+    await this.keeping;
+    const facts = { hessianError: Math.max(0, hessianError), seconds };
+    this.keeping = this.library.put(matrix.id, packed, facts).then(() => this.report(`${matrix.id} at ${codec}`));
+    // Whoever waits for it next hears of it; until then a rejection left alone would end the process.
+    this.keeping.catch(() => undefined);
   }
 
   private report(detail: string): void {

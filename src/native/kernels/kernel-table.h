@@ -225,6 +225,10 @@ struct KernelTable {
   /** C [mr, nr] (ldc) -= A B: c = c - a * b over k in order. a: panel [k][6], b: panel [k][8], zero-padded; mr <= 6, nr <= 8. */
   void (*subtractTile)(int64_t k, const double* a, const double* b, double* c, int64_t ldc, int32_t mr, int32_t nr);
 
+  /** subtractTile with row chosen[i] of b [...][8] for column i of A, and the tile's rows anywhere. */
+  void (*subtractChosen)(int64_t k, const double* a, const int32_t* chosen, const double* b, double* const* rows, int32_t mr,
+                         int32_t nr);
+
   /** X [n][8] in place: L X' = X for the lower triangle L [n, n] (ldl); x_i = (x_i - L_i0 x_0 - L_i1 x_1 - …) / L_ii. */
   void (*solveTile)(int32_t n, const double* l, int64_t ldl, double* x);
 

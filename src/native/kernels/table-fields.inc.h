@@ -5,6 +5,7 @@ LAYERWISE_SIMD::quantizeRows, LAYERWISE_SIMD::integerProduct, LAYERWISE_SIMD::fl
     LAYERWISE_SIMD::rotate, LAYERWISE_SIMD::activate, LAYERWISE_SIMD::activateGated, LAYERWISE_SIMD::addRows,
     LAYERWISE_SIMD::addScaled, LAYERWISE_SIMD::scaleRow, LAYERWISE_SIMD::rowToF16, LAYERWISE_SIMD::rowFromF16,
     LAYERWISE_SIMD::sumLogits, LAYERWISE_SIMD::answerLogits, LAYERWISE_SIMD::attend, LAYERWISE_SIMD::mergeStates,
-    LAYERWISE_SIMD::gemmTile, LAYERWISE_SIMD::subtractTile, LAYERWISE_SIMD::solveTile,
+    LAYERWISE_SIMD::gemmTile, LAYERWISE_SIMD::subtractTile, LAYERWISE_SIMD::subtractChosen,
+    LAYERWISE_SIMD::solveTile,
     LAYERWISE_SIMD::fitSums, LAYERWISE_SIMD::fitErrors, LAYERWISE_SIMD::levelProduct,
     LAYERWISE_SIMD::sweepLevels, LAYERWISE_SIMD::readBytes,

@@ -5,6 +5,7 @@
 #include <memory>
 #include <vector>
 
+#include "moved-tiles.h"
 #include "offline.h"
 #include "panels.h"
 #include "refine-block.h"
@@ -23,11 +24,13 @@ constexpr int64_t kPanelDoubles = 16384;
 /** Working memory of one thread. */
 struct Band {
   Scratch<double> gradient;  // [rows][cols]
-  Scratch<double> steps;     // [rows / 6][stretch][6]: by how much each value fell
-  Scratch<double> gram;      // [columns / 8][depth][8]
+  Scratch<double> gram;      // [columns / 8][stretch][8]
+  /** By how much each value fell. */
+  MovedTiles moved;
   std::unique_ptr<RefineBlock> block{new RefineBlock};
 
-  Band(int64_t rows, int64_t cols) : gradient(rows * cols), steps(rows * kBlockCols), gram(kPanelDoubles) {}
+  Band(int64_t rows, int64_t cols, int64_t blockCols)
+      : gradient(rows * cols), gram(kPanelDoubles), moved(rows, blockCols, kBlockCols) {}
 };
 
 /** Columns [from, to). */
@@ -50,31 +53,36 @@ class Refinement {
         blockCols_(wholeGroups_ ? call.group : kPartCols),
         stretchCols_(kBlockCols / blockCols_ * blockCols_) {}
 
+  int64_t blockCols() const { return blockCols_; }
+
   /** Rows [first, first + rows). */
-  void lower(const Band& band, int64_t first, int64_t rows) const {
-    const int64_t cols = call_.cols;
-    std::fill_n(band.gradient.data(), rows * cols, 0.0);
-    std::fill_n(band.steps.data(), ceilDiv(rows, kTileHeight) * kTileHeight * kBlockCols, 0.0);
-    for (int64_t col = 0; col < cols && !on_.aborted(); col += stretchCols_) {
-      const Range stretch = {col, least(cols, col + stretchCols_)};
+  void lower(Band& band, int64_t first, int64_t rows) const {
+    std::fill_n(band.gradient.data(), rows * call_.cols, 0.0);
+    eachStretch([&](Range stretch) {
       eachBlock(stretch, [&](Range block) {
-        for (int64_t r = 0; r < rows; r++) startRow(band, first, r, stretch, block);
+        for (int64_t r = 0; r < rows; r++) {
+          startRow(first + r, block, band.moved.stepsOf(r) + (block.from - stretch.from));
+        }
       });
-      update(band, rows, stretch, stretch, {0, cols});
-    }
+      band.moved.clear();
+      band.moved.add(rows, 0, stretch.to - stretch.from);
+      update(band, 0, stretch, stretch, {0, call_.cols});
+    });
     for (int32_t pass = 0; pass < call_.passes; pass++) {
       // The last pass does not come back to columns that it has seen.
       const bool last = pass + 1 == call_.passes;
-      for (int64_t col = 0; col < cols && !on_.aborted(); col += stretchCols_) {
-        const Range stretch = {col, least(cols, col + stretchCols_)};
+      eachStretch([&](Range stretch) {
+        band.moved.clear();
         eachBlock(stretch, [&](Range block) {
           fillBlock(band.block.get(), block);
-          for (int64_t r = 0; r < rows; r++) lowerRow(band, first, r, stretch, block);
-          update(band, rows, stretch, block, {last ? block.to : stretch.from, stretch.to});
+          for (int64_t r = 0; r < rows; r++) lowerRow(band, first, r, block);
+          const size_t known = band.moved.tiles().size();
+          band.moved.add(rows, block.from - stretch.from, block.to - block.from);
+          update(band, known, stretch, block, {last ? block.to : stretch.from, stretch.to});
         });
-        if (!last) update(band, rows, stretch, stretch, {0, stretch.from});
-        update(band, rows, stretch, stretch, {stretch.to, cols});
-      }
+        if (!last) update(band, 0, stretch, stretch, {0, stretch.from});
+        update(band, 0, stretch, stretch, {stretch.to, call_.cols});
+      });
     }
   }
 
@@ -82,15 +90,17 @@ class Refinement {
   int64_t scaleAt(int64_t row, int64_t col) const { return row * groups_ + (call_.group == 0 ? 0 : col / call_.group); }
 
   template <class Visit>
+  void eachStretch(const Visit& visit) const {
+    for (int64_t col = 0; col < call_.cols && !on_.aborted(); col += stretchCols_) {
+      visit(Range{col, least(call_.cols, col + stretchCols_)});
+    }
+  }
+
+  template <class Visit>
   void eachBlock(Range stretch, const Visit& visit) const {
     for (int64_t col = stretch.from; col < stretch.to; col += blockCols_) {
       visit(Range{col, least(stretch.to, col + blockCols_)});
     }
-  }
-
-  /** The steps of row r from column `skip` of the stretch on, kTileHeight apart. */
-  double* stepsOf(const Band& band, int64_t r, int64_t skip) const {
-    return band.steps.data() + (r / kTileHeight * kBlockCols + skip) * kTileHeight + r % kTileHeight;
   }
 
   double gramAt(int64_t row, int64_t col) const {
@@ -116,35 +126,31 @@ class Refinement {
     state->minimum = call_.minima ? call_.minima[scale] : 0;
   }
 
-  /** The steps from the weights to their values. */
-  void startRow(const Band& band, int64_t first, int64_t r, Range stretch, Range at) const {
+  /** The steps from the weights of a row to their values. */
+  void startRow(int64_t row, Range at, double* steps) const {
     RowBlock state;
-    loadScale(&state, first + r, at);
-    const float* w = call_.w + (first + r) * call_.cols + at.from;
-    const uint8_t* codes = call_.codes + (first + r) * call_.cols + at.from;
-    double* steps = stepsOf(band, r, at.from - stretch.from);
-    for (int64_t i = 0; i < at.to - at.from; i++) {
-      steps[i * kTileHeight] = w[i] - state.valueOf(form_, form_.levelOf(codes[i]));
-    }
+    loadScale(&state, row, at);
+    const float* w = call_.w + row * call_.cols + at.from;
+    const uint8_t* codes = call_.codes + row * call_.cols + at.from;
+    for (int64_t i = 0; i < at.to - at.from; i++) steps[i] = w[i] - state.valueOf(form_, form_.levelOf(codes[i]));
   }
 
-  void lowerRow(const Band& band, int64_t first, int64_t r, Range stretch, Range at) const {
+  void lowerRow(Band& band, int64_t first, int64_t r, Range at) const {
     const int64_t row = first + r, n = at.to - at.from;
-    double* steps = stepsOf(band, r, at.from - stretch.from);
+    double* steps = band.moved.stepsOf(r);
     uint8_t* codes = call_.codes + row * call_.cols + at.from;
     RowBlock state;
     loadScale(&state, row, at);
     state.load(*band.block, codes, band.gradient.data() + r * call_.cols + at.from);
-    double before[kBlockCols];
-    std::copy_n(state.values, n, before);
+    std::copy_n(state.values, n, steps);
     const StoredScale scales{call_.rowScales ? call_.rowScales[row] : 0};
     const StoredScale minima{call_.rowMinima ? call_.rowMinima[row] : 0};
     if (!state.lower(*band.block, scales, minima)) {
-      for (int64_t i = 0; i < n; i++) steps[i * kTileHeight] = 0;
+      std::fill_n(steps, n, 0.0);
       return;
     }
     for (int64_t i = 0; i < n; i++) {
-      steps[i * kTileHeight] = before[i] - state.values[i];
+      steps[i] -= state.values[i];
       codes[i] = form_.codeOf(state.levels[i]);
     }
     if (!wholeGroups_) return;
@@ -165,44 +171,32 @@ class Refinement {
     }
   }
 
-  /** Carries the steps of columns `at` of the stretch over to the gradients of columns `to`. */
-  void update(const Band& band, int64_t rows, Range stretch, Range at, Range to) const {
-    const int64_t cols = call_.cols, depth = at.to - at.from, skip = at.from - stretch.from;
-    const int64_t panelsAtOnce = most(1, kPanelDoubles / (depth * kDoubleWidth));
-    for (int64_t col = to.from; col < to.to; col += panelsAtOnce * kDoubleWidth) {
-      const Range part = {col, least(to.to, col + panelsAtOnce * kDoubleWidth)};
-      double* panel = band.gram.data();
-      for (int64_t j = part.from; j < part.to; j += kDoubleWidth, panel += depth * kDoubleWidth) {
+  /** Carries the steps of the tiles from `tile` on, which are of columns `at` of the stretch, over to the gradients of columns `to`. */
+  void update(const Band& band, size_t tile, Range stretch, Range at, Range to) const {
+    const std::vector<MovedTile>& tiles = band.moved.tiles();
+    if (tile == tiles.size()) return;
+    const int64_t panelDoubles = (stretch.to - stretch.from) * kDoubleWidth;
+    const int64_t partCols = most(1, kPanelDoubles / panelDoubles) * kDoubleWidth;
+    for (int64_t col = to.from; col < to.to; col += partCols) {
+      const Range part = {col, least(to.to, col + partCols)};
+      double* panel = band.gram.data() + (at.from - stretch.from) * kDoubleWidth;
+      for (int64_t j = part.from; j < part.to; j += kDoubleWidth, panel += panelDoubles) {
         fillPanel(panel, at, j, least(kDoubleWidth, part.to - j));
       }
-      for (int64_t r = 0; r < rows; r += kTileHeight) {
-        // Along the rows, so that their next columns are fetched ahead.
-        eachMoved(stepsOf(band, r, skip), depth, [&](int64_t from, int64_t count) {
-          for (int64_t j = part.from; j < part.to; j += kDoubleWidth) {
-            on_.kernels.subtractTile(count, stepsOf(band, r, skip + from),
-                                     band.gram.data() + ((j - part.from) * depth + from * kDoubleWidth),
-                                     band.gradient.data() + r * cols + j, cols,
-                                     static_cast<int32_t>(least(kTileHeight, rows - r)),
-                                     static_cast<int32_t>(least(kDoubleWidth, part.to - j)));
-          }
-        });
-      }
+      for (size_t t = tile; t < tiles.size(); t++) subtract(band, tiles[t], part, panelDoubles);
     }
   }
 
-  /** Consecutive blocks of a tile of rows in which any row has moved, as one; `steps` are those of the tile. */
-  template <class Visit>
-  void eachMoved(const double* steps, int64_t depth, const Visit& visit) const {
-    int64_t from = 0, end = 0;
-    for (int64_t at = 0; at < depth; at = end) {
-      end = least(depth, at + blockCols_);
-      const bool moved =
-          std::any_of(steps + at * kTileHeight, steps + end * kTileHeight, [](double step) { return step != 0; });
-      if (moved) continue;
-      if (from < at) visit(from, at - from);
-      from = end;
+  /** Along the rows, so that their next columns are fetched ahead. */
+  void subtract(const Band& band, const MovedTile& tile, Range part, int64_t panelDoubles) const {
+    double* rows[kTileHeight] = {};
+    for (int32_t k = 0; k < tile.count; k++) rows[k] = band.gradient.data() + tile.rows[k] * call_.cols + part.from;
+    const double* panel = band.gram.data();
+    for (int64_t j = part.from; j < part.to; j += kDoubleWidth, panel += panelDoubles) {
+      on_.kernels.subtractChosen(tile.depth, tile.steps, tile.columns, panel, rows, tile.count,
+                                 static_cast<int32_t>(least(kDoubleWidth, part.to - j)));
+      for (int32_t k = 0; k < tile.count; k++) rows[k] += kDoubleWidth;
     }
-    if (from < depth) visit(from, depth - from);
   }
 
   const Machine& on_;
@@ -220,9 +214,9 @@ void refine(const Machine& on, const Refine& call) {
   const int64_t threads = on.pool.threads();
   const int64_t share = ceilDiv(ceilDiv(call.rows, threads * 4), kTileHeight) * kTileHeight;
   const int64_t bandRows = least(kBandRows, share);
-  std::vector<std::unique_ptr<Band>> bands;
-  for (int64_t t = 0; t < threads; t++) bands.emplace_back(new Band(bandRows, call.cols));
   const Refinement refinement(on, call);
+  std::vector<std::unique_ptr<Band>> bands;
+  for (int64_t t = 0; t < threads; t++) bands.emplace_back(new Band(bandRows, call.cols, refinement.blockCols()));
   on.pool.run([&](Worker& me) {
     me.forParts(ceilDiv(call.rows, bandRows), 1, [&](int64_t from, int64_t to) {
       for (int64_t band = from; band < to; band++) {

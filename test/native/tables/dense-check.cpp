@@ -19,6 +19,8 @@ void checkTiles(const Subject& s, Random& random) {
     const size_t steps = static_cast<size_t>(k);
     const std::vector<float> a = numbers(random, 6 * steps), b = numbers(random, 16 * steps), c = numbers(random, 6 * 20);
     const std::vector<double> da = doubles(random, 6 * steps), db = doubles(random, 8 * steps), dc = doubles(random, 6 * 12);
+    std::vector<int32_t> chosen(steps);
+    for (int32_t& row : chosen) row = random.below(static_cast<int>(k));
     for (int32_t mr = 1; mr <= 6; mr++) {
       for (int32_t nr = 1; nr <= 16; nr++) {
         const std::string name = std::to_string(mr) + "x" + std::to_string(nr) + ", k = " + std::to_string(k);
@@ -29,6 +31,10 @@ void checkTiles(const Subject& s, Random& random) {
         if (nr > 8) continue;
         compareOn(s, "subtractTile " + name, dc,
                   [&](const KernelTable& t, double* out) { t.subtractTile(k, da.data(), db.data(), out, 12, mr, nr); });
+        compareOn(s, "subtractChosen " + name, dc, [&](const KernelTable& t, double* out) {
+          double* const rows[] = {out + 48, out, out + 12, out + 60, out + 36, out + 24};
+          t.subtractChosen(k, da.data(), chosen.data(), db.data(), rows, mr, nr);
+        });
       }
     }
   }

@@ -236,6 +236,7 @@ class Build {
   /** Begins to write a matrix, once the one before it is there: waiting for the disk takes no processor. */
   private async keep({ matrix, codec, packed, hessianError, seconds }: Found): Promise<void> {
     await this.keeping;
+    throwIfAborted(this.options.signal);
     const facts = { hessianError: Math.max(0, hessianError), seconds };
     this.keeping = this.library.put(matrix.id, packed, facts).then(() => this.report(`${matrix.id} at ${codec}`));
     // Whoever waits for it next hears of it; until then a rejection left alone would end the process.

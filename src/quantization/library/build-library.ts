@@ -14,7 +14,7 @@ import type { ExecutorFactory } from "../../runtime/executor.ts";
 import type { BlockRefiner } from "../block-refiner.ts";
 import { hessianErrorOn } from "../hessian-error.ts";
 import { QUANTIZER_NEEDS, type QuantizerId } from "../index.ts";
-import { packBands } from "../pack-bands.ts";
+import { packBands, type RowSource } from "../pack-bands.ts";
 import { packerOf } from "../packer.ts";
 import { prepareInput } from "../quantizer-input.ts";
 import type { MatrixLibrary } from "./matrix-library.ts";
@@ -204,7 +204,8 @@ class Build {
   private async *packed(wanted: readonly Wanted[], statistics: InputStatistics): AsyncGenerator<Found> {
     if (wanted.length === 0) return;
     const { gram } = statistics;
-    const { source, quantizer, engine, signal } = this.options;
+    const { quantizer, engine, signal } = this.options;
+    const source = keepingRows(this.options.source);
     const label = `inputs of ${wanted[0].matrix.id}`;
     const input = await prepareInput(statistics, QUANTIZER_NEEDS[quantizer], { engine, label });
     const packer = packerOf(quantizer, engine);
@@ -247,6 +248,19 @@ class Build {
     if (this.options.refiner) return;
     this.options.onProgress?.({ stage: "packing", done: ++this.done, total: this.missing.length, detail });
   }
+}
+
+/** The source's rows; those read last are kept, since every codec of a matrix wants the same. */
+function keepingRows(source: WeightSource): RowSource {
+  let last: { readonly name: string; readonly rows: Promise<Float32Array> } | undefined;
+  return {
+    label: source.label,
+    readRows: (id, from, to) => {
+      const name = `${id} ${from} ${to}`;
+      if (last?.name !== name) last = { name, rows: source.readRows(id, from, to) };
+      return last.rows;
+    },
+  };
 }
 
 function lastBlock(missing: readonly Wanted[]): number {

@@ -158,16 +158,19 @@ class Refinement {
     if (call_.minima) call_.minima[scaleAt(row, at.from)] = static_cast<float>(state.minimum);
   }
 
-  /** Rows `at` of the damped gram, columns [j, j + width), as a panel. */
-  void fillPanel(double* panel, Range at, int64_t j, int64_t width) const {
-    for (int64_t i = at.from; i < at.to; i++, panel += kDoubleWidth) {
-      const float* from = call_.gram + i * call_.cols + j;
-      if (width == kDoubleWidth) {
-        for (int64_t k = 0; k < kDoubleWidth; k++) panel[k] = from[k];
-      } else {
-        for (int64_t k = 0; k < kDoubleWidth; k++) panel[k] = k < width ? from[k] : 0;
+  /** Rows `at` of the damped gram, columns `part`, as panels that begin `panelDoubles` apart. Row by row: the gram is larger than caches. */
+  void fillPanels(double* panels, int64_t panelDoubles, Range at, Range part) const {
+    for (int64_t i = at.from; i < at.to; i++, panels += kDoubleWidth) {
+      const float* __restrict from = call_.gram + i * call_.cols;
+      double* __restrict to = panels;
+      int64_t j = part.from;
+      for (; j + kDoubleWidth <= part.to; j += kDoubleWidth, to += panelDoubles) {
+        for (int64_t k = 0; k < kDoubleWidth; k++) to[k] = from[j + k];
       }
-      if (i >= j && i < j + width) panel[i - j] += call_.damping;
+      for (int64_t k = 0; j < part.to && k < kDoubleWidth; k++) to[k] = j + k < part.to ? from[j + k] : 0;
+      const int64_t diagonal = i - part.from;
+      if (diagonal < 0 || i >= part.to) continue;
+      panels[diagonal / kDoubleWidth * panelDoubles + diagonal % kDoubleWidth] += call_.damping;
     }
   }
 
@@ -179,10 +182,7 @@ class Refinement {
     const int64_t partCols = most(1, kPanelDoubles / panelDoubles) * kDoubleWidth;
     for (int64_t col = to.from; col < to.to; col += partCols) {
       const Range part = {col, least(to.to, col + partCols)};
-      double* panel = band.gram.data() + (at.from - stretch.from) * kDoubleWidth;
-      for (int64_t j = part.from; j < part.to; j += kDoubleWidth, panel += panelDoubles) {
-        fillPanel(panel, at, j, least(kDoubleWidth, part.to - j));
-      }
+      fillPanels(band.gram.data() + (at.from - stretch.from) * kDoubleWidth, panelDoubles, at, part);
       for (size_t t = tile; t < tiles.size(); t++) subtract(band, tiles[t], part, panelDoubles);
     }
   }

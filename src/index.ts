@@ -1,8 +1,11 @@
 /** The device entry point: opens an artifact or a checkpoint and decodes. Reaches no offline stage. */
+export type { Confidence, ExitLevel, ExitRecord, ExitReport, ExitTable } from "./artifact/exits.ts";
 export type { Plan } from "./artifact/plan.ts";
 export { openArtifact } from "./artifact/reader.ts";
 export { verifyArtifact } from "./artifact/verify.ts";
 export { Conversation, type RenderConversation, type RenderedConversation } from "./decoding/chat.ts";
+export { chooseDecode, type DecodeRequest } from "./decoding/choose-decode.ts";
+export { DECODE_KINDS, type DecodeKind } from "./decoding/decode-kinds.ts";
 export { type FoundModel, findModel } from "./decoding/find-model.ts";
 export {
   type GeneratedPiece,
@@ -11,6 +14,7 @@ export {
   generate,
   type StopReason,
 } from "./decoding/generate.ts";
+export { type LoadedExits, loadExits, readExits } from "./decoding/load-exits.ts";
 export { type OpenModel, type OpenModelOptions, openModel } from "./decoding/open-model.ts";
 export { createSampler, GREEDY, type Sampler, type SamplerOptions } from "./decoding/sampler.ts";
 export { Session, type SessionOptions } from "./decoding/session.ts";

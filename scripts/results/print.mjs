@@ -1,6 +1,7 @@
 // npm run results:print: writes docs/results.md from the measured documents in docs/results/. Nothing in it is typed.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { MIB, table } from "./common.mjs";
+import { exitsText } from "./exits-text.mjs";
 import { ffnDownText } from "./ffn-down-text.mjs";
 import { nativeText } from "./native-text.mjs";
 import { qualityPicture, qualityText } from "./quality-text.mjs";
@@ -143,6 +144,14 @@ const SECTIONS = [
     },
     intro:
       "SmolLM2-135M by the protocol of `../shared/baselines`: KL divergence from the original weights in f32 over llama.cpp's 10,200 scored tokens of wikitext-2, at no more bytes than its file's tensors (ours: whole weights files). Int8 activations and keys and values in f16, as `run` uses them; recipe `max-quality` with llama.cpp's calibration texts. The guard's figures are of 4,096 held-out calibration tokens.",
+  },
+  {
+    file: "exits",
+    title: "Early exits and DSSD",
+    command: "npm run results:exits",
+    print: exitsText,
+    intro:
+      "Three models packed by recipe `dssd` at 4 bits a weight, with three adapter exits each, all on text of `../shared/corpora` (C4 and WikiText-like pages; TinyStories for the two story models). Fixed: one exit, a fixed number of drafts, the same heads. Waste: drafts that the full model did not take.",
   },
   {
     file: "recipes",

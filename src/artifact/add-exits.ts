@@ -64,9 +64,9 @@ export function memoryOfExits(
 }
 
 /** Throws UserError EXITS_OVER_BUDGET where the exits do not fit into what is left of the budget that the artifact was planned for. */
-function checkExitBudget(manifest: Manifest, table: ExitTable, label: string): void {
+export function checkExitBudget(manifest: Manifest, exits: ExitShape, label: string): void {
   const { budgetBytes } = manifest.plan;
-  const { totalBytes } = memoryOfExits(manifest, table);
+  const { totalBytes } = memoryOfExits(manifest, exits);
   if (budgetBytes === null || totalBytes <= budgetBytes) return;
   throw new UserError(
     "EXITS_OVER_BUDGET",

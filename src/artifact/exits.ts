@@ -62,18 +62,28 @@ export const ExitTable = z
     training: z.strictObject({
       /** Tokens trained on, held out for stopping, calibrated on, reported on. */
       tokens: z.strictObject({ train: positive, stop: positive, calibrate: positive, report: positive }),
+      /** Whose text it was (`self`: written by the model), and the hash of its ids; absent where whoever trained did not say. */
+      text: z.strictObject({ data: z.enum(["calibration", "self"]), id: z.string() }).optional(),
       seed: z.number().int(),
       /** What computed: trained numbers are the same for the same backend and version only. */
       backend: z.string(),
+      /**
+       * Each head alone, on so many tokens of the report: share of its answers that are the full model's over the whole vocabulary, and of those
+       * of the untrained logit lens (final norm and output head) at its block. Absent where it was not measured.
+       */
+      heads: z.array(z.strictObject({ tokens: positive, agreement: share, lensAgreement: share })).optional(),
     }),
   })
-  .superRefine(({ exits, levels }, context) => {
+  .superRefine(({ exits, levels, training }, context) => {
     const rising = (values: readonly number[]) => values.every((value, i) => i === 0 || value > values[i - 1]);
     if (!rising(exits.map(({ blocks }) => blocks))) {
       context.addIssue({ code: "custom", path: ["exits"], message: "expected exits by rising blocks" });
     }
     if (!rising(levels.map(({ epsilon }) => epsilon))) {
       context.addIssue({ code: "custom", path: ["levels"], message: "expected levels by rising epsilon" });
+    }
+    if (training.heads && training.heads.length !== exits.length) {
+      context.addIssue({ code: "custom", path: ["training", "heads"], message: "expected one entry for each exit" });
     }
     for (const [i, { thresholds, report }] of levels.entries()) {
       if (thresholds.length !== exits.length || report.exits.length !== exits.length) {

@@ -1,6 +1,5 @@
 import { z } from "zod";
 import type { Artifact } from "../artifact/reader.ts";
-import { mostLikely } from "../decoding/sampler.ts";
 import { Session } from "../decoding/session.ts";
 import { UserError } from "../errors.ts";
 import { KvType } from "../model/kv-type.ts";
@@ -141,13 +140,13 @@ async function runOnce(executor: AnyExecutor, prompt: Int32Array, options: Bench
   const session = new Session(executor, { contextTokens, kvType });
   try {
     const started = now();
-    let logits = await session.feed(prompt, { signal });
+    // As plain decoding does it.
+    const output = await session.feedFor("best", prompt, { signal });
     const promptMs = now() - started;
-    let id = mostLikely(logits);
+    let id = output.best(0);
     const firstTokenMs = now() - started;
     for (let i = 1; i < options.generateTokens; i++) {
-      logits = await session.feed([id], { signal });
-      id = mostLikely(logits);
+      id = (await session.feedFor("best", [id], { signal })).best(0);
     }
     return { promptMs, firstTokenMs, generateMs: now() - started - firstTokenMs };
   } finally {

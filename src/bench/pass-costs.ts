@@ -102,12 +102,15 @@ async function exitHeadOf(artifact: Artifact): Promise<{ head: ExitHead; ids: nu
   return { head: { norm, adapter: null, matrix, bias: null, tail: null }, ids, codec: whole.codec };
 }
 
-/** Collects times by name over rounds; the first round is a warm-up. */
-class Timer {
-  private readonly times = new Map<string, number[]>();
-  private readonly options: PassCostOptions;
+/** How a timer repeats. */
+export type TimerOptions = WorkOptions & Pick<PassCostOptions, "repeats" | "now">;
 
-  constructor(options: PassCostOptions) {
+/** Collects times by name over rounds; the first round is a warm-up. */
+export class Timer {
+  private readonly times = new Map<string, number[]>();
+  private readonly options: TimerOptions;
+
+  constructor(options: TimerOptions) {
     this.options = options;
   }
 

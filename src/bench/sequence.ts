@@ -1,10 +1,19 @@
 import { throwIfAborted } from "../errors.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { AnyExecutor, KvCache, KvType, RunBlocksOptions } from "../runtime/executor.ts";
+import { OUTPUT_HEAD } from "../runtime/additions-check.ts";
+import type { AnyExecutor, HeadAnswers, KvCache, KvType, RunBlocksOptions } from "../runtime/executor.ts";
 import { randomIds } from "./random-ids.ts";
 
 const FIRST = Int32Array.of(0);
+
+/** What a climb in stages calls. */
+export interface ClimbHooks {
+  readonly around: (stage: number, work: () => Promise<void>) => Promise<void>;
+  readonly between: (stage: number, hidden: unknown) => Promise<void>;
+  /** Room for what the output head says of every row after the last stage. */
+  readonly answers: HeadAnswers;
+}
 
 /** A sequence of random ids in a cache, for timing single passes at a given length. Close it. */
 export class BenchSequence {
@@ -44,6 +53,32 @@ export class BenchSequence {
     } finally {
       this.executor.release(hidden);
       this.cache.truncate(this.length);
+    }
+  }
+
+  /**
+   * Runs the next `rows` positions up the blocks in stages, [0, stages[0]), [stages[0], stages[1]) …, and forgets them. Each stage's work, embedding
+   * or output head included, goes through `around`, which does it once; `between` sees the hidden state after each stage but the last.
+   */
+  async climb(rows: number, stages: readonly number[], { around, between, answers }: ClimbHooks): Promise<void> {
+    const { executor, cache, length } = this;
+    const span = { cache, position: length, count: rows };
+    const wanted = { head: OUTPUT_HEAD, rows: Int32Array.from({ length: rows }, (_, row) => row), into: answers };
+    let hidden: unknown = null;
+    try {
+      for (const [i, to] of stages.entries()) {
+        await around(i, async () => {
+          const below: unknown = hidden ?? (await executor.embed(this.ids.slice(length, length + rows)));
+          hidden = below;
+          const options = i === stages.length - 1 ? { answers: wanted } : {};
+          hidden = await executor.runBlocks(below, i === 0 ? 0 : stages[i - 1], to, [span], options);
+          executor.release(below);
+        });
+        if (i < stages.length - 1) await between(i, hidden);
+      }
+    } finally {
+      if (hidden !== null) executor.release(hidden);
+      cache.truncate(length);
     }
   }
 

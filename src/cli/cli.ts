@@ -49,12 +49,15 @@ function parserFor(args: readonly string[], terminal: Terminal) {
   return parser;
 }
 
-/** Options that may be given more than once. */
-const REPEATABLE = new Set(["_", "models", "stop", "backends", "calibration", "device"]);
+/** Options that may be given more than once; what another command takes once stands with its command. */
+const REPEATABLE = new Set(["_", "models", "stop", "backends", "calibration", "device", "exits text"]);
 
 /** yargs collects a repeated option into an array, which no command expects of an option that takes one value. */
 function refuseRepeated(argv: Record<string, unknown>): void {
-  const repeated = Object.keys(argv).find((key) => Array.isArray(argv[key]) && !REPEATABLE.has(key));
+  const command = Array.isArray(argv._) ? argv._[0] : "";
+  const repeated = Object.keys(argv).find(
+    (key) => Array.isArray(argv[key]) && !REPEATABLE.has(key) && !REPEATABLE.has(`${command} ${key}`),
+  );
   if (repeated) throw new UserError("USAGE", `--${repeated}: expected once, found several times`);
 }
 

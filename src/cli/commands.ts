@@ -3,6 +3,7 @@ import { benchCommand } from "./commands/bench.ts";
 import { chatCommand } from "./commands/chat.ts";
 import { compressCommand } from "./commands/compress.ts";
 import { evalCommand } from "./commands/eval.ts";
+import { exitsCommand } from "./commands/exits.ts";
 import { exportGgufCommand } from "./commands/export-gguf.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { planCommand } from "./commands/plan.ts";
@@ -17,6 +18,7 @@ export const COMMANDS: readonly Command[] = [
   scoreCommand,
   planCommand,
   quantizeCommand,
+  exitsCommand,
   runCommand,
   chatCommand,
   evalCommand,

@@ -9,12 +9,24 @@ const CONFIDENCE = { entropy: "entropy", max: "largest probability", margin: "le
 export function exitsText({ exits, confidence, vocabulary, levels, training }: ExitTable, colours: Colours): string {
   const ids = vocabulary === "full" ? "the whole vocabulary" : `${formatCount(vocabulary.ids)} ids`;
   const right = { align: "right" as const };
+  const alone = training.heads;
   const heads = renderTable(
-    [{ head: "exit" }, { head: "head" }, { head: "size", ...right }],
-    exits.map(({ blocks, kind, rank, bytes }) => [
+    [
+      { head: "exit" },
+      { head: "head" },
+      { head: "size", ...right },
+      ...(alone
+        ? [
+            { head: "agrees", ...right },
+            { head: "logit lens", ...right },
+          ]
+        : []),
+    ],
+    exits.map(({ blocks, kind, rank, bytes }, i) => [
       `after ${blocks} blocks`,
       rank === null ? kind : `${kind} of rank ${rank}`,
       formatMiB(bytes),
+      ...(alone ? [percent(alone[i].agreement), percent(alone[i].lensAgreement)] : []),
     ]),
     colours,
   );

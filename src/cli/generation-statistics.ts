@@ -1,4 +1,5 @@
 import type { Generation } from "../decoding/generate.ts";
+import type { DecodingStatistics } from "../decoding/speculative/decoder.ts";
 import { type ExecutorInfo, executorName } from "../runtime/executor-info.ts";
 import { formatCount, formatNumber } from "./number-text.ts";
 
@@ -11,10 +12,16 @@ export interface GenerationStatistics {
   readonly promptTokensPerSecond: number | null;
   /** Over the tokens after the first. */
   readonly generateTokensPerSecond: number | null;
+  readonly decoding: DecodingFigures;
+}
+
+/** What the decoder did, and the mean of the blocks that ran before a token was proposed. */
+export interface DecodingFigures extends DecodingStatistics {
+  readonly meanBlocks: number | null;
 }
 
 export function generationStatistics(generation: Generation): GenerationStatistics {
-  const { ids, promptTokens, reusedTokens, firstTokenMs, generateMs } = generation;
+  const { ids, promptTokens, reusedTokens, firstTokenMs, generateMs, depths, decoding } = generation;
   const rate = (tokens: number, ms: number | null) => (tokens > 0 && ms ? (tokens * 1000) / ms : null);
   return {
     promptTokens,
@@ -23,6 +30,7 @@ export function generationStatistics(generation: Generation): GenerationStatisti
     firstTokenMs,
     promptTokensPerSecond: rate(promptTokens - reusedTokens, firstTokenMs),
     generateTokensPerSecond: rate(ids.length - 1, generateMs),
+    decoding: { ...decoding, meanBlocks: depths.length === 0 ? null : sumOf(depths) / depths.length },
   };
 }
 
@@ -36,5 +44,25 @@ export function statisticsLines(statistics: GenerationStatistics, info: Executor
     `prompt: ${formatCount(statistics.promptTokens)} tokens (${statistics.reusedTokens} from the cache), ${rate(statistics.promptTokensPerSecond)}`,
     `first token: ${statistics.firstTokenMs === null ? "–" : `${formatNumber(statistics.firstTokenMs)} ms`}`,
     `generated: ${formatCount(statistics.generatedTokens)} tokens, ${rate(statistics.generateTokensPerSecond)}`,
+    ...decodingLines(statistics.decoding),
   ];
 }
+
+/** One line; none of plain decoding, which does the same for every token. */
+function decodingLines({
+  kind,
+  drafted,
+  accepted,
+  wasted,
+  sweeps,
+  plainRounds,
+  meanBlocks,
+}: DecodingFigures): string[] {
+  if (kind === "plain") return [];
+  const drafts = kind === "dssd" ? [`${drafted} drafted, ${accepted} accepted, ${wasted} wasted`] : [];
+  const plain = kind === "dssd" ? [`${plainRounds} plain rounds`] : [];
+  const depth = `mean depth ${meanBlocks === null ? "–" : formatNumber(meanBlocks)} blocks`;
+  return [`decoding: ${[kind, ...drafts, `${sweeps} sweeps`, ...plain, depth].join(", ")}`];
+}
+
+const sumOf = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);

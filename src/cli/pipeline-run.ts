@@ -1,6 +1,7 @@
 import path from "node:path";
 import { UserError } from "../errors.ts";
 import type { CompressResult, RunOptions, Stage } from "../pipeline/compress-options.ts";
+import type { TrainedArtifactExits } from "../pipeline/exits-step.ts";
 import type { StepReport } from "../pipeline/run-folder.ts";
 import { codecCostText, guardText } from "./guard-text.ts";
 import { formatDuration } from "./number-text.ts";
@@ -28,7 +29,7 @@ export async function runForDevices(
   const documents: Awaited<ReturnType<typeof runOnce>>[] = [];
   for (const { name, device, options } of named) {
     terminal.note(`layerwise: for ${device}`);
-    documents.push(await runOnce(out, options, { until: "quantize", device: name }, terminal));
+    documents.push(await runOnce(out, options, { until: "exits", device: name }, terminal));
   }
   terminal.document({ devices: documents });
 }
@@ -88,9 +89,15 @@ async function executorUsed({ executor, backend, threads }: RunOptions) {
   return { ...info, activations: "f32", residency: "streamed" };
 }
 
-function stepText({ name, cached, note, elapsedMs }: StepReport): string {
+/** One line about a step: already there, or how long it took and why. */
+export function stepText({ name, cached, note, elapsedMs }: StepReport): string {
   const why = note === null ? "" : ` (${note})`;
   return cached ? `${name}: already there` : `${name}: done in ${formatDuration(elapsedMs)}${why}`;
+}
+
+async function exitLines(exits: TrainedArtifactExits, terminal: Terminal): Promise<string> {
+  const { exitTrainingText } = await import("./exit-training-text.ts");
+  return exitTrainingText(exits, terminal.colours);
 }
 
 async function resultText(result: CompressResult, terminal: Terminal): Promise<string> {
@@ -98,7 +105,8 @@ async function resultText(result: CompressResult, terminal: Terminal): Promise<s
     const { planText } = await import("./plan-text.ts");
     const text = planText(result.plan, result.scores?.importance ?? null, terminal.colours);
     const guard = result.guard ? `\n${guardText(result.guard)}` : "";
-    return result.artifact ? `${text}${guard}\nartifact: ${result.artifact}` : text;
+    const exits = result.exits ? `\n\n${await exitLines(result.exits, terminal)}` : "";
+    return result.artifact ? `${text}${guard}${exits}\nartifact: ${result.artifact}` : text;
   }
   if (result.scores) {
     const { scoresText } = await import("./scores-text.ts");

@@ -2,7 +2,6 @@ import type { Argv } from "yargs";
 import type { SamplerOptions } from "../decoding/sampler.ts";
 
 export interface SamplingArguments {
-  decode: "greedy";
   temperature: number;
   "top-k": number;
   "top-p": number;
@@ -13,7 +12,7 @@ export interface SamplingArguments {
   "max-tokens": number | undefined;
 }
 
-/** Adds `--max-tokens`, `--stop`, `--decode` and the sampling flags. */
+/** Adds `--max-tokens`, `--stop` and the sampling flags. */
 export function samplingOptions<T>(yargs: Argv<T>): Argv<T & SamplingArguments> {
   return yargs
     .option("max-tokens", { type: "number", describe: "Most tokens to generate; default: until the context is full" })
@@ -24,7 +23,6 @@ export function samplingOptions<T>(yargs: Argv<T>): Argv<T & SamplingArguments> 
       default: [],
       describe: "End before this text; repeatable",
     })
-    .option("decode", { choices: ["greedy"] as const, default: "greedy" as const, describe: "How tokens are computed" })
     .option("temperature", { type: "number", default: 0, describe: "0: the most likely token; above: draw" })
     .option("top-k", { type: "number", default: 0, describe: "Draw among the k most likely tokens; 0: all" })
     .option("top-p", {

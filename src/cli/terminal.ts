@@ -13,6 +13,8 @@ export class Terminal {
   readonly json: boolean;
   /** Colours for standard output; no-ops where it is not a terminal, with NO_COLOR and with --json. */
   readonly colours: Colours;
+  /** The same for standard error. */
+  readonly noteColours: Colours;
   /** Set by commands that continue where they stopped when they are run again. */
   resumable = false;
   private readonly progress: ProgressDisplay;
@@ -24,7 +26,9 @@ export class Terminal {
 
   constructor({ json }: { json: boolean }) {
     this.json = json;
-    this.colours = pc.createColors(Boolean(process.stdout.isTTY) && !process.env.NO_COLOR && !json);
+    const wanted = !process.env.NO_COLOR && !json;
+    this.colours = pc.createColors(Boolean(process.stdout.isTTY) && wanted);
+    this.noteColours = pc.createColors(Boolean(process.stderr.isTTY) && wanted);
     this.progress = new ProgressDisplay(process.stderr);
     process.on("SIGINT", this.onSigint);
     process.on("SIGTERM", this.onSigterm);

@@ -42,6 +42,8 @@ export interface Generation {
   readonly stop: string | null;
   /** Generated ids, an ending end-of-sequence token excluded. */
   readonly ids: readonly number[];
+  /** Blocks that ran before each of them was proposed: an exit's, or all of the model's. */
+  readonly depths: readonly number[];
   /** Generated text, as streamed. */
   readonly text: string;
   readonly promptTokens: number;
@@ -76,6 +78,7 @@ export async function* generate(
   const decoder = createDecoder(session, { decode: options.decode, sampler: options.sampler, history, now });
 
   const ids: number[] = [];
+  const depths: number[] = [];
   const held = () => reusedTokens + promptIds.length + ids.length;
   let reason: StopReason | null = maxTokens === 0 ? "length" : null;
   let firstTokenMs: number | null = null;
@@ -96,6 +99,7 @@ export async function* generate(
         if (firstTokenMs === null) firstTokenMs = now() - started;
         else generateMs = now() - started - firstTokenMs;
         ids.push(id);
+        depths.push(blocks);
         yield { id, text: out.push(id), blocks };
         if (out.stop !== null) reason = "stop";
         else if (ids.length === maxTokens) reason = "length";
@@ -114,7 +118,7 @@ export async function* generate(
   if (rest !== "") yield { id: null, text: rest, blocks: null };
   if (out.stop !== null) reason = "stop";
   const times = { firstTokenMs, generateMs, decoding: decoder.statistics };
-  return { reason, stop: out.stop, ids, text: out.text, promptTokens, reusedTokens, ...times };
+  return { reason, stop: out.stop, ids, depths, text: out.text, promptTokens, reusedTokens, ...times };
 }
 
 function checkPrompt(session: Session, promptIds: ArrayLike<number>, maxTokens: number | null): void {

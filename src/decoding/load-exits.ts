@@ -7,6 +7,7 @@ import { gatherRows } from "../model/gather-rows.ts";
 import type { DenseMatrix, Matrix, PackedMatrix, WeightSource } from "../model/weight-source.ts";
 import { aligned } from "../native/aligned.ts";
 import type { AnyExecutor, ExitHead } from "../runtime/executor.ts";
+import { exitHeadName } from "./speculative/exit-set.ts";
 
 /** The rows of the output head that adapters over the same ids share. */
 export interface SharedRows {
@@ -23,11 +24,6 @@ export interface LoadedExits {
   readonly heads: readonly ExitHead[];
   /** Ids that the heads' logits stand for; null: id i is logit i. */
   readonly ids: Int32Array | null;
-}
-
-/** The name under which an executor knows the exit after so many blocks. */
-export function exitHeadName(blocks: number): string {
-  return `exit.${blocks}`;
 }
 
 /** Reads an artifact's exits; null where it has none. Throws UserError for a damaged exits file. */

@@ -23,6 +23,8 @@ export interface SamplerOptions {
 export const GREEDY: SamplerOptions = { temperature: 0, topK: 0, topP: 1, minP: 0, repetitionPenalty: 1, seed: 0 };
 
 export interface Sampler {
+  /** Whether it always takes the most likely token: it neither draws nor penalises, and needs no other logit. */
+  readonly greedy: boolean;
   /** The next id, given logits [vocabSize] (left as they are) and the ids so far. Equal logits: the lower id wins. */
   next(logits: Float32Array, history: ArrayLike<number>): number;
 }
@@ -33,14 +35,24 @@ export function createSampler(options: Partial<SamplerOptions> = {}): Sampler {
   checkOptions(all);
   const random = new Random(all.seed).fork("sampler");
   const scratch: Scratch = { penalised: new Float32Array(0), heap: new CandidateHeap(), kept: [], weights: [] };
+  const draws = drawsTokens(all);
   return {
+    greedy: !draws && all.repetitionPenalty === 1,
     next(logits, history) {
       const scores = all.repetitionPenalty === 1 ? logits : penalise(logits, history, all.repetitionPenalty, scratch);
       const best = mostLikely(scores);
-      if (all.temperature === 0 || all.topK === 1) return best;
+      if (!draws) return best;
       return draw(scores, best, all, scratch, random.next());
     },
   };
+}
+
+/** Whether a sampler with these options draws; else its choice follows from the logits and the ids so far. */
+export function drawsTokens({
+  temperature = GREEDY.temperature,
+  topK = GREEDY.topK,
+}: Partial<SamplerOptions>): boolean {
+  return temperature > 0 && topK !== 1;
 }
 
 /** Fills `into`, [vocabSize], with the probabilities that a sampler with these options draws by, and returns it. */

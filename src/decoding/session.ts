@@ -2,6 +2,8 @@ import { throwIfAborted, UserError } from "../errors.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, KvCache, KvType } from "../runtime/executor.ts";
+import { OutputRows, type WantedOfOutput } from "./output-rows.ts";
+import { KeptControllers } from "./speculative/kept-controllers.ts";
 
 export interface SessionOptions {
   /** Positions that the sequence may reach: the artifact's context. */
@@ -13,12 +15,14 @@ export interface SessionOptions {
 export class Session {
   readonly executor: AnyExecutor;
   readonly contextTokens: number;
+  /** What decoding with exits has learned here. */
+  readonly controllers = new KeptControllers();
   private readonly cache: KvCache;
   private tokens: number[];
   /** Positions that every block of the cache holds; below `tokens.length` only after a rebuild was interrupted. */
   private cached: number;
   /** What every feed gives out, so that a token allocates no array of the vocabulary's size. */
-  private readonly logits: Float32Array;
+  private readonly output: OutputRows;
 
   constructor(
     executor: AnyExecutor,
@@ -30,7 +34,7 @@ export class Session {
     this.cache = copyOf?.cache ?? createCache(executor, options);
     this.tokens = copyOf?.ids ?? [];
     this.cached = copyOf?.cached ?? 0;
-    this.logits = new Float32Array(executor.spec.vocabSize);
+    this.output = new OutputRows(executor);
   }
 
   /** Every id fed so far, in order. */
@@ -51,7 +55,16 @@ export class Session {
    * Where the new length changes the rotary regime (longrope) the whole sequence is computed anew.
    * After an abort or a failure the session holds the ids that it held before. Throws UserError CONTEXT beyond the context.
    */
-  async feed(ids: ArrayLike<number>, { signal, onProgress }: WorkOptions = {}): Promise<Float32Array> {
+  async feed(ids: ArrayLike<number>, options: WorkOptions = {}): Promise<Float32Array> {
+    return (await this.feedFor("logits", ids, options)).logits(0);
+  }
+
+  /** As `feed`, and gives only what the output head says of the last id, in the session's own arrays: all logits, or the most likely id. */
+  async feedFor(
+    wanted: WantedOfOutput,
+    ids: ArrayLike<number>,
+    { signal, onProgress }: WorkOptions = {},
+  ): Promise<OutputRows> {
     if (ids.length === 0) throw new Error("Session.feed: no ids");
     const before = this.tokens.length;
     const total = before + ids.length;
@@ -60,15 +73,13 @@ export class Session {
     this.cache.reserve(total);
     for (let i = 0; i < ids.length; i++) this.tokens.push(ids[i]);
     try {
-      let logits: Float32Array | null = null;
       while (this.cached < total) {
         if (this.executor.info.executor === "tfjs") await nextTurn();
         throwIfAborted(signal);
-        logits = await this.runChunk(Math.min(total, this.cached + PROMPT_CHUNK_ROWS), signal);
+        await this.runChunk(Math.min(total, this.cached + PROMPT_CHUNK_ROWS), wanted, signal);
         onProgress?.({ stage: "prompt", done: this.cached, total });
       }
-      if (!logits) throw new Error("Session.feed: nothing was computed");
-      return logits;
+      return this.output;
     } catch (error) {
       this.tokens.length = before;
       this.forget(Math.min(before, this.cached));
@@ -113,20 +124,19 @@ export class Session {
     this.close();
   }
 
-  /** Computes positions [cached, to); the logits of the last one if it is the sequence's end, else null. */
-  private async runChunk(to: number, signal: AbortSignal | undefined): Promise<Float32Array | null> {
+  /** Computes positions [cached, to); asks about the last one where it is the sequence's end. */
+  private async runChunk(to: number, wanted: WantedOfOutput, signal: AbortSignal | undefined): Promise<void> {
     const { executor, cache } = this;
     const count = to - this.cached;
     const span = { cache, position: this.cached, count };
     const embedded = await executor.embed(this.idsBetween(this.cached, to));
     const atEnd = to === this.tokens.length;
-    const logits = atEnd ? { rows: Int32Array.of(count - 1), into: this.logits } : undefined;
+    const asked = atEnd ? this.output.ask(count - 1, count, wanted) : {};
     const hidden = await executor
-      .runBlocks(embedded, 0, executor.spec.blocks.length, [span], { signal, logits })
+      .runBlocks(embedded, 0, executor.spec.blocks.length, [span], { signal, ...asked })
       .finally(() => executor.release(embedded));
     executor.release(hidden);
     this.cached = to;
-    return atEnd ? this.logits : null;
   }
 
   private idsBetween(from: number, to: number): Int32Array {

@@ -1,46 +1,38 @@
 import { setImmediate } from "node:timers/promises";
 import type { Confidence } from "../artifact/exits.ts";
+import type { ExitWeights } from "../artifact/exits-file.ts";
+import { exitHeadOf, sharedRows } from "../decoding/load-exits.ts";
+import { confidencesOf, exitHeadName } from "../decoding/speculative/exit-set.ts";
 import { throwIfAborted } from "../errors.ts";
-import { expNegative } from "../evaluation/row-distribution.ts";
+import type { WeightSource } from "../model/weight-source.ts";
 import type { WorkOptions } from "../progress.ts";
+import { emptyAnswers } from "../runtime/answers.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
 import { allBatches } from "./batches.ts";
-import { headLogits, type SharedHead } from "./head-graph.ts";
+import { exitWeightsOf } from "./head-parameters.ts";
 import type { SavedStates } from "./states.ts";
 import type { ExitAnswers } from "./thresholds.ts";
 import type { TrainedHead } from "./train-heads.ts";
 
-/** What a row of a head's logits says. */
-export interface RowAnswer {
-  /** Index of the largest logit, the lowest of equals. */
-  readonly best: number;
-  /** By the metric: entropy in nats, largest probability, or its lead over the second. */
-  readonly confidence: number;
+/** An exit head that an executor has loaded. */
+export interface AskedHead {
+  /** Blocks run before it. */
+  readonly blocks: number;
+  readonly name: string;
 }
 
-/** Answer and confidence of one row of logits, the tail one of them. */
-export function rowAnswer(logits: Float32Array, metric: Confidence): RowAnswer {
-  let best = 0;
-  let max = Number.NEGATIVE_INFINITY;
-  let second = Number.NEGATIVE_INFINITY;
-  for (let i = 0; i < logits.length; i++) {
-    const value = logits[i];
-    if (value > max) {
-      second = max;
-      max = value;
-      best = i;
-    } else if (value > second) second = value;
+/** Makes trained heads known to the executor that runs their trunk, as an artifact's reader would (load-exits.ts). */
+export async function loadTrainedHeads(
+  executor: AnyExecutor,
+  { source, heads, ids }: { source: WeightSource; heads: readonly TrainedHead[]; ids: Int32Array | null },
+): Promise<AskedHead[]> {
+  const shared = await sharedRows(source, ids);
+  const asked = heads.map(({ blocks }): AskedHead => ({ blocks, name: exitHeadName(blocks) }));
+  for (const [i, { parameters }] of heads.entries()) {
+    const weights: ExitWeights = exitWeightsOf(parameters);
+    await executor.loadHead(asked[i].name, exitHeadOf(source.spec, weights, shared));
   }
-  let sum = 0;
-  let weighted = 0;
-  for (let i = 0; i < logits.length; i++) {
-    const below = max - logits[i];
-    const share = expNegative(below);
-    sum += share;
-    weighted += share * below;
-  }
-  // H = ln(sum) + sum of p (max - logit), with p = e^(logit - max) / sum.
-  if (metric === "entropy") return { best, confidence: Math.log(sum) + weighted / sum };
-  return { best, confidence: metric === "max" ? 1 / sum : (1 - expNegative(max - second)) / sum };
+  return asked;
 }
 
 /** Of which tokens, by which metric heads are asked, and against which ids (null: all). */
@@ -51,10 +43,13 @@ export interface AnswerOptions extends Pick<WorkOptions, "signal"> {
   readonly batchTokens: number;
 }
 
-/** What each head says of every token, and whether that is the whole model's answer. The training backend is open. */
+/**
+ * What each head says of every token, and whether that is the whole model's answer. The executor that runs the model is asked, not the
+ * backend that trained: thresholds hold for the very numbers that decoding compares with them.
+ */
 export async function headAnswers(
-  shared: SharedHead,
-  heads: readonly TrainedHead[],
+  executor: AnyExecutor,
+  heads: readonly AskedHead[],
   { saved, metric, ids, batchTokens, signal }: AnswerOptions,
 ): Promise<ExitAnswers[]> {
   const answers = heads.map(() => ({
@@ -62,21 +57,25 @@ export async function headAnswers(
     agrees: new Uint8Array(saved.tokens),
     outside: new Uint8Array(saved.tokens),
   }));
+  const said = emptyAnswers(batchTokens);
   let at = 0;
   for await (const { rows, states, argmax } of allBatches(saved, batchTokens)) {
     await setImmediate();
     throwIfAborted(signal);
-    for (const [i, { blocks, parameters }] of heads.entries()) {
-      const hidden = states.get(blocks);
-      if (!hidden) throw new Error(`exits: no states after ${blocks} blocks`);
-      const logits = headLogits(shared, parameters, { rows, hidden });
-      const width = logits.shape[1];
-      const numbers = logits.dataSync<"float32">();
-      logits.dispose();
+    const all = Int32Array.from({ length: rows }, (_, row) => row);
+    for (const [i, { blocks, name }] of heads.entries()) {
+      const numbers = states.get(blocks);
+      if (!numbers) throw new Error(`exits: no states after ${blocks} blocks`);
+      const hidden: unknown = executor.write(numbers, rows);
+      try {
+        await executor.answers(hidden, all, { head: name, into: said });
+      } finally {
+        executor.release(hidden);
+      }
+      answers[i].confidence.set(confidencesOf(said, metric).subarray(0, rows), at);
       for (let row = 0; row < rows; row++) {
-        const { best, confidence } = rowAnswer(numbers.subarray(row * width, (row + 1) * width), metric);
+        const best = said.best[row];
         const outside = ids !== null && best === ids.length;
-        answers[i].confidence[at + row] = confidence;
         answers[i].outside[at + row] = outside ? 1 : 0;
         answers[i].agrees[at + row] = !outside && (ids ? ids[best] : best) === argmax[row] ? 1 : 0;
       }

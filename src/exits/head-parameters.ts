@@ -1,4 +1,5 @@
 import type { ExitRecord } from "../artifact/exits.ts";
+import type { ExitWeights } from "../artifact/exits-file.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { roundToF16 } from "../tensor/half.ts";
 import type { Random } from "../tensor/random.ts";
@@ -74,7 +75,36 @@ export function startHead({ kind, rank, rows, norm }: HeadStart, random: Random)
   return parameters;
 }
 
+/** What is left of the logit lens in a quiet head. */
+const LENS_SHARE = 0.1;
+
+/**
+ * An adapter that says little: the lens scaled down by its norm, `down` scaled up so that it sees the same rows. Where early states speak another
+ * basis than the output head, training from here need not unlearn the lens's confident wrong answers first. A linear head is given as it is.
+ */
+export function quietLens(parameters: HeadParameters): HeadParameters {
+  if (!parameters.some(({ name }) => name === "down")) return parameters;
+  const factors = new Map<ParameterName, number>([
+    ["norm", LENS_SHARE],
+    ["norm_bias", LENS_SHARE],
+    ["down", 1 / LENS_SHARE],
+  ]);
+  return parameters.map((one) => ({ ...one, values: one.values.map((value) => value * (factors.get(one.name) ?? 1)) }));
+}
+
 /** The head as it is stored and will be read: what ships as f16 rounded to it. */
 export function storedHead(parameters: HeadParameters): HeadParameters {
   return parameters.map((one) => (one.dtype === "F16" ? { ...one, values: one.values.map(roundToF16) } : one));
+}
+
+/** A head's numbers as the exits file takes them. */
+export function exitWeightsOf(parameters: HeadParameters): ExitWeights {
+  const numbers = new Map(parameters.map(({ name, values }) => [name, values]));
+  const norm = numbers.get("norm");
+  if (!norm) throw new Error("exits: the head has no norm");
+  const part = (name: ParameterName) => numbers.get(name) ?? null;
+  return {
+    ...{ norm, normBias: part("norm_bias"), tail: part("tail") },
+    ...{ down: part("down"), up: part("up"), matrix: part("matrix") },
+  };
 }

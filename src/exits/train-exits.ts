@@ -8,9 +8,9 @@ import type { AnyExecutor } from "../runtime/executor.ts";
 import { type BackendInfo, type BackendOptions, ensureGradients, openBackend } from "../runtime/tfjs/backend.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { calibrateLevels, EPSILONS } from "./calibrate.ts";
-import { headAnswers } from "./head-answers.ts";
-import { loadSharedHead } from "./head-graph.ts";
+import { headAnswers, loadTrainedHeads } from "./head-answers.ts";
 import { finalNormOf, type HeadKind, type HeadStart } from "./head-parameters.ts";
+import { type HeadReports, reportHeads } from "./lens-report.ts";
 import { checkedPoints } from "./points.ts";
 import { SPLITS, type Split, splitSequences } from "./splits.ts";
 import { collectStates, type SavedStates } from "./states.ts";
@@ -20,7 +20,7 @@ import { frequentIds, gatherHeadRows } from "./vocabulary.ts";
 
 /** What exits are trained for, and how. */
 export interface TrainExitsOptions extends WorkOptions, BackendOptions {
-  /** The packed trunk, what runs it, and a name of its weights. */
+  /** The packed trunk, what runs it (and knows the trained heads afterwards), and a name of its weights. */
   readonly source: WeightSource;
   readonly executor: AnyExecutor;
   readonly modelId: string;
@@ -72,19 +72,16 @@ export async function trainExits(options: TrainExitsOptions): Promise<TrainedExi
     stateFile: path.join(options.folder, "training.safetensors"),
     key: trainingKey(options, { points, settings, backend, ids }),
   });
-  const shared = loadSharedHead(spec.finalNorm, start);
-  try {
-    const { batchTokens } = settings;
-    const answers = (saved: SavedStates) =>
-      headAnswers(shared, heads, { saved, metric: confidence, ids, batchTokens, signal });
-    const levels = calibrateLevels(
-      { calibrate: await answers(states.calibrate), report: await answers(states.report) },
-      { metric: confidence, epsilons: options.epsilons ?? EPSILONS, points, blocks: spec.blocks.length },
-    );
-    return { heads, ids, table: tableOf(options, { points, ids, levels, states, backend }) };
-  } finally {
-    shared.dispose();
-  }
+  const asked = await loadTrainedHeads(options.executor, { source, heads, ids });
+  const { batchTokens } = settings;
+  const answers = (saved: SavedStates) =>
+    headAnswers(options.executor, asked, { saved, metric: confidence, ids, batchTokens, signal });
+  const found = { calibrate: await answers(states.calibrate), report: await answers(states.report) };
+  const levels = calibrateLevels(found, {
+    ...{ metric: confidence, epsilons: options.epsilons ?? EPSILONS, points, blocks: spec.blocks.length },
+  });
+  const reports = await reportHeads(options.executor, states.report, { points, answers: found.report, signal });
+  return { heads, ids, table: tableOf(options, { points, ids, levels, states, backend, reports }) };
 }
 
 async function openTrainingBackend(options: BackendOptions): Promise<BackendInfo> {
@@ -145,9 +142,10 @@ function tableOf(
     readonly levels: ExitTable["levels"];
     readonly states: Record<Split, SavedStates>;
     readonly backend: BackendInfo;
+    readonly reports: HeadReports;
   },
 ): ExitTable {
-  const { points, ids, levels, states, backend } = found;
+  const { points, ids, levels, states, backend, reports } = found;
   const stored = { kind, rank: kind === "adapter" ? rank : null };
   const vocabulary: ExitShape["vocabulary"] = ids ? { ids: ids.length } : "full";
   const bytes = exitTensorBytes(source.spec, { exits: [stored], vocabulary }, 0);
@@ -161,6 +159,7 @@ function tableOf(
       tokens: { train, stop, calibrate, report },
       seed,
       backend: `${backend.backend} ${backend.version}, ${backend.threads} threads`,
+      heads: reports,
     },
   };
 }

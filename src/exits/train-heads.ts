@@ -13,7 +13,7 @@ import {
   type SharedHead,
   teacherProbabilities,
 } from "./head-graph.ts";
-import { type HeadParameters, type HeadStart, startHead, storedHead } from "./head-parameters.ts";
+import { type HeadParameters, type HeadStart, quietLens, startHead, storedHead } from "./head-parameters.ts";
 import type { SavedStates } from "./states.ts";
 import type { TrainingSettings } from "./training-settings.ts";
 import {
@@ -74,8 +74,14 @@ export async function trainHeads(options: TrainHeadsOptions): Promise<TrainedHea
       heads.map(() => ({ loss: 0, agreement: 0 })),
     );
     if (!(await restoreState(stateFile, key, state))) {
+      const quiet = heads.map(quietLens);
       const scores = await evaluate(options, shared, heads);
-      for (const [i, head] of state.heads.entries()) Object.assign(head, { before: scores[i], bestScore: scores[i] });
+      const quietScores = await evaluate(options, shared, quiet);
+      for (const [i, head] of state.heads.entries()) {
+        Object.assign(head, { before: scores[i], bestScore: scores[i] });
+        // The lens itself is kept as the best there is so far, wherever training begins.
+        if (quietScores[i].loss < scores[i].loss) setLearned(head.parameters, quiet[i]);
+      }
     }
     if (!state.done) await train(options, shared, state);
     return state.heads.map((head, i) => ({
@@ -86,6 +92,11 @@ export async function trainHeads(options: TrainHeadsOptions): Promise<TrainedHea
   } finally {
     shared.dispose();
   }
+}
+
+function setLearned(to: HeadParameters, from: HeadParameters): void {
+  const values = learnedOf(from);
+  for (const [j, one] of learnedOf(to).entries()) one.values.set(values[j].values);
 }
 
 async function train(options: TrainHeadsOptions, shared: SharedHead, state: TrainingState): Promise<void> {

@@ -80,8 +80,17 @@ export function memoryWithExits(
   exits: ExitShape | null,
   headCodec: CodecId,
 ): MemorySum {
-  const inFile = exits ? exitFileLayout(spec, exits).totalBytes : 0;
-  const gathered = exits ? gatheredRowBytes(spec, exits, headCodec) : 0;
+  if (!exits) return memoryWithoutExits(memory);
+  const gathered = gatheredRowBytes(spec, exits, headCodec);
+  return withExitItems(memory, exitFileLayout(spec, exits).totalBytes, gathered);
+}
+
+/** A memory sum without the exits that it may have. */
+export function memoryWithoutExits(memory: MemorySum): MemorySum {
+  return withExitItems(memory, 0, 0);
+}
+
+function withExitItems(memory: MemorySum, inFile: number, gathered: number): MemorySum {
   const items = memory.items.flatMap((item): MemoryItem[] => {
     if (item.key === "exits.vocabulary") return [];
     return [item.key === "exits" ? { ...item, bytes: inFile } : item];

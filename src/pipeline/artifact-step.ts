@@ -7,6 +7,7 @@ import { ArtifactWriter } from "../artifact/writer.ts";
 import { Interrupted, UserError } from "../errors.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
+import { memoryWithoutExits } from "../model/exit-bytes.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { NativeEngine } from "../native/addon.ts";
 import type { WorkOptions } from "../progress.ts";
@@ -31,7 +32,7 @@ export async function artifactInputs(
   recipe: Recipe,
 ): Promise<unknown> {
   const hashes = tokenizer.files.map(async (name) => [name, (await hashFile(path.join(tokenizer.label, name))).sha256]);
-  return { source, shippedKey, tokenizer: await Promise.all(hashes), recipe };
+  return { source, shippedKey, tokenizer: await Promise.all(hashes), recipe: trunkRecipe(recipe) };
 }
 
 /** What packing is given. */
@@ -50,10 +51,13 @@ export interface PackWork {
   readonly engine: NativeEngine | null;
 }
 
-/** Quantizes and packs in execution order; a stopped run keeps its finished blocks and goes on from there. */
+/**
+ * Quantizes and packs in execution order; a stopped run keeps its finished blocks and goes on from there. The artifact has no exits yet: the
+ * plan left room for them, its own memory sum is of what is there.
+ */
 export async function packArtifact(work: PackWork): Promise<ArtifactStep> {
   const { checkpoint, tokenizer, shipped, folder, key, engine } = work;
-  const { plan } = shipped;
+  const plan = { ...shipped.plan, memory: memoryWithoutExits(shipped.plan.memory) };
   const { recipe, onProgress, signal } = work.options;
   const spec = withStopTokens(checkpoint.spec, tokenizer);
   const writer = await ArtifactWriter.open({ folder, key, spec, plan, overwrite: true });
@@ -83,6 +87,11 @@ export async function sameArtifact(folder: string, { manifestSha256 }: ArtifactS
   }
 }
 
+/** What of a recipe the packed model depends on: exits that are trained on it leave it as it is, but for the room that its plan left them. */
+function trunkRecipe({ exits: _, ...recipe }: Recipe): Omit<Recipe, "exits"> {
+  return recipe;
+}
+
 /** Chat models name some of their stop tokens beside the tokenizer only. */
 function withStopTokens(spec: DecoderSpec, tokenizer: Tokenizer): DecoderSpec {
   return { ...spec, eosTokens: [...new Set([...spec.eosTokens, ...tokenizer.eosTokens])] };
@@ -97,7 +106,7 @@ function provenanceOf({ weights, calibration, shipped: { plan, guard, learning }
     quantizer: recipe.quantize.quantizer,
     ...(guard ? { guard } : {}),
     ...(learning ? { learning } : {}),
-    recipe,
+    recipe: trunkRecipe(recipe),
     seed: recipe.seed,
   };
 }

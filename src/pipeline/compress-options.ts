@@ -9,13 +9,14 @@ import type { WorkOptions } from "../progress.ts";
 import { BACKEND_CHOICES } from "../runtime/backend-names.ts";
 import { EXECUTOR_CHOICES } from "../runtime/executor-info.ts";
 import type { Scores } from "../scoring/scores.ts";
+import type { TrainedArtifactExits } from "./exits-step.ts";
 import type { CodecCost } from "./library-step.ts";
 import { Recipe } from "./recipe.ts";
 import type { StepReport } from "./run-folder.ts";
 import { readableJson } from "./step-key.ts";
 
 /** The steps at which a run may end, in order. */
-export const STAGES = ["calibrate", "score", "plan", "quantize"] as const;
+export const STAGES = ["calibrate", "score", "plan", "quantize", "exits"] as const;
 export type Stage = (typeof STAGES)[number];
 
 /** What a run folder remembers of how it was made, so that a stage can be run on it later. Paths are absolute. */
@@ -58,6 +59,8 @@ export interface CompressResult {
   readonly library: readonly CodecCost[] | null;
   /** The plan beside the best uniform one; null where the recipe asks for no comparison. */
   readonly guard: GuardResult | null;
+  /** The artifact's early exits as the recipe asked for them; null where it asks for none, or the run ended before. */
+  readonly exits: TrainedArtifactExits | null;
   /** Where the budget came from, one line for people. */
   readonly budget: string;
   readonly budgetBytes: number;

@@ -14,6 +14,8 @@ import { ArtifactStep, artifactInputs, packArtifact, sameArtifact } from "./arti
 import { CalibrationStep, calibrate, calibrationInputs } from "./calibration-step.ts";
 import { checkRequest } from "./check-request.ts";
 import { type CompressOptions, type CompressResult, rememberOptions, STAGES, type Stage } from "./compress-options.ts";
+import { exitTextOf } from "./exit-text-step.ts";
+import { exitsStep } from "./exits-step.ts";
 import { libraryStep, openLibrary, usesLibrary } from "./library-step.ts";
 import { planInputs, planRequest } from "./plan-step.ts";
 import { openRunFolder } from "./run-folder.ts";
@@ -27,14 +29,14 @@ import { readWeights, WeightsStep, weightsInputs } from "./weights-step.ts";
  */
 export async function compress(options: CompressOptions): Promise<CompressResult> {
   const { out, recipe, signal, onStep } = options;
-  const reaches = (stage: Stage) => STAGES.indexOf(options.until ?? "quantize") >= STAGES.indexOf(stage);
+  const reaches = (stage: Stage) => STAGES.indexOf(options.until ?? "exits") >= STAGES.indexOf(stage);
   const budget = await readBudget(options.budget);
   const checkpoint = await openCheckpoint(options.checkpoint);
   try {
     const tokenizer = await loadTokenizer(options.checkpoint);
     checkTokenizerFits(tokenizer, checkpoint.spec);
     const request = planRequest(checkpoint, options, budget);
-    checkRequest(recipe, request, reaches("plan") ? budget.bytes : null);
+    checkRequest(options, request, reaches("plan") ? budget.bytes : null);
     throwIfAborted(signal);
 
     const { kind: executor } = await chooseExecutor({ executor: options.executor, backend: options.backend });
@@ -105,6 +107,19 @@ export async function compress(options: CompressOptions): Promise<CompressResult
           )
         : null;
 
+      const exits =
+        artifact && recipe.exits && reaches("exits")
+          ? await exitsStep(run, {
+              ...{ folder, settings: recipe.exits, seed: recipe.seed, options, named },
+              source: exitTextOf({
+                tokenizer,
+                spec: checkpoint.spec,
+                options,
+                calibration: calibration?.value ?? null,
+              }),
+            })
+          : null;
+
       return {
         runFolder: out,
         artifact: artifact && folder,
@@ -112,6 +127,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
         plan: shipped?.plan ?? plan?.value ?? null,
         library: library?.value.codecs ?? null,
         guard: shipped?.guard ?? null,
+        exits,
         budget: budget.explanation,
         budgetBytes: budget.bytes,
         unusedTensors: checkpoint.unused,

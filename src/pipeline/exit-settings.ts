@@ -39,14 +39,25 @@ export const ExitSettings = z
   });
 export type ExitSettings = z.infer<typeof ExitSettings>;
 
+/** How many exits these settings ask for. */
+export function exitCount({ after, count }: ExitSettings): number {
+  return Array.isArray(after) ? after.length : (count ?? DEFAULT_COUNT);
+}
+
+/** The rank of their adapters in this model. */
+export function exitRank({ rank }: ExitSettings, { hiddenSize }: Pick<DecoderSpec, "hiddenSize">): number {
+  return rank ?? Math.min(DEFAULT_RANK, hiddenSize);
+}
+
 /**
  * What exits of these settings will take in this model: known before any is trained, wherever they come to stand. Throws UserError
  * `EXIT_POINTS` or `EXIT_RANK` where the model is too small for them.
  */
-export function exitShapeOf(settings: ExitSettings, { blocks, hiddenSize, vocabSize }: DecoderSpec): ExitShape {
+export function exitShapeOf(settings: ExitSettings, spec: DecoderSpec): ExitShape {
+  const { blocks, hiddenSize, vocabSize } = spec;
   const { after, kind, vocabulary } = settings;
   const points = Array.isArray(after) ? after : null;
-  const count = points?.length ?? settings.count ?? DEFAULT_COUNT;
+  const count = exitCount(settings);
   const deepest = points?.[points.length - 1] ?? count;
   if (deepest >= blocks.length) {
     throw new UserError(
@@ -55,7 +66,7 @@ export function exitShapeOf(settings: ExitSettings, { blocks, hiddenSize, vocabS
       points ? "name earlier blocks" : "ask for fewer exits",
     );
   }
-  const rank = settings.rank ?? Math.min(DEFAULT_RANK, hiddenSize);
+  const rank = exitRank(settings, spec);
   if (rank > hiddenSize) {
     throw new UserError(
       "EXIT_RANK",

@@ -4,14 +4,19 @@ import type { Budget } from "../planning/budget.ts";
 import type { PlanRequest } from "../planning/planner.ts";
 import { plannedBaseBytes } from "../runtime/base-bytes.ts";
 import type { RunOptions } from "./compress-options.ts";
+import { exitShapeOf } from "./exit-settings.ts";
 import { contextFor } from "./recipe.ts";
 
 /** What a plan of a run depends on but its scores and budget. */
 export type RunRequest = Omit<PlanRequest, "scores">;
 
-/** Everything a plan of this run depends on but scores and budget: command options first, then the device's, then the recipe's. */
+/**
+ * Everything a plan of this run depends on but scores and budget: command options first, then the device's, then the recipe's. Throws
+ * UserError `EXIT_POINTS` or `EXIT_RANK` where the model is too small for the recipe's exits.
+ */
 export function planRequest(checkpoint: Checkpoint, options: RunOptions, { device }: Budget): RunRequest {
   const { spec } = checkpoint;
+  const { exits } = options.recipe;
   return {
     spec,
     recipe: options.recipe,
@@ -22,6 +27,7 @@ export function planRequest(checkpoint: Checkpoint, options: RunOptions, { devic
     residency: options.residency ?? device?.residency ?? "packed",
     budgetCovers: options.budgetCovers ?? device?.budgetCovers ?? "model",
     runtimeBaseBytes: plannedBaseBytes(options),
+    exits: exits && exitShapeOf(exits, spec),
   };
 }
 

@@ -10,6 +10,7 @@ import { PlanSettings } from "../planning/settings.ts";
 import { parseYamlDocument } from "../planning/yaml-document.ts";
 import { isBlockQuantizer, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
 import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
+import { ExitSettings } from "./exit-settings.ts";
 
 /** Where the recipes that ship lie; the same from src/ and from dist/. */
 const RECIPES_FOLDER = fileURLToPath(new URL("../../pipelines/", import.meta.url));
@@ -75,6 +76,8 @@ export const Recipe = z.strictObject({
   plan: PlanSettings.prefault({}),
   quantize: QuantizeSettings.prefault({}),
   guard: GuardSettings.prefault({}),
+  /** Early exits that are trained on the packed model, and are part of its budget; absent: none. */
+  exits: ExitSettings.optional(),
   /** Context in tokens where the command names none; a model made for less gets its own longest. */
   context: positive.default(2048),
   /** Of everything random but the choice of calibration text. */

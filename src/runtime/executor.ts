@@ -194,6 +194,8 @@ export interface Executor<Hidden = unknown> {
   write(data: Float32Array, rows: number): Hidden;
   /** Rows [from, to) as a new hidden state. */
   slice(hidden: Hidden, from: number, to: number): Hidden;
+  /** The rows of several hidden states one after the other, as a new one; the parts are left as they are. */
+  stack(parts: readonly Hidden[]): Hidden;
   release(hidden: Hidden): void;
   dispose(): Promise<void>;
 }

@@ -2,6 +2,7 @@ import path from "node:path";
 import pc from "picocolors";
 import { expect, test } from "vitest";
 import { addExits } from "../../src/artifact/add-exits.ts";
+import { ExitTable } from "../../src/artifact/exits.ts";
 import { exitsText } from "../../src/cli/exits-text.ts";
 import { inspectArtifact } from "../../src/cli/inspection.ts";
 import { makeArtifact } from "../artifact/make-artifact.ts";
@@ -30,4 +31,18 @@ test("inspect prints an artifact's exits, and nothing of them without any", asyn
   expect(text).toMatch(/^ +0\.95 +40\.0 % +95\.0 % ± 2\.0 % +3\.3 +– +0\.250$/m);
   expect(text).toMatch(/exit heads: rows of the output head/);
   expect(document.exits).toEqual(table);
+});
+
+test("each head's own agreement stands beside the logit lens where it was measured", () => {
+  const table = tinyTable(tinySpec(false));
+  const heads = [
+    { tokens: 900, agreement: 0.5, lensAgreement: 0.125 },
+    { tokens: 900, agreement: 0.75, lensAgreement: 0.5 },
+  ];
+  const text = exitsText({ ...table, training: { ...table.training, heads } }, plain);
+  expect(text).toMatch(/^exit +head +size +agrees +logit lens$/m);
+  expect(text).toMatch(/^after 1 blocks .* 50\.0 % +12\.5 %$/m);
+  expect(exitsText(table, plain)).not.toContain("logit lens");
+  const one = { ...table, training: { ...table.training, heads: heads.slice(1) } };
+  expect(ExitTable.safeParse(one).error?.issues).toMatchObject([{ path: ["training", "heads"] }]);
 });

@@ -33,6 +33,7 @@ describe("generation ends with a stated reason", () => {
     expect(result).toMatchObject({ reason: "eos", text: "there", promptTokens: 2, stop: null });
     expect(pieces.join("")).toBe("there");
     expect(LETTERS.decode(result.ids)).toBe("there");
+    expect(result.depths).toEqual([1, 1, 1, 1, 1]);
     expect(LETTERS.decode(session.ids)).toBe("Hithere");
   });
 

@@ -183,6 +183,10 @@ export class ScriptedExecutor implements Executor<ScriptedHidden> {
     throw new Error("not scripted");
   }
 
+  stack(): ScriptedHidden {
+    throw new Error("not scripted");
+  }
+
   async dispose(): Promise<void> {}
 }
 

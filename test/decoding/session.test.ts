@@ -88,6 +88,13 @@ describe("feed", () => {
   });
 });
 
+test("gives the most likely id alone where that is all that is wanted", async () => {
+  const { session } = openSession();
+  const output = await session.feedFor("best", [1, 2, 3]);
+  expect(output.best(0)).toBe(digest([1, 2, 3], "short"));
+  expect(chosen(await session.feed([4]))).toBe(digest([1, 2, 3, 4], "short"));
+});
+
 test("a fork goes its own way", async () => {
   const { session } = openSession();
   await session.feed([1, 2, 3]);

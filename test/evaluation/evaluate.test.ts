@@ -42,6 +42,7 @@ function tableExecutor(table: number[][], log: { rows: number[]; live: number } 
     read: async () => new Float32Array(0),
     write: () => make(new Int32Array(0)),
     slice: (hidden) => hidden,
+    stack: ([first]) => first,
     release: () => {
       log.live--;
     },

@@ -10,6 +10,7 @@ import {
   finalNormOf,
   type HeadKind,
   type HeadParameters,
+  quietLens,
   startHead,
   storedHead,
 } from "../../src/exits/head-parameters.ts";
@@ -82,6 +83,25 @@ describe("startHead", () => {
       expect(values).toEqual(wanted);
       expect(dtype).toBe(name === "down" || name === "up" ? "F16" : "F32");
     }
+  });
+});
+
+describe("quietLens", () => {
+  it("says a tenth of what the lens says, of the same rows", async () => {
+    const { shared, exit, head } = await setUp(LAYER, "adapter", null);
+    const batch = { rows: ROWS, hidden: exit };
+    // Without the output head's bias, which is not the lens's to scale.
+    const bare = { ...shared, bias: null };
+    const [lens, quiet] = [head, quietLens(head)].map((one) => headLogits(bare, one, batch).dataSync());
+    for (const [i, value] of lens.entries()) expect(quiet[i]).toBeCloseTo(value / 10, 5);
+    const adapted = head.map((one) => (one.name === "up" ? { ...one, values: one.values.map(() => 0.1) } : one));
+    const [loud, low] = [adapted, quietLens(adapted)].map((one) => headLogits(bare, one, batch).dataSync());
+    for (const [i, value] of lens.entries()) expect(low[i] - quiet[i]).toBeCloseTo(loud[i] - value, 4);
+  });
+
+  it("leaves a linear head as it is", async () => {
+    const { head } = await setUp(RMS, "linear", null);
+    expect(quietLens(head)).toEqual(head);
   });
 });
 

@@ -60,6 +60,8 @@ describe.skipIf(!hasModels)("trainExits", () => {
       const bytes = parameters.reduce((sum, { values, dtype }) => sum + values.length * (dtype === "F16" ? 2 : 4), 0);
       expect(table.exits[i].bytes).toBe(bytes);
     }
+    expect(table.training.heads?.map(({ tokens }) => tokens)).toEqual(points.map(() => table.training.tokens.report));
+    for (const { agreement } of table.training.heads ?? []) expect(agreement).toBeGreaterThan(0);
     const coverages = table.levels.map(({ report }) => report.coverage);
     expect(coverages[0]).toBeGreaterThan(0);
   });

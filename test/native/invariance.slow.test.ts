@@ -1,12 +1,14 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { CodecId } from "../../src/codecs/index.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
-import type { WeightSource } from "../../src/model/weight-source.ts";
-import type { AnyExecutor, KvCache, KvType } from "../../src/runtime/executor.ts";
+import type { DecoderSpec } from "../../src/model/decoder-spec.ts";
+import type { DenseMatrix, WeightSource } from "../../src/model/weight-source.ts";
+import { emptyAnswers } from "../../src/runtime/answers.ts";
+import type { AnyExecutor, ExitHead, HeadAnswers, KvCache, KvType } from "../../src/runtime/executor.ts";
 import { createNativeExecutor } from "../../src/runtime/native/executor.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { architectureCases, HAS_SHARED, modelCases } from "../runtime/goldens.ts";
-import { packedSource } from "../runtime/random-model.ts";
+import { packedSource, packRounded } from "../runtime/random-model.ts";
 import { ADDON_STATE, expectBits, HAS_ADDON, ISAS } from "./engines.ts";
 
 const cases = HAS_ADDON ? [...architectureCases(), ...modelCases()] : [];
@@ -62,6 +64,42 @@ async function feedAll(
   return joined(parts);
 }
 
+/** An exit head with all that one may have, over ids that fill no whole tile. */
+function exitHead({ hiddenSize, finalNorm }: DecoderSpec, codec: CodecId): ExitHead {
+  const random = new Random(5).fork("exit");
+  const dense = (rows: number, cols: number): DenseMatrix => ({
+    ...{ kind: "dense", rows, cols },
+    data: Float32Array.from({ length: rows * cols }, () => random.nextNormal() / Math.sqrt(cols)),
+  });
+  const ones = new Float32Array(hiddenSize).fill(1);
+  return {
+    norm: { spec: finalNorm, weight: ones, bias: finalNorm.kind === "layer" ? new Float32Array(hiddenSize) : null },
+    adapter: { rank: 5, down: dense(5, hiddenSize), up: dense(hiddenSize, 5) },
+    matrix: packRounded(dense(100, hiddenSize), codec),
+    bias: null,
+    tail: { weight: dense(1, hiddenSize).data, bias: 0.5 },
+  };
+}
+
+/** Answers of a head to all rows, in one call. */
+async function answersOf(executor: AnyExecutor, states: Float32Array, head: string): Promise<HeadAnswers> {
+  const hidden = executor.write(states, TOKENS);
+  const answers = await executor.answers(hidden, Int32Array.from(allRows()), { head });
+  executor.release(hidden);
+  return answers;
+}
+
+const allRows = () => Array.from({ length: TOKENS }, (_, row) => row);
+
+/** `found` are the answers, bit for bit, that `all` has of these rows. */
+function expectSameAnswers(found: HeadAnswers, all: HeadAnswers, rows: readonly number[], what: string): void {
+  expect([...found.best], what).toEqual(rows.map((row) => all.best[row]));
+  for (const name of ["entropy", "maxProbability", "margin"] as const) {
+    const same = Float32Array.from(rows, (row) => all[name][row]);
+    expectBits(found[name], same, `${name}, ${what}`);
+  }
+}
+
 function joined(parts: readonly Float32Array[]): Float32Array {
   const all = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;
@@ -95,6 +133,7 @@ describe.each(cases)("a row's numbers do not depend on the pass: $name", ({ fold
       const packed = await packedSource(source, codec);
       executors = [];
       for (const threads of [1, 2, 3]) executors.push(await createNativeExecutor(packed, { activations, threads }));
+      for (const executor of executors) await executor.loadHead("exit", exitHead(executor.spec, codec));
       ids = randomIds(executors[0], TOKENS, "ids");
       for (const kvType of KV_TYPES) {
         whole.set(kvType, await feedAll(executors[0], newCache(executors[0], kvType), ids, TOKENS));
@@ -188,6 +227,39 @@ describe.each(cases)("a row's numbers do not depend on the pass: $name", ({ fold
       cache.reserve(TOKENS);
       const cached = await feedAll(executor, cache, ids, 10);
       expectBits(await feedAll(executor, null, ids, TOKENS), cached, "without a cache");
+    });
+
+    it("and answers depend neither on the rows asked for, nor the threads, nor whether they are queued behind a pass", async () => {
+      const { blocks } = executors[0].spec;
+      for (const head of ["output", "exit"]) {
+        const all = await answersOf(executors[0], expected("f32"), head);
+        for (const executor of executors) {
+          const { threads } = executor.info;
+          expectSameAnswers(await answersOf(executor, expected("f32"), head), all, allRows(), `${threads} threads`);
+          const hidden = executor.write(expected("f32"), TOKENS);
+          for (const rows of [[0], [TOKENS - 1], [3, 4], [70, 2, 9, 9, 33]]) {
+            const found = await executor.answers(hidden, Int32Array.from(rows), { head });
+            expectSameAnswers(found, all, rows, `rows ${rows}, ${threads} threads`);
+          }
+          executor.release(hidden);
+        }
+        // A token at a time and in chunks, the answer of each chunk's last row behind its pass.
+        for (const chunk of [1, 7]) {
+          const executor = executors[1];
+          const cache = newCache(executor, "f32");
+          for (let done = 0; done < TOKENS; done += chunk) {
+            const embedded = await executor.embed(Int32Array.from(ids.slice(done, done + chunk)));
+            const count = Math.min(chunk, TOKENS - done);
+            const into = emptyAnswers(1);
+            const answers = { head, rows: Int32Array.of(count - 1), into };
+            const span = { cache, position: done, count };
+            const hidden = await executor.runBlocks(embedded, 0, blocks.length, [span], { answers });
+            expectSameAnswers(into, all, [done + count - 1], `chunks of ${chunk}, row ${done + count - 1}`);
+            for (const state of [embedded, hidden]) executor.release(state);
+          }
+          cache.dispose();
+        }
+      }
     });
 
     it("and logits do not depend on the rows asked for", async () => {

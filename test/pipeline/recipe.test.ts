@@ -75,6 +75,12 @@ describe("a recipe", () => {
     expect(calibration.sequenceTokens).toBeNull();
   });
 
+  it("asks for early exits where it has the field", () => {
+    expect(parseRecipe(LEAST, "my.yaml").exits).toBeUndefined();
+    expect(parseRecipe(`${LEAST}exits: {}\n`, "my.yaml").exits).toMatchObject({ after: "even", tokens: 300_000 });
+    expect(parseRecipe(`${LEAST}exits: { after: [2, 4] }\n`, "my.yaml").exits?.after).toEqual([2, 4]);
+  });
+
   it("leaves the length of calibration sequences to the model, unless it says one", () => {
     const recipe = parseRecipe(LEAST, "my.yaml");
     expect([sequenceTokensFor(recipe, 2048), sequenceTokensFor(recipe, 128)]).toEqual([512, 128]);
@@ -111,7 +117,8 @@ describe("a recipe", () => {
     ["context: -1\n", "my.yaml:5: context: expected more than 0, found -1"],
     ["context: 1.5\n", "my.yaml:5: context: expected int, found 1.5"],
     ["context: long\n", 'my.yaml:5: context: expected number, found "long"'],
-    ["exits: {}\n", 'my.yaml:5: exits: expected a known field, found "exits"'],
+    ["exits: { ranks: 3 }\n", 'my.yaml:5: exits.ranks: expected a known field, found "ranks"'],
+    ["exits:\n  after: [4, 8]\n  count: 2\n", "my.yaml:7: exits.count: expected none beside the points"],
     [
       "plan:\n  codecs:\n    - 16\n    - q4x\n",
       'my.yaml:8: plan.codecs.1: expected a codec or a width such as "8 bits"',

@@ -269,6 +269,20 @@ export function weightCases(withExecutor: WithExecutor): void {
     });
   });
 
+  it("stacks the rows of several states, which stay as they are", async () => {
+    await withExecutor(randomSource(smallSpec()), {}, async (executor) => {
+      const numbers = (rows: number, from: number) => Float32Array.from({ length: 16 * rows }, (_, i) => from + i);
+      const parts = [executor.write(numbers(2, 0), 2), executor.write(numbers(1, 100), 1)];
+      const [first, second] = parts;
+      const whole = executor.stack([second, first, second]);
+      const expected = [...numbers(1, 100), ...numbers(2, 0), ...numbers(1, 100)];
+      expect([...(await executor.read(whole))]).toEqual(expected);
+      for (const part of parts) executor.release(part);
+      expect([...(await executor.read(whole))]).toEqual(expected);
+      executor.release(whole);
+    });
+  });
+
   it("copies numbers in and out, and slices rows", async () => {
     await withExecutor(randomSource(smallSpec()), {}, async (executor) => {
       const data = Float32Array.from({ length: 48 }, (_, i) => i);

@@ -7,6 +7,7 @@ import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
 import { benchText } from "../bench-text.ts";
 import { cacheFolder } from "../cache-folder.ts";
 import { defineCommand } from "../command.ts";
+import { checkDraftersArguments, draftersOptions } from "../drafters-options.ts";
 import { type ExecutionArguments, executionOptions, openOptions } from "../execution-options.ts";
 import { collectGarbage } from "../process-memory.ts";
 import type { Terminal } from "../terminal.ts";
@@ -20,15 +21,18 @@ export const benchCommand = defineCommand({
     ["bench outputs/a/artifact models/smollm2 --backends tensorflow wasm", "models by backends"],
     ["bench --synthetic llama-1.1b --threads 2", "random weights of TinyLlama-1.1B's shape, 4 bits a weight"],
     ["bench outputs/a/artifact --rows 1,2,4,8 --context 8192", "also the cost of small passes, and a long context"],
+    ["bench outputs/a/artifact --drafters --csv drafters.csv", "fixed exits and DSSD beside plain decoding"],
   ],
   options: (yargs) =>
-    executionOptions(
-      yargs.positional("models", {
-        type: "string",
-        array: true,
-        default: [] as string[],
-        describe: "Artifacts, run folders or checkpoints",
-      }),
+    draftersOptions(
+      executionOptions(
+        yargs.positional("models", {
+          type: "string",
+          array: true,
+          default: [] as string[],
+          describe: "Artifacts, run folders or checkpoints",
+        }),
+      ),
     )
       .option("backends", { choices: BACKEND_CHOICES, array: true, describe: "Several backends, one after the other" })
       .option("prompt-tokens", { type: "number", default: 128, describe: "Tokens of the (random) prompt" })
@@ -60,6 +64,11 @@ export const benchCommand = defineCommand({
     const models = [...args.models];
     if (args.synthetic) models.push(await synthetic({ ...args, shape: args.synthetic }, terminal));
     if (models.length === 0) throw new UserError("USAGE", "bench: expected a model or --synthetic, found neither");
+    checkDraftersArguments(args, models.length);
+    if (args.drafters) {
+      const { benchDraftersOf } = await import("../drafters-bench.ts");
+      return benchDraftersOf(models[0], args, terminal);
+    }
     const backends = args.backends ?? [args.backend];
     const subjects = models.flatMap((model) => backends.map((backend) => ({ model, backend })));
     const results: BenchResult[] = [];

@@ -5,7 +5,9 @@ import type { OpenModel } from "../../decoding/open-model.ts";
 import { Interrupted, UserError } from "../../errors.ts";
 import type { ChatMessage } from "../../model/chat-template.ts";
 import { defineCommand } from "../command.ts";
+import { decodeDocument, decodeOptions, decodingOptions } from "../decoding-options.ts";
 import { executionOptions } from "../execution-options.ts";
+import { type ExitMarks, exitMarks } from "../exit-marks.ts";
 import { generationStatistics, statisticsLines } from "../generation-statistics.ts";
 import { openToRun } from "../open-to-run.ts";
 import { samplerOptions, samplingOptions } from "../sampling-options.ts";
@@ -21,12 +23,14 @@ export const chatCommand = defineCommand({
   ],
   options: (yargs) =>
     executionOptions(
-      samplingOptions(
-        yargs.positional("model", {
-          type: "string",
-          demandOption: true,
-          describe: "Artifact, run folder or checkpoint",
-        }),
+      decodingOptions(
+        samplingOptions(
+          yargs.positional("model", {
+            type: "string",
+            demandOption: true,
+            describe: "Artifact, run folder or checkpoint",
+          }),
+        ),
       ),
     )
       .option("system", { type: "string", describe: "System message" })
@@ -43,9 +47,14 @@ export const chatCommand = defineCommand({
     try {
       const render = await renderer(model, args);
       const conversation = new Conversation(session, model.tokenizer, render);
-      const turns = await converse(conversation, args.verbose ? model : null, terminal, {
+      const sampler = samplerOptions(args);
+      const decode = await decodeOptions(model, args, sampler);
+      const marks = exitMarks(args.showExits, { decode, blocks: model.executor.spec.blocks.length, terminal });
+      const shown = { marks, verbose: args.verbose ? model : null };
+      const turns = await converse(conversation, shown, terminal, {
         maxTokens: args.maxTokens ?? null,
-        sampler: samplerOptions(args),
+        sampler,
+        decode,
         stop: args.stop,
         onProgress: terminal.onProgress,
       });
@@ -54,6 +63,7 @@ export const chatCommand = defineCommand({
         model: model.folder,
         kind: model.kind,
         turns,
+        decode: decodeDocument(decode),
         contextTokens,
         kvType,
         executor: model.executor.info,
@@ -69,14 +79,23 @@ export const chatCommand = defineCommand({
 interface Turn {
   readonly user: string;
   readonly text: string;
+  /** Of each token: blocks that ran before it was proposed. */
+  readonly depths: readonly number[];
   readonly reason: Generation["reason"];
   readonly statistics: ReturnType<typeof generationStatistics>;
+}
+
+/** What is shown besides the text. */
+interface Shown {
+  readonly marks: ExitMarks | null;
+  /** The model whose speeds are shown. */
+  readonly verbose: OpenModel | null;
 }
 
 /** Reads lines until /quit, the end of input or a signal. */
 async function converse(
   conversation: Conversation,
-  verbose: OpenModel | null,
+  { marks, verbose }: Shown,
   terminal: Terminal,
   options: GenerateOptions,
 ): Promise<Turn[]> {
@@ -95,15 +114,17 @@ async function converse(
     else if (user !== "") {
       answering = new AbortController();
       const signal = AbortSignal.any([terminal.signal, answering.signal]);
-      const answered = answer(conversation, user, terminal, { ...options, signal });
+      const answered = answer(conversation, user, { terminal, marks }, { ...options, signal });
       const generation = await (interactive
         ? answered.catch((error: unknown) => noteRefusal(error, terminal))
         : answered);
       answering = null;
       if (generation) {
         const statistics = generationStatistics(generation);
-        turns.push({ user, text: generation.text, reason: generation.reason, statistics });
-        if (verbose) for (const text of statisticsLines(statistics, verbose.executor.info)) terminal.note(text);
+        const { text, depths, reason } = generation;
+        turns.push({ user, text, depths, reason, statistics });
+        if (marks) terminal.note(marks.legend(depths));
+        if (verbose) for (const one of statisticsLines(statistics, verbose.executor.info)) terminal.note(one);
       }
     }
     if (terminal.signal.aborted) break;
@@ -123,12 +144,14 @@ function noteRefusal(error: unknown, terminal: Terminal): null {
 async function answer(
   conversation: Conversation,
   user: string,
-  terminal: Terminal,
+  { terminal, marks }: { terminal: Terminal; marks: ExitMarks | null },
   options: GenerateOptions,
 ): Promise<Generation> {
   const pieces = conversation.say(user, options);
   let step = await pieces.next();
-  for (; !step.done; step = await pieces.next()) if (!terminal.json) terminal.write(step.value.text);
+  for (; !step.done; step = await pieces.next()) {
+    if (!terminal.json) terminal.write(marks ? marks.text(step.value) : step.value.text);
+  }
   if (!terminal.json) terminal.write("\n");
   return step.value;
 }

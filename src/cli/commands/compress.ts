@@ -41,7 +41,7 @@ export const compressCommand = defineCommand({
     }
     const { runForDevices, runPipeline } = await import("../pipeline-run.ts");
     if (!args.device?.length) {
-      await runPipeline(args.out, await mergeRunOptions(args.checkpoint, args, null), "quantize", terminal);
+      await runPipeline(args.out, await mergeRunOptions(args.checkpoint, args, null), "exits", terminal);
       return;
     }
     const runs = [];

@@ -4,7 +4,9 @@ import type { OpenModel } from "../../decoding/open-model.ts";
 import { Interrupted } from "../../errors.ts";
 import { decodeText } from "../../formats/files.ts";
 import { defineCommand } from "../command.ts";
+import { decodeDocument, decodeOptions, decodingOptions } from "../decoding-options.ts";
 import { executionOptions } from "../execution-options.ts";
+import { exitMarks } from "../exit-marks.ts";
 import { generationStatistics, statisticsLines } from "../generation-statistics.ts";
 import { openToRun } from "../open-to-run.ts";
 import { samplerOptions, samplingOptions } from "../sampling-options.ts";
@@ -20,17 +22,23 @@ export const runCommand = defineCommand({
       "an answer, drawn",
     ],
     ["run outputs/smollm2/artifact - --max-tokens 64 < prompt.txt", "the prompt from standard input"],
+    [
+      "run outputs/smollm2/artifact 'A lake is' --decode early-exit --epsilon 0.9 --show-exits",
+      "tokens from early exits, coloured by their depth",
+    ],
   ],
   options: (yargs) =>
     executionOptions(
-      samplingOptions(
-        yargs
-          .positional("model", { type: "string", demandOption: true, describe: "Artifact, run folder or checkpoint" })
-          .positional("prompt", {
-            type: "string",
-            demandOption: true,
-            describe: "Text to continue; - reads standard input",
-          }),
+      decodingOptions(
+        samplingOptions(
+          yargs
+            .positional("model", { type: "string", demandOption: true, describe: "Artifact, run folder or checkpoint" })
+            .positional("prompt", {
+              type: "string",
+              demandOption: true,
+              describe: "Text to continue; - reads standard input",
+            }),
+        ),
       ),
     )
       .option("chat", { type: "boolean", describe: "The prompt is a message: apply the chat template" })
@@ -45,31 +53,40 @@ export const runCommand = defineCommand({
     const model = await openToRun(args.model, args);
     const session = model.createSession();
     try {
+      const sampler = samplerOptions(args);
+      const decode = await decodeOptions(model, args, sampler);
+      const marks = exitMarks(args.showExits, { decode, blocks: model.executor.spec.blocks.length, terminal });
       const ids = await encodePrompt(model, prompt, args);
       const pieces = generate(session, model.tokenizer, ids, {
         maxTokens: args.maxTokens ?? null,
-        sampler: samplerOptions(args),
+        sampler,
+        decode,
         stop: args.stop,
         signal: terminal.signal,
         onProgress: terminal.onProgress,
       });
       let step = await pieces.next();
-      for (; !step.done; step = await pieces.next()) if (!terminal.json) terminal.write(step.value.text);
+      for (; !step.done; step = await pieces.next()) {
+        if (!terminal.json) terminal.write(marks ? marks.text(step.value) : step.value.text);
+      }
       const generation: Generation = step.value;
       if (!terminal.json && process.stdout.isTTY) terminal.write("\n");
       const statistics = generationStatistics(generation);
       if (args.verbose) for (const line of statisticsLines(statistics, model.executor.info)) terminal.note(line);
       else terminal.note(`layerwise: ended by ${endingText(generation)} after ${generation.ids.length} tokens`);
+      if (marks) terminal.note(marks.legend(generation.depths));
       terminal.document({
         model: model.folder,
         kind: model.kind,
         prompt,
         text: generation.text,
         ids: generation.ids,
+        depths: generation.depths,
         reason: generation.reason,
         stop: generation.stop,
         statistics,
-        sampler: samplerOptions(args),
+        sampler,
+        decode: decodeDocument(decode),
         contextTokens: model.contextTokens,
         kvType: session.kvType,
         executor: model.executor.info,

@@ -1,14 +1,18 @@
 import type { RoundResult } from "./controller.ts";
 
-/** What is left of a round's weight after the next one: some ten rounds count. */
-const REMEMBERED = 0.9;
-/** One round counts as this many times the mean at most: a machine that stood still says nothing of a plan. */
-const MOST_SURPRISE = 4;
+/** What is left of a round's weight after the next one: some twenty rounds count. */
+const REMEMBERED = 0.95;
+/**
+ * A row of one round (a draft, or the token after them) counts as this many times the mean at most: a machine that stood still says nothing of a
+ * plan. By rows, not by tokens given: a round whose drafts were all refused has cost what it cost.
+ */
+const MOST_SURPRISE = 2;
 
 /** What rounds of one plan cost and gave, the last ones counting most. */
 export class ArmCosts {
   rounds = 0;
   private ms = 0;
+  private rows = 0;
   private tokens = 0;
   private drafted = 0;
   private accepted = 0;
@@ -16,8 +20,10 @@ export class ArmCosts {
   private full = 0;
 
   add(ms: number, { tokens, drafted, accepted }: RoundResult, draftLimit: number): void {
-    const counted = this.rounds === 0 ? ms : Math.min(ms, MOST_SURPRISE * tokens * this.msPerToken);
+    const rows = drafted + 1;
+    const counted = this.rounds === 0 ? ms : Math.min(ms, (MOST_SURPRISE * rows * this.ms) / this.rows);
     this.ms = REMEMBERED * this.ms + counted;
+    this.rows = REMEMBERED * this.rows + rows;
     this.tokens = REMEMBERED * this.tokens + tokens;
     this.drafted = REMEMBERED * this.drafted + drafted;
     this.accepted = REMEMBERED * this.accepted + accepted;

@@ -48,6 +48,11 @@ const MOST_LOSS = 0.02;
 const FREE_TOKENS = 4;
 /** Gains that may be lost again, in plain tokens: what was gained long ago is no reason to go on with what has become slow. */
 const KEPT_GAIN_TOKENS = 8;
+/**
+ * Plain tokens' time that a row of a drafting round is thought to take at most; what is beyond it is the machine's own doing (it stood still, or
+ * others had it), which happens in plain rounds as well and is no loss of drafting's.
+ */
+const SLOWEST_ROW = 2;
 /** Rounds of one trial, and rounds of the best plan between two. */
 const TRIAL_ROUNDS = 4;
 const BETWEEN_TRIALS = 24;
@@ -151,7 +156,8 @@ class AdaptiveController implements RoundController {
     const costs = this.costsOf(drafting);
     costs.add(ms, result, plan.draftLimit);
     const plainMs = this.plain.msPerToken;
-    this.lost = Math.max(this.lost + ms - result.tokens * plainMs, -KEPT_GAIN_TOKENS * plainMs);
+    const taken = Math.min(ms, SLOWEST_ROW * (result.drafted + 1) * plainMs);
+    this.lost = Math.max(this.lost + taken - result.tokens * plainMs, -KEPT_GAIN_TOKENS * plainMs);
     if (this.trial && --this.trial.left === 0) this.trial = null;
     if (costs.rounds >= TRIAL_ROUNDS && costs.msPerToken < CLEARLY * this.costsOf(this.best).msPerToken) {
       this.best = drafting;

@@ -1,7 +1,7 @@
 import { UserError } from "../../errors.ts";
-import { createSampler, GREEDY, type SamplerOptions } from "../sampler.ts";
+import { createSampler, drawsTokens, type SamplerOptions } from "../sampler.ts";
 import type { Session } from "../session.ts";
-import { adaptiveController, fixedController, MOST_DRAFTS } from "./controller.ts";
+import { fixedController, MOST_DRAFTS } from "./controller.ts";
 import type { TokenDecoder } from "./decoder.ts";
 import { greedyJudge, samplingJudge } from "./draft-judge.ts";
 import { DssdDecoder } from "./dssd.ts";
@@ -26,7 +26,11 @@ export type DecodeOptions =
       readonly epsilon: number;
       /** Draft tokens of one round, at most; default 8. */
       readonly draftLimit?: number | undefined;
-      /** Change epsilon and the limit as it pays, and decode plainly where nothing does; default true. */
+      /**
+       * Change epsilon and the limit as it pays, and decode plainly where nothing does. Default: unless tokens are drawn, because what
+       * rounds do then depends on measured times, and which numbers a draw takes on the rounds before it. What was learned is the
+       * session's: its next generation with the same exits, epsilon and limit goes on from there.
+       */
       readonly adapt?: boolean | undefined;
     };
 
@@ -40,7 +44,8 @@ export interface DecoderSettings {
   readonly now: () => number;
 }
 
-const DRAFT_LIMIT = 8;
+/** Draft tokens of one round at most, where nothing else is said. */
+export const DRAFT_LIMIT = 8;
 
 /** A decoder that continues a session. Throws UserError EPSILON or DRAFT_LIMIT on values out of range, SAMPLER as `createSampler`. */
 export function createDecoder(
@@ -53,21 +58,19 @@ export function createDecoder(
   const { exits } = decode;
   checkExitSet(exits, session.executor.spec);
   const level = levelFor(exits, decode.epsilon);
-  const { temperature, topK, repetitionPenalty } = { ...GREEDY, ...asked };
-  const draws = temperature > 0 && topK !== 1;
-  if (decode.kind === "early-exit") {
-    return new EarlyExitDecoder(parts, { exits, level, greedy: !draws && repetitionPenalty === 1 });
-  }
+  if (decode.kind === "early-exit") return new EarlyExitDecoder(parts, { exits, level });
   const draftLimit = checkedDraftLimit(decode.draftLimit ?? DRAFT_LIMIT);
   const { vocabSize } = session.executor.spec;
+  const draws = drawsTokens(asked ?? {});
   const judge = draws ? samplingJudge({ ...asked }, { ids: exits.ids, vocabSize }) : greedyJudge(sampler);
   const start = { level, draftLimit };
-  const controller =
-    (decode.adapt ?? true) ? adaptiveController({ start, levels: exits.levels.length, now }) : fixedController(start);
+  const adapt = decode.adapt ?? !draws;
+  const controller = adapt ? session.controllers.of(exits, { start, draws }, now) : fixedController(start);
   return new DssdDecoder(parts, { exits, judge, controller });
 }
 
-function checkedDraftLimit(draftLimit: number): number {
+/** The number itself. Throws UserError DRAFT_LIMIT where a round cannot have so many drafts. */
+export function checkedDraftLimit(draftLimit: number): number {
   if (Number.isInteger(draftLimit) && draftLimit >= 1 && draftLimit <= MOST_DRAFTS) return draftLimit;
   throw new UserError(
     "DRAFT_LIMIT",

@@ -1,31 +1,28 @@
 import { Random } from "../../tensor/random.ts";
+import { chooseAfter, type OutputAnswers, wantedBy } from "../output-rows.ts";
 import { createDistribution, type Sampler, type SamplerOptions } from "../sampler.ts";
-import type { ExitReached } from "./row-ladder.ts";
+import type { ExitReached, LadderNeeds } from "./row-ladder.ts";
 import { createSpread } from "./spread-logits.ts";
 
 /** Proposes draft tokens from exits' answers, and settles each against the full model's logits. */
 export interface DraftJudge {
+  readonly needs: LadderNeeds;
   /** The round's draft of this number (0 is the first) for an exit's answer; `history` has the drafts before it too. */
   propose(reached: ExitReached, number: number, history: readonly number[]): number;
   /**
-   * The token that the text takes, given the full model's logits [vocabSize]: the draft's own where it is taken. `draft`: its number in
-   * this round and its id; null where there is none. Rounds are settled in order of the drafts, to the first that is not taken.
+   * The token that the text takes after a row of the round, given what the full model says of it: the draft's own where that is taken.
+   * `draft`: the id of the draft of the row's number; null where there is none. Rounds are settled row by row, to the first draft that
+   * is not taken.
    */
-  settle(logits: Float32Array, draft: SettledDraft | null, history: readonly number[]): number;
-}
-
-/** A draft to settle. */
-export interface SettledDraft {
-  /** 0 is the round's first. */
-  readonly number: number;
-  readonly id: number;
+  settle(output: OutputAnswers, row: number, draft: number | null, history: readonly number[]): number;
 }
 
 /** Drafts are exits' most likely tokens; the text takes what the sampler takes without drafts, which draws nothing at temperature 0. */
 export function greedyJudge(sampler: Sampler): DraftJudge {
   return {
+    needs: { exitLogits: false, output: wantedBy(sampler) },
     propose: ({ id }) => id,
-    settle: (logits, _draft, history) => sampler.next(logits, history),
+    settle: (output, row, _draft, history) => chooseAfter(output, row, sampler, history),
   };
 }
 
@@ -44,16 +41,18 @@ export function samplingJudge(
   const p = new Float64Array(vocabSize);
   const qOfDraft: Float64Array[] = [];
   return {
+    needs: { exitLogits: true, output: "logits" },
     propose({ logits }, number, history) {
+      if (logits === null) throw new Error("an exit's logits were not asked for");
       qOfDraft[number] ??= new Float64Array(vocabSize);
       const q = distribution(spread(logits), history, qOfDraft[number]);
       return drawByWeight(q, 1, random.next());
     },
-    settle(logits, draft, history) {
-      distribution(logits, history, p);
+    settle(output, row, draft, history) {
+      distribution(output.logits(row), history, p);
       if (draft === null) return drawByWeight(p, 1, random.next());
-      const q = qOfDraft[draft.number];
-      if (random.next() * q[draft.id] < p[draft.id]) return draft.id;
+      const q = qOfDraft[row];
+      if (random.next() * q[draft] < p[draft]) return draft;
       let rest = 0;
       for (let id = 0; id < vocabSize; id++) {
         p[id] = Math.max(0, p[id] - q[id]);

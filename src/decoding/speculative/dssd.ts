@@ -47,7 +47,8 @@ export class DssdDecoder implements TokenDecoder {
   constructor(parts: DecoderParts, options: DssdOptions) {
     this.parts = parts;
     this.options = options;
-    this.ladder = new RowLadder(parts.session.executor, parts.session.kvCache, options.exits);
+    const { executor, kvCache } = parts.session;
+    this.ladder = new RowLadder(executor, kvCache, { exits: options.exits, needs: options.judge.needs });
   }
 
   get statistics(): DecodingStatistics {
@@ -104,12 +105,12 @@ export class DssdDecoder implements TokenDecoder {
       // Drafts never lead into another rotary regime: there the sequence is computed anew.
       const mayDraft = drafts.length < limit && !kvCache.needsRebuild(total + 1);
       const token = { id: fed[fed.length - 1], position: total - 1 };
-      const climb = { thresholds: mayDraft ? thresholds : nobody, logits: "all", signal } as const;
+      const climb = { thresholds: mayDraft ? thresholds : nobody, askAtTop: "all", signal } as const;
       const reached = await this.ladder.climb(token, climb);
       if (reached.exit === null) return { fed, drafts, top: reached };
       const id = judge.propose(reached, drafts.length, seen);
       drafts.push({ id, blocks: exits.exits[reached.exit].blocks });
-      if (limits.ends(id)) return { fed, drafts, top: await this.ladder.sweep({ logits: "all", signal }) };
+      if (limits.ends(id)) return { fed, drafts, top: await this.ladder.sweep({ askAtTop: "all", signal }) };
       seen.push(id);
       fed.push(id);
     }
@@ -118,12 +119,11 @@ export class DssdDecoder implements TokenDecoder {
   /** The tokens that the full model takes: drafts up to the first that it does not, and its own after them. */
   private verify({ fed, drafts, top }: DraftedRound, ends: (id: number) => boolean): DecodedToken[] {
     const { session, history } = this.parts;
-    const { blocks, vocabSize } = session.executor.spec;
+    const { blocks } = session.executor.spec;
     const given: DecodedToken[] = [];
     for (let row = 0; row < top.rows; row++) {
-      const logits = top.logits.subarray(row * vocabSize, (row + 1) * vocabSize);
       const draft: Draft | undefined = drafts[row];
-      const id = this.options.judge.settle(logits, draft ? { number: row, id: draft.id } : null, history);
+      const id = this.options.judge.settle(top.output, row, draft?.id ?? null, history);
       const taken = id === draft?.id;
       const token = { id, blocks: taken ? draft.blocks : blocks.length };
       given.push(token);

@@ -1,4 +1,5 @@
 import type { WorkOptions } from "../../progress.ts";
+import { chooseAfter, wantedBy } from "../output-rows.ts";
 import type { Session } from "../session.ts";
 import {
   type DecodedToken,
@@ -19,12 +20,11 @@ export interface EarlyExitOptions {
   readonly exits: ExitSet;
   /** Index of the level whose thresholds hold. */
   readonly level: number;
-  /** Temperature 0 and no penalty: an exit's token is its most likely one; else the sampler chooses by the head's logits. */
-  readonly greedy: boolean;
 }
 
 /**
- * Takes each token from the first exit that is sure, else from the output head; the text may differ from plain decoding's.
+ * Takes each token from the first exit that is sure, else from the output head; the text may differ from plain decoding's. Where the
+ * sampler draws or penalises, it chooses by the logits of whoever answers.
  *
  * Keys and values: a token that left early has none in the blocks above. It waits with its hidden state and is caught up, together with
  * the others that wait, in the one pass in which a later token needs a deeper block; so every token attends to what full depth gives of
@@ -42,9 +42,11 @@ export class EarlyExitDecoder implements TokenDecoder {
 
   constructor(parts: DecoderParts, options: EarlyExitOptions) {
     const { executor, kvCache } = parts.session;
+    const { sampler } = parts;
     this.parts = parts;
     this.options = options;
-    this.ladder = new RowLadder(executor, kvCache, options.exits);
+    const needs = { exitLogits: !sampler.greedy, output: wantedBy(sampler) };
+    this.ladder = new RowLadder(executor, kvCache, { exits: options.exits, needs });
     this.spread = createSpread(options.exits.ids, executor.spec.vocabSize);
   }
 
@@ -84,13 +86,13 @@ export class EarlyExitDecoder implements TokenDecoder {
     const { exits, level } = this.options;
     const { spec } = this.parts.session.executor;
     const { thresholds } = exits.levels[level];
-    const reached = await this.ladder.climb(token, { thresholds, logits: "last", signal });
+    const reached = await this.ladder.climb(token, { thresholds, askAtTop: "last", signal });
     this.running.push(token.id);
     const blocks = reached.exit === null ? spec.blocks.length : exits.exits[reached.exit].blocks;
     const decoded = { id: this.choose(reached), blocks };
     if (reached.exit === null && reached.rows > 1) this.counts.sweeps++;
     if (this.ladder.pending >= MOST_WAITING_ROWS) {
-      await this.ladder.sweep({ logits: "none", signal });
+      await this.ladder.sweep({ askAtTop: "none", signal });
       this.counts.sweeps++;
     }
     this.parts.history.push(decoded.id);
@@ -100,8 +102,9 @@ export class EarlyExitDecoder implements TokenDecoder {
 
   private choose(reached: ExitReached | TopReached): number {
     const { sampler, history } = this.parts;
-    if (reached.exit === null) return sampler.next(reached.logits, history);
-    return this.options.greedy ? reached.id : sampler.next(this.spread(reached.logits), history);
+    if (reached.exit === null) return chooseAfter(reached.output, 0, sampler, history);
+    // Without its logits the exit's most likely token is what the sampler takes.
+    return reached.logits ? sampler.next(this.spread(reached.logits), history) : reached.id;
   }
 }
 

@@ -1,7 +1,7 @@
 import { type Confidence, type ExitTable, isConfident } from "../../artifact/exits.ts";
 import { UserError } from "../../errors.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
-import { confidenceOf, type HeadAnswer } from "./head-answers.ts";
+import type { HeadAnswers } from "../../runtime/executor.ts";
 
 /** An exit that can be asked: its head is loaded into the executor under a name. */
 export interface Exit {
@@ -38,7 +38,7 @@ export function exitSetOf(table: ExitTable, ids: Int32Array | null): ExitSet {
   };
 }
 
-/** Name that the head after so many blocks is loaded under. */
+/** The name under which an executor knows the exit after so many blocks. */
 export function exitHeadName(blocks: number): string {
   return `exit.${blocks}`;
 }
@@ -56,11 +56,19 @@ export function levelFor({ levels }: ExitSet, epsilon: number): number {
   );
 }
 
-/** The id that an exit answers with where it is sure enough, or null: unsure, or the answer is none of its ids. */
-export function acceptedId(set: ExitSet, answer: HeadAnswer, threshold: number | null): number | null {
-  if (!isConfident(set.confidence, confidenceOf(answer, set.confidence), threshold)) return null;
-  if (set.ids === null) return answer.best;
-  return answer.best < set.ids.length ? set.ids[answer.best] : null;
+/** How sure answers are, [rows], on one metric's scale. */
+export function confidencesOf(answers: HeadAnswers, metric: Confidence): Float32Array {
+  const { entropy, maxProbability, margin } = answers;
+  return { entropy, max: maxProbability, margin }[metric];
+}
+
+/** The id that an exit answers a row with where it is sure enough, or null: unsure, or the answer is none of its ids. */
+export function acceptedId(set: ExitSet, answers: HeadAnswers, threshold: number | null, row = 0): number | null {
+  const confidence = confidencesOf(answers, set.confidence)[row];
+  if (!isConfident(set.confidence, confidence, threshold)) return null;
+  const best = answers.best[row];
+  if (set.ids === null) return best;
+  return best < set.ids.length ? set.ids[best] : null;
 }
 
 /** Throws unless the exits lie within the model, in order, and every level has a threshold for each. */

@@ -1,4 +1,5 @@
 import type { WorkOptions } from "../../progress.ts";
+import { chooseAfter, wantedBy } from "../output-rows.ts";
 import type { Sampler } from "../sampler.ts";
 import type { Session } from "../session.ts";
 import {
@@ -48,7 +49,8 @@ export async function feedAndChoose(
   options: WorkOptions,
   counts: DecodingCounts,
 ): Promise<DecodedToken> {
-  const id = sampler.next(await session.feed(ids, options), history);
+  const output = await session.feedFor(wantedBy(sampler), ids, options);
+  const id = chooseAfter(output, 0, sampler, history);
   const token = { id, blocks: session.executor.spec.blocks.length };
   history.push(id);
   counts.add(token);

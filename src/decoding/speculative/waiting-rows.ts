@@ -1,43 +1,50 @@
-/** Hidden states of consecutive positions that stopped at the same exit. */
-export class WaitingRows {
-  private readonly hiddenSize: number;
-  /** Room for more than are held. */
-  private data = new Float32Array(0);
-  private held = 0;
-  private firstPosition = 0;
+import type { AnyExecutor } from "../../runtime/executor.ts";
 
-  constructor(hiddenSize: number) {
-    this.hiddenSize = hiddenSize;
+/** A hidden state of the ladder's executor. */
+export type Hidden = Awaited<ReturnType<AnyExecutor["embed"]>>;
+
+/** Rows of consecutive positions in one hidden state; whoever holds them releases it. */
+export interface HeldRows {
+  readonly hidden: Hidden;
+  readonly count: number;
+  /** Position of the first. */
+  readonly first: number;
+}
+
+/** Hidden states of consecutive positions that stopped at the same exit; they stay where the executor has them. */
+export class WaitingRows {
+  private readonly executor: AnyExecutor;
+  private readonly parts: HeldRows[] = [];
+
+  constructor(executor: AnyExecutor) {
+    this.executor = executor;
   }
 
   get count(): number {
-    return this.held;
+    return this.parts.reduce((sum, { count }) => sum + count, 0);
   }
 
-  /** Adds rows, [n, hiddenSize], whose first has this position. Throws where it does not follow the last one held. */
-  append(rows: Float32Array, position: number): void {
-    if (this.held === 0) this.firstPosition = position;
-    else if (position !== this.firstPosition + this.held) {
-      throw new Error(`rows that wait: expected position ${this.firstPosition + this.held}, found ${position}`);
+  /** Takes rows over. Throws where they do not follow the last ones held. */
+  append(rows: HeldRows): void {
+    const last = this.parts.at(-1);
+    if (last && rows.first !== last.first + last.count) {
+      throw new Error(`rows that wait: expected position ${last.first + last.count}, found ${rows.first}`);
     }
-    const used = this.held * this.hiddenSize;
-    if (used + rows.length > this.data.length) {
-      const grown = new Float32Array(2 * (used + rows.length));
-      grown.set(this.data.subarray(0, used));
-      this.data = grown;
-    }
-    this.data.set(rows, used);
-    this.held += rows.length / this.hiddenSize;
+    this.parts.push(rows);
   }
 
-  /** Gives all rows out and holds none; they are overwritten by what is added next. */
-  take(): { readonly rows: Float32Array; readonly count: number; readonly first: number } {
-    const count = this.held;
-    this.held = 0;
-    return { rows: this.data.subarray(0, count * this.hiddenSize), count, first: this.firstPosition };
+  /** Hands all rows over as one state, and holds none. Throws where none waits. */
+  take(): HeldRows {
+    const [first] = this.parts;
+    if (!first) throw new Error("rows that wait: none does");
+    if (this.parts.length === 1) return this.parts.splice(0)[0];
+    const whole = { hidden: this.executor.stack(this.parts.map(({ hidden }) => hidden)), count: this.count };
+    this.clear();
+    return { ...whole, first: first.first };
   }
 
+  /** Releases all rows. */
   clear(): void {
-    this.held = 0;
+    for (const { hidden } of this.parts.splice(0)) this.executor.release(hidden);
   }
 }

@@ -188,13 +188,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
   async answers(hidden: NativeHidden, rows: Int32Array, options: AnswersOptions): Promise<HeadAnswers> {
     const input = this.pool.use(hidden);
     const { heads, store } = this.parts;
-    const turn = store.turns.enter();
-    if (turn) await turn;
-    try {
-      return await heads.answers(input, rows, options);
-    } finally {
-      store.turns.leave();
-    }
+    return store.turns.take(() => heads.answers(input, rows, options));
   }
 
   async loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void> {
@@ -222,6 +216,10 @@ export class NativeExecutor implements Executor<NativeHidden> {
 
   slice(hidden: NativeHidden, from: number, to: number): NativeHidden {
     return this.pool.slice(hidden, from, to);
+  }
+
+  stack(parts: readonly NativeHidden[]): NativeHidden {
+    return this.pool.stack(parts);
   }
 
   release(hidden: NativeHidden): void {

@@ -68,6 +68,18 @@ export class HiddenPool {
     return part;
   }
 
+  /** A copy of all rows of the parts, in their order. */
+  stack(parts: readonly NativeHidden[]): NativeHidden {
+    const numbers = parts.map((part) => this.use(part));
+    const whole = this.take(parts.reduce((sum, { rows }) => sum + rows, 0));
+    let at = 0;
+    for (const part of numbers) {
+      whole.data.set(part, at);
+      at += part.length;
+    }
+    return whole;
+  }
+
   release(hidden: NativeHidden): void {
     this.use(hidden);
     hidden.pool.takeBack(hidden);

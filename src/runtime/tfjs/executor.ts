@@ -217,6 +217,10 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     return tf.slice(hidden, [from, 0], [to - from, this.spec.hiddenSize]);
   }
 
+  stack(parts: readonly tf.Tensor2D[]): tf.Tensor2D {
+    return tf.concat([...parts], 0);
+  }
+
   release(hidden: tf.Tensor2D): void {
     hidden.dispose();
   }

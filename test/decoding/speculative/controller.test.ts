@@ -8,23 +8,28 @@ type Machine = (plan: RoundPlan, round: number) => { ms: number; tokens: number;
 const PLAIN_MS = 10;
 const LEVELS = 5;
 
-/** Time of so many tokens under the controller, over that of plain decoding; and the plans of the last rounds. */
-function simulate(machine: Machine, tokens: number, start = { level: 2, draftLimit: 8 }) {
+/**
+ * Time of so many tokens under the controller, over that of plain decoding, as the clock says and without what the machine adds (`noise`
+ * multiplies each round's time); and the plans of the last rounds.
+ */
+function simulate(machine: Machine, tokens: number, start = { level: 2, draftLimit: 8 }, noise = () => 1) {
   let clock = 0;
   const controller = adaptiveController({ start, levels: LEVELS, now: () => clock });
   const plans: RoundPlan[] = [];
   let given = 0;
+  let work = 0;
   let round = 0;
   while (given < tokens) {
     const { plan, end } = controller.begin();
     const { ms, ...result } = plan.level === null ? plainRound() : machine(plan, round);
-    clock += ms;
+    clock += ms * noise();
+    work += ms;
     end(result);
     given += result.tokens;
     plans.push(plan);
     round++;
   }
-  return { ratio: clock / (given * PLAIN_MS), plans, late: plans.slice(-100) };
+  return { ratio: clock / (given * PLAIN_MS), work: work / (given * PLAIN_MS), plans, late: plans.slice(-100) };
 }
 
 const plainRound = () => ({ ms: PLAIN_MS, tokens: 1, drafted: 0, accepted: 0 });
@@ -84,6 +89,32 @@ describe("the adaptive controller", () => {
     const limits = short.late.flatMap(({ level, draftLimit }) => (level === null ? [] : [draftLimit]));
     expect(Math.max(0, ...limits)).toBeLessThan(16);
     expect(short.ratio).toBeLessThan(1.04);
+  });
+
+  it("goes on drafting where the machine stood still in a round", () => {
+    const steady = draftingMachine(1, () => 0.9);
+    const stalling: Machine = (plan, round) => {
+      const result = steady(plan, round);
+      return round % 40 === 20 ? { ...result, ms: result.ms + 1000 } : result;
+    };
+    const { plans } = simulate(stalling, 2000);
+    const drafting = plans.slice(20).filter(({ level }) => level !== null).length;
+    expect(drafting / (plans.length - 20)).toBeGreaterThan(0.7);
+  });
+
+  it("does not take to drafting that never pays, however uneven the machine is", () => {
+    const random = new Random(5);
+    // Now and then it stands still.
+    const noise = () => Math.exp(0.3 * random.nextNormal()) * (random.next() < 0.04 ? 8 : 1);
+    const works = Array.from({ length: 12 }, () => {
+      // All drafts of a round are taken, or none.
+      const machine: Machine = ({ draftLimit: drafted }) => {
+        const accepted = random.next() < 0.5 ? drafted : 0;
+        return { ms: drafted * 6.8 + PLAIN_MS, tokens: accepted + 1, drafted, accepted };
+      };
+      return simulate(machine, 1000, undefined, noise).work;
+    });
+    expect(works.reduce((sum, work) => sum + work, 0) / works.length).toBeLessThan(1.05);
   });
 
   it("falls back to plain decoding when what paid does not any more, and comes back", () => {

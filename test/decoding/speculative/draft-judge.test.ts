@@ -1,9 +1,11 @@
 import { describe, expect, it } from "vitest";
-import { createSampler, type SamplerOptions } from "../../../src/decoding/sampler.ts";
+import { createSampler, mostLikely, type SamplerOptions } from "../../../src/decoding/sampler.ts";
 import { drawByWeight, greedyJudge, samplingJudge } from "../../../src/decoding/speculative/draft-judge.ts";
 
 const P = Float32Array.of(1.2, -0.3, 0.4, 2, -1, 0.1);
 const Q = Float32Array.of(0.2, 1.1, -0.5, 1.4, 0.3, -2);
+/** What the full model says of every row. */
+const OUTPUT = { best: () => mostLikely(P), logits: () => P };
 const DRAWS = 20_000;
 /** 99.9 % quantile of chi-square with 5 degrees of freedom: a right sampler stays below it with this seed, a wrong one does not. */
 const CHI_SQUARE_5 = 20.52;
@@ -31,7 +33,7 @@ function settleMany(options: Partial<SamplerOptions>, ids: Int32Array | null, he
   let taken = 0;
   for (let i = 0; i < DRAWS; i++) {
     const id = judge.propose({ exit: 0, id: 0, logits: head }, 0, []);
-    const settled = judge.settle(P, { number: 0, id }, []);
+    const settled = judge.settle(OUTPUT, 0, id, []);
     counts[settled]++;
     if (settled === id) taken++;
   }
@@ -71,7 +73,7 @@ describe("speculative sampling", () => {
   it("draws by it where there is no draft", () => {
     const judge = samplingJudge({ temperature: 1, seed: 5 }, { ids: null, vocabSize: P.length });
     const counts = [0, 0, 0, 0, 0, 0];
-    for (let i = 0; i < DRAWS; i++) counts[judge.settle(P, null, [])]++;
+    for (let i = 0; i < DRAWS; i++) counts[judge.settle(OUTPUT, 0, null, [])]++;
     expect(chiSquare(counts, expectedOf(P, {}), DRAWS)).toBeLessThan(CHI_SQUARE_5);
   });
 
@@ -90,8 +92,15 @@ describe("speculative sampling", () => {
 describe("the greedy judge", () => {
   it("proposes the exit's answer and takes the sampler's", () => {
     const judge = greedyJudge(createSampler());
-    expect(judge.propose({ exit: 0, id: 4, logits: Q }, 0, [])).toBe(4);
-    expect(judge.settle(P, { number: 0, id: 4 }, [])).toBe(3);
+    expect(judge.propose({ exit: 0, id: 4, logits: null }, 0, [])).toBe(4);
+    expect(judge.settle(OUTPUT, 0, 4, [])).toBe(3);
+    expect(judge.needs).toEqual({ exitLogits: false, output: "best" });
+  });
+
+  it("needs the full model's logits for a penalty", () => {
+    const judge = greedyJudge(createSampler({ repetitionPenalty: 3 }));
+    expect(judge.needs).toEqual({ exitLogits: false, output: "logits" });
+    expect(judge.settle(OUTPUT, 0, 4, [3])).toBe(0);
   });
 });
 

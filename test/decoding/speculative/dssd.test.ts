@@ -63,6 +63,21 @@ describe.skipIf(!HAS_ADDON || !HAS_SHARED)(needsAddon("DSSD on native (skipped w
         }
       }
     });
+
+    it("gives it with the controller that adapts, whatever the clock says", async () => {
+      const exits = await loadExits(executor, source, { seed: 3 });
+      for (const step of [1, 7]) {
+        let ms = 0;
+        const now = () => {
+          ms += step * ((ms % 3) + 1);
+          return ms;
+        };
+        const decode = { kind: "dssd", exits, epsilon: ALWAYS } as const;
+        const { generation, session } = await continueWith(executor, prompt, decode, { now });
+        expect(generation.ids).toEqual(plain.ids);
+        session.close();
+      }
+    });
   });
 });
 

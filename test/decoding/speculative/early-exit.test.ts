@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { mostLikely } from "../../../src/decoding/sampler.ts";
 import { acceptedId, type ExitSet, levelFor } from "../../../src/decoding/speculative/exit-set.ts";
-import { askHead } from "../../../src/decoding/speculative/head-answers.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
 import { HAS_ADDON, needsAddon } from "../../runtime/native/addon-state.ts";
@@ -16,9 +15,9 @@ async function slowNext(executor: AnyExecutor, ids: readonly number[], exits: Ex
   const embedded = await executor.embed(Int32Array.from(ids));
   for (const [i, { blocks: count, head }] of exits.exits.entries()) {
     const hidden = await executor.runBlocks(embedded, 0, count, [span]);
-    const { answer } = await askHead(executor, hidden, { head, row: ids.length - 1 });
+    const answers = await executor.answers(hidden, Int32Array.of(ids.length - 1), { head });
     executor.release(hidden);
-    const id = acceptedId(exits, answer, thresholds[i]);
+    const id = acceptedId(exits, answers, thresholds[i]);
     if (id !== null) {
       executor.release(embedded);
       return { id, depth: count };

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import type { Generation } from "../../../src/decoding/generate.ts";
 import type { ExitSet } from "../../../src/decoding/speculative/exit-set.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
+import { NativeExecutor } from "../../../src/runtime/native/executor.ts";
 import { HAS_ADDON, needsAddon } from "../../runtime/native/addon-state.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";
 import { LETTERS } from "../scripted-executor.ts";
@@ -78,6 +79,30 @@ describe.skipIf(!HAS_ADDON)(needsAddon("DSSD ends as plain decoding does"), () =
     }
   });
 
+  it("with a penalty on what was said before", async () => {
+    expect(await expectSame({ sampler: { repetitionPenalty: 1.05 } })).toBeGreaterThan(0);
+  });
+
+  it("draws the same tokens from the same seed, however long rounds take", async () => {
+    const texts: (readonly number[])[] = [];
+    for (const pace of [1, 1000]) {
+      let clock = 0;
+      const now = () => {
+        clock += pace * (1 + (clock % 7));
+        return clock;
+      };
+      const decode = { kind: "dssd", exits, epsilon: SOMETIMES } as const;
+      const options = { sampler: { temperature: 0.8, seed: 5 }, now };
+      const { generation, session } = await continueWith(executor, PROMPT, decode, options);
+      expect(generation.decoding.drafted).toBeGreaterThan(0);
+      // None but a last token, which no draft could follow.
+      expect(generation.decoding.plainRounds).toBeLessThanOrEqual(1);
+      texts.push(generation.ids);
+      session.close();
+    }
+    expect(texts[1]).toEqual(texts[0]);
+  });
+
   it.each(["dssd", "early-exit"] as const)(
     "stopped in the middle of a pass, %s leaves a session that goes on",
     async (kind) => {
@@ -105,6 +130,14 @@ describe.skipIf(!HAS_ADDON)(needsAddon("DSSD ends as plain decoding does"), () =
       }
     },
   );
+
+  it("leaves no hidden state behind, whatever ended it", async () => {
+    const { session } = await continueWith(executor, PROMPT, dssd(exits, ALWAYS, 5), { maxTokens: 9 });
+    session.close();
+    // Of all texts above too.
+    expect(executor).toBeInstanceOf(NativeExecutor);
+    expect(executor).toHaveProperty("liveHidden", 0);
+  });
 
   it("refuses an epsilon that nothing was calibrated for, and draft limits out of range", async () => {
     const refused = { code: "EPSILON", message: "epsilon: expected a number from 0 to 0.99, found 1" };

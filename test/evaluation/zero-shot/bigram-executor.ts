@@ -90,6 +90,7 @@ export function bigramExecutor(table: readonly number[][], log: BigramLog, longF
     read: async () => new Float32Array(0),
     write: () => make(new Int32Array(0)),
     slice: (hidden) => hidden,
+    stack: ([first]) => first,
     release: () => {
       log.live--;
     },

@@ -1,0 +1,126 @@
+import type { Confidence } from "../../artifact/exits.ts";
+import { MOST_DRAFTS } from "../../decoding/speculative/controller.ts";
+import type { DecodeOptions } from "../../decoding/speculative/create-decoder.ts";
+import { type ExitSet, levelFor } from "../../decoding/speculative/exit-set.ts";
+import { UserError } from "../../errors.ts";
+
+/**
+ * Ways to draft. `fixed`: one exit answers every time and a fixed number of drafts is wanted, LayerSkip's scheme on the same heads (papers.md,
+ * section 5); only an answer that is none of the head's ids ends a round before. `dssd`: thresholds of a level and a draft limit;
+ * `adaptive`: the controller changes both as it pays.
+ */
+export const DRAFTER_KINDS = ["plain", "fixed", "dssd", "adaptive"] as const;
+export type DrafterKind = (typeof DRAFTER_KINDS)[number];
+
+/** One way to decode that is measured. */
+export interface DrafterSetup {
+  readonly kind: DrafterKind;
+  readonly name: string;
+  /** Blocks run before the fixed exit; null for the others. */
+  readonly exit: number | null;
+  /** Level of DSSD, the first one where it adapts. */
+  readonly epsilon: number | null;
+  readonly draftLimit: number | null;
+  readonly decode: DecodeOptions;
+}
+
+/** What is swept. */
+export interface DrafterSweep {
+  /** Drafts of a fixed exit; empty leaves fixed exits out. */
+  readonly draftLengths: readonly number[];
+  /** Levels of DSSD, null: every calibrated one; and most drafts of a round. Empty limits leave DSSD out. */
+  readonly epsilons: readonly number[] | null;
+  readonly draftLimits: readonly number[];
+}
+
+/** The paper's sweep of LayerSkip goes to 6 drafts; longer ones are there to see the end of it. */
+export const DEFAULT_SWEEP: DrafterSweep = {
+  draftLengths: [1, 2, 4, 6, 8, 12],
+  epsilons: null,
+  draftLimits: [4, 8, 16],
+};
+
+/** Plain decoding, which all others are compared with. */
+export const PLAIN_SETUP: DrafterSetup = {
+  kind: "plain",
+  name: "plain",
+  exit: null,
+  epsilon: null,
+  draftLimit: null,
+  decode: { kind: "plain" },
+};
+
+/** Where the adaptive controller starts, unless levels were named. */
+const ADAPTIVE_EPSILON = 0.8;
+const ADAPTIVE_LIMIT = 8;
+
+/**
+ * Every way to draft of a sweep, plain decoding not among them: fixed exits, DSSD by epsilon, the adaptive controller. Throws UserError EPSILON or
+ * DRAFT_LIMIT for values that could not be decoded with.
+ */
+export function drafterSetups(exits: ExitSet, sweep: DrafterSweep): DrafterSetup[] {
+  const epsilons = sweep.epsilons ?? exits.levels.map(({ epsilon }) => epsilon);
+  for (const epsilon of epsilons) levelFor(exits, epsilon);
+  checkDrafts("draft-lengths", sweep.draftLengths);
+  checkDrafts("draft-limits", sweep.draftLimits);
+  const fixed = exits.exits.flatMap(({ blocks }, i) =>
+    sweep.draftLengths.map((draftLimit) => ({
+      ...{
+        kind: "fixed" as const,
+        name: `exit ${blocks}, ${draftLimit} draft${draftLimit === 1 ? "" : "s"}`,
+        exit: blocks,
+        epsilon: null,
+        draftLimit,
+      },
+      decode: drafting(fixedExit(exits, i), 0, draftLimit, false),
+    })),
+  );
+  const dssd = epsilons.flatMap((epsilon) =>
+    sweep.draftLimits.map((draftLimit) => ({
+      ...{ kind: "dssd" as const, name: `DSSD ${epsilon}, up to ${draftLimit}`, exit: null, epsilon, draftLimit },
+      decode: drafting(exits, epsilon, draftLimit, false),
+    })),
+  );
+  return [...fixed, ...dssd, ...adaptiveSetups(exits, epsilons, sweep.draftLimits)];
+}
+
+function checkDrafts(name: string, numbers: readonly number[]): void {
+  const wrong = numbers.find((drafts) => !Number.isInteger(drafts) || drafts < 1 || drafts > MOST_DRAFTS);
+  if (wrong === undefined) return;
+  throw new UserError("DRAFT_LIMIT", `${name}: expected whole numbers from 1 to ${MOST_DRAFTS}, found ${wrong}`);
+}
+
+function adaptiveSetups(exits: ExitSet, epsilons: readonly number[], limits: readonly number[]): DrafterSetup[] {
+  if (epsilons.length === 0 || limits.length === 0) return [];
+  const distance = (epsilon: number) => Math.abs(epsilon - ADAPTIVE_EPSILON);
+  const epsilon = epsilons.reduce((best, one) => (distance(one) < distance(best) ? one : best));
+  const draftLimit = ADAPTIVE_LIMIT;
+  const name = `DSSD adaptive from ${epsilon}, up to ${draftLimit}`;
+  return [
+    { kind: "adaptive", name, exit: null, epsilon, draftLimit, decode: drafting(exits, epsilon, draftLimit, true) },
+  ];
+}
+
+function drafting(exits: ExitSet, epsilon: number, draftLimit: number, adapt: boolean): DecodeOptions {
+  return { kind: "dssd", exits, epsilon, draftLimit, adapt };
+}
+
+/** The same exits with one level, at which this exit answers however sure it is and no other is asked. */
+export function fixedExit(exits: ExitSet, exit: number): ExitSet {
+  const thresholds = exits.exits.map((_, i) => (i === exit ? surelyMet(exits.confidence) : null));
+  return { ...exits, levels: [{ epsilon: 0, thresholds }] };
+}
+
+/** A threshold that every answer passes. */
+function surelyMet(confidence: Confidence): number {
+  return confidence === "entropy" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
+}
+
+/** Which exits a way to decode asks: those with a threshold at any level that it may come to use. */
+export function askedExits({ decode, kind, epsilon }: DrafterSetup): boolean[] {
+  if (decode.kind === "plain") return [];
+  const { exits, levels } = decode.exits;
+  const level = levels.find((one) => one.epsilon >= (epsilon ?? 0) - 1e-9);
+  const used = kind === "adaptive" || level === undefined ? levels : [level];
+  return exits.map((_, i) => used.some(({ thresholds }) => thresholds[i] !== null));
+}

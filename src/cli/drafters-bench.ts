@@ -1,0 +1,43 @@
+import type { DraftersResult } from "../bench/drafters/result.ts";
+import { writeFileAtomic } from "../formats/files.ts";
+import { type DraftersArguments, sweepOf } from "./drafters-options.ts";
+import { draftersText } from "./drafters-text.ts";
+import type { ExecutionArguments } from "./execution-options.ts";
+import { openToRun } from "./open-to-run.ts";
+import type { Terminal } from "./terminal.ts";
+
+/** What `bench --drafters` is told. */
+export interface DraftersSubject extends DraftersArguments, ExecutionArguments {
+  readonly promptTokens: number;
+  readonly generateTokens: number;
+  readonly repeats: number;
+}
+
+/** `layerwise bench MODEL --drafters`: measures, prints, and writes the files asked for. */
+export async function benchDraftersOf(target: string, subject: DraftersSubject, terminal: Terminal): Promise<void> {
+  const sweep = sweepOf(subject);
+  const { benchDrafters } = await import("../bench/drafters/bench-drafters.ts");
+  const { prompts: file, promptCount: count, promptTokens: maxTokens, generateTokens, repeats } = subject;
+  const { onProgress, signal } = terminal;
+  const model = await openToRun(target, subject);
+  try {
+    const prompts = { file, count, maxTokens };
+    const result = await benchDrafters(model, { prompts, generateTokens, sweep, repeats, onProgress, signal });
+    await writeFiles(result, subject);
+    terminal.document({ drafters: result });
+    terminal.print(draftersText(result, terminal.colours));
+  } finally {
+    await model.close();
+  }
+}
+
+async function writeFiles({ rows }: DraftersResult, { csv, picture }: DraftersSubject): Promise<void> {
+  if (csv !== undefined) {
+    const { draftersCsv } = await import("../bench/drafters/csv.ts");
+    await writeFileAtomic(csv, draftersCsv(rows));
+  }
+  if (picture !== undefined) {
+    const { draftersPicture } = await import("../bench/drafters/picture.ts");
+    await writeFileAtomic(picture, draftersPicture(rows));
+  }
+}

@@ -1,0 +1,53 @@
+import { trunkSha256 } from "../artifact/add-exits.ts";
+import type { Manifest } from "../artifact/manifest.ts";
+import { type Artifact, openArtifact, readManifest } from "../artifact/reader.ts";
+import { chooseExecutor, createExecutor } from "../runtime/create-executor.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
+import type { ExecutorKind } from "../runtime/executor-info.ts";
+import type { RunOptions } from "./compress-options.ts";
+
+/** A packed model that exits are trained on: opened as it will run, when it is needed. */
+export interface Trunk {
+  readonly folder: string;
+  /** Names it: the hash of its manifest without exits. */
+  readonly sha256: string;
+  readonly manifest: Manifest;
+  /** The executor that will run it. */
+  readonly executor: ExecutorKind;
+  /** Opens it for the time of a piece of work. */
+  use<T>(work: (executor: AnyExecutor, artifact: Artifact) => Promise<T>): Promise<T>;
+}
+
+/**
+ * The trunk of an artifact. A backend by name is the one that trains: it chooses TensorFlow.js for the model only where that runs it anyway.
+ * Throws UserError where there is no artifact, or no such executor.
+ */
+export async function openTrunk(
+  folder: string,
+  options: Pick<RunOptions, "executor" | "backend" | "threads">,
+): Promise<Trunk> {
+  const { kind: executor } = await chooseExecutor({ executor: options.executor });
+  const backend = executor === "tfjs" ? options.backend : "auto";
+  const manifest = await readManifest(folder);
+  return {
+    folder,
+    sha256: await trunkSha256(folder),
+    manifest,
+    executor,
+    async use(work) {
+      const artifact = await openArtifact(folder);
+      try {
+        const { residency } = artifact.memory;
+        const threads = options.threads ?? undefined;
+        const running = await createExecutor(artifact, { executor, backend, threads, residency });
+        try {
+          return await work(running, artifact);
+        } finally {
+          await running.dispose();
+        }
+      } finally {
+        await artifact.close();
+      }
+    },
+  };
+}

@@ -1,0 +1,61 @@
+import { describe, expect, test } from "vitest";
+import { isConfident } from "../../../src/artifact/exits.ts";
+import { askedExits, DEFAULT_SWEEP, drafterSetups, fixedExit } from "../../../src/bench/drafters/setups.ts";
+import type { ExitSet } from "../../../src/decoding/speculative/exit-set.ts";
+
+const EXITS: ExitSet = {
+  exits: [
+    { blocks: 2, head: "exit.2" },
+    { blocks: 5, head: "exit.5" },
+  ],
+  ids: null,
+  confidence: "entropy",
+  levels: [
+    { epsilon: 0.6, thresholds: [2, 3] },
+    { epsilon: 0.9, thresholds: [null, 1] },
+  ],
+};
+
+describe("drafterSetups", () => {
+  test("sweeps every exit by length, every level by limit, and adapts once from the level next to 0.8", () => {
+    const setups = drafterSetups(EXITS, DEFAULT_SWEEP);
+    expect(setups.filter(({ kind }) => kind === "fixed").map(({ exit, draftLimit }) => [exit, draftLimit])).toEqual(
+      [2, 5].flatMap((exit) => [1, 2, 4, 6, 8, 12].map((length) => [exit, length])),
+    );
+    expect(
+      setups.filter(({ kind }) => kind === "dssd").map(({ epsilon, draftLimit }) => [epsilon, draftLimit]),
+    ).toEqual([0.6, 0.9].flatMap((epsilon) => [4, 8, 16].map((limit) => [epsilon, limit])));
+    const adaptive = setups.filter(({ kind }) => kind === "adaptive");
+    expect(adaptive).toMatchObject([{ epsilon: 0.9, decode: { kind: "dssd", adapt: true } }]);
+    expect(new Set(setups.map(({ name }) => name)).size).toBe(setups.length);
+  });
+
+  test("leaves out what is not wanted", () => {
+    const none = drafterSetups(EXITS, { draftLengths: [], epsilons: null, draftLimits: [] });
+    expect(none).toEqual([]);
+    const one = drafterSetups(EXITS, { draftLengths: [3], epsilons: [], draftLimits: [4] });
+    expect(one.map(({ name }) => name)).toEqual(["exit 2, 3 drafts", "exit 5, 3 drafts"]);
+  });
+
+  test("knows which exits each asks", () => {
+    const setups = drafterSetups(EXITS, { draftLengths: [1], epsilons: null, draftLimits: [4] });
+    expect(setups.map(askedExits)).toEqual([
+      [true, false],
+      [false, true],
+      [true, true],
+      [false, true],
+      [true, true],
+    ]);
+  });
+});
+
+test.each(["entropy", "max", "margin"] as const)(
+  "a fixed exit is sure by %s whatever its answer, no other ever",
+  (confidence) => {
+    const { levels } = fixedExit({ ...EXITS, confidence }, 1);
+    expect(levels).toHaveLength(1);
+    for (const value of [0, 1e-9, 0.5, 1, 50]) {
+      expect(levels[0].thresholds.map((threshold) => isConfident(confidence, value, threshold))).toEqual([false, true]);
+    }
+  },
+);

@@ -1,0 +1,38 @@
+import { existsSync } from "node:fs";
+import path from "node:path";
+import { addExits } from "../../src/artifact/add-exits.ts";
+import { ArtifactWriter } from "../../src/artifact/writer.ts";
+import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import type { DecoderSpec } from "../../src/model/decoder-spec.ts";
+import { quantizeModel } from "../../src/quantization/quantize-model.ts";
+import { tinyContents, tinyTable } from "../artifact/tiny-exits.ts";
+import { tinyParts, tinyPlan } from "../artifact/tiny-source.ts";
+import { MODELS } from "../cli/command-line.ts";
+
+/** The checkpoint that the artifacts here are made of. */
+export const STORIES = path.join(MODELS, "stories260k");
+export const HAS_STORIES = existsSync(STORIES);
+
+/** Writes an artifact of a checkpoint that can tell stories, without exits; gives the model's spec. */
+export async function makeStories(folder: string): Promise<DecoderSpec> {
+  const source = await openCheckpoint(STORIES);
+  try {
+    const { spec } = source;
+    const plan = tinyPlan(spec, ["q8s-g32"]);
+    const writer = await ArtifactWriter.open({ folder, key: "k", spec, plan });
+    await quantizeModel({ source, quantizer: "nearest", writer });
+    await writer.finish(tinyParts(STORIES, ["tokenizer.json", "tokenizer_config.json"]));
+    return spec;
+  } finally {
+    await source.close();
+  }
+}
+
+/** The same with random exits after one and two blocks, at which every token leaves whose answer is not the tail's. */
+export async function makeStoriesWithExits(folder: string): Promise<DecoderSpec> {
+  const spec = await makeStories(folder);
+  const table = tinyTable(spec);
+  const levels = table.levels.map((level) => ({ ...level, thresholds: level.thresholds.map(() => 100) }));
+  await addExits(folder, { table: { ...table, levels }, contents: tinyContents(spec) });
+  return spec;
+}

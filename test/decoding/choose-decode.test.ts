@@ -1,0 +1,112 @@
+import path from "node:path";
+import { describe, expect, it } from "vitest";
+import { chooseDecode } from "../../src/decoding/choose-decode.ts";
+import { type OpenModel, openModel } from "../../src/decoding/open-model.ts";
+import * as layerwise from "../../src/index.ts";
+import { temporaryFolder } from "../formats/temporary-folder.ts";
+import { HAS_ADDON } from "../runtime/native/addon-state.ts";
+import { HAS_STORIES, makeStories, makeStoriesWithExits, STORIES } from "./artifact-with-exits.ts";
+
+const base = temporaryFolder();
+if (!HAS_STORIES) console.log("skipped: how models decode: ../shared/models is not there");
+
+/** Runs `work` with the artifact of the stories, with or without exits. */
+async function withModel(exits: boolean, executor: "native" | "tfjs", work: (model: OpenModel) => Promise<void>) {
+  const folder = path.join(base, exits ? "exits" : "none");
+  if (exits) await made.exits();
+  else await made.none();
+  await using model = await openModel(folder, { executor, threads: 1 });
+  await work(model);
+}
+
+/** Artifacts made once. */
+const made = {
+  exits: once(() => makeStoriesWithExits(path.join(base, "exits"))),
+  none: once(() => makeStories(path.join(base, "none"))),
+};
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let result: Promise<T> | undefined;
+  return () => {
+    result ??= make();
+    return result;
+  };
+}
+
+describe.skipIf(!HAS_STORIES)("how a model decodes", () => {
+  it.skipIf(!HAS_ADDON)("is DSSD where exits are there and the text is plain decoding's own", async () => {
+    await withModel(true, "native", async (model) => {
+      const chosen = await chooseDecode(model);
+      expect(chosen).toMatchObject({ kind: "dssd", epsilon: 0.8, draftLimit: 8, adapt: true });
+      expect(await chooseDecode(model, {}, { temperature: 0.7, topK: 1 })).toMatchObject({ kind: "dssd" });
+      expect(await chooseDecode(model, {}, { temperature: 0.7 })).toEqual({ kind: "plain" });
+    });
+    await withModel(false, "native", async (model) => {
+      expect(await chooseDecode(model)).toEqual({ kind: "plain" });
+    });
+  });
+
+  it("is plain on tfjs, whose numbers depend on the batch, unless exits are asked for", async () => {
+    await withModel(true, "tfjs", async (model) => {
+      expect(await chooseDecode(model)).toEqual({ kind: "plain" });
+      expect(await chooseDecode(model, { epsilon: 0.95 })).toMatchObject({ kind: "dssd", epsilon: 0.95 });
+      expect(await chooseDecode(model, { adapt: false })).toMatchObject({ kind: "dssd", adapt: false });
+      const drawn = await chooseDecode(model, { kind: "dssd", draftLimit: 3 }, { temperature: 1 });
+      // What draws take must not depend on measured times.
+      expect(drawn).toMatchObject({ draftLimit: 3, adapt: false });
+      const early = await chooseDecode(model, { kind: "early-exit" });
+      expect(early).toMatchObject({ kind: "early-exit", epsilon: 0.9 });
+      expect(early.kind === "plain" ? [] : early.exits.exits.map(({ head }) => head)).toEqual(["exit.1", "exit.2"]);
+      expect(await chooseDecode(model, { kind: "plain" })).toEqual({ kind: "plain" });
+    });
+  });
+
+  it("refuses what the exits were not made for, in one line", async () => {
+    await withModel(true, "tfjs", async (model) => {
+      const refusals = [
+        [{ epsilon: 0.99 }, "EPSILON", "epsilon: expected a number from 0 to 0.95, found 0.99"],
+        [{ epsilon: Number.NaN }, "EPSILON", "found NaN"],
+        [{ draftLimit: 33 }, "DRAFT_LIMIT", "draft-limit: expected a whole number from 1 to 32, found 33"],
+        [{ kind: "plain", epsilon: 0.8 }, "DECODE", "epsilon: expected decode early-exit or dssd, found plain"],
+        [{ kind: "plain", adapt: true }, "DECODE", "adapt: expected decode dssd, found plain"],
+        [{ kind: "early-exit", draftLimit: 4 }, "DECODE", "draft-limit: expected decode dssd, found early-exit"],
+      ] as const;
+      for (const [request, code, message] of refusals) {
+        await expect(chooseDecode(model, request)).rejects.toMatchObject({
+          code,
+          message: expect.stringContaining(message),
+        });
+      }
+    });
+  });
+
+  it("is all that a user of the library needs to decode with exits", async () => {
+    await withModel(true, "tfjs", async (model) => {
+      const texts: string[] = [];
+      for (const request of [{ kind: "plain" }, { kind: "dssd", adapt: false }] as const) {
+        using session = model.createSession();
+        const decode = await layerwise.chooseDecode(model, request);
+        const ids = model.tokenizer.encode("Once upon a time");
+        let text = "";
+        for await (const piece of layerwise.generate(session, model.tokenizer, ids, { maxTokens: 12, decode })) {
+          text += piece.text;
+        }
+        texts.push(text);
+      }
+      expect(texts[0]).toMatch(/^, there was a/);
+      expect(texts[1]).toBe(texts[0]);
+    });
+  });
+
+  it("says how to get exits where there are none", async () => {
+    const refusal = (hint: string) => ({ code: "NO_EXITS", hint: expect.stringContaining(hint) });
+    await withModel(false, "tfjs", async (model) => {
+      for (const request of [{ kind: "dssd" }, { kind: "early-exit" }, { epsilon: 0.8 }] as const) {
+        const hint = `layerwise exits ${model.folder} makes them`;
+        await expect(chooseDecode(model, request)).rejects.toMatchObject(refusal(hint));
+      }
+    });
+    await using checkpoint = await openModel(STORIES, { executor: "tfjs", threads: 1 });
+    await expect(chooseDecode(checkpoint, { kind: "dssd" })).rejects.toMatchObject(refusal("compress it"));
+  });
+});

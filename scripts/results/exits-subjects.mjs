@@ -9,7 +9,7 @@ export const OUT = "outputs/results/exits";
 const CODEC = "q4t-g32-s8";
 /** Tokens of the calibration, of all files together. */
 const CALIBRATION_TOKENS = 32_768;
-/** More text than ships: exits take 300,000 tokens. What the prompts are taken from is not among it. */
+/** More text than ships: exits learn on it, or on what the model writes after its beginnings. No prompt is taken from it. */
 const general = () => ["c4", "wiki"].map((text) => shared(`corpora/calibration/${text}.utf8`));
 const stories = () => [shared("corpora/tinystories/tinystories_train_944k.txt")];
 

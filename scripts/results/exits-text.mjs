@@ -114,10 +114,15 @@ function allOf(tokens) {
   return Object.values(tokens).reduce((sum, number) => sum + number, 0);
 }
 
-function trainingRows({ seconds, peakRssBytes, tokens, fileBytes, addedBytes, artifactBytes }, title) {
+function trainingRows({ seconds, peakRssBytes, tokens, data, fileBytes, addedBytes, artifactBytes }, title) {
   return [
     [
-      ...[title, count(allOf(tokens)), `${(seconds / 60).toFixed(1)} min`, `${(peakRssBytes / MIB).toFixed(0)} MiB`],
+      ...[
+        title,
+        `${count(allOf(tokens))}${data === "self" ? ", the model's own text" : ""}`,
+        `${(seconds / 60).toFixed(1)} min`,
+        `${(peakRssBytes / MIB).toFixed(0)} MiB`,
+      ],
       ...[
         `${(fileBytes / MIB).toFixed(2)} MiB`,
         `${(addedBytes / MIB).toFixed(2)} MiB`,

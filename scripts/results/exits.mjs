@@ -113,7 +113,8 @@ async function training(name) {
   const fileBytes = manifest.files.find(({ name: file }) => file === "exits.safetensors").bytes;
   const artifactBytes = manifest.files.reduce((sum, { bytes }) => sum + bytes, 0) - fileBytes;
   const addedBytes = totalOf(manifest.exits) - totalOf(null);
-  return { seconds, peakRssBytes, tokens: manifest.exits.training.tokens, fileBytes, addedBytes, artifactBytes };
+  const { tokens, text } = manifest.exits.training;
+  return { seconds, peakRssBytes, tokens, data: text?.data ?? null, fileBytes, addedBytes, artifactBytes };
 }
 
 /** Runs a command and kills it after so many milliseconds, unless it has ended. */

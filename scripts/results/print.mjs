@@ -151,7 +151,7 @@ const SECTIONS = [
     command: "npm run results:exits",
     print: exitsText,
     intro:
-      "Three models packed by recipe `dssd` at 4 bits a weight, with three adapter exits each, all on text of `../shared/corpora` (C4 and WikiText-like pages; TinyStories for the two story models). Fixed: one exit, a fixed number of drafts, the same heads. Waste: drafts that the full model did not take.",
+      "Three models packed by recipe `dssd` at 4 bits a weight, with three adapter exits each; their text, or the beginnings of what the model writes for them, is from `../shared/corpora` (C4 and WikiText-like pages; TinyStories for the two story models). Fixed: one exit, a fixed number of drafts, the same heads. Waste: drafts that the full model did not take.",
   },
   {
     file: "recipes",

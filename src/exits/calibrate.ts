@@ -21,14 +21,16 @@ export interface LevelOptions {
   /** Blocks run before each exit, and of the whole model. */
   readonly points: readonly number[];
   readonly blocks: number;
+  /** Tokens of each text that is reported on. */
+  readonly texts: readonly number[];
 }
 
 /** Thresholds of the cascade for every wanted agreement, and what they do on text that they were not fitted to. */
 export function calibrateLevels(answers: CalibrationAnswers, options: LevelOptions): ExitLevel[] {
-  const { metric, epsilons, points, blocks } = options;
+  const { metric, epsilons, points, blocks, texts } = options;
   return epsilons.map((epsilon) => {
     const thresholds = fitCascade(answers.calibrate, { metric, epsilon }).map(({ threshold }) => threshold);
-    const report = reportCascade(answers.report, { metric, thresholds, blocks: points, totalBlocks: blocks });
+    const report = reportCascade(answers.report, { metric, thresholds, blocks: points, totalBlocks: blocks, texts });
     return { epsilon, thresholds, report };
   });
 }

@@ -50,6 +50,8 @@ export interface SavedStates {
   /** Tokens of all shards, and of each. */
   readonly tokens: number;
   readonly shards: readonly number[];
+  /** Tokens of each sequence, in order. */
+  readonly sequences: readonly number[];
   /** Reads a shard. */
   read(shard: number): Promise<StateShard>;
 }
@@ -86,6 +88,7 @@ export async function collectStates(request: StatesRequest): Promise<SavedStates
   return {
     tokens: total,
     shards: index.shards.map(({ tokens }) => tokens),
+    sequences: groups.flat().map(({ length }) => length),
     read: (shard) => readShard(shardFile(request, shard), request),
   };
 }

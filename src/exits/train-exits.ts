@@ -79,6 +79,7 @@ export async function trainExits(options: TrainExitsOptions): Promise<TrainedExi
   const found = { calibrate: await answers(states.calibrate), report: await answers(states.report) };
   const levels = calibrateLevels(found, {
     ...{ metric: confidence, epsilons: options.epsilons ?? EPSILONS, points, blocks: spec.blocks.length },
+    texts: states.report.sequences,
   });
   const reports = await reportHeads(options.executor, states.report, { points, answers: found.report, signal });
   return { heads, ids, table: tableOf(options, { points, ids, levels, states, backend, reports }) };

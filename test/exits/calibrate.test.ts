@@ -17,7 +17,7 @@ describe("calibrateLevels", () => {
   it("keeps its promise on text that it has not seen, and leaves later as more is asked for", () => {
     const levels = calibrateLevels(
       { calibrate: answersOf(20000, 1), report: answersOf(15000, 2) },
-      { metric: "entropy", epsilons: EPSILONS, points: [8, 16], blocks: 30 },
+      { metric: "entropy", epsilons: EPSILONS, points: [8, 16], blocks: 30, texts: new Array<number>(150).fill(100) },
     );
     expect(levels.map(({ epsilon }) => epsilon)).toEqual(EPSILONS);
     for (const { epsilon, report } of levels) {

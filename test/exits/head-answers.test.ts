@@ -33,6 +33,7 @@ function savedStates(argmax: Int32Array): SavedStates {
   return {
     tokens: TOKENS,
     shards: [16, 7],
+    sequences: [23],
     read: async (shard) => {
       const [from, to] = shard === 0 ? [0, 16] : [16, TOKENS];
       return {

@@ -30,7 +30,7 @@ test("counts what heads and the logit lens answer rightly, shard after shard", a
     const argmax = Int32Array.from(lens[0].slice(-tokens), (id) => (shards.length === 0 ? id : (id + 1) % 37));
     shards.push({ tokens, states, teacher: { logSumExp: new Float32Array(tokens), argmax } });
   }
-  const saved: SavedStates = { tokens: 8, shards: [5, 3], read: async (shard) => shards[shard] };
+  const saved: SavedStates = { tokens: 8, shards: [5, 3], sequences: [8], read: async (shard) => shards[shard] };
   const answers = [6, 0].map((right): ExitAnswers => {
     const agrees = Uint8Array.from({ length: 8 }, (_, row) => (row < right ? 1 : 0));
     return { agrees, confidence: new Float32Array(8), outside: new Uint8Array(8) };

@@ -8,9 +8,12 @@ import type { QuantizerInput } from "./quantizer-input.ts";
 /** Enough to be fast; a whole matrix could be too much: an embedding can be larger than all blocks together. */
 const BAND_WEIGHTS = 4 * 1024 * 1024;
 
+/** What a matrix's rows are read from. */
+export type RowSource = Pick<WeightSource, "label" | "readRows">;
+
 /** Which matrix of a source is packed, and how. */
 export interface BandsRequest {
-  readonly source: WeightSource;
+  readonly source: RowSource;
   readonly id: string;
   readonly rows: number;
   readonly cols: number;

@@ -7,11 +7,12 @@ import { matrixErrors } from "./matrix-errors.ts";
 import { predictionFit, predictLosses } from "./predict-losses.ts";
 import type { ScoreFigures, ScorerContext } from "./scorer.ts";
 import type { Losses, Scores } from "./scores.ts";
+import { probedMatrices, spreadProbes } from "./spread-probes.ts";
 
 /** Widths at which a unit is measured where the recipe names no codecs. */
 const PROBE_BITS = [3, 4];
 
-/** What is measured of a model: two probes a unit, some more to judge the prediction by, and the KV types. */
+/** What is measured of a model: the probes of its units, some more to judge the prediction by, and the KV types. */
 interface Measurements {
   readonly probes: readonly Variant[];
   readonly judges: readonly Variant[];
@@ -22,7 +23,8 @@ interface Measurements {
 
 /**
  * Losses of every matrix at every candidate codec: measured at two probes (and wherever else was measured), else predicted from these
- * from error(matrix, codec), usually as alpha(matrix) x error. `exhaustive` measures all.
+ * from error(matrix, codec), usually as alpha(matrix) x error. With `probeEvery` the probes of most matrices are interpolated.
+ * `exhaustive` measures all.
  */
 export async function scoreMatrices(
   context: ScorerContext,
@@ -33,7 +35,8 @@ export async function scoreMatrices(
   const measured = await run.measure(inRunOrder([...chosen.kv, ...chosen.probes, ...chosen.judges]));
   const probes = chosen.probes.reduce<Losses>((all, one) => withLoss(all, one, measured[one.unit][one.codec]), {});
   const errors = options.exhaustive ? {} : await matrixErrors(context, chosen.wanted);
-  const predicted = predictLosses({ probes, errors, form: options.prediction });
+  const everywhere = spreadProbes(context.source.spec, probes, errors);
+  const predicted = predictLosses({ probes: everywhere, errors, form: options.prediction });
   const losses: Losses = {};
   const details: NonNullable<Scores["details"]> = {};
   for (const { unit, codecs } of chosen.wanted) {
@@ -64,7 +67,8 @@ function chooseMeasurements(context: ScorerContext, options: KlOptions): Measure
   const blockProbes = options.probes ?? probeCodecs(codecs);
   const common = options.probes?.filter((codec) => embeddingCodecs.includes(codec)) ?? [];
   const outerProbes = options.embeddingProbes ?? (common.length > 0 ? common : probeCodecs(embeddingCodecs));
-  const probes = listVariants(units, blockProbes, outerProbes);
+  const probed = probedMatrices(source.spec, options.probeEvery);
+  const probes = listVariants(units, blockProbes, outerProbes).filter(({ unit }) => probed.has(unit));
   const isProbe = new Set(probes.map(nameOf));
   const others = listVariants(units, codecs, embeddingCodecs).filter((one) => !isProbe.has(nameOf(one)));
   const random = new Random(options.fitSeed).fork("kl fit");
@@ -108,7 +112,7 @@ function figuresOf(error?: number, predicted?: number, measured?: number): Recor
 
 function describeOptions(
   { codecs, embeddingCodecs }: ScorerContext,
-  { unit, exhaustive, prediction, fitSeed, kv }: KlOptions,
+  { unit, exhaustive, prediction, probeEvery, fitSeed, kv }: KlOptions,
   { probes, judges }: Measurements,
 ): Record<string, unknown> {
   const probesOf = (kind: Variant["kind"]) => [
@@ -117,6 +121,7 @@ function describeOptions(
   return {
     ...{ unit, codecs: [...codecs], embeddingCodecs: [...embeddingCodecs], exhaustive, kv: [...kv] },
     ...{ probes: probesOf("block"), embeddingProbes: probesOf("embedding") },
+    ...(probeEvery > 1 && !exhaustive ? { probeEvery } : {}),
     ...(exhaustive ? {} : { prediction, fitPairs: judges.length, fitSeed }),
   };
 }

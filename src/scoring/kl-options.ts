@@ -11,6 +11,11 @@ export const KlOptions = z.strictObject({
   probes: z.array(z.string()).min(1).optional(),
   /** The same for embedding and output head; default: those of `probes` that they may get, else of their own codecs those nearest to 3 and 4 bits. */
   embeddingProbes: z.array(z.string()).min(1).optional(),
+  /**
+   * unit matrix: of each role every so many-th matrix is probed (the first two and the last too), the others' probes are interpolated
+   * over the blocks; see spread-probes.ts.
+   */
+  probeEvery: z.number().int().positive().default(1),
   /** unit matrix: further pairs of matrix and codec that are measured, to report how well the prediction fits; by a seed of their own. */
   fitPairs: z.number().int().nonnegative().default(40),
   fitSeed: z.number().int().nonnegative().default(0),

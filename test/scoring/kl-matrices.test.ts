@@ -89,6 +89,23 @@ describe("kl by matrix", () => {
     }
   });
 
+  it("probes every n-th matrix of a role and takes the others' alpha from those on either side", async () => {
+    const source = randomSource(tinySpec(6), 5);
+    const scores = await score({ probes: ["3bit"], embeddingProbes: ["4bit"], probeEvery: 4, fitPairs: 0 }, { source });
+    const details = scores.details ?? {};
+    const alphaOf = (block: number) => {
+      const { measured, error } = details[`blocks.${block}.mlp.down`]["3bit"];
+      return measured / error;
+    };
+    const measured = Object.keys(details).filter((id) => details[id]["3bit"]?.measured !== undefined);
+    expect(measured.filter((id) => id.endsWith("mlp.down"))).toEqual([0, 1, 4, 5].map((i) => `blocks.${i}.mlp.down`));
+    const { error, predicted } = details["blocks.2.mlp.down"]["4bit"];
+    expect(predicted / error).toBeCloseTo(alphaOf(1) ** (2 / 3) * alphaOf(4) ** (1 / 3), 12);
+    expect(scores.losses?.["blocks.2.mlp.down"]["4bit"]).toBe(predicted);
+    expect(scores.losses?.["blocks.4.mlp.down"]["3bit"]).toBe(details["blocks.4.mlp.down"]["3bit"].measured);
+    expect(scores.options).toMatchObject({ probeEvery: 4 });
+  });
+
   it("measures everything where that is asked for, and tied embedding and head as one", async () => {
     const scores = await score({ exhaustive: true }, inputs({ tied: true }));
     const all = Object.values(scores.details ?? {}).flatMap((byCodec) => Object.values(byCodec));

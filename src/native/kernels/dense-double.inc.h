@@ -84,6 +84,38 @@ static void subtractTile(int64_t k, const double* a, const double* b, double* c,
   }
 }
 
+template <int ROWS>
+static inline void subtractChosenRows(int64_t k, const double* a, const int32_t* chosen, const double* b,
+                                      double* const* rows, int32_t nr) {
+  F64x4 low[ROWS], high[ROWS];
+  LAYERWISE_UNROLL
+  for (int r = 0; r < ROWS; r++) loadEight(rows[r], nr, &low[r], &high[r]);
+  for (int64_t i = 0; i < k; i++) {
+    const double* column = b + chosen[i] * 8;
+    const F64x4 b0 = loadDoubles(column), b1 = loadDoubles(column + 4);
+    LAYERWISE_UNROLL
+    for (int r = 0; r < ROWS; r++) {
+      const F64x4 factor = splat(a[i * 6 + r]);
+      low[r] = low[r] - factor * b0;
+      high[r] = high[r] - factor * b1;
+    }
+  }
+  LAYERWISE_UNROLL
+  for (int r = 0; r < ROWS; r++) storeEight(rows[r], nr, low[r], high[r]);
+}
+
+static void subtractChosen(int64_t k, const double* a, const int32_t* chosen, const double* b, double* const* rows,
+                           int32_t mr, int32_t nr) {
+  switch (mr) {
+    case 1: return subtractChosenRows<1>(k, a, chosen, b, rows, nr);
+    case 2: return subtractChosenRows<2>(k, a, chosen, b, rows, nr);
+    case 3: return subtractChosenRows<3>(k, a, chosen, b, rows, nr);
+    case 4: return subtractChosenRows<4>(k, a, chosen, b, rows, nr);
+    case 5: return subtractChosenRows<5>(k, a, chosen, b, rows, nr);
+    default: return subtractChosenRows<6>(k, a, chosen, b, rows, nr);
+  }
+}
+
 static void solveTile(int32_t n, const double* l, int64_t ldl, double* x) {
   // Four rows at a time against all finished rows, so that four chains of additions run side by side; then among
   // themselves.

@@ -98,3 +98,4 @@ static uint64_t readBytes(const uint8_t* data, int64_t bytes) {
 
 #include "dense-double.inc.h"
 #include "fit-sums.inc.h"
+#include "refine-row.inc.h"

@@ -23,16 +23,22 @@ static inline F64x4 nearestLevel(F64x4 x, F64x4 least, F64x4 most) {
 
 /** The entry of a table of levels for y, for each lane: the twin of LevelTable in src/quantization/level-table.ts. */
 static inline F64x4 tableLevel(F64x4 y, const double* levels) {
-  double place[4];
-  storeDoubles(place, y + y);
-  double found[4];
-  LAYERWISE_UNROLL
+  const F64x4 place = y + y;
+#if defined(__GNUC__)
+  typedef int32_t I32x4 __attribute__((vector_size(16)));
+  const F64x4 raised = place >= splat(-256) ? place : splat(-256);
+  const F64x4 within = raised <= splat(255) ? raised : splat(255);
+  // Exact: the sum is positive, and cutting it off at its whole part is the floor.
+  const I32x4 entry = __builtin_convertvector(within + splat(256), I32x4);
+  return F64x4{levels[entry[0]], levels[entry[1]], levels[entry[2]], levels[entry[3]]};
+#else
+  F64x4 found;
   for (int i = 0; i < 4; i++) {
-    const double within = place[i] >= -256 ? (place[i] <= 255 ? place[i] : 255) : -256;
-    // Exact: the sum is positive, and cutting it off at its whole part is the floor.
-    found[i] = levels[static_cast<int32_t>(within + 256)];
+    const double raised = place.v[i] >= -256 ? place.v[i] : -256;
+    found.v[i] = levels[static_cast<int32_t>((raised <= 255 ? raised : 255) + 256)];
   }
-  return loadDoubles(found);
+  return found;
+#endif
 }
 
 /** Candidates' factors and offsets in registers. */

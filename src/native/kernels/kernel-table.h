@@ -85,6 +85,23 @@ struct FitGroup {
   const double* levels;
 };
 
+/** One row of a quantized matrix in one block of columns, as a refinement moves its levels. Arrays have room for `ld` columns. */
+struct RefineRow {
+  int32_t n;   // columns
+  int32_t ld;  // n rounded up to a multiple of 4
+  const double* h;         // [n][ld], symmetric, zero beyond n
+  const double* diagonal;  // [ld] of h; not zero
+  /** Levels as in FitGroup. */
+  double least, most;
+  const double* levels;
+  double scale, inverse;  // inverse: 1 / scale, or 0 for 0
+  double minimum;
+  bool shifted;      // a value is scale * level + minimum; else scale * level, and minimum is 0
+  double* values;    // [ld]
+  double* gradient;  // [ld] of (values - weights) h; zero beyond n
+  double* chosen;    // [ld]: the levels
+};
+
 /**
  * What a row of logits adds up to, alone or beside the reference row of the same position. e^x is expOfNegative of math.inc.h; terms
  * are f32, and so is the sum of four vectors; those sums are carried on as precisely as doubles.
@@ -203,10 +220,14 @@ struct KernelTable {
    */
   void (*gemmTile)(int64_t k, const float* a, const float* b, float* c, int64_t ldc, int32_t mr, int32_t nr, bool accumulate);
 
-  // Doubles (dense-double.inc.h, fit-sums.inc.h): every product and every sum is rounded by itself, no fma, as JavaScript has it.
+  // Doubles (dense-double.inc.h, fit-sums.inc.h, refine-row.inc.h): every product and every sum is rounded by itself, no fma, as JavaScript has it.
 
   /** C [mr, nr] (ldc) -= A B: c = c - a * b over k in order. a: panel [k][6], b: panel [k][8], zero-padded; mr <= 6, nr <= 8. */
   void (*subtractTile)(int64_t k, const double* a, const double* b, double* c, int64_t ldc, int32_t mr, int32_t nr);
+
+  /** subtractTile with row chosen[i] of b [...][8] for column i of A, and the tile's rows anywhere. */
+  void (*subtractChosen)(int64_t k, const double* a, const int32_t* chosen, const double* b, double* const* rows, int32_t mr,
+                         int32_t nr);
 
   /** X [n][8] in place: L X' = X for the lower triangle L [n, n] (ldl); x_i = (x_i - L_i0 x_0 - L_i1 x_1 - …) / L_ii. */
   void (*solveTile)(int32_t n, const double* l, int64_t ldl, double* x);
@@ -225,6 +246,15 @@ struct KernelTable {
    */
   void (*fitErrors)(const FitGroup& group, const double* factors, const double* scales, const double* offsets, int32_t count,
                     bool twoSums, double* errors);
+
+  /** product[j] = sum over i in order, from 0, of levels[i] * h[i * ld + j], i in [0, n), j in [0, ld); ld a multiple of 4. */
+  void (*levelProduct)(int32_t n, int32_t ld, const double* h, const double* levels, double* product);
+
+  /**
+   * Column after column takes the level nearest to (values - gradient / diagonal - minimum) * inverse where that is another one and
+   * step * (2 * gradient + step * diagonal) < 0 for the step of its value; gradient[j] += step * h[i * ld + j]. False: none did.
+   */
+  bool (*sweepLevels)(const RefineRow& row);
 
   /** Sum of the bytes as 64-bit words: reads memory as fast as it comes, for the bandwidth measurement. */
   uint64_t (*readBytes)(const uint8_t* data, int64_t bytes);

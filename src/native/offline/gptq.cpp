@@ -25,6 +25,11 @@ struct Band {
   Band(int64_t rows, int64_t cols, int64_t block) : w(rows * cols), errors(rows * block), u(block * kDoubleWidth) {}
 };
 
+/** Columns [from, to). */
+struct Range {
+  int64_t from, to;
+};
+
 class Columns {
  public:
   Columns(const Machine& on, const Gptq& call, int64_t block)
@@ -44,7 +49,7 @@ class Columns {
       const int64_t end = least(cols, col + block_);
       for (int64_t step = col; step < end; step += kStep) {
         const int64_t stepEnd = least(end, step + kStep);
-        for (int64_t r = 0; r < rows; r++) quantizeStep(band, first, r, col, step, stepEnd);
+        for (int64_t r = 0; r < rows; r += kTileHeight) quantizeStep(band, first, r, rows, col, {step, stepEnd});
         update(band, rows, col, step, stepEnd, stepEnd, end);
       }
       update(band, rows, col, col, end, end, cols);
@@ -52,16 +57,21 @@ class Columns {
   }
 
  private:
-  /** Columns [from, to) of one row; `col` is the first of their block. */
-  void quantizeStep(const Band& band, int64_t first, int64_t r, int64_t col, int64_t from, int64_t to) const {
-    const int64_t cols = call_.cols;
-    double* w = band.w.data() + r * cols;
-    double* errors = band.errors.data() + r / kTileHeight * kTileHeight * block_ + r % kTileHeight;
-    for (int64_t i = from; i < to; i++) {
+  /**
+   * A few columns of the rows of a tile, from row r on; `col` is the first column of their block. A column waits for the one before it:
+   * rows side by side do not wait for each other.
+   */
+  void quantizeStep(const Band& band, int64_t first, int64_t r, int64_t rows, int64_t col, Range step) const {
+    const int64_t cols = call_.cols, count = least(kTileHeight, rows - r);
+    double* const errors = band.errors.data() + r * block_;
+    for (int64_t i = step.from; i < step.to; i++) {
       const double* u = call_.u + i * cols;
-      const double error = (w[i] - choose(first + r, call_.order[i], w[i])) / u[i];
-      for (int64_t j = i + 1; j < to; j++) w[j] -= error * u[j];
-      errors[(i - col) * kTileHeight] = error;
+      for (int64_t k = 0; k < count; k++) {
+        double* w = band.w.data() + (r + k) * cols;
+        const double error = (w[i] - choose(first + r + k, call_.order[i], w[i])) / u[i];
+        for (int64_t j = i + 1; j < step.to; j++) w[j] -= error * u[j];
+        errors[(i - col) * kTileHeight + k] = error;
+      }
     }
   }
 

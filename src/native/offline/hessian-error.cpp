@@ -6,8 +6,8 @@ namespace layerwise {
 namespace offline {
 namespace {
 
-/** Rows whose products are in memory at a time. */
-constexpr int64_t kRows = 256;
+/** Rows whose products are in memory at a time: as many as gemm takes with one packing of the gram. */
+constexpr int64_t kRows = 1536;
 
 }  // namespace
 

@@ -14,11 +14,19 @@ constexpr int kFits = 3;
 
 }  // namespace
 
+void RefineBlock::start(int32_t columns) {
+  n = columns;
+  ld = (columns + 3) / 4 * 4;
+  std::fill_n(h, n * ld, 0.0);
+  std::fill_n(diagonal, ld, 1.0);
+}
+
 void RefineBlock::sumUp() {
   total = 0;
   for (int32_t i = 0; i < n; i++) {
+    diagonal[i] = h[i * ld + i];
     rowSums[i] = 0;
-    for (int32_t j = 0; j < n; j++) rowSums[i] += h[i * n + j];
+    for (int32_t j = 0; j < n; j++) rowSums[i] += h[i * ld + j];
     total += rowSums[i];
   }
 }
@@ -27,41 +35,31 @@ double StoredScale::nearest(double wanted) const {
   return step == 0 ? roundToF16(wanted) : nearestLevel(wanted * inverseOf(step), -127, 127) * step;
 }
 
-bool RowBlock::sweep(const RefineBlock& block) {
-  const int32_t n = block.n;
-  const double inverse = inverseOf(scale);
-  bool moved = false;
-  for (int32_t i = 0; i < n; i++) {
-    const double* h = block.h + i * n;
-    const uint8_t code = block.form->codeOf((values[i] - gradient[i] / h[i] - minimum) * inverse);
-    if (code == codes[i]) continue;
-    const double value = valueOf(*block.form, code);
-    const double step = value - values[i];
-    if (!(step * (2 * gradient[i] + step * h[i]) < 0)) continue;
-    for (int32_t j = 0; j < n; j++) gradient[j] += step * h[j];
-    values[i] = value;
-    codes[i] = code;
-    moved = true;
+void RowBlock::load(const RefineBlock& block, const uint8_t* codes, const double* gradients) {
+  std::copy_n(gradients, block.n, gradient);
+  for (int32_t i = 0; i < block.n; i++) {
+    levels[i] = block.form->levelOf(codes[i]);
+    values[i] = valueOf(*block.form, levels[i]);
   }
-  return moved;
+  for (int32_t i = block.n; i < block.ld; i++) levels[i] = values[i] = gradient[i] = 0;
+}
+
+bool RowBlock::sweep(const RefineBlock& block) {
+  const LevelForm& form = *block.form;
+  return block.kernels->sweepLevels({block.n, block.ld, block.h, block.diagonal, form.least, form.most, form.nearest(),
+                                     scale, inverseOf(scale), minimum, form.asymmetric, values, gradient, levels});
 }
 
 bool RowBlock::refit(const RefineBlock& block, const StoredScale& scales, const StoredScale& minima) {
   const LevelForm& form = *block.form;
   const int32_t n = block.n;
   double product[kBlockCols];
-  std::fill_n(product, n, 0.0);
-  for (int32_t i = 0; i < n; i++) {
-    const double level = form.levelOf(codes[i]);
-    const double* h = block.h + i * n;
-    for (int32_t j = 0; j < n; j++) product[j] += level * h[j];
-  }
+  block.kernels->levelProduct(n, block.ld, block.h, levels, product);
   // The slope and the curvature along the scale, along the minimum (offset), and across.
   double slope = 0, curve = 0, offsetSlope = 0, across = 0;
   for (int32_t i = 0; i < n; i++) {
-    const double level = form.levelOf(codes[i]);
-    slope += gradient[i] * level;
-    curve += product[i] * level;
+    slope += gradient[i] * levels[i];
+    curve += product[i] * levels[i];
     offsetSlope += gradient[i];
     across += product[i];
   }
@@ -83,7 +81,7 @@ bool RowBlock::refit(const RefineBlock& block, const StoredScale& scales, const 
   for (int32_t i = 0; i < n; i++) {
     gradient[i] += step * product[i];
     if (form.asymmetric) gradient[i] += offset * block.rowSums[i];
-    values[i] = valueOf(form, codes[i]);
+    values[i] = valueOf(form, levels[i]);
   }
   return true;
 }

@@ -1,6 +1,7 @@
 // One row's codes and scale in one block of columns, moved to lower its error: for refine.cpp. The twin of
 // src/quantization/refine-block.ts, which has the reasons, sum for sum.
 #pragma once
+#include "../kernels/kernel-table.h"
 #include "level-table.h"
 
 namespace layerwise {
@@ -11,14 +12,20 @@ constexpr int kBlockCols = 128;
 
 /** What all rows of a block share. */
 struct RefineBlock {
+  const KernelTable* kernels;
   const LevelForm* form;
   int32_t n;
+  /** n as kernels take it: a multiple of 4. */
+  int32_t ld;
   /** False: the block is a part of its group, and the scale stays. */
   bool wholeGroup;
-  double h[kBlockCols * kBlockCols];  // [n, n] of the damped gram
+  double h[kBlockCols * kBlockCols];  // [n][ld] of the damped gram, zero beyond n
+  double diagonal[kBlockCols];        // of h, 1 beyond n
   double rowSums[kBlockCols];         // of h
   double total;                       // of rowSums
 
+  /** Makes room for n columns, h all zeros. */
+  void start(int32_t columns);
   /** Sums up h, which is filled. */
   void sumUp();
 };
@@ -35,14 +42,16 @@ struct StoredScale {
 struct RowBlock {
   double values[kBlockCols];
   double gradient[kBlockCols];  // (values - w) H
-  uint8_t codes[kBlockCols];
+  double levels[kBlockCols];
   double scale, minimum;
 
-  /** Moves codes, scale and minimum as long as the error falls; false where nothing moved. */
+  /** Takes the row's codes, and its gradients; scale and minimum are there. */
+  void load(const RefineBlock& block, const uint8_t* codes, const double* gradients);
+  /** Moves levels, scale and minimum as long as the error falls; false where nothing moved. */
   bool lower(const RefineBlock& block, const StoredScale& scales, const StoredScale& minima);
 
-  double valueOf(const LevelForm& form, uint8_t code) const {
-    const double product = scale * form.levelOf(code);
+  double valueOf(const LevelForm& form, double level) const {
+    const double product = scale * level;
     return form.asymmetric ? product + minimum : product;
   }
 

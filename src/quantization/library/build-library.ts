@@ -14,7 +14,7 @@ import type { ExecutorFactory } from "../../runtime/executor.ts";
 import type { BlockRefiner } from "../block-refiner.ts";
 import { hessianErrorOn } from "../hessian-error.ts";
 import { QUANTIZER_NEEDS, type QuantizerId } from "../index.ts";
-import { packBands } from "../pack-bands.ts";
+import { packBands, type RowSource } from "../pack-bands.ts";
 import { packerOf } from "../packer.ts";
 import { prepareInput } from "../quantizer-input.ts";
 import type { MatrixLibrary } from "./matrix-library.ts";
@@ -97,6 +97,8 @@ class Build {
   private readonly options: BuildLibraryOptions;
   private readonly spec: DecoderSpec;
   private done = 0;
+  /** The matrix that is being written while the next one is packed. */
+  private keeping: Promise<void> = Promise.resolve();
 
   constructor(library: MatrixLibrary, options: BuildLibraryOptions, missing: readonly Wanted[]) {
     this.library = library;
@@ -118,10 +120,15 @@ class Build {
       const last = outer.length > 0 && !plan ? this.spec.blocks.length : 1 + lastBlock(this.missing);
       while (sweep.at < last) {
         await this.packBlock(sweep);
+        // A plan's own blocks are read back.
+        await this.keeping;
         await sweep.advance(plan);
       }
       if (!plan) await this.packOuter(sweep, outer);
+      await this.keeping;
     } finally {
+      // Nothing is written any more once this has ended, however it ends.
+      await this.keeping.catch(() => undefined);
       await sweep.close();
     }
   }
@@ -197,7 +204,8 @@ class Build {
   private async *packed(wanted: readonly Wanted[], statistics: InputStatistics): AsyncGenerator<Found> {
     if (wanted.length === 0) return;
     const { gram } = statistics;
-    const { source, quantizer, engine, signal } = this.options;
+    const { quantizer, engine, signal } = this.options;
+    const source = keepingRows(this.options.source);
     const label = `inputs of ${wanted[0].matrix.id}`;
     const input = await prepareInput(statistics, QUANTIZER_NEEDS[quantizer], { engine, label });
     const packer = packerOf(quantizer, engine);
@@ -226,15 +234,33 @@ class Build {
     );
   }
 
+  /** Begins to write a matrix, once the one before it is there: waiting for the disk takes no processor. */
   private async keep({ matrix, codec, packed, hessianError, seconds }: Found): Promise<void> {
-    await this.library.put(matrix.id, packed, { hessianError: Math.max(0, hessianError), seconds });
-    this.report(`${matrix.id} at ${codec}`);
+    await this.keeping;
+    throwIfAborted(this.options.signal);
+    const facts = { hessianError: Math.max(0, hessianError), seconds };
+    this.keeping = this.library.put(matrix.id, packed, facts).then(() => this.report(`${matrix.id} at ${codec}`));
+    // Whoever waits for it next hears of it; until then a rejection left alone would end the process.
+    this.keeping.catch(() => undefined);
   }
 
   private report(detail: string): void {
     if (this.options.refiner) return;
     this.options.onProgress?.({ stage: "packing", done: ++this.done, total: this.missing.length, detail });
   }
+}
+
+/** The source's rows; those read last are kept, since every codec of a matrix wants the same. */
+function keepingRows(source: WeightSource): RowSource {
+  let last: { readonly name: string; readonly rows: Promise<Float32Array> } | undefined;
+  return {
+    label: source.label,
+    readRows: (id, from, to) => {
+      const name = `${id} ${from} ${to}`;
+      if (last?.name !== name) last = { name, rows: source.readRows(id, from, to) };
+      return last.rows;
+    },
+  };
 }
 
 function lastBlock(missing: readonly Wanted[]): number {

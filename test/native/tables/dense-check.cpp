@@ -19,6 +19,8 @@ void checkTiles(const Subject& s, Random& random) {
     const size_t steps = static_cast<size_t>(k);
     const std::vector<float> a = numbers(random, 6 * steps), b = numbers(random, 16 * steps), c = numbers(random, 6 * 20);
     const std::vector<double> da = doubles(random, 6 * steps), db = doubles(random, 8 * steps), dc = doubles(random, 6 * 12);
+    std::vector<int32_t> chosen(steps);
+    for (int32_t& row : chosen) row = random.below(static_cast<int>(k));
     for (int32_t mr = 1; mr <= 6; mr++) {
       for (int32_t nr = 1; nr <= 16; nr++) {
         const std::string name = std::to_string(mr) + "x" + std::to_string(nr) + ", k = " + std::to_string(k);
@@ -29,6 +31,10 @@ void checkTiles(const Subject& s, Random& random) {
         if (nr > 8) continue;
         compareOn(s, "subtractTile " + name, dc,
                   [&](const KernelTable& t, double* out) { t.subtractTile(k, da.data(), db.data(), out, 12, mr, nr); });
+        compareOn(s, "subtractChosen " + name, dc, [&](const KernelTable& t, double* out) {
+          double* const rows[] = {out + 48, out, out + 12, out + 60, out + 36, out + 24};
+          t.subtractChosen(k, da.data(), chosen.data(), db.data(), rows, mr, nr);
+        });
       }
     }
   }
@@ -73,6 +79,46 @@ void checkSearches(const Subject& s, Random& random) {
   }
 }
 
+/** A symmetric matrix with a heavy diagonal, rows of ld. */
+std::vector<double> symmetric(Random& random, int32_t n, int32_t ld) {
+  std::vector<double> h(static_cast<size_t>(n) * static_cast<size_t>(ld), 0);
+  for (int32_t i = 0; i < n; i++) {
+    for (int32_t j = 0; j <= i; j++) h[i * ld + j] = h[j * ld + i] = i == j ? 3 + random.uniform() : random.uniform();
+  }
+  return h;
+}
+
+/** One sweep over random levels; the arrays that it changes one after the other, then whether it moved anything. */
+void checkSweep(const Subject& s, Random& random, int32_t n, const double* levels, bool shifted) {
+  const int32_t ld = (n + 3) / 4 * 4;
+  const size_t room = static_cast<size_t>(ld);
+  const std::vector<double> h = symmetric(random, n, ld);
+  std::vector<double> diagonal(room, 1), start = doubles(random, 3 * room + 1);
+  for (int32_t i = 0; i < n; i++) diagonal[i] = h[i * ld + i];
+  for (size_t i = static_cast<size_t>(n); i < room; i++) start[room + i] = 0;
+  for (size_t i = 0; i < room; i++) start[2 * room + i] = std::nearbyint(2 * start[2 * room + i]);
+  const double scale = 0.3 + 0.1 * random.uniform(), minimum = shifted ? 0.1 * random.uniform() : 0;
+  const std::string name = "sweepLevels, n = " + std::to_string(n) + (levels ? ", table" : "") + (shifted ? ", shifted" : "");
+  compareOn(s, name, start, [&](const KernelTable& t, double* out) {
+    const bool moved = t.sweepLevels({n, ld, h.data(), diagonal.data(), -4, 3, levels, scale, 1 / scale, minimum, shifted, out,
+                                      out + room, out + 2 * room});
+    out[3 * room] = moved ? 1 : 0;
+  });
+}
+
+void checkRefinement(const Subject& s, Random& random) {
+  std::vector<double> levels(512);
+  for (int i = 0; i < 512; i++) levels[static_cast<size_t>(i)] = i < 250 ? -4 : i < 256 ? -1 : i < 261 ? 1 : 3;
+  for (int32_t n : {1, 2, 3, 4, 5, 31, 32, 33, 64, 127, 128}) {
+    const int32_t ld = (n + 3) / 4 * 4;
+    const std::vector<double> h = symmetric(random, n, ld), chosen = doubles(random, static_cast<size_t>(n));
+    compareOn(s, "levelProduct " + std::to_string(n), std::vector<double>(static_cast<size_t>(ld), 7),
+              [&](const KernelTable& t, double* out) { t.levelProduct(n, ld, h.data(), chosen.data(), out); });
+    for (bool shifted : {false, true}) checkSweep(s, random, n, nullptr, shifted);
+    checkSweep(s, random, n, levels.data(), false);
+  }
+}
+
 void checkReading(const Subject& s, Random& random) {
   std::vector<uint8_t> bytes(5000);
   for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.bits());
@@ -89,6 +135,7 @@ void checkDense(const Subject& subject) {
   checkTiles(subject, random);
   checkSolving(subject, random);
   checkSearches(subject, random);
+  checkRefinement(subject, random);
   checkReading(subject, random);
 }
 

@@ -55,7 +55,7 @@ void checkElementwise(const Subject& subject);
 void checkLogitRows(const Subject& subject);
 /** attend, mergeStates. */
 void checkAttention(const Subject& subject);
-/** gemmTile, subtractTile, solveTile, fitSums, fitErrors, readBytes. */
+/** gemmTile, subtractTile, subtractChosen, solveTile, fitSums, fitErrors, levelProduct, sweepLevels, readBytes. */
 void checkDense(const Subject& subject);
 
 }  // namespace layerwise

@@ -8,8 +8,8 @@ const positive = z.number().int().positive();
 
 /** Exits where the recipe names neither points nor a number of them. */
 const DEFAULT_COUNT = 3;
-/** Of an adapter: a tenth of the hidden size of the smallest models that are worth it, 150 kB an exit. */
-const DEFAULT_RANK = 64;
+/** Of an adapter: 300 kB an exit at a hidden size of 576. */
+const DEFAULT_RANK = 128;
 
 /** Which early exits are trained, and on what: a recipe's `exits`. */
 export const ExitSettings = z
@@ -19,7 +19,7 @@ export const ExitSettings = z
     /** How many, where `after` names no points; 3 by default. */
     count: positive.optional(),
     kind: z.enum(["adapter", "linear"]).default("adapter"),
-    /** Of an adapter; 64, or the hidden size where that is less. */
+    /** Of an adapter; 128, or the hidden size where that is less. */
     rank: positive.optional(),
     /** How many ids the heads score, the most frequent ones; a model that has no more gets all. */
     vocabulary: z.union([z.literal("full"), positive]).default(8192),

@@ -50,7 +50,7 @@ describe("exitShapeOf", () => {
   it("knows the bytes before anything is trained: SmolLM2's default exits are below 1 MB", () => {
     const shape = exitShapeOf(parse("{}"), smolSpec());
     expect(shape).toEqual({
-      exits: [0, 1, 2].map(() => ({ kind: "adapter", rank: 64 })),
+      exits: [0, 1, 2].map(() => ({ kind: "adapter", rank: 128 })),
       vocabulary: { ids: 8192 },
     });
     expect(exitFileLayout(smolSpec(), shape).totalBytes).toBeLessThan(1e6);

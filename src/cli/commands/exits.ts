@@ -26,7 +26,7 @@ export const exitsCommand = defineCommand({
         choices: ["adapter", "linear"] as const,
         describe: "adapter: kilobytes beside the model's output head; linear: a matrix of its own",
       })
-      .option("rank", { type: "number", describe: "Of adapters; default: 64, or the hidden size where that is less" })
+      .option("rank", { type: "number", describe: "Of adapters; default: 128, or the hidden size where that is less" })
       .option("head-vocab", { type: "string", describe: "Most frequent ids that the heads score (8192), or full" })
       .option("tokens", { type: "number", describe: "Tokens to train, calibrate and report on; default: 300000" })
       .option("data", {

@@ -55,19 +55,25 @@ static inline void storeEight(double* p, int32_t n, F64x4 low, F64x4 high) {
   if (n < 8) memcpy(p, part, static_cast<size_t>(n) * sizeof(double));
 }
 
+/** Takes the products of a row's factor with eight numbers of b from each row. */
+template <int ROWS>
+static inline void subtractProducts(const double* factors, const double* b, F64x4* low, F64x4* high) {
+  const F64x4 b0 = loadDoubles(b), b1 = loadDoubles(b + 4);
+  LAYERWISE_UNROLL
+  for (int r = 0; r < ROWS; r++) {
+    const F64x4 factor = splat(factors[r]);
+    low[r] = low[r] - factor * b0;
+    high[r] = high[r] - factor * b1;
+  }
+}
+
 template <int ROWS>
 static inline void subtractRows(int64_t k, const double* a, const double* b, double* c, int64_t ldc, int32_t nr) {
   F64x4 low[ROWS], high[ROWS];
   LAYERWISE_UNROLL
   for (int r = 0; r < ROWS; r++) loadEight(c + r * ldc, nr, &low[r], &high[r]);
   for (int64_t i = 0; i < k; i++) {
-    const F64x4 b0 = loadDoubles(b + i * 8), b1 = loadDoubles(b + i * 8 + 4);
-    LAYERWISE_UNROLL
-    for (int r = 0; r < ROWS; r++) {
-      const F64x4 factor = splat(a[i * 6 + r]);
-      low[r] = low[r] - factor * b0;
-      high[r] = high[r] - factor * b1;
-    }
+    subtractProducts<ROWS>(a + i * 6, b + i * 8, low, high);
   }
   LAYERWISE_UNROLL
   for (int r = 0; r < ROWS; r++) storeEight(c + r * ldc, nr, low[r], high[r]);
@@ -91,14 +97,7 @@ static inline void subtractChosenRows(int64_t k, const double* a, const int32_t*
   LAYERWISE_UNROLL
   for (int r = 0; r < ROWS; r++) loadEight(rows[r], nr, &low[r], &high[r]);
   for (int64_t i = 0; i < k; i++) {
-    const double* column = b + chosen[i] * 8;
-    const F64x4 b0 = loadDoubles(column), b1 = loadDoubles(column + 4);
-    LAYERWISE_UNROLL
-    for (int r = 0; r < ROWS; r++) {
-      const F64x4 factor = splat(a[i * 6 + r]);
-      low[r] = low[r] - factor * b0;
-      high[r] = high[r] - factor * b1;
-    }
+    subtractProducts<ROWS>(a + i * 6, b + chosen[i] * 8, low, high);
   }
   LAYERWISE_UNROLL
   for (int r = 0; r < ROWS; r++) storeEight(rows[r], nr, low[r], high[r]);

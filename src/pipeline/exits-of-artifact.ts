@@ -54,7 +54,7 @@ export async function exitsOfArtifact(target: string, request: ExitsRequest): Pr
   const { executor, backend, threads, onStep, signal, onProgress } = request;
   const recalled = runFolder === null ? null : await recallOptions(runFolder);
   const { recipe, calibration } = recalled ?? (await shippedText());
-  const settings = mergeSettings(recipe.exits, request.settings);
+  const settings = mergeSettings(recipe.exits, request);
   const manifest = await readManifest(folder);
   const source = await textSource(place, request, { recipe, calibration });
   const exits = exitShapeOf(settings, manifest.spec);
@@ -126,12 +126,17 @@ async function shippedText(): Promise<Pick<RunOptions, "recipe" | "calibration">
   return { recipe: loaded.recipe, calibration: calibrationFiles(loaded) };
 }
 
-/** The recipe's settings with other fields; a choice of points or kind drops what only went with the old one. */
-function mergeSettings(recipe: ExitSettings | undefined, asked: ExitsRequest["settings"]): ExitSettings {
+/** The recipe's settings with other fields; a choice of points, kind or text drops what only went with the old one. */
+function mergeSettings(
+  recipe: ExitSettings | undefined,
+  { settings: asked, text }: Pick<ExitsRequest, "settings" | "text">,
+): ExitSettings {
   const { count, rank, after, ...others } = recipe ?? ExitSettings.parse({});
   const keepsCount = asked.after === undefined || !Array.isArray(asked.after);
   const merged = {
     ...others,
+    // Text that is named is what exits are to learn from, unless more is said.
+    ...(text ? { data: "calibration" } : {}),
     // A number of exits stands against points of the recipe, not beside them.
     after: Array.isArray(after) && asked.count !== undefined ? "even" : after,
     count: keepsCount ? count : undefined,

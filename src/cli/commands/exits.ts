@@ -27,8 +27,11 @@ export const exitsCommand = defineCommand({
         describe: "adapter: kilobytes beside the model's output head; linear: a matrix of its own",
       })
       .option("rank", { type: "number", describe: "Of adapters; default: 128, or the hidden size where that is less" })
-      .option("head-vocab", { type: "string", describe: "Most frequent ids that the heads score (8192), or full" })
-      .option("tokens", { type: "number", describe: "Tokens to train, calibrate and report on; default: 300000" })
+      .option("head-vocab", {
+        type: "string",
+        describe: "Most frequent ids that the heads score, or full; default: the recipe's",
+      })
+      .option("tokens", { type: "number", describe: "Tokens to train, calibrate and report on; default: the recipe's" })
       .option("data", {
         choices: ["calibration", "self"] as const,
         describe: "calibration: text files; self: text that the model writes from their beginnings",

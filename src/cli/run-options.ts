@@ -119,7 +119,8 @@ function residencyOf(resident: boolean | undefined): RunOptions["residency"] {
   return resident ? "resident" : "packed";
 }
 
-function wholeNumber(name: string, value: number | undefined): number | null {
+/** A count from the command line, null where it is not given. Throws UserError USAGE where it is none. */
+export function wholeNumber(name: string, value: number | undefined): number | null {
   if (value === undefined) return null;
   if (Number.isInteger(value) && value >= 1) return value;
   throw new UserError("USAGE", `${name}: expected a whole number from 1 up, found ${value}`);

@@ -1,10 +1,9 @@
 import type { ExitTable } from "../artifact/exits.ts";
 import { throwIfAborted } from "../errors.ts";
 import type { WorkOptions } from "../progress.ts";
-import { OUTPUT_HEAD } from "../runtime/additions-check.ts";
-import { emptyAnswers } from "../runtime/answers.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { allBatches } from "./batches.ts";
+import { outputAnswers } from "./output-answers.ts";
 import type { SavedStates } from "./states.ts";
 import type { ExitAnswers } from "./thresholds.ts";
 
@@ -56,8 +55,7 @@ export async function reportHeads(
 async function lensAnswers(executor: AnyExecutor, hidden: Float32Array, rows: number): Promise<Int32Array> {
   const state: unknown = executor.write(hidden, rows);
   try {
-    const wanted = Int32Array.from({ length: rows }, (_, row) => row);
-    return (await executor.answers(state, wanted, { head: OUTPUT_HEAD, into: emptyAnswers(rows) })).best;
+    return await outputAnswers(executor, state, rows);
   } finally {
     executor.release(state);
   }

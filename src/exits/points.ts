@@ -1,9 +1,9 @@
 import { throwIfAborted, UserError } from "../errors.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
-import { teacherOf } from "./teacher.ts";
+import { outputAnswers } from "./output-answers.ts";
 
-/** Rows of one pass where the logit lens is measured: logits of some rows of every block are computed. */
+/** Rows of one pass where the logit lens is measured. */
 const ROWS_PER_PASS = 512;
 
 /**
@@ -103,6 +103,7 @@ async function lensAnswers(
   signal: AbortSignal | undefined,
 ): Promise<Int32Array[]> {
   const spans = pass.map(({ length }) => ({ cache: null, position: 0, count: length }));
+  const rows = spans.reduce((sum, { count }) => sum + count, 0);
   const answers: Int32Array[] = [];
   let hidden: unknown = await executor.embed(Int32Array.from(pass.flatMap((ids) => [...ids])));
   try {
@@ -110,15 +111,7 @@ async function lensAnswers(
       const next: unknown = await executor.runBlocks(hidden, block, block + 1, spans, { signal });
       executor.release(hidden);
       hidden = next;
-      answers.push(
-        (
-          await teacherOf(
-            executor,
-            hidden,
-            spans.reduce((sum, { count }) => sum + count, 0),
-          )
-        ).argmax,
-      );
+      answers.push(await outputAnswers(executor, hidden, rows));
     }
   } finally {
     executor.release(hidden);

@@ -5,7 +5,8 @@ import { type ExitShape, exitTensorBytes } from "../model/exit-bytes.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
-import { type BackendInfo, type BackendOptions, ensureGradients, openBackend } from "../runtime/tfjs/backend.ts";
+import type { BackendInfo, BackendOptions } from "../runtime/tfjs/backend.ts";
+import { openTrainingBackend } from "../runtime/tfjs/training-backend.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { calibrateLevels, EPSILONS } from "./calibrate.ts";
 import { headAnswers, loadTrainedHeads } from "./head-answers.ts";
@@ -83,12 +84,6 @@ export async function trainExits(options: TrainExitsOptions): Promise<TrainedExi
   });
   const reports = await reportHeads(options.executor, states.report, { points, answers: found.report, signal });
   return { heads, ids, table: tableOf(options, { points, ids, levels, states, backend, reports }) };
-}
-
-async function openTrainingBackend(options: BackendOptions): Promise<BackendInfo> {
-  const info = await openBackend(options);
-  await ensureGradients();
-  return info;
 }
 
 function idsOf({ sequences, vocabulary, source: { spec } }: TrainExitsOptions): Int32Array | null {

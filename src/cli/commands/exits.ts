@@ -2,6 +2,7 @@ import { UserError } from "../../errors.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
 import { EXECUTOR_CHOICES } from "../../runtime/executor-info.ts";
 import { defineCommand } from "../command.ts";
+import { wholeNumber } from "../run-options.ts";
 
 /** `layerwise exits`: trains early exits for an artifact that exists. */
 export const exitsCommand = defineCommand({
@@ -76,7 +77,11 @@ export const exitsCommand = defineCommand({
     const trained = await exitsOfArtifact(args.target, {
       ...{ settings, text: args.text ?? null, seed: seedOf(args.seed), work: args.work ?? null },
       ...{ overBudget: args.overBudget ?? false, signal, onProgress },
-      ...{ executor: args.executor ?? null, backend: args.backend ?? null, threads: threadsOf(args.threads) },
+      ...{
+        executor: args.executor ?? null,
+        backend: args.backend ?? null,
+        threads: wholeNumber("--threads", args.threads),
+      },
       onStep: (step) => terminal.note(`layerwise: ${stepText(step)}`),
     });
     terminal.print(exitTrainingText(trained, terminal.colours));
@@ -106,10 +111,4 @@ function seedOf(seed: number | undefined): number | null {
   if (seed === undefined) return null;
   if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
   throw new UserError("USAGE", `--seed: expected a whole number from 0 to 4294967295, found ${seed}`);
-}
-
-function threadsOf(threads: number | undefined): number | null {
-  if (threads === undefined) return null;
-  if (Number.isInteger(threads) && threads >= 1) return threads;
-  throw new UserError("USAGE", `--threads: expected a whole number from 1 up, found ${threads}`);
 }

@@ -1,22 +1,16 @@
 import { PROMPT_CHUNK_ROWS } from "../../model/workspace.ts";
-import type { RowSpan } from "../executor.ts";
+import type { KvCache, RowSpan } from "../executor.ts";
+import { ownSpans } from "../own-spans.ts";
 import type { SequenceRows } from "./decoder.ts";
 import { PagedKvCache } from "./kv-cache.ts";
 
 /** The spans with their caches as this executor's own; throws where they do not cover the rows or cannot be run. */
 export function checkedSpans(spans: readonly RowSpan[], rows: number): SequenceRows[] {
-  const covered = spans.reduce((sum, { count }) => sum + count, 0);
-  if (covered !== rows) throw new Error(`runBlocks: the spans cover ${covered} rows of ${rows}`);
-  return spans.map(({ cache, position, count }) => {
-    if (count < 1) throw new Error("runBlocks: a span of no rows");
-    if (cache === null) {
-      if (position !== 0) throw new Error(`runBlocks: a span without a cache starts at position ${position}`);
-      return { cache, position, count };
-    }
-    if (!(cache instanceof PagedKvCache)) throw new Error("runBlocks: the cache is of another executor");
-    cache.cover(position + count);
-    return { cache, position, count };
-  });
+  return ownSpans(spans, rows, isPaged);
+}
+
+function isPaged(cache: KvCache): cache is PagedKvCache {
+  return cache instanceof PagedKvCache;
 }
 
 /** Groups of at most PROMPT_CHUNK_ROWS rows; a sequence without a cache is never cut. */

@@ -9,13 +9,13 @@ import type { BlockRefiner, RefinedBlock } from "../../quantization/block-refine
 import { formOf } from "../../quantization/scale-search.ts";
 import type { ExecutorFactory } from "../../runtime/executor.ts";
 import type { BackendOptions } from "../../runtime/tfjs/backend.ts";
+import { openTrainingBackend } from "../../runtime/tfjs/training-backend.ts";
 import { Random } from "../../tensor/random.ts";
 import type { BlockWeight } from "./block-graph.ts";
 import { LatentMatrix } from "./latent-matrix.ts";
 import { LatentVector } from "./latent-vector.ts";
 import { type Example, type LatentBlock, type Learned, learnBlock } from "./learn-block.ts";
 import type { LearningSettings } from "./learning-settings.ts";
-import { openTrainingBackend } from "./training-backend.ts";
 
 /** Wider codes leave nothing to learn: a step of theirs is smaller than what the other matrices do. */
 const MOST_BITS = 6;

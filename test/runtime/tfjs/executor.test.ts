@@ -2,32 +2,19 @@ import * as tf from "@tensorflow/tfjs-core";
 import { beforeAll, describe, expect, it } from "vitest";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
 import { openBackend } from "../../../src/runtime/tfjs/backend.ts";
-import { createTfjsExecutor, type TfjsExecutor, type TfjsOptions } from "../../../src/runtime/tfjs/executor.ts";
+import { createTfjsExecutor, type TfjsOptions } from "../../../src/runtime/tfjs/executor.ts";
 import { additionCases } from "../addition-cases.ts";
 import { hiddenStates, logitsOf, maxDifference } from "../compare.ts";
 import { sequenceCases, tokens, weightCases } from "../executor-cases.ts";
 import { packedSource, randomSource, smallSpec, unpackedSource } from "../random-model.ts";
-
-/** Runs `work` with an executor and checks that no tensor is left behind. */
-async function withExecutor<T>(
-  source: WeightSource,
-  options: TfjsOptions,
-  work: (executor: TfjsExecutor) => Promise<T>,
-): Promise<T> {
-  const before = tf.memory().numTensors;
-  const executor = await createTfjsExecutor(source, options);
-  const result = await work(executor);
-  await executor.dispose();
-  expect(tf.memory().numTensors).toBe(before);
-  return result;
-}
+import { withTfjsExecutor } from "./with-executor.ts";
 
 describe("tfjs executor", () => {
   beforeAll(() => openBackend().then(() => undefined));
 
-  sequenceCases(withExecutor);
-  weightCases(withExecutor);
-  additionCases(withExecutor);
+  sequenceCases(withTfjsExecutor);
+  weightCases(withTfjsExecutor);
+  additionCases(withTfjsExecutor);
 
   it.each(["cpu", "auto"] as const)(
     "keeps passes at the same time apart in one small scratch, on %s",
@@ -35,7 +22,7 @@ describe("tfjs executor", () => {
       const source = await packedSource(randomSource(smallSpec()), "q8s-g32");
       // Room for four rows of the head at a time: many tiles in one scratch array.
       const options: TfjsOptions = { residency: "packed", expandBytes: 4 * 24 * 4, backend };
-      await withExecutor(source, options, async (executor) => {
+      await withTfjsExecutor(source, options, async (executor) => {
         const texts = [tokens(3, 1), tokens(4, 2), tokens(5, 3)];
         const alone: Float32Array[] = [];
         for (const ids of texts) alone.push(await logitsOf(executor, ids));
@@ -49,8 +36,8 @@ describe("tfjs executor", () => {
   it("gives the same where a tile has a few rows only", async () => {
     const packed = await packedSource(randomSource(smallSpec({ tied: true })), "q4a-g32");
     const ids = tokens(12);
-    const reference = await withExecutor(await unpackedSource(packed), {}, (executor) => logitsOf(executor, ids));
-    const found = await withExecutor(packed, { expandBytes: 4 * 16 * 5 }, (executor) => logitsOf(executor, ids));
+    const reference = await withTfjsExecutor(await unpackedSource(packed), {}, (executor) => logitsOf(executor, ids));
+    const found = await withTfjsExecutor(packed, { expandBytes: 4 * 16 * 5 }, (executor) => logitsOf(executor, ids));
     expect(maxDifference(found, reference)).toBeLessThan(1e-5);
   });
 
@@ -70,7 +57,7 @@ describe("tfjs executor", () => {
 
   it("reads a dense block when it is reached, once, and keeps no other", async () => {
     const source = randomSource(smallSpec({ blocks: 3 }));
-    await withExecutor(source, {}, async (executor) => {
+    await withTfjsExecutor(source, {}, async (executor) => {
       const tensors = tf.memory().numTensors;
       source.reads.length = 0;
       const states = await hiddenStates(executor, tokens(4));
@@ -93,7 +80,7 @@ describe("tfjs executor", () => {
         return source.readMatrix(id);
       },
     };
-    await withExecutor(aborting, {}, async (executor) => {
+    await withTfjsExecutor(aborting, {}, async (executor) => {
       const embedded = await executor.embed(Int32Array.from(tokens(4)));
       const cache = executor.createCache({ maxTokens: 8 });
       const spans = [{ cache, position: 0, count: 4 }];

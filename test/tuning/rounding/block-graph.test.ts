@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { matricesOf, vectorsOf } from "../../../src/model/decoder-spec.ts";
 import { denseMatrix, type WeightSource } from "../../../src/model/weight-source.ts";
 import { BACKENDS } from "../../../src/runtime/tfjs/backend.ts";
+import { openTrainingBackend } from "../../../src/runtime/tfjs/training-backend.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import {
   type BlockBatch,
@@ -9,7 +10,6 @@ import {
   blockGradients,
   blockLoss,
 } from "../../../src/tuning/rounding/block-graph.ts";
-import { openTrainingBackend } from "../../../src/tuning/rounding/training-backend.ts";
 import { randomSource, type Shape, smallSpec } from "../../runtime/random-model.ts";
 import { executorsOf } from "../../runtime/test-executors.ts";
 

@@ -1,4 +1,4 @@
-import { type BackendInfo, type BackendOptions, ensureGradients, openBackend } from "../../runtime/tfjs/backend.ts";
+import { type BackendInfo, type BackendOptions, ensureGradients, openBackend } from "./backend.ts";
 
 /** Opens the backend on which gradients are computed. Throws as openBackend does. */
 export async function openTrainingBackend(options: BackendOptions): Promise<BackendInfo> {

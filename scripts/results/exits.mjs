@@ -43,7 +43,7 @@ async function compareTexts(name, { executor, count, generateTokens }) {
   ]);
   return withModel(name, { executor, count }, async ({ model, exits, prompts }) => {
     const sweep = { draftLengths: [], epsilons: LOSSLESS_EPSILONS, draftLimits: [DRAFT_LIMIT] };
-    const setups = drafterSetups(exits, sweep).filter(({ kind }) => kind === "dssd");
+    const setups = drafterSetups(exits, model.executor.spec, sweep).filter(({ kind }) => kind === "dssd");
     const checks = await checkLossless(model, setups, {
       ...{ prompts: prompts.ids, generateTokens, ignoreEos: true, onProgress: progressLine() },
     });
@@ -78,8 +78,8 @@ async function bench(name, { count, generateTokens }, flags) {
     ...["--executor", "native", "--threads", String(THREADS), "--repeats", "11", ...flags],
   );
   if (document.error) throw new Error(`${name}: ${document.error.message}`);
-  const { rows, comparisons, costs, exits, blocks } = document.drafters;
-  return { prompts: prompts.what, count, generateTokens, rows, comparisons, costs, exits, blocks };
+  const { rows, comparisons, perfect, costs, exits, blocks } = document.drafters;
+  return { prompts: prompts.what, count, generateTokens, rows, comparisons, perfect, costs, exits, blocks };
 }
 
 const accepted = (name) =>

@@ -23,12 +23,17 @@ export function decodingOptions<T>(yargs: Argv<T>): Argv<T & DecodingArguments> 
     })
     .option("epsilon", {
       type: "number",
-      describe: "Agreement with the full model that exits are to have; default: 0.9 for early-exit, 0.8 for dssd",
+      describe:
+        "Agreement with the full model that exits are to have; default: 0.9 for early-exit, for dssd what promises to be fastest",
     })
-    .option("draft-limit", { type: "number", describe: "dssd: drafts before they are verified, at most; default: 8" })
+    .option("draft-limit", {
+      type: "number",
+      describe: "dssd: drafts before they are verified, at most; default: likewise",
+    })
     .option("adapt", {
       type: "boolean",
-      describe: "dssd: change both as it pays; default: at temperature 0. --no-adapt keeps to what was asked",
+      describe:
+        "dssd: change both, and which exits are asked, as it pays; default: at temperature 0. --no-adapt keeps to what was asked, or 0.8 and 8",
     })
     .option("show-exits", { type: "boolean", describe: "Show by each token's colour, or mark, how deep it came from" })
     .group(["decode", "epsilon", "draft-limit", "adapt", "show-exits"], "Decoding:");
@@ -57,5 +62,6 @@ export function decodeDocument(decode: DecodeOptions) {
   if (decode.kind === "plain") return { kind: decode.kind };
   const { kind, epsilon } = decode;
   if (kind === "early-exit") return { kind, epsilon };
-  return { kind, epsilon, draftLimit: decode.draftLimit, adapt: decode.adapt };
+  const firstExit = decode.exits.exits[decode.firstExit ?? 0].blocks;
+  return { kind, epsilon, draftLimit: decode.draftLimit, firstExit, adapt: decode.adapt };
 }

@@ -22,6 +22,7 @@ export function draftersText(result: DraftersResult, colours: Colours): string {
     rowTable(result.rows, colours),
     costText(result),
     ...boundText(result.rows),
+    ...perfectText(result),
     ...comparisonText(result.comparisons),
     colours.dim(protocol(result)),
   ];
@@ -84,6 +85,15 @@ function boundText(rows: readonly DrafterRow[]): string[] {
       `its time: drafting blocks ${percent(shares.drafts)}, exit heads ${percent(shares.heads)}, passes to the top ${percent(shares.top)}, plain rounds ${percent(shares.plain)}`,
       `by the model it would be ${times(without.waste)} if every draft were right, ${times(without.drafts)} with free drafting blocks, ${times(without.rows)} with free further rows, ${times(without.heads)} with free heads`,
     ].join("\n"),
+  ];
+}
+
+/** The most that these heads could give. */
+function perfectText({ perfect }: DraftersResult): string[] {
+  if (!perfect) return [];
+  const { coverage, predicted } = perfect;
+  return [
+    `if every exit knew when it is right, ${percent(coverage)} of the tokens would leave early: ${times(predicted.ratio)} at most, ${times(predicted.without.heads)} with free heads`,
   ];
 }
 

@@ -4,18 +4,19 @@ import type { OpenModel } from "./open-model.ts";
 import { drawsTokens, type SamplerOptions } from "./sampler.ts";
 import { checkedDraftLimit, type DecodeOptions, DRAFT_LIMIT } from "./speculative/create-decoder.ts";
 import { type ExitSet, exitSetOf, levelFor } from "./speculative/exit-set.ts";
+import { expectedPlan } from "./speculative/start-plan.ts";
 
 /** How a user wants tokens computed; what is left out is decided by the model. */
 export interface DecodeRequest {
   readonly kind?: DecodeKind | undefined;
-  /** Wanted agreement with the full model, of `early-exit` (default 0.9) and `dssd` (0.8). */
+  /** Wanted agreement with the full model, of `early-exit` (default 0.9) and `dssd` (where it adapts what promises most, else 0.8). */
   readonly epsilon?: number | undefined;
   /** Of `dssd`, as are those of DecodeOptions. */
   readonly draftLimit?: number | undefined;
   readonly adapt?: boolean | undefined;
 }
 
-/** Drafts are verified, so that a wrong one costs time only: looser than where they are the text. */
+/** Drafts are verified, so that a wrong one costs time only: looser than where exits' answers are the text. */
 const EPSILONS = { "early-exit": 0.9, dssd: 0.8 } as const;
 
 /**
@@ -34,11 +35,31 @@ export async function chooseDecode(
   checkSettings(kind, request);
   if (kind === "plain") return { kind };
   const exits = await exitsOf(model);
+  if (epsilon !== undefined) levelFor(exits, epsilon);
   const highest = exits.levels[exits.levels.length - 1].epsilon;
-  const settings = { exits, epsilon: epsilon ?? Math.min(EPSILONS[kind], highest) };
-  levelFor(exits, settings.epsilon);
-  if (kind === "early-exit") return { kind, ...settings };
-  return { kind, ...settings, draftLimit: checkedDraftLimit(draftLimit ?? DRAFT_LIMIT), adapt: adapt ?? !draws };
+  if (kind === "early-exit") return { kind, exits, epsilon: epsilon ?? Math.min(EPSILONS[kind], highest) };
+  if (draftLimit !== undefined) checkedDraftLimit(draftLimit);
+  const settings = { kind, exits, adapt: adapt ?? !draws };
+  const start = settings.adapt ? adaptiveStart(model, exits, { epsilon, draftLimit }) : null;
+  if (start) return { ...settings, ...start };
+  return { ...settings, epsilon: epsilon ?? Math.min(EPSILONS[kind], highest), draftLimit: draftLimit ?? DRAFT_LIMIT };
+}
+
+/** Where adapting starts: as asked, and in what was left open as it promises most; null where nothing is known of the exits. */
+function adaptiveStart(
+  model: OpenModel,
+  exits: ExitSet,
+  { epsilon, draftLimit }: Pick<DecodeRequest, "epsilon" | "draftLimit">,
+) {
+  const level = epsilon === undefined ? undefined : levelFor(exits, epsilon);
+  const expected = expectedPlan(exits, model.executor.spec, { level, draftLimit });
+  if (!expected) return null;
+  const { plan } = expected;
+  return {
+    epsilon: epsilon ?? exits.levels[plan.level].epsilon,
+    firstExit: plan.firstExit,
+    draftLimit: plan.draftLimit,
+  };
 }
 
 async function kindFor(model: OpenModel, request: DecodeRequest, draws: boolean): Promise<DecodeKind> {

@@ -37,7 +37,7 @@ describe.skipIf(!HAS_STORIES)("how a model decodes", () => {
   it.skipIf(!HAS_ADDON)("is DSSD where exits are there and the text is plain decoding's own", async () => {
     await withModel(true, "native", async (model) => {
       const chosen = await chooseDecode(model);
-      expect(chosen).toMatchObject({ kind: "dssd", epsilon: 0.8, draftLimit: 8, adapt: true });
+      expect(chosen).toMatchObject({ kind: "dssd", firstExit: 0, draftLimit: 2, adapt: true });
       expect(await chooseDecode(model, {}, { temperature: 0.7, topK: 1 })).toMatchObject({ kind: "dssd" });
       expect(await chooseDecode(model, {}, { temperature: 0.7 })).toEqual({ kind: "plain" });
     });

@@ -1,10 +1,13 @@
 import type { OpenModel } from "../../decoding/open-model.ts";
+import { MOST_DRAFTS } from "../../decoding/speculative/controller.ts";
 import { exitSetOf } from "../../decoding/speculative/exit-set.ts";
 import { UserError } from "../../errors.ts";
 import type { WorkOptions } from "../../progress.ts";
 import { describeMachine } from "../machine.ts";
+import { predictSpeed } from "./cost-model.ts";
 import { measureDrafters } from "./measure.ts";
 import { measureDraftCosts } from "./measure-costs.ts";
+import { perfectUse } from "./perfect-exits.ts";
 import { type PromptOptions, readPrompts } from "./prompts.ts";
 import type { DraftersResult } from "./result.ts";
 import { type DrafterSweep, drafterSetups } from "./setups.ts";
@@ -36,7 +39,7 @@ export async function benchDrafters(model: OpenModel, options: BenchDraftersOpti
   const { executor, tokenizer, contextTokens, kvType } = model;
   const prompts = await readPrompts(tokenizer, options.prompts);
   const tokens = prompts.ids.reduce((sum, { length }) => sum + length, 0);
-  const measured = await measureDrafters(model, drafterSetups(exits, sweep), {
+  const measured = await measureDrafters(model, drafterSetups(exits, model.executor.spec, sweep), {
     ...{ prompts: prompts.ids, generateTokens, onProgress, signal },
   });
   // Half of the text is there in the mean.
@@ -44,6 +47,9 @@ export async function benchDrafters(model: OpenModel, options: BenchDraftersOpti
   const costs = await measureDraftCosts(executor, exits, {
     ...{ position, contextTokens, kvType, repeats, onProgress, signal },
   });
+  const texts = prompts.ids.map((prompt, i) => ({ prompt, ids: measured[0]?.pairs[i].plain.ids ?? [] }));
+  const use = await perfectUse(executor, exits, { texts, draftLimit: MOST_DRAFTS, signal });
+  const predicted = predictSpeed(costs, use);
   const rows = summarizeDrafters(measured, costs, executor.spec.blocks.length);
   return {
     model: model.folder,
@@ -57,6 +63,7 @@ export async function benchDrafters(model: OpenModel, options: BenchDraftersOpti
     costs,
     rows,
     comparisons: compareRows(rows),
+    perfect: predicted && { predicted, coverage: use.drafted / use.tokens },
     machine: describeMachine(),
     date: new Date().toISOString(),
   };

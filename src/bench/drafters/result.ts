@@ -79,6 +79,11 @@ export const DraftersResult = z.strictObject({
   /** Plain decoding first. */
   rows: z.array(DrafterRow).min(1),
   comparisons: z.array(DrafterComparison),
+  /**
+   * By the cost model, if every exit knew when it is right (perfect-exits.ts): the most that thresholds could make of these heads; and the
+   * share of tokens that would leave early. Null where nothing was generated.
+   */
+  perfect: z.strictObject({ predicted: SpeedPrediction, coverage: z.number() }).nullable(),
   machine: Machine,
   date: z.iso.datetime(),
 });

@@ -1,8 +1,10 @@
 import type { Confidence } from "../../artifact/exits.ts";
 import { MOST_DRAFTS } from "../../decoding/speculative/controller.ts";
-import type { DecodeOptions } from "../../decoding/speculative/create-decoder.ts";
+import { type DecodeOptions, DRAFT_LIMIT } from "../../decoding/speculative/create-decoder.ts";
 import { type ExitSet, levelFor } from "../../decoding/speculative/exit-set.ts";
+import { type ExpectedPlan, expectedPlan } from "../../decoding/speculative/start-plan.ts";
 import { UserError } from "../../errors.ts";
+import type { DecoderSpec } from "../../model/decoder-spec.ts";
 
 /**
  * Ways to draft. `fixed`: one exit answers every time and a fixed number of drafts is wanted, LayerSkip's scheme on the same heads (papers.md,
@@ -50,15 +52,11 @@ export const PLAIN_SETUP: DrafterSetup = {
   decode: { kind: "plain" },
 };
 
-/** Where the adaptive controller starts, unless levels were named. */
-const ADAPTIVE_EPSILON = 0.8;
-const ADAPTIVE_LIMIT = 8;
-
 /**
  * Every way to draft of a sweep, plain decoding not among them: fixed exits, DSSD by epsilon, the adaptive controller. Throws UserError EPSILON or
  * DRAFT_LIMIT for values that could not be decoded with.
  */
-export function drafterSetups(exits: ExitSet, sweep: DrafterSweep): DrafterSetup[] {
+export function drafterSetups(exits: ExitSet, spec: DecoderSpec, sweep: DrafterSweep): DrafterSetup[] {
   const epsilons = sweep.epsilons ?? exits.levels.map(({ epsilon }) => epsilon);
   for (const epsilon of epsilons) levelFor(exits, epsilon);
   checkDrafts("draft-lengths", sweep.draftLengths);
@@ -72,16 +70,16 @@ export function drafterSetups(exits: ExitSet, sweep: DrafterSweep): DrafterSetup
         epsilon: null,
         draftLimit,
       },
-      decode: drafting(fixedExit(exits, i), 0, draftLimit, false),
+      decode: drafting(fixedExit(exits, i), 0, draftLimit),
     })),
   );
   const dssd = epsilons.flatMap((epsilon) =>
     sweep.draftLimits.map((draftLimit) => ({
       ...{ kind: "dssd" as const, name: `DSSD ${epsilon}, up to ${draftLimit}`, exit: null, epsilon, draftLimit },
-      decode: drafting(exits, epsilon, draftLimit, false),
+      decode: drafting(exits, epsilon, draftLimit),
     })),
   );
-  return [...fixed, ...dssd, ...adaptiveSetups(exits, epsilons, sweep.draftLimits)];
+  return [...fixed, ...dssd, ...adaptiveSetups(exits, spec, { epsilons, draftLimits: sweep.draftLimits })];
 }
 
 function checkDrafts(name: string, numbers: readonly number[]): void {
@@ -90,19 +88,27 @@ function checkDrafts(name: string, numbers: readonly number[]): void {
   throw new UserError("DRAFT_LIMIT", `${name}: expected whole numbers from 1 to ${MOST_DRAFTS}, found ${wrong}`);
 }
 
-function adaptiveSetups(exits: ExitSet, epsilons: readonly number[], limits: readonly number[]): DrafterSetup[] {
-  if (epsilons.length === 0 || limits.length === 0) return [];
-  const distance = (epsilon: number) => Math.abs(epsilon - ADAPTIVE_EPSILON);
-  const epsilon = epsilons.reduce((best, one) => (distance(one) < distance(best) ? one : best));
-  const draftLimit = ADAPTIVE_LIMIT;
-  const name = `DSSD adaptive from ${epsilon}, up to ${draftLimit}`;
-  return [
-    { kind: "adaptive", name, exit: null, epsilon, draftLimit, decode: drafting(exits, epsilon, draftLimit, true) },
-  ];
+/** From what promises most of the levels named; from the defaults where nothing is known of them. */
+function adaptiveSetups(
+  exits: ExitSet,
+  spec: DecoderSpec,
+  { epsilons, draftLimits }: { readonly epsilons: readonly number[]; readonly draftLimits: readonly number[] },
+): DrafterSetup[] {
+  if (epsilons.length === 0 || draftLimits.length === 0) return [];
+  const starts = epsilons.flatMap((epsilon) => expectedPlan(exits, spec, { level: levelFor(exits, epsilon) }) ?? []);
+  const best = starts.reduce<ExpectedPlan | null>((most, one) => (most && most.ratio >= one.ratio ? most : one), null);
+  const { level, firstExit, draftLimit } = best?.plan ?? {
+    level: levelFor(exits, Math.min(0.8, Math.max(...epsilons))),
+    ...{ firstExit: 0, draftLimit: DRAFT_LIMIT },
+  };
+  const { epsilon } = exits.levels[level];
+  const name = `DSSD adaptive from ${epsilon}, exit ${exits.exits[firstExit].blocks}, up to ${draftLimit}`;
+  const decode: DecodeOptions = { kind: "dssd", exits, epsilon, draftLimit, firstExit, adapt: true };
+  return [{ kind: "adaptive", name, exit: null, epsilon, draftLimit, decode }];
 }
 
-function drafting(exits: ExitSet, epsilon: number, draftLimit: number, adapt: boolean): DecodeOptions {
-  return { kind: "dssd", exits, epsilon, draftLimit, adapt };
+function drafting(exits: ExitSet, epsilon: number, draftLimit: number): DecodeOptions {
+  return { kind: "dssd", exits, epsilon, draftLimit, adapt: false };
 }
 
 /** The same exits with one level, at which this exit answers however sure it is and no other is asked. */

@@ -92,7 +92,8 @@ function useOf(
     ...counts,
     tokens: sumOf(runs, ({ ids }) => Math.max(0, ids.length - 1)),
     exitShares,
-    asked: askedExits(setup),
+    // The controller comes to leave out exits that do not pay.
+    asked: askedExits(setup).map((asked, i) => asked && (setup.kind !== "adaptive" || exitShares[i] > 0)),
     endsUnsure: setup.kind !== "fixed",
   };
 }

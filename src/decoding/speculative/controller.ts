@@ -3,11 +3,16 @@ import { ArmCosts } from "./arm-costs.ts";
 /** Drafts of a round, at most: fewer than the positions that a sliding window's cache can take back. */
 export const MOST_DRAFTS = 32;
 
-/** What one round does: thresholds of a level and the most drafts, or plain decoding (`level` null). */
-export interface RoundPlan {
-  readonly level: number | null;
+/** How a round drafts: with the thresholds of a level, by the exits from `firstExit` on, so many drafts at most. */
+export interface DraftPlan {
+  readonly level: number;
+  /** Index of the first exit that is asked: asking one costs time, also where it is hardly ever sure. */
+  readonly firstExit: number;
   readonly draftLimit: number;
 }
+
+/** What one round does: drafts, or plain decoding (null). */
+export type RoundPlan = DraftPlan | null;
 
 /** What came of a round. */
 export interface RoundResult {
@@ -34,9 +39,9 @@ export function fixedController(plan: RoundPlan): RoundController {
 }
 
 export interface AdaptiveOptions {
-  readonly start: { readonly level: number; readonly draftLimit: number };
-  /** Levels there are, by rising epsilon. */
-  readonly levels: number;
+  readonly start: DraftPlan;
+  /** Levels by rising epsilon, and of each one threshold an exit; null: it is not asked. */
+  readonly thresholds: readonly (readonly (number | null)[])[];
   /** Milliseconds on a clock that never goes back. */
   readonly now: () => number;
 }
@@ -45,7 +50,7 @@ export interface AdaptiveOptions {
 const WARM_UP_ROUNDS = 4;
 /** Time lost against plain decoding, as a share of all, that trials may cost; and in plain tokens, so that there is a first one. */
 const MOST_LOSS = 0.02;
-const FREE_TOKENS = 4;
+const FREE_TOKENS = 2;
 /** Gains that may be lost again, in plain tokens: what was gained long ago is no reason to go on with what has become slow. */
 const KEPT_GAIN_TOKENS = 8;
 /**
@@ -65,8 +70,8 @@ const POOR_ACCEPTANCE = 0.7;
 const GOOD_ACCEPTANCE = 0.85;
 
 /**
- * A controller that measures what a token costs with each plan and keeps to the cheapest. Neighbours of it (a level up or down, double or
- * half the drafts) are tried now and then, those first that its acceptance speaks for. The time lost against plain decoding is counted:
+ * A controller that measures what a token costs with each plan and keeps to the cheapest. Neighbours of it (a level up or down, an exit more or
+ * less, double or half the drafts) are tried now and then, those first that its acceptance speaks for. The time lost against plain decoding is counted:
  * beyond 2 % of all, rounds are plain until it is less; so a text takes a few percent longer than plain decoding at the most.
  */
 export function adaptiveController(options: AdaptiveOptions): RoundController {
@@ -77,8 +82,8 @@ class AdaptiveController implements RoundController {
   private readonly options: AdaptiveOptions;
   private readonly costs = new Map<string, ArmCosts>();
   private readonly plain = new ArmCosts();
-  private best: { level: number; draftLimit: number };
-  private trial: { plan: { level: number; draftLimit: number }; left: number } | null = null;
+  private best: DraftPlan;
+  private trial: { readonly plan: DraftPlan; left: number } | null = null;
   /** Milliseconds measured in all, and of these lost against plain decoding; a gain is negative. */
   private elapsed = 0;
   private lost = 0;
@@ -99,10 +104,9 @@ class AdaptiveController implements RoundController {
   }
 
   private choose(): RoundPlan {
-    const plainRound = { level: null, draftLimit: 0 };
-    if (this.plain.rounds < WARM_UP_ROUNDS || this.sincePlain >= BETWEEN_PLAIN) return plainRound;
+    if (this.plain.rounds < WARM_UP_ROUNDS || this.sincePlain >= BETWEEN_PLAIN) return null;
     const plainMs = this.plain.msPerToken;
-    if (this.lost > MOST_LOSS * this.elapsed + FREE_TOKENS * plainMs) return plainRound;
+    if (this.lost > MOST_LOSS * this.elapsed + FREE_TOKENS * plainMs) return null;
     if (this.trial) return this.trial.plan;
     const costs = this.costsOf(this.best);
     if (costs.rounds < TRIAL_ROUNDS) return this.best;
@@ -110,10 +114,10 @@ class AdaptiveController implements RoundController {
     // Where nothing pays, a trial must be affordable; it is lost time most likely.
     const due = this.sinceTrial >= BETWEEN_TRIALS && (pays || this.lost <= MOST_LOSS * this.elapsed);
     if (due) return this.startTrial(pays);
-    return pays ? this.best : plainRound;
+    return pays ? this.best : null;
   }
 
-  private startTrial(pays: boolean): RoundPlan {
+  private startTrial(pays: boolean): DraftPlan {
     const neighbours = this.neighbours();
     // The best plan itself is due again where it does not pay: the text may have changed.
     const candidates = pays && neighbours.length > 0 ? neighbours : [this.best, ...neighbours];
@@ -124,48 +128,53 @@ class AdaptiveController implements RoundController {
   }
 
   /** Plans next to the best one, those first that its acceptance speaks for. */
-  private neighbours(): { level: number; draftLimit: number }[] {
-    const { level, draftLimit } = this.best;
-    const { acceptance, fullShare } = this.costsOf(this.best);
-    const found: { level: number; draftLimit: number }[] = [];
-    const add = (wanted: boolean, plan: { level: number; draftLimit: number }) => {
-      if (wanted && plan.level >= 0 && plan.level < this.options.levels) found.push(plan);
-    };
+  private neighbours(): DraftPlan[] {
+    const { best } = this;
+    const { level, firstExit, draftLimit } = best;
+    const { acceptance, fullShare } = this.costsOf(best);
     const poor = acceptance !== null && acceptance < POOR_ACCEPTANCE;
-    add(poor, { level: level + 1, draftLimit });
-    add(!poor && fullShare > 0.25 && draftLimit < MOST_DRAFTS, {
-      level,
-      draftLimit: Math.min(MOST_DRAFTS, 2 * draftLimit),
-    });
-    add(acceptance === null || acceptance > GOOD_ACCEPTANCE, { level: level - 1, draftLimit });
-    add(draftLimit > 1, { level, draftLimit: Math.floor(draftLimit / 2) });
-    add(!poor, { level: level + 1, draftLimit });
-    return found;
+    const good = acceptance === null || acceptance > GOOD_ACCEPTANCE;
+    const longer = !poor && fullShare > 0.25 && draftLimit < MOST_DRAFTS;
+    const wanted: (DraftPlan | false)[] = [
+      poor && { ...best, level: level + 1 },
+      longer && { ...best, draftLimit: Math.min(MOST_DRAFTS, 2 * draftLimit) },
+      good && { ...best, level: level - 1 },
+      { ...best, firstExit: firstExit + 1 },
+      draftLimit > 1 && { ...best, draftLimit: Math.floor(draftLimit / 2) },
+      !poor && { ...best, level: level + 1 },
+      { ...best, firstExit: firstExit - 1 },
+    ];
+    return wanted.filter((plan) => plan !== false).filter((plan) => this.drafts(plan));
+  }
+
+  /** Whether a plan is one, and asks any exit. */
+  private drafts({ level, firstExit }: DraftPlan): boolean {
+    if (firstExit < 0 || level < 0 || level >= this.options.thresholds.length) return false;
+    return this.options.thresholds[level].slice(firstExit).some((threshold) => threshold !== null);
   }
 
   private learn(plan: RoundPlan, ms: number, result: RoundResult): void {
     this.elapsed += ms;
     this.sinceTrial++;
-    if (plan.level === null) {
+    if (plan === null) {
       this.plain.add(ms, result, 0);
       this.sincePlain = 0;
       return;
     }
     this.sincePlain++;
-    const drafting = { level: plan.level, draftLimit: plan.draftLimit };
-    const costs = this.costsOf(drafting);
+    const costs = this.costsOf(plan);
     costs.add(ms, result, plan.draftLimit);
     const plainMs = this.plain.msPerToken;
     const taken = Math.min(ms, SLOWEST_ROW * (result.drafted + 1) * plainMs);
     this.lost = Math.max(this.lost + taken - result.tokens * plainMs, -KEPT_GAIN_TOKENS * plainMs);
     if (this.trial && --this.trial.left === 0) this.trial = null;
     if (costs.rounds >= TRIAL_ROUNDS && costs.msPerToken < CLEARLY * this.costsOf(this.best).msPerToken) {
-      this.best = drafting;
+      this.best = plan;
     }
   }
 
-  private costsOf({ level, draftLimit }: { level: number; draftLimit: number }): ArmCosts {
-    const key = `${level} ${draftLimit}`;
+  private costsOf({ level, firstExit, draftLimit }: DraftPlan): ArmCosts {
+    const key = `${level} ${firstExit} ${draftLimit}`;
     const known = this.costs.get(key) ?? new ArmCosts();
     this.costs.set(key, known);
     return known;

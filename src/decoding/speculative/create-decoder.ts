@@ -26,10 +26,12 @@ export type DecodeOptions =
       readonly epsilon: number;
       /** Draft tokens of one round, at most; default 8. */
       readonly draftLimit?: number | undefined;
+      /** Index of the first exit that is asked; default 0. */
+      readonly firstExit?: number | undefined;
       /**
-       * Change epsilon and the limit as it pays, and decode plainly where nothing does. Default: unless tokens are drawn, because what
+       * Change epsilon, limit and first exit as it pays, and decode plainly where nothing does. Default: unless tokens are drawn, because what
        * rounds do then depends on measured times, and which numbers a draw takes on the rounds before it. What was learned is the
-       * session's: its next generation with the same exits, epsilon and limit goes on from there.
+       * session's: its next generation with the same exits and settings goes on from there.
        */
       readonly adapt?: boolean | undefined;
     };
@@ -63,7 +65,7 @@ export function createDecoder(
   const { vocabSize } = session.executor.spec;
   const draws = drawsTokens(asked ?? {});
   const judge = draws ? samplingJudge({ ...asked }, { ids: exits.ids, vocabSize }) : greedyJudge(sampler);
-  const start = { level, draftLimit };
+  const start = { level, firstExit: decode.firstExit ?? 0, draftLimit };
   const adapt = decode.adapt ?? !draws;
   const controller = adapt ? session.controllers.of(exits, { start, draws }, now) : fixedController(start);
   return new DssdDecoder(parts, { exits, judge, controller });

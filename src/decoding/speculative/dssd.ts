@@ -1,5 +1,5 @@
 import type { WorkOptions } from "../../progress.ts";
-import { MOST_DRAFTS, type RoundController } from "./controller.ts";
+import { type DraftPlan, MOST_DRAFTS, type RoundController } from "./controller.ts";
 import {
   type DecodedToken,
   DecodingCounts,
@@ -62,18 +62,18 @@ export class DssdDecoder implements TokenDecoder {
   async next(limits: RoundLimits): Promise<readonly DecodedToken[]> {
     const { session, history } = this.parts;
     const round = this.options.controller.begin();
-    const { level } = round.plan;
+    const { plan } = round;
     const rebuilds = session.kvCache.needsRebuild(session.length + 1);
-    if (level === null || rebuilds || limits.tokens < 2) {
+    if (plan === null || rebuilds || limits.tokens < 2) {
       const token = await feedAndChoose(this.parts, history.slice(-1), { signal: limits.signal }, this.counts);
       this.counts.plainRounds++;
       // A rebuild computes the whole sequence: its time says nothing of a token's.
-      if (level === null && !rebuilds) round.end({ tokens: 1, drafted: 0, accepted: 0 });
+      if (plan === null && !rebuilds) round.end({ tokens: 1, drafted: 0, accepted: 0 });
       return [token];
     }
     const start = session.length;
     try {
-      const drafted = await this.draft({ ...limits, level, draftLimit: round.plan.draftLimit });
+      const drafted = await this.draft(plan, limits);
       const tokens = this.verify(drafted, limits.ends);
       const accepted = tokens.filter(({ id }, i) => id === drafted.drafts[i]?.id).length;
       round.end({ tokens: tokens.length, drafted: drafted.drafts.length, accepted });
@@ -88,12 +88,12 @@ export class DssdDecoder implements TokenDecoder {
   close(): void {}
 
   /** Drafts until no exit is sure or the limit is reached; then every row is at the top. */
-  private async draft(limits: RoundLimits & { level: number; draftLimit: number }): Promise<DraftedRound> {
+  private async draft({ level, firstExit, draftLimit }: DraftPlan, limits: RoundLimits): Promise<DraftedRound> {
     const { session, history } = this.parts;
     const { exits, judge } = this.options;
     const { kvCache, length: start, contextTokens } = session;
-    const limit = Math.min(limits.draftLimit, limits.tokens - 1, contextTokens - start - 1, MOST_DRAFTS);
-    const { thresholds } = exits.levels[limits.level];
+    const limit = Math.min(draftLimit, limits.tokens - 1, contextTokens - start - 1, MOST_DRAFTS);
+    const thresholds = exits.levels[level].thresholds.map((threshold, i) => (i < firstExit ? null : threshold));
     const nobody = thresholds.map(() => null);
     const { signal } = limits;
     const seen = [...history];

@@ -15,6 +15,8 @@ export interface ExitThresholds {
   readonly epsilon: number;
   /** One an exit; null: it is not asked. */
   readonly thresholds: readonly (number | null)[];
+  /** What they did on text that nothing was fitted to, exit by exit, where it is known: shares of all tokens that left, and of those that were right. */
+  readonly report?: { readonly exits: readonly { readonly coverage: number; readonly agreement: number | null }[] };
 }
 
 /** The exits that decoding may leave at. */

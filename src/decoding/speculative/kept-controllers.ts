@@ -1,9 +1,9 @@
-import { adaptiveController, type RoundController } from "./controller.ts";
+import { adaptiveController, type DraftPlan, type RoundController } from "./controller.ts";
 import type { ExitSet } from "./exit-set.ts";
 
 /** What a controller was made for, besides the exits: where one differs, what it learned is of no use. */
 export interface ControllerUse {
-  readonly start: { readonly level: number; readonly draftLimit: number };
+  readonly start: DraftPlan;
   /** Whether tokens are drawn: then fewer drafts are taken. */
   readonly draws: boolean;
 }
@@ -19,13 +19,19 @@ export class KeptControllers {
     if (this.controller && areSame(exits, this.exits) && isSame(use, this.use)) return this.controller;
     this.exits = exits;
     this.use = use;
-    this.controller = adaptiveController({ start: use.start, levels: exits.levels.length, now });
+    this.controller = adaptiveController({
+      start: use.start,
+      thresholds: exits.levels.map(({ thresholds }) => thresholds),
+      now,
+    });
     return this.controller;
   }
 }
 
 function isSame(a: ControllerUse, b: ControllerUse | null): boolean {
-  return a.draws === b?.draws && a.start.level === b.start.level && a.start.draftLimit === b.start.draftLimit;
+  if (a.draws !== b?.draws) return false;
+  const [one, other] = [a.start, b.start];
+  return one.level === other.level && one.firstExit === other.firstExit && one.draftLimit === other.draftLimit;
 }
 
 /** Sets made of one table share its levels. */

@@ -7,6 +7,7 @@ import { DrafterComparison, DrafterRow } from "../../../src/bench/drafters/resul
 import { drafterSetups } from "../../../src/bench/drafters/setups.ts";
 import { compareRows, summarizeDrafters } from "../../../src/bench/drafters/summarize.ts";
 import type { ExitSet } from "../../../src/decoding/speculative/exit-set.ts";
+import { smallSpec } from "../../runtime/random-model.ts";
 
 const BLOCKS = 6;
 const EXITS: ExitSet = {
@@ -37,7 +38,11 @@ function run(tokens: number, ms: number, early = 0, wasted = 0): DrafterRun {
   };
 }
 
-const [fixed, dssd] = drafterSetups(EXITS, { draftLengths: [4], epsilons: null, draftLimits: [8] });
+const [fixed, dssd] = drafterSetups(EXITS, smallSpec({ blocks: BLOCKS }), {
+  draftLengths: [4],
+  epsilons: null,
+  draftLimits: [8],
+});
 const PLAIN = [run(21, 600), run(11, 300)];
 const MEASURED = [
   { setup: fixed, pairs: [run(21, 500, 10, 30), run(11, 300, 5, 15)].map((one, i) => ({ run: one, plain: PLAIN[i] })) },

@@ -12,7 +12,7 @@ const SET: ExitSet = { exits: [], ids: null, confidence: "entropy", levels: [{ e
 
 it("keeps a controller for the same exits and use, and no other", () => {
   const kept = new KeptControllers();
-  const use = { start: { level: 0, draftLimit: 8 }, draws: false };
+  const use = { start: { level: 0, firstExit: 0, draftLimit: 8 }, draws: false };
   const now = () => 0;
   const first = kept.of(SET, use, now);
   expect(kept.of(SET, { ...use, start: { ...use.start } }, now)).toBe(first);
@@ -21,10 +21,11 @@ it("keeps a controller for the same exits and use, and no other", () => {
   const others = [
     kept.of({ ...SET, levels: [...SET.levels] }, use, now),
     kept.of(SET, { ...use, draws: true }, now),
-    kept.of(SET, { ...use, start: { level: 0, draftLimit: 4 } }, now),
-    kept.of(SET, { ...use, start: { level: 1, draftLimit: 8 } }, now),
+    kept.of(SET, { ...use, start: { ...use.start, draftLimit: 4 } }, now),
+    kept.of(SET, { ...use, start: { ...use.start, level: 1 } }, now),
+    kept.of(SET, { ...use, start: { ...use.start, firstExit: 1 } }, now),
   ];
-  expect(new Set([first, ...others]).size).toBe(5);
+  expect(new Set([first, ...others]).size).toBe(6);
   // What was used before is not kept.
   expect(kept.of(SET, use, now)).not.toBe(first);
 });

@@ -92,7 +92,7 @@ function speedRows({ rows }, title) {
 }
 
 /** What the parts cost, and what the fastest drafter would be without each. */
-function costNote({ costs, rows, prompts, count: number, generateTokens }, title) {
+function costNote({ costs, rows, perfect, prompts, count: number, generateTokens }, title) {
   const { plainMs, stages, exits } = costs;
   const of = (ms) => `${ms.toFixed(2)} ms (${percent(ms / plainMs)})`;
   const climbs = exits.map(({ blocks, headMs }, i) => {
@@ -106,6 +106,9 @@ function costNote({ costs, rows, prompts, count: number, generateTokens }, title
   return [
     `${title}: ${number} prompts (${prompts}), up to ${generateTokens} tokens each. A plain token takes ${plainMs.toFixed(2)} ms; drafting ${climbs.join("; ")}; a pass of ${stages[0].at(-1).rows} rows ${of(many)}.`,
     `By these costs ${fastest.name} would be ${times(without.waste)} if every draft were right, ${times(without.drafts)} with free drafting blocks, ${times(without.rows)} with free further rows, ${times(without.heads)} with free heads.`,
+    perfect
+      ? `If every exit knew when it is right, ${percent(perfect.coverage)} of the tokens would leave early: ${times(perfect.predicted.ratio)} at most, ${times(perfect.predicted.without.heads)} with free heads.`
+      : "",
   ].join(" ");
 }
 

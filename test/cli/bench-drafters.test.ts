@@ -39,11 +39,12 @@ describe.skipIf(!HAS_ADDON || !existsSync(stories))(needsAddon("bench --drafters
     const { code, stdout, stderr } = await commandLine(["bench", folder, "--drafters", ...LITTLE, ...SWEEP, ...files]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     const { drafters } = JSON.parse(stdout);
-    const { rows, exits, prompts: found } = DraftersResult.parse(drafters);
+    const { rows, exits, perfect, prompts: found } = DraftersResult.parse(drafters);
     expect(exits).toEqual([1, 2]);
     expect(found).toMatchObject({ source: "prompts.txt", count: 2 });
-    expect(rows.map(({ kind }) => kind)).toEqual(["plain", "fixed", "fixed", "dssd", "dssd", "adaptive"]);
+    expect(rows.map(({ kind }) => kind)).toEqual(["plain", "fixed", "fixed", "dssd", "dssd", "dssd", "adaptive"]);
     expect(rows.every(({ exact }) => exact)).toBe(true);
+    expect(perfect?.predicted.ratio).toBeGreaterThan(0);
     expect(readFileSync(csv, "utf8").split("\n")).toHaveLength(rows.length + 2);
     expect(readFileSync(picture, "utf8")).toMatch(/^<svg [\s\S]*<\/svg>\n$/);
   });
@@ -70,6 +71,7 @@ describe.skipIf(!HAS_ADDON || !existsSync(stories))(needsAddon("bench --drafters
     }
     expect(stdout).toMatch(/after 2 blocks: to draft there [\d.]+ ms/);
     expect(stdout).toMatch(/fastest: .* measured, .* by the cost model; bound by/);
+    expect(stdout).toMatch(/if every exit knew when it is right, [\d.]+ % of the tokens would leave early: [\d.]+x/);
     expect(stdout).toMatch(/greedy, 2 prompts of \d+ tokens from calibration text that ships/);
   });
 

@@ -1,5 +1,5 @@
 import type { Confidence } from "../../artifact/exits.ts";
-import { MOST_DRAFTS } from "../../decoding/speculative/controller.ts";
+import { type DraftPlan, MOST_DRAFTS } from "../../decoding/speculative/controller.ts";
 import { type DecodeOptions, DRAFT_LIMIT } from "../../decoding/speculative/create-decoder.ts";
 import { type ExitSet, levelFor } from "../../decoding/speculative/exit-set.ts";
 import { type ExpectedPlan, expectedPlan } from "../../decoding/speculative/start-plan.ts";
@@ -88,7 +88,7 @@ function checkDrafts(name: string, numbers: readonly number[]): void {
   throw new UserError("DRAFT_LIMIT", `${name}: expected whole numbers from 1 to ${MOST_DRAFTS}, found ${wrong}`);
 }
 
-/** From what promises most of the levels named; from the defaults where nothing is known of them. */
+/** The plan that promises most of the levels named, as it is and as a start; from the defaults where nothing is known of them. */
 function adaptiveSetups(
   exits: ExitSet,
   spec: DecoderSpec,
@@ -97,14 +97,22 @@ function adaptiveSetups(
   if (epsilons.length === 0 || draftLimits.length === 0) return [];
   const starts = epsilons.flatMap((epsilon) => expectedPlan(exits, spec, { level: levelFor(exits, epsilon) }) ?? []);
   const best = starts.reduce<ExpectedPlan | null>((most, one) => (most && most.ratio >= one.ratio ? most : one), null);
-  const { level, firstExit, draftLimit } = best?.plan ?? {
+  const plan = best?.plan ?? {
     level: levelFor(exits, Math.min(0.8, Math.max(...epsilons))),
     ...{ firstExit: 0, draftLimit: DRAFT_LIMIT },
   };
+  const from = planned(exits, plan, true);
+  return best ? [planned(exits, plan, false), from] : [from];
+}
+
+function planned(exits: ExitSet, { level, firstExit, draftLimit }: DraftPlan, adapt: boolean): DrafterSetup {
   const { epsilon } = exits.levels[level];
-  const name = `DSSD adaptive from ${epsilon}, exit ${exits.exits[firstExit].blocks}, up to ${draftLimit}`;
-  const decode: DecodeOptions = { kind: "dssd", exits, epsilon, draftLimit, firstExit, adapt: true };
-  return [{ kind: "adaptive", name, exit: null, epsilon, draftLimit, decode }];
+  const what = `${epsilon}, exit ${exits.exits[firstExit].blocks} on, up to ${draftLimit}`;
+  return {
+    ...(adapt ? { kind: "adaptive", name: `DSSD adaptive from ${what}` } : { kind: "dssd", name: `DSSD ${what}` }),
+    ...{ exit: null, epsilon, draftLimit },
+    decode: { kind: "dssd", exits, epsilon, draftLimit, firstExit, adapt },
+  };
 }
 
 function drafting(exits: ExitSet, epsilon: number, draftLimit: number): DecodeOptions {
@@ -126,7 +134,8 @@ function surelyMet(confidence: Confidence): number {
 export function askedExits({ decode, kind, epsilon }: DrafterSetup): boolean[] {
   if (decode.kind === "plain") return [];
   const { exits, levels } = decode.exits;
+  const first = decode.kind === "dssd" && kind === "dssd" ? (decode.firstExit ?? 0) : 0;
   const level = levels.find((one) => one.epsilon >= (epsilon ?? 0) - 1e-9);
   const used = kind === "adaptive" || level === undefined ? levels : [level];
-  return exits.map((_, i) => used.some(({ thresholds }) => thresholds[i] !== null));
+  return exits.map((_, i) => i >= first && used.some(({ thresholds }) => thresholds[i] !== null));
 }

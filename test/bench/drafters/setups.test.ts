@@ -37,6 +37,10 @@ describe("drafterSetups", () => {
     const levels = EXITS.levels.map((level, i) => ({ ...level, report: report(i === 0 ? 0.4 : 0.01) }));
     const reported = drafterSetups({ ...EXITS, levels }, SPEC, DEFAULT_SWEEP).at(-1);
     expect(reported).toMatchObject({ kind: "adaptive", epsilon: 0.6 });
+    expect(drafterSetups({ ...EXITS, levels }, SPEC, DEFAULT_SWEEP).at(-2)).toMatchObject({
+      kind: "dssd",
+      epsilon: 0.6,
+    });
   });
 
   test("leaves out what is not wanted", () => {

@@ -1,5 +1,5 @@
 // The models that early exits are measured on: packed by recipe dssd at 4 bits a weight, exits trained; and their prompts.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import YAML from "yaml";
 import { layerwise, shared, smollm2Folder } from "./common.mjs";
@@ -53,15 +53,33 @@ function recipeFile(name, { texts, sequenceTokens }) {
   return file;
 }
 
-/** The artifact of a subject; made, or found where an earlier run has made it. */
-export async function artifactOf(name) {
+/** Packs a subject and trains its exits; what an earlier run has made is found. */
+async function compressed(name) {
   const subject = SUBJECTS[name];
-  const { document } = await layerwise(
+  const run = await layerwise(
     ...["compress", subject.checkpoint(), "--recipe", recipeFile(name, subject), "--budget", "4 GiB"],
     ...["--context", String(subject.context), "--out", `${OUT}/${name}`],
   );
-  if (document.error) throw new Error(`${name}: ${document.error.message}`);
-  return document.artifact;
+  if (run.document.error) throw new Error(`${name}: ${run.document.error.message}`);
+  return run;
+}
+
+/** The artifact of a subject. */
+export async function artifactOf(name) {
+  return (await compressed(name)).document.artifact;
+}
+
+/** The same with all that concerns its exits made anew, and how long each step of that took. */
+export async function trainedAfresh(name) {
+  // The trunk is not part of what is measured.
+  if (!existsSync(`${OUT}/${name}/artifact.json`)) await compressed(name);
+  for (const made of ["exit-text.json", "exits.json", "exit-states"]) {
+    rmSync(`${OUT}/${name}/${made}`, { recursive: true, force: true });
+  }
+  const { document, peakRssBytes } = await compressed(name);
+  const steps = document.steps.filter(({ name: step }) => step.startsWith("exit"));
+  const seconds = Object.fromEntries(steps.map(({ name: step, elapsedMs }) => [step, elapsedMs / 1000]));
+  return { artifact: document.artifact, seconds, peakRssBytes };
 }
 
 /** A file of so many prompts, evenly over the subject's text. */

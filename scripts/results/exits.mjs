@@ -4,7 +4,7 @@
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { layerwise, progressLine, save, stamp } from "./common.mjs";
-import { artifactOf, OUT, promptFile, SUBJECTS } from "./exits-subjects.mjs";
+import { artifactOf, OUT, promptFile, SUBJECTS, trainedAfresh } from "./exits-subjects.mjs";
 
 const THREADS = 2;
 /** Levels at which texts are compared: a loose one, the default, a strict one. */
@@ -99,11 +99,10 @@ async function trainingCopy(name, label, flags = []) {
   return { artifact, command: ["exits", artifact, "--work", work, "--threads", String(THREADS), ...source, ...flags] };
 }
 
-/** Time and memory of training alone, and what exits add to the artifact. */
+/** Time and memory of writing text, states, training and thresholds alone, and what exits add to the artifact. */
 async function training(name) {
-  const { artifact, command } = await trainingCopy(name, "training");
-  const { document, seconds, peakRssBytes } = await layerwise(...command);
-  if (document.error) throw new Error(`${name}: ${document.error.message}`);
+  const { artifact, seconds: steps, peakRssBytes } = await trainedAfresh(name);
+  const seconds = Object.values(steps).reduce((sum, one) => sum + one, 0);
   const [{ readManifest }, { memoryOfExits }] = await Promise.all([
     dist("artifact/reader"),
     dist("artifact/add-exits"),
@@ -114,7 +113,7 @@ async function training(name) {
   const artifactBytes = manifest.files.reduce((sum, { bytes }) => sum + bytes, 0) - fileBytes;
   const addedBytes = totalOf(manifest.exits) - totalOf(null);
   const { tokens, text } = manifest.exits.training;
-  return { seconds, peakRssBytes, tokens, data: text?.data ?? null, fileBytes, addedBytes, artifactBytes };
+  return { seconds, steps, peakRssBytes, tokens, data: text?.data ?? null, fileBytes, addedBytes, artifactBytes };
 }
 
 /** Runs a command and kills it after so many milliseconds, unless it has ended. */

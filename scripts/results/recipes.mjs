@@ -42,8 +42,8 @@ async function packingSeconds(out) {
   const sums = { block: 0, outer: 0 };
   for (const name of readdirSync(path.join(out, "library"))) {
     const file = await openSafetensors(path.join(out, "library", name));
-    const { matrix, seconds } = file.metadata;
-    sums[matrix.startsWith("blocks.") ? "block" : "outer"] += Number(seconds);
+    const part = file.metadata.get("matrix").startsWith("blocks.") ? "block" : "outer";
+    sums[part] += Number(file.metadata.get("seconds"));
     await file.close();
   }
   return sums;

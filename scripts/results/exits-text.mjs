@@ -19,10 +19,10 @@ function part(found, title, head, rowsOf, after = () => "") {
 }
 
 function textRows({ rows }, title) {
-  return rows.map(({ epsilon, prompts, tokens, drafted, accepted, differences }) => {
+  return rows.map(({ name, epsilon, prompts, tokens, drafted, accepted, differences }) => {
     const gaps = differences.map(({ gap }) => gap);
     return [
-      ...[title, epsilon, prompts, count(tokens), count(drafted), count(accepted), differences.length],
+      ...[title, name ?? epsilon, prompts, count(tokens), count(drafted), count(accepted), differences.length],
       gaps.length === 0 ? "" : Math.max(...gaps).toPrecision(2),
     ];
   });
@@ -34,7 +34,7 @@ function textNote({ executor, prompts, generateTokens }, title) {
 }
 
 const TEXT_HEAD = [
-  ...["model", "epsilon", "prompts", "tokens compared", "drafted", "accepted", "texts that differ"],
+  ...["model", "DSSD", "prompts", "tokens compared", "drafted", "accepted", "texts that differ"],
   "largest gap of the two first logits there",
 ];
 

@@ -47,7 +47,7 @@ async function compareTexts(name, { executor, count, generateTokens }) {
     const checks = await checkLossless(model, setups, {
       ...{ prompts: prompts.ids, generateTokens, ignoreEos: true, onProgress: progressLine() },
     });
-    const rows = checks.map(({ setup, ...check }) => ({ epsilon: setup.epsilon, ...check }));
+    const rows = checks.map(({ setup, ...check }) => ({ name: setup.name, epsilon: setup.epsilon, ...check }));
     return { executor: model.executor.info, prompts: prompts.what, count, generateTokens, rows };
   });
 }

@@ -61,11 +61,11 @@ async function predictShape(recipe) {
   const { outer } = await packingSeconds(out);
   const { options } = JSON.parse(readFileSync(`${out}/scores.json`, "utf8")).value;
   const { blocks } = SHAPE;
-  const variants = 7 * blocks * options.probes.length + 2 * options.embeddingProbes.length + options.fitPairs;
+  // Every so many blocks' matrices of a role are probed.
+  const probed = (7 * options.probes.length * blocks) / options.probeEvery;
+  const variants = probed + 2 * options.embeddingProbes.length + options.fitPairs;
   const passes =
-    7 * options.probes.length * ((blocks * (blocks + 1)) / 2) +
-    blocks * (options.embeddingProbes.length + 1) +
-    (options.fitPairs * blocks) / 2;
+    probed * ((blocks + 1) / 2) + blocks * (options.embeddingProbes.length + 1) + (options.fitPairs * blocks) / 2;
   const predicted = run.steps.map(({ name, seconds }) => {
     if (name === "scores") return { name, seconds: passes * run.estimate.block + variants * run.estimate.comparison };
     const once = name === "library" ? outer : 0;

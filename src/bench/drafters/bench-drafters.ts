@@ -39,7 +39,7 @@ export async function benchDrafters(model: OpenModel, options: BenchDraftersOpti
   const { executor, tokenizer, contextTokens, kvType } = model;
   const prompts = await readPrompts(tokenizer, options.prompts);
   const tokens = prompts.ids.reduce((sum, { length }) => sum + length, 0);
-  const measured = await measureDrafters(model, drafterSetups(exits, model.executor.spec, sweep), {
+  const measured = await measureDrafters(model, drafterSetups(exits, executor.spec, sweep), {
     ...{ prompts: prompts.ids, generateTokens, onProgress, signal },
   });
   // Half of the text is there in the mean.

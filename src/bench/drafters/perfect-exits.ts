@@ -4,7 +4,7 @@ import type { WorkOptions } from "../../progress.ts";
 import { emptyAnswers } from "../../runtime/answers.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import type { DraftUse } from "./cost-model.ts";
-import { fixedExit } from "./setups.ts";
+import { surelyMet } from "./setups.ts";
 
 /** A greedy text. */
 export interface PlainText {
@@ -55,6 +55,7 @@ async function firstRight(executor: AnyExecutor, exits: ExitSet, { prompt, ids }
   const into = emptyAnswers(rows);
   const span = { cache: null, position: 0, count: fed.length };
   let hidden: unknown = await executor.embed(fed);
+  const always = surelyMet(exits.confidence);
   let from = 0;
   try {
     for (const [exit, { blocks, head }] of exits.exits.entries()) {
@@ -64,7 +65,6 @@ async function firstRight(executor: AnyExecutor, exits: ExitSet, { prompt, ids }
       executor.release(hidden);
       hidden = next;
       from = blocks;
-      const always = fixedExit(exits, exit).levels[0].thresholds[exit];
       for (let row = 0; row < rows; row++) {
         if (found[row] < 0 && acceptedId(exits, into, always, row) === ids[row + 1]) found[row] = exit;
       }

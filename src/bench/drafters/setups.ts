@@ -126,7 +126,7 @@ export function fixedExit(exits: ExitSet, exit: number): ExitSet {
 }
 
 /** A threshold that every answer passes. */
-function surelyMet(confidence: Confidence): number {
+export function surelyMet(confidence: Confidence): number {
   return confidence === "entropy" ? Number.POSITIVE_INFINITY : Number.NEGATIVE_INFINITY;
 }
 

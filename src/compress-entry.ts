@@ -42,6 +42,6 @@ export { prepareInput, type QuantizerInput } from "./quantization/quantizer-inpu
 export { type RotationOptions, rotateResidualStream } from "./quantization/rotation/rotate.ts";
 export { createExecutor, type ExecutorOptions } from "./runtime/create-executor.ts";
 export { SCORERS } from "./scoring/index.ts";
-export { predictionFit, predictLosses } from "./scoring/predict-losses.ts";
+export { predictionFit, predictLosses } from "./scoring/kl/predict-losses.ts";
 export { scoreModel, scoreModels } from "./scoring/score-model.ts";
 export { Random } from "./tensor/random.ts";

@@ -1,11 +1,13 @@
 /** The device entry point: opens an artifact or a checkpoint and decodes. Reaches no offline stage. */
-export type { Confidence, ExitLevel, ExitRecord, ExitReport, ExitTable } from "./artifact/exits.ts";
+export type { Confidence, ExitLevel, ExitRecord, ExitReport, ExitTable } from "./artifact/exits/table.ts";
 export type { Plan } from "./artifact/plan.ts";
 export { openArtifact } from "./artifact/reader.ts";
 export { verifyArtifact } from "./artifact/verify.ts";
 export { Conversation, type RenderConversation, type RenderedConversation } from "./decoding/chat.ts";
 export { chooseDecode, type DecodeRequest } from "./decoding/choose-decode.ts";
 export { DECODE_KINDS, type DecodeKind } from "./decoding/decode-kinds.ts";
+export { type Exit, type ExitSet, type ExitThresholds, exitSetOf } from "./decoding/exits/exit-set.ts";
+export { type LoadedExits, loadExits, readExits } from "./decoding/exits/load.ts";
 export { type FoundModel, findModel } from "./decoding/find-model.ts";
 export {
   type GeneratedPiece,
@@ -14,13 +16,11 @@ export {
   generate,
   type StopReason,
 } from "./decoding/generate.ts";
-export { type LoadedExits, loadExits, readExits } from "./decoding/load-exits.ts";
 export { type OpenModel, type OpenModelOptions, openModel } from "./decoding/open-model.ts";
 export { createSampler, GREEDY, type Sampler, type SamplerOptions } from "./decoding/sampler.ts";
 export { Session, type SessionOptions } from "./decoding/session.ts";
 export type { DecodeOptions } from "./decoding/speculative/create-decoder.ts";
 export type { DecodingStatistics, TokensAtDepth } from "./decoding/speculative/decoder.ts";
-export { type Exit, type ExitSet, type ExitThresholds, exitSetOf } from "./decoding/speculative/exit-set.ts";
 export { createStopMatcher, type StopMatcher } from "./decoding/stop.ts";
 export { Interrupted, UserError } from "./errors.ts";
 export { applyChatTemplate, type ChatMessage } from "./model/chat-template.ts";

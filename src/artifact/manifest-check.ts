@@ -5,7 +5,7 @@ import { layoutMemory } from "../model/memory.ts";
 import type { PackedLayout } from "../model/packed-layout.ts";
 import { badArtifact } from "./artifact-error.ts";
 import { codecRecords, planLayout, tensorPlaces } from "./artifact-layout.ts";
-import { checkExits } from "./exits-check.ts";
+import { checkExits } from "./exits/check.ts";
 import { EXITS_NAME, type Manifest } from "./manifest.ts";
 import { checkSpec } from "./spec-check.ts";
 

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { DecoderSpec } from "../model/decoder-spec.ts";
-import { ExitTable } from "./exits.ts";
+import { ExitTable } from "./exits/table.ts";
 import { Plan } from "./plan.ts";
 
 /** Name of the manifest in the artifact's folder; everything else is listed in it. */

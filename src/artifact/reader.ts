@@ -10,7 +10,7 @@ import type { PackedFile } from "../model/packed-layout.ts";
 import type { PackedMatrix, WeightSource } from "../model/weight-source.ts";
 import { loadNative } from "../native/load.ts";
 import { badArtifact } from "./artifact-error.ts";
-import { checkExitsHeader } from "./exits-file.ts";
+import { checkExitsHeader } from "./exits/file.ts";
 import { checkHeader } from "./header-check.ts";
 import { MANIFEST_NAME, type Manifest, type TensorRecord } from "./manifest.ts";
 import { checkManifest } from "./manifest-check.ts";

@@ -9,7 +9,7 @@ import type { WorkOptions } from "../progress.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { planLayout } from "./artifact-layout.ts";
 import { hashFile } from "./content-hash.ts";
-import { readExitsFile } from "./exits-file.ts";
+import { readExitsFile } from "./exits/file.ts";
 import type { Manifest } from "./manifest.ts";
 import { openArtifact, readManifest } from "./reader.ts";
 

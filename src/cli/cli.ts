@@ -3,8 +3,8 @@ import { UserError } from "../errors.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { examplesText } from "./command.ts";
 import { COMMANDS } from "./commands.ts";
-import { markDashes, unmarkDashes } from "./dash-arguments.ts";
 import { reportFailure } from "./failure.ts";
+import { markDashes, unmarkDashes } from "./options/dash-arguments.ts";
 import { Terminal } from "./terminal.ts";
 
 const EXAMPLES = [

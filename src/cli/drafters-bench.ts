@@ -1,10 +1,10 @@
 import type { DraftersResult } from "../bench/drafters/result.ts";
 import { writeFileAtomic } from "../formats/files.ts";
-import { type DraftersArguments, sweepOf } from "./drafters-options.ts";
-import { draftersText } from "./drafters-text.ts";
-import type { ExecutionArguments } from "./execution-options.ts";
 import { openToRun } from "./open-to-run.ts";
+import { type DraftersArguments, sweepOf } from "./options/drafters-options.ts";
+import type { ExecutionArguments } from "./options/execution-options.ts";
 import type { Terminal } from "./terminal.ts";
+import { draftersText } from "./text/drafters-text.ts";
 
 /** What `bench --drafters` is told. */
 export interface DraftersSubject extends DraftersArguments, ExecutionArguments {

@@ -10,12 +10,12 @@ import { memorySum } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import { runtimeBaseBytes } from "../runtime/base-bytes.ts";
 import type { ExecutorInfo } from "../runtime/executor-info.ts";
-import { exitsText } from "./exits-text.ts";
-import { guardText } from "./guard-text.ts";
-import { formatCount, formatMiB } from "./number-text.ts";
-import { memoryText, planText } from "./plan-text.ts";
-import { renderTable } from "./table.ts";
 import type { Colours } from "./terminal.ts";
+import { exitsText } from "./text/exits-text.ts";
+import { guardText } from "./text/guard-text.ts";
+import { formatCount, formatMiB } from "./text/number-text.ts";
+import { memoryText, planText } from "./text/plan-text.ts";
+import { renderTable } from "./text/table.ts";
 
 /** What `inspect` found: the JSON document, and the same for people. */
 export interface Inspection {

@@ -1,5 +1,5 @@
 import type { OpenModel } from "../decoding/open-model.ts";
-import { type ExecutionArguments, openOptions } from "./execution-options.ts";
+import { type ExecutionArguments, openOptions } from "./options/execution-options.ts";
 import { collectGarbage } from "./process-memory.ts";
 
 /** Opens a model for generating, and leaves nothing of the opening in memory. */

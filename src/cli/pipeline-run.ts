@@ -3,9 +3,9 @@ import { UserError } from "../errors.ts";
 import type { CompressResult, RunOptions, Stage } from "../pipeline/compress-options.ts";
 import type { TrainedArtifactExits } from "../pipeline/exits-step.ts";
 import type { StepReport } from "../pipeline/run-folder.ts";
-import { codecCostText, guardText } from "./guard-text.ts";
-import { formatDuration } from "./number-text.ts";
 import type { Terminal } from "./terminal.ts";
+import { codecCostText, guardText } from "./text/guard-text.ts";
+import { formatDuration } from "./text/number-text.ts";
 
 /** Runs the pipeline up to a stage and prints what it produced; a step that was there already is said to be. */
 export async function runPipeline(out: string, options: RunOptions, until: Stage, terminal: Terminal): Promise<void> {
@@ -96,20 +96,20 @@ export function stepText({ name, cached, note, elapsedMs }: StepReport): string 
 }
 
 async function exitLines(exits: TrainedArtifactExits, terminal: Terminal): Promise<string> {
-  const { exitTrainingText } = await import("./exit-training-text.ts");
+  const { exitTrainingText } = await import("./text/exit-training-text.ts");
   return exitTrainingText(exits, terminal.colours);
 }
 
 async function resultText(result: CompressResult, terminal: Terminal): Promise<string> {
   if (result.plan) {
-    const { planText } = await import("./plan-text.ts");
+    const { planText } = await import("./text/plan-text.ts");
     const text = planText(result.plan, result.scores?.importance ?? null, terminal.colours);
     const guard = result.guard ? `\n${guardText(result.guard)}` : "";
     const exits = result.exits ? `\n\n${await exitLines(result.exits, terminal)}` : "";
     return result.artifact ? `${text}${guard}${exits}\nartifact: ${result.artifact}` : text;
   }
   if (result.scores) {
-    const { scoresText } = await import("./scores-text.ts");
+    const { scoresText } = await import("./text/scores-text.ts");
     return scoresText(result.scores, terminal.colours);
   }
   return `run folder: ${result.runFolder}`;

@@ -5,11 +5,11 @@ import { openCheckpoint } from "../model/checkpoint.ts";
 import { type RunOptions, recallOptions } from "../pipeline/compress-options.ts";
 import { planRequest } from "../pipeline/plan-step.ts";
 import { ALLOCATORS } from "../planning/allocators/index.ts";
-import type { Budget } from "../planning/budget.ts";
-import { readBudget } from "../planning/device-file.ts";
+import type { Budget } from "../planning/budget/budget.ts";
+import { readBudget } from "../planning/budget/device-file.ts";
 import type { PlanRequest } from "../planning/planner.ts";
 import { Scores } from "../scoring/scores.ts";
-import { mergeRunOptions, type RunChoice } from "./run-options.ts";
+import { mergeRunOptions, type RunChoice } from "./options/run-options.ts";
 import type { Terminal } from "./terminal.ts";
 
 /** All that `layerwise plan` plans from. */

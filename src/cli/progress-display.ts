@@ -1,6 +1,6 @@
 import cliProgress from "cli-progress";
 import type { Progress } from "../progress.ts";
-import { formatDuration } from "./number-text.ts";
+import { formatDuration } from "./text/number-text.ts";
 
 /** Plain lines come no more often than this. */
 const PLAIN_LINE_MS = 10_000;

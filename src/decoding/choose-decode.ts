@@ -1,9 +1,9 @@
 import { UserError } from "../errors.ts";
 import type { DecodeKind } from "./decode-kinds.ts";
+import { type ExitSet, exitSetOf, levelFor } from "./exits/exit-set.ts";
 import type { OpenModel } from "./open-model.ts";
 import { drawsTokens, type SamplerOptions } from "./sampler.ts";
 import { checkedDraftLimit, type DecodeOptions, DRAFT_LIMIT } from "./speculative/create-decoder.ts";
-import { type ExitSet, exitSetOf, levelFor } from "./speculative/exit-set.ts";
 import { expectedPlan } from "./speculative/start-plan.ts";
 
 /** How a user wants tokens computed; what is left out is decided by the model. */

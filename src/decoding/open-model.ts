@@ -5,8 +5,8 @@ import { checkTokenizerFits, loadTokenizer, type Tokenizer } from "../model/toke
 import type { WeightSource } from "../model/weight-source.ts";
 import { createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
 import type { ActivationType, AnyExecutor, KvType, Residency } from "../runtime/executor.ts";
+import { type LoadedExits, loadExits, readExits } from "./exits/load.ts";
 import { findModel } from "./find-model.ts";
-import { type LoadedExits, loadExits, readExits } from "./load-exits.ts";
 import { Session } from "./session.ts";
 
 export interface OpenModelOptions extends Omit<ExecutorOptions, "residency"> {

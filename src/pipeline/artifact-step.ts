@@ -1,7 +1,7 @@
 import path from "node:path";
 import { z } from "zod";
-import { trunkSha256 } from "../artifact/add-exits.ts";
 import { hashFile } from "../artifact/content-hash.ts";
+import { trunkSha256 } from "../artifact/exits/add.ts";
 import { Sha256 } from "../artifact/manifest.ts";
 import { ArtifactWriter } from "../artifact/writer.ts";
 import { Interrupted, UserError } from "../errors.ts";

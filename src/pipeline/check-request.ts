@@ -1,5 +1,5 @@
 import { openCheckpoint } from "../model/checkpoint.ts";
-import { readBudget } from "../planning/device-file.ts";
+import { readBudget } from "../planning/budget/device-file.ts";
 import { createPlanner } from "../planning/planner.ts";
 import { checkSequenceTokens } from "./calibration-step.ts";
 import type { RunOptions } from "./compress-options.ts";

@@ -3,7 +3,7 @@ import { Plan } from "../artifact/plan.ts";
 import { throwIfAborted } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { checkTokenizerFits, loadTokenizer } from "../model/tokenizer.ts";
-import { readBudget } from "../planning/device-file.ts";
+import { readBudget } from "../planning/budget/device-file.ts";
 import { loadSolverFor } from "../planning/optimal/highs-solver.ts";
 import { makePlan } from "../planning/plan.ts";
 import { chooseExecutor } from "../runtime/create-executor.ts";

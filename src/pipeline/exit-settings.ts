@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Confidence } from "../artifact/exits.ts";
+import { Confidence } from "../artifact/exits/table.ts";
 import { UserError } from "../errors.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { ExitShape } from "../model/exit-bytes.ts";

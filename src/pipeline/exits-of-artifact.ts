@@ -1,7 +1,7 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { checkExitBudget } from "../artifact/add-exits.ts";
+import { checkExitBudget } from "../artifact/exits/add.ts";
 import { readManifest } from "../artifact/reader.ts";
 import { findModel } from "../decoding/find-model.ts";
 import { UserError } from "../errors.ts";

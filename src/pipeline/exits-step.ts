@@ -1,18 +1,18 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { addExits } from "../artifact/add-exits.ts";
-import type { ExitTable } from "../artifact/exits.ts";
+import { addExits } from "../artifact/exits/add.ts";
+import type { ExitTable } from "../artifact/exits/table.ts";
 import { Sha256 } from "../artifact/manifest.ts";
 import { readManifest } from "../artifact/reader.ts";
 import { limitTokens } from "../calibration/sequences.ts";
 import { UserError } from "../errors.ts";
-import { exitWeightsOf } from "../exits/head-parameters.ts";
-import { choosePoints, evenly, lensAgreement } from "../exits/points.ts";
-import { splitSequences } from "../exits/splits.ts";
-import { HeadScore } from "../exits/training-state.ts";
 import { fileError } from "../formats/files.ts";
 import type { WorkOptions } from "../progress.ts";
+import { exitWeightsOf } from "../training/exits/head-parameters.ts";
+import { choosePoints, evenly, lensAgreement } from "../training/exits/points.ts";
+import { splitSequences } from "../training/exits/splits.ts";
+import { HeadScore } from "../training/exits/training-state.ts";
 import type { RunOptions } from "./compress-options.ts";
 import { type ExitSettings, exitCount, exitRank } from "./exit-settings.ts";
 import { type ExitText, type ExitTextSource, exitTextStep } from "./exit-text-step.ts";
@@ -133,7 +133,7 @@ async function trainAndAdd(
     states,
   }: { readonly trunk: Trunk; readonly text: ExitText; readonly points: readonly number[]; readonly states: string },
 ): Promise<ExitsStep> {
-  const { trainExits } = await import("../exits/train-exits.ts");
+  const { trainExits } = await import("../training/exits/train-exits.ts");
   const { backend, threads, onProgress, signal } = options;
   const { kind, vocabulary, confidence, data } = settings;
   await makeOnly(states);

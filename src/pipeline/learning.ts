@@ -3,7 +3,7 @@ import type { NativeEngine } from "../native/addon.ts";
 import type { WorkOptions } from "../progress.ts";
 import { isBlockQuantizer } from "../quantization/index.ts";
 import type { ExecutorFactory } from "../runtime/executor.ts";
-import type { LearnedRounding } from "../tuning/rounding/learned-rounding.ts";
+import type { LearnedRounding } from "../training/rounding/learned-rounding.ts";
 import type { RunOptions } from "./compress-options.ts";
 
 /** What blocks are refined with, as the pass over them has it. */
@@ -28,8 +28,8 @@ export interface Learning {
 export async function learningOf({ recipe, backend, threads: wanted }: RunOptions): Promise<Learning | null> {
   if (!isBlockQuantizer(recipe.quantize.quantizer)) return null;
   // Nothing else of a run loads TensorFlow.js where the native executor serves.
-  const { LEARNING_DEFAULTS } = await import("../tuning/rounding/learning-settings.ts");
-  const { openLearnedRounding } = await import("../tuning/rounding/learned-rounding.ts");
+  const { LEARNING_DEFAULTS } = await import("../training/rounding/learning-settings.ts");
+  const { openLearnedRounding } = await import("../training/rounding/learned-rounding.ts");
   const { openTrainingBackend } = await import("../runtime/tfjs/training-backend.ts");
   const training = { backend, threads: wanted ?? undefined };
   const { backend: used, version, threads } = await openTrainingBackend(training);

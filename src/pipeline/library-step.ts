@@ -4,7 +4,7 @@ import type { Plan } from "../artifact/plan.ts";
 import { codecIdOf } from "../codecs/index.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import type { NativeEngine } from "../native/addon.ts";
-import { unitsOf } from "../planning/units.ts";
+import { unitsOf } from "../planning/problem/units.ts";
 import type { WorkOptions } from "../progress.ts";
 import { matrixQuantizerOf, QUANTIZER_NEEDS } from "../quantization/index.ts";
 import { buildLibrary } from "../quantization/library/build-library.ts";

@@ -1,6 +1,6 @@
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { headMatrixId } from "../model/decoder-spec.ts";
-import type { Budget } from "../planning/budget.ts";
+import type { Budget } from "../planning/budget/budget.ts";
 import type { PlanRequest } from "../planning/planner.ts";
 import { plannedBaseBytes } from "../runtime/base-bytes.ts";
 import type { RunOptions } from "./compress-options.ts";

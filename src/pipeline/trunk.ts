@@ -1,4 +1,4 @@
-import { trunkSha256 } from "../artifact/add-exits.ts";
+import { trunkSha256 } from "../artifact/exits/add.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { type Artifact, openArtifact, readManifest } from "../artifact/reader.ts";
 import { chooseExecutor, createExecutor } from "../runtime/create-executor.ts";

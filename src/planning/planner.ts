@@ -7,19 +7,19 @@ import type { MemoryOptions } from "../model/memory.ts";
 import { memorySum } from "../model/memory.ts";
 import type { Scores } from "../scoring/scores.ts";
 import type { AllocationProblem } from "./allocators/allocator.ts";
+import { assignBlocks } from "./allocators/assign-blocks.ts";
 import { ALLOCATORS } from "./allocators/index.ts";
-import { assignBlocks } from "./assign-blocks.ts";
-import { budgetTooSmall } from "./infeasible.ts";
-import { type KvChoice, kvChoices } from "./kv-choices.ts";
-import { lossReader } from "./losses.ts";
-import { memoryReader } from "./memory-reader.ts";
+import { budgetTooSmall } from "./budget/infeasible.ts";
 import { createMatrixProblem, type MatrixProblem, smallestAssignment } from "./optimal/matrix-problem.ts";
 import type { MilpSolver } from "./optimal/milp.ts";
 import { codecIn, importanceLowered, predictedLoss } from "./prediction.ts";
-import { blockImportance } from "./ranking.ts";
-import type { PlanSettings } from "./settings.ts";
-import { tieUnits } from "./ties.ts";
-import { type Assignment, blockCodecs, type Unit, unitsOf } from "./units.ts";
+import { type KvChoice, kvChoices } from "./problem/kv-choices.ts";
+import { lossReader } from "./problem/losses.ts";
+import { memoryReader } from "./problem/memory-reader.ts";
+import { blockImportance } from "./problem/ranking.ts";
+import type { PlanSettings } from "./problem/settings.ts";
+import { tieUnits } from "./problem/ties.ts";
+import { type Assignment, blockCodecs, type Unit, unitsOf } from "./problem/units.ts";
 
 /** All that a plan depends on but the budget. */
 export interface PlanRequest {

@@ -1,8 +1,8 @@
 import type { Plan } from "../artifact/plan.ts";
 import { CODECS, codecIdOf } from "../codecs/index.ts";
 import type { Scores } from "../scoring/scores.ts";
-import { lossReader } from "./losses.ts";
-import type { Assignment, Unit } from "./units.ts";
+import { lossReader } from "./problem/losses.ts";
+import type { Assignment, Unit } from "./problem/units.ts";
 
 type Losses = NonNullable<Scores["losses"]>;
 

@@ -1,8 +1,8 @@
 import type { Plan } from "../artifact/plan.ts";
 import { CODECS, type CodecId } from "../codecs/index.ts";
-import { assignBlocks } from "./assign-blocks.ts";
+import { assignBlocks } from "./allocators/assign-blocks.ts";
 import type { Planner } from "./planner.ts";
-import type { Assignment, Unit } from "./units.ts";
+import type { Assignment, Unit } from "./problem/units.ts";
 
 /** Every matrix at one codec: what an allocator is measured against. */
 export interface UniformPlan {

@@ -1,6 +1,6 @@
 import type { z } from "zod";
 import { cosine } from "./cosine.ts";
-import { kl } from "./kl.ts";
+import { kl } from "./kl/kl.ts";
 import { lsaq } from "./lsaq.ts";
 import { outputMse } from "./output-mse.ts";
 import { type Scorer, TokensOption } from "./scorer.ts";

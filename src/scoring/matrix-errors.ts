@@ -1,6 +1,6 @@
 import { throwIfAborted } from "../errors.ts";
 import { denseMatrix, matrixRows } from "../model/weight-source.ts";
-import { matrixReader } from "./kl-run.ts";
+import { matrixReader } from "./kl/run.ts";
 import type { ScorerContext } from "./scorer.ts";
 import type { Losses } from "./scores.ts";
 

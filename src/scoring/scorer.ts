@@ -4,8 +4,8 @@ import { UserError } from "../errors.ts";
 import type { DenseMatrix, Matrix, WeightSource } from "../model/weight-source.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
+import type { MatrixAt } from "./kl/variant-source.ts";
 import type { Losses, Scores } from "./scores.ts";
-import type { MatrixAt } from "./variant-source.ts";
 
 export type { RowGroup } from "../calibration/row-groups.ts";
 

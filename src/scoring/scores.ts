@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { PredictionFit } from "./predict-losses.ts";
+import { PredictionFit } from "./kl/predict-losses.ts";
 
 /**
  * The result of a scorer: a file that can be opened, and planned from any number of times.

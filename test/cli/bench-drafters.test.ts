@@ -1,12 +1,12 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { addExits } from "../../src/artifact/add-exits.ts";
+import { addExits } from "../../src/artifact/exits/add.ts";
 import { ArtifactWriter } from "../../src/artifact/writer.ts";
 import { DraftersResult } from "../../src/bench/drafters/result.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { quantizeModel } from "../../src/quantization/quantize-model.ts";
-import { tinyContents, tinyTable } from "../artifact/tiny-exits.ts";
+import { tinyContents, tinyTable } from "../artifact/exits/tiny-exits.ts";
 import { tinyParts, tinyPlan } from "../artifact/tiny-source.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";

@@ -1,7 +1,7 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { codecCostText, guardText } from "../../src/cli/guard-text.ts";
+import { codecCostText, guardText } from "../../src/cli/text/guard-text.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { commandLine } from "./command-line.ts";
 

@@ -1,8 +1,8 @@
 import { Writable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
-import { formatCount, formatDuration, formatMiB, formatNumber } from "../../src/cli/number-text.ts";
 import { ProgressDisplay, type ProgressStream } from "../../src/cli/progress-display.ts";
+import { formatCount, formatDuration, formatMiB, formatNumber } from "../../src/cli/text/number-text.ts";
 
 function display(isTTY: boolean) {
   let written = "";

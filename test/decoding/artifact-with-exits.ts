@@ -1,11 +1,11 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
-import { addExits } from "../../src/artifact/add-exits.ts";
+import { addExits } from "../../src/artifact/exits/add.ts";
 import { ArtifactWriter } from "../../src/artifact/writer.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import type { DecoderSpec } from "../../src/model/decoder-spec.ts";
 import { quantizeModel } from "../../src/quantization/quantize-model.ts";
-import { tinyContents, tinyTable } from "../artifact/tiny-exits.ts";
+import { tinyContents, tinyTable } from "../artifact/exits/tiny-exits.ts";
 import { tinyParts, tinyPlan } from "../artifact/tiny-source.ts";
 import { MODELS } from "../cli/command-line.ts";
 

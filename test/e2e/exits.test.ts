@@ -1,7 +1,7 @@
 import { readdirSync, rmSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { memoryOfExits } from "../../src/artifact/add-exits.ts";
+import { memoryOfExits } from "../../src/artifact/exits/add.ts";
 import { readManifest } from "../../src/artifact/reader.ts";
 import { verifyArtifact } from "../../src/artifact/verify.ts";
 import { compress } from "../../src/pipeline/compress.ts";

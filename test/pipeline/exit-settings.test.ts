@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/errors.ts";
+import { parseYamlDocument } from "../../src/formats/yaml-document.ts";
 import { exitFileLayout } from "../../src/model/exit-bytes.ts";
 import { ExitSettings, exitShapeOf } from "../../src/pipeline/exit-settings.ts";
-import { parseYamlDocument } from "../../src/planning/yaml-document.ts";
 import { tinySpec } from "../artifact/tiny-source.ts";
 import { smolSpec } from "../planning/example-spec.ts";
 

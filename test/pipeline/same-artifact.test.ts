@@ -1,9 +1,9 @@
 import path from "node:path";
 import { expect, test } from "vitest";
-import { addExits } from "../../src/artifact/add-exits.ts";
+import { addExits } from "../../src/artifact/exits/add.ts";
 import { sameArtifact } from "../../src/pipeline/artifact-step.ts";
+import { tinyContents, tinyTable } from "../artifact/exits/tiny-exits.ts";
 import { makeArtifact } from "../artifact/make-artifact.ts";
-import { tinyContents, tinyTable } from "../artifact/tiny-exits.ts";
 import { tinySpec } from "../artifact/tiny-source.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 

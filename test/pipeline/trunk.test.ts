@@ -1,9 +1,9 @@
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { addExits, trunkSha256 } from "../../src/artifact/add-exits.ts";
+import { addExits, trunkSha256 } from "../../src/artifact/exits/add.ts";
 import { openTrunk } from "../../src/pipeline/trunk.ts";
+import { tinyContents, tinyTable } from "../artifact/exits/tiny-exits.ts";
 import { makeArtifact } from "../artifact/make-artifact.ts";
-import { tinyContents, tinyTable } from "../artifact/tiny-exits.ts";
 import { tinySpec } from "../artifact/tiny-source.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { TEST_EXECUTORS } from "../runtime/test-executors.ts";

@@ -8,8 +8,8 @@ import type { DenseMatrix } from "../../src/model/weight-source.ts";
 import { gptqUpdate } from "../../src/quantization/gptq-update.ts";
 import { levelForm } from "../../src/quantization/level-table.ts";
 import { inverseUpperFactor } from "../../src/tensor/linear-algebra.ts";
-import { rmsNorm } from "../../src/tensor/ops.ts";
 import { Random } from "../../src/tensor/random.ts";
+import { rmsNorm } from "../references/ops.ts";
 import { roundToNearest } from "./round-to-nearest.ts";
 
 interface Problem extends DenseMatrix {

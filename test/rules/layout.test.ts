@@ -3,23 +3,25 @@ import { importsOf, resolveImport, SOURCE_FILES, textOf } from "./source-files.t
 
 /** Floors from low to high: a file imports from its own floor and from lower ones only. */
 const FLOORS: readonly (readonly string[])[] = [
-  ["errors", "progress", "version", "tensor"],
+  ["errors", "progress", "version", "near-names", "tensor"],
   ["formats", "codecs", "native"],
+  ["maths"],
   ["model"],
   ["artifact"],
   ["runtime"],
+  ["passes"],
   ["decoding"],
-  ["calibration", "scoring", "planning", "quantization", "pruning", "exits", "tuning", "evaluation"],
+  ["calibration", "scoring", "planning", "quantization", "pruning", "training", "evaluation"],
   ["pipeline", "bench", "report"],
   ["cli", "index", "plan-entry", "compress-entry"],
 ];
 
 /** Packages and modules that only some places may import. */
 const FENCES: readonly { module: RegExp; allowed: readonly string[] }[] = [
-  { module: /^@tensorflow\//, allowed: ["runtime/tfjs/", "exits/", "tuning/"] },
+  { module: /^@tensorflow\//, allowed: ["runtime/tfjs/", "training/"] },
   { module: /^(yargs|cli-progress|cli-table3|picocolors)(\/|$)/, allowed: ["cli/"] },
   { module: /^highs$/, allowed: ["planning/optimal/highs-solver.ts"] },
-  { module: /^mathjs$/, allowed: ["planning/size-expression.ts", "planning/mathjs-bundle.d.ts"] },
+  { module: /^mathjs(\/|$)/, allowed: ["planning/budget/size-expression.ts", "planning/budget/mathjs-bundle.d.ts"] },
   {
     module: /^node:fs(\/promises)?$/,
     allowed: [
@@ -27,12 +29,11 @@ const FENCES: readonly { module: RegExp; allowed: readonly string[] }[] = [
       "artifact/",
       "calibration/",
       "cli/",
-      "evaluation/text-file.ts",
       "model/checkpoint",
       "model/tokenizer",
       "pipeline/",
-      "planning/device-file.ts",
-      "planning/free-memory.ts",
+      "planning/budget/device-file.ts",
+      "planning/budget/free-memory.ts",
       "quantization/library/matrix-library.ts",
       "bench/",
       "native/load.ts",

@@ -4,8 +4,8 @@ import { normalizeRows, readNorm } from "../../src/calibration/normalize-rows.ts
 import type { BlockRole, LinearSpec, MlpSpec, NormSpec } from "../../src/model/decoder-spec.ts";
 import type { WeightSource } from "../../src/model/weight-source.ts";
 import type { AnyExecutor, RunBlocksOptions } from "../../src/runtime/executor.ts";
-import { geluErf, geluTanh, matMul, silu } from "../../src/tensor/ops.ts";
 import { Random } from "../../src/tensor/random.ts";
+import { geluErf, geluTanh, matMul, silu } from "../references/ops.ts";
 import { maxDifference } from "./compare.ts";
 import { SHAPES } from "./executor-cases.ts";
 import { randomSource, smallSpec } from "./random-model.ts";

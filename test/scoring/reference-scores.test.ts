@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { calibrationFromSequences } from "../../src/calibration/sequences.ts";
 import { type Checkpoint, openCheckpoint } from "../../src/model/checkpoint.ts";
-import { compareOutputs } from "../../src/scoring/kl-compare.ts";
+import { compareOutputs } from "../../src/scoring/kl/compare.ts";
 import { roundedSource } from "../../src/scoring/rounded-source.ts";
 import { scoreModel, scoreModels } from "../../src/scoring/score-model.ts";
 import { rowGroup } from "../../src/scoring/sweep.ts";

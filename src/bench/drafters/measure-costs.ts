@@ -1,4 +1,4 @@
-import type { ExitSet } from "../../decoding/speculative/exit-set.ts";
+import type { ExitSet } from "../../decoding/exits/exit-set.ts";
 import { UserError } from "../../errors.ts";
 import type { KvType } from "../../model/kv-type.ts";
 import { emptyAnswers } from "../../runtime/answers.ts";

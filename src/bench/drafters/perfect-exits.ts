@@ -1,4 +1,4 @@
-import { acceptedId, type ExitSet } from "../../decoding/speculative/exit-set.ts";
+import { acceptedId, type ExitSet } from "../../decoding/exits/exit-set.ts";
 import { throwIfAborted } from "../../errors.ts";
 import type { WorkOptions } from "../../progress.ts";
 import { emptyAnswers } from "../../runtime/answers.ts";

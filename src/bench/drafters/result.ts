@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { Confidence } from "../../artifact/exits.ts";
+import { Confidence } from "../../artifact/exits/table.ts";
 import { KvType } from "../../model/kv-type.ts";
 import { ExecutorInfo } from "../../runtime/executor-info.ts";
 import { Machine } from "../machine.ts";

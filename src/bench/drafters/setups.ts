@@ -1,7 +1,7 @@
-import type { Confidence } from "../../artifact/exits.ts";
+import type { Confidence } from "../../artifact/exits/table.ts";
+import { type ExitSet, levelFor } from "../../decoding/exits/exit-set.ts";
 import { type DraftPlan, MOST_DRAFTS } from "../../decoding/speculative/controller.ts";
 import { type DecodeOptions, DRAFT_LIMIT } from "../../decoding/speculative/create-decoder.ts";
-import { type ExitSet, levelFor } from "../../decoding/speculative/exit-set.ts";
 import { type ExpectedPlan, expectedPlan } from "../../decoding/speculative/start-plan.ts";
 import { UserError } from "../../errors.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";

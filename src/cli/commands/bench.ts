@@ -4,13 +4,13 @@ import { SYNTHETIC_NAMES, type SyntheticShape } from "../../bench/synthetic-shap
 import { CODEC_IDS, codecIdOf } from "../../codecs/index.ts";
 import { throwIfAborted, UserError } from "../../errors.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
-import { benchText } from "../bench-text.ts";
 import { cacheFolder } from "../cache-folder.ts";
 import { defineCommand } from "../command.ts";
-import { checkDraftersArguments, draftersOptions } from "../drafters-options.ts";
-import { type ExecutionArguments, executionOptions, openOptions } from "../execution-options.ts";
+import { checkDraftersArguments, draftersOptions } from "../options/drafters-options.ts";
+import { type ExecutionArguments, executionOptions, openOptions } from "../options/execution-options.ts";
 import { collectGarbage } from "../process-memory.ts";
 import type { Terminal } from "../terminal.ts";
+import { benchText } from "../text/bench-text.ts";
 
 /** `layerwise bench`: speeds, latency and memory, each model and backend in a process of its own. */
 export const benchCommand = defineCommand({

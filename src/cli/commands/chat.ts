@@ -5,13 +5,13 @@ import type { OpenModel } from "../../decoding/open-model.ts";
 import { Interrupted, UserError } from "../../errors.ts";
 import type { ChatMessage } from "../../model/chat-template.ts";
 import { defineCommand } from "../command.ts";
-import { decodeDocument, decodeOptions, decodingOptions } from "../decoding-options.ts";
-import { executionOptions } from "../execution-options.ts";
-import { type ExitMarks, exitMarks } from "../exit-marks.ts";
-import { generationStatistics, statisticsLines } from "../generation-statistics.ts";
 import { openToRun } from "../open-to-run.ts";
-import { samplerOptions, samplingOptions } from "../sampling-options.ts";
+import { decodeDocument, decodeOptions, decodingOptions } from "../options/decoding-options.ts";
+import { executionOptions } from "../options/execution-options.ts";
+import { samplerOptions, samplingOptions } from "../options/sampling-options.ts";
 import type { Terminal } from "../terminal.ts";
+import { type ExitMarks, exitMarks } from "../text/exit-marks.ts";
+import { generationStatistics, statisticsLines } from "../text/generation-statistics.ts";
 
 /** `layerwise chat`: a conversation, line by line; its KV cache is kept between turns. */
 export const chatCommand = defineCommand({

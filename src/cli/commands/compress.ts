@@ -1,6 +1,6 @@
 import { UserError } from "../../errors.ts";
 import { defineCommand } from "../command.ts";
-import { budgetMissing, mergeRunOptions, runOptions } from "../run-options.ts";
+import { budgetMissing, mergeRunOptions, runOptions } from "../options/run-options.ts";
 
 /** `layerwise compress`: the whole pipeline, from a checkpoint to an artifact. */
 export const compressCommand = defineCommand({

@@ -1,12 +1,12 @@
 import { UserError } from "../../errors.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import { defineCommand } from "../command.ts";
-import { type BOS_CHOICES, type EvaluationArguments, evaluationOptions } from "../evaluation/evaluation-options.ts";
-import { evaluationDocument, evaluationText } from "../evaluation/evaluation-text.ts";
 import { checkOverlap, overlapText } from "../evaluation/overlap-check.ts";
 import { evaluateTextOn } from "../evaluation/text-evaluation.ts";
-import { openOptions } from "../execution-options.ts";
+import { type BOS_CHOICES, type EvaluationArguments, evaluationOptions } from "../options/evaluation-options.ts";
+import { openOptions } from "../options/execution-options.ts";
 import type { Terminal } from "../terminal.ts";
+import { evaluationDocument, evaluationText } from "../text/evaluation-text.ts";
 
 /** `layerwise eval`: perplexity on a text, with `--reference` KL divergence and agreement, and zero-shot tasks. */
 export const evalCommand = defineCommand({

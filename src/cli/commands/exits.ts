@@ -2,7 +2,7 @@ import { UserError } from "../../errors.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
 import { EXECUTOR_CHOICES } from "../../runtime/executor-info.ts";
 import { defineCommand } from "../command.ts";
-import { wholeNumber } from "../run-options.ts";
+import { wholeNumber } from "../options/run-options.ts";
 
 /** `layerwise exits`: trains early exits for an artifact that exists. */
 export const exitsCommand = defineCommand({
@@ -66,7 +66,7 @@ export const exitsCommand = defineCommand({
       .group(["executor", "backend", "threads"], "Execution:"),
   async run(args, terminal) {
     const { exitsOfArtifact } = await import("../../pipeline/exits-of-artifact.ts");
-    const { exitTrainingText } = await import("../exit-training-text.ts");
+    const { exitTrainingText } = await import("../text/exit-training-text.ts");
     const { stepText } = await import("../pipeline-run.ts");
     const { signal, onProgress } = terminal;
     const settings = {

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { defineCommand } from "../command.ts";
-import { formatMiB } from "../number-text.ts";
+import { formatMiB } from "../text/number-text.ts";
 
 /** `layerwise export-gguf`: the same numbers for llama.cpp. */
 export const exportGgufCommand = defineCommand({

@@ -4,8 +4,8 @@ import { fileError } from "../../formats/files.ts";
 import type { ExecutorReport } from "../../runtime/describe-executor.ts";
 import { executorName } from "../../runtime/executor-info.ts";
 import { defineCommand } from "../command.ts";
-import { executorOptions } from "../execution-options.ts";
 import type { Inspection } from "../inspection.ts";
+import { executorOptions } from "../options/execution-options.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** `layerwise inspect`: what a checkpoint, an artifact or a safetensors file holds, and what would run it here. */

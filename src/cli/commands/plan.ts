@@ -4,9 +4,9 @@ import { KV_TYPES } from "../../model/kv-type.ts";
 import type { FeasibleRange } from "../../planning/planner.ts";
 import type { Sweep } from "../../planning/sweep.ts";
 import { defineCommand } from "../command.ts";
-import { formatCount, formatMiB, formatNumber } from "../number-text.ts";
-import { renderTable } from "../table.ts";
 import type { Colours } from "../terminal.ts";
+import { formatCount, formatMiB, formatNumber } from "../text/number-text.ts";
+import { renderTable } from "../text/table.ts";
 
 /** `layerwise plan`: what a budget would buy, from headers and saved scores alone. */
 export const planCommand = defineCommand({
@@ -71,7 +71,7 @@ export const planCommand = defineCommand({
     const solver = await loadSolverFor(request.recipe.plan.allocator);
     if (args.uniform) {
       const { uniformPlans } = await import("../../planning/uniform-plans.ts");
-      const { uniformText } = await import("../uniform-text.ts");
+      const { uniformText } = await import("../text/uniform-text.ts");
       const planner = createPlanner(request, solver);
       const plans = uniformPlans(planner).map((uniform) => ({
         ...uniform,
@@ -101,7 +101,7 @@ export const planCommand = defineCommand({
     const plan = planner.plan(budget.bytes);
     terminal.document({ source: args.source, plan, range, budget });
     if (args.csv) return terminal.print(planCsv(plan));
-    const { planText } = await import("../plan-text.ts");
+    const { planText } = await import("../text/plan-text.ts");
     terminal.print(planText(plan, request.scores?.importance ?? null, terminal.colours));
     terminal.print(rangeText(range));
   },

@@ -4,12 +4,12 @@ import type { OpenModel } from "../../decoding/open-model.ts";
 import { Interrupted } from "../../errors.ts";
 import { decodeText } from "../../formats/files.ts";
 import { defineCommand } from "../command.ts";
-import { decodeDocument, decodeOptions, decodingOptions } from "../decoding-options.ts";
-import { executionOptions } from "../execution-options.ts";
-import { exitMarks } from "../exit-marks.ts";
-import { generationStatistics, statisticsLines } from "../generation-statistics.ts";
 import { openToRun } from "../open-to-run.ts";
-import { samplerOptions, samplingOptions } from "../sampling-options.ts";
+import { decodeDocument, decodeOptions, decodingOptions } from "../options/decoding-options.ts";
+import { executionOptions } from "../options/execution-options.ts";
+import { samplerOptions, samplingOptions } from "../options/sampling-options.ts";
+import { exitMarks } from "../text/exit-marks.ts";
+import { generationStatistics, statisticsLines } from "../text/generation-statistics.ts";
 
 /** `layerwise run`: generated text, and nothing else, on standard output. */
 export const runCommand = defineCommand({

@@ -2,7 +2,7 @@ import path from "node:path";
 import { UserError } from "../../errors.ts";
 import type { Stage } from "../../pipeline/compress-options.ts";
 import { type Command, defineCommand } from "../command.ts";
-import { mergeRunOptions, runOptions } from "../run-options.ts";
+import { mergeRunOptions, runOptions } from "../options/run-options.ts";
 
 /** `layerwise calibrate`: begins a run folder with its calibration tokens. */
 export const calibrateCommand = stageCommand(

@@ -2,7 +2,7 @@ import path from "node:path";
 import type { OpenModel } from "../../decoding/open-model.ts";
 import type { Overlap } from "../../evaluation/overlap.ts";
 import { isFile, readJsonFile } from "../../formats/files.ts";
-import { formatCount, formatNumber } from "../number-text.ts";
+import { formatCount, formatNumber } from "../text/number-text.ts";
 
 /** Text shared with what calibrated the model. */
 export interface OverlapReport extends Overlap {

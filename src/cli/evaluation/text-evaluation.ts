@@ -6,9 +6,9 @@ import type { NoiseReference } from "../../evaluation/noise-floor.ts";
 import type { ReferenceRequest, ReferenceStates } from "../../evaluation/reference-states.ts";
 import { decodeText, isFile, readFileBytes } from "../../formats/files.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
-import { openOptions } from "../execution-options.ts";
+import type { EvaluationArguments } from "../options/evaluation-options.ts";
+import { openOptions } from "../options/execution-options.ts";
 import type { Terminal } from "../terminal.ts";
-import type { EvaluationArguments } from "./evaluation-options.ts";
 
 /** A model measured on a text. */
 export interface TextEvaluation {

@@ -1,4 +1,5 @@
 import { UserError } from "../../errors.ts";
+import { checkExitSet, type ExitSet, levelFor } from "../exits/exit-set.ts";
 import { createSampler, drawsTokens, type SamplerOptions } from "../sampler.ts";
 import type { Session } from "../session.ts";
 import { fixedController, MOST_DRAFTS } from "./controller.ts";
@@ -6,7 +7,6 @@ import type { TokenDecoder } from "./decoder.ts";
 import { greedyJudge, samplingJudge } from "./draft-judge.ts";
 import { DssdDecoder } from "./dssd.ts";
 import { EarlyExitDecoder } from "./early-exit.ts";
-import { checkExitSet, type ExitSet, levelFor } from "./exit-set.ts";
 import { PlainDecoder } from "./plain.ts";
 
 /** How tokens are computed. */

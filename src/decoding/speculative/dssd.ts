@@ -1,4 +1,5 @@
 import type { WorkOptions } from "../../progress.ts";
+import type { ExitSet } from "../exits/exit-set.ts";
 import { type DraftPlan, MOST_DRAFTS, type RoundController } from "./controller.ts";
 import {
   type DecodedToken,
@@ -8,7 +9,6 @@ import {
   type TokenDecoder,
 } from "./decoder.ts";
 import type { DraftJudge } from "./draft-judge.ts";
-import type { ExitSet } from "./exit-set.ts";
 import { type DecoderParts, feedAndChoose } from "./plain.ts";
 import { RowLadder, type TopReached } from "./row-ladder.ts";
 

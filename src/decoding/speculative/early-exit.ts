@@ -1,4 +1,5 @@
 import type { WorkOptions } from "../../progress.ts";
+import type { ExitSet } from "../exits/exit-set.ts";
 import { chooseAfter, wantedBy } from "../output-rows.ts";
 import type { Session } from "../session.ts";
 import {
@@ -8,7 +9,6 @@ import {
   type RoundLimits,
   type TokenDecoder,
 } from "./decoder.ts";
-import type { ExitSet } from "./exit-set.ts";
 import { type DecoderParts, feedAndChoose } from "./plain.ts";
 import { type ClimbingToken, type ExitReached, RowLadder, type TopReached } from "./row-ladder.ts";
 import { createSpread } from "./spread-logits.ts";

@@ -1,5 +1,5 @@
+import type { ExitSet } from "../exits/exit-set.ts";
 import { adaptiveController, type DraftPlan, type RoundController } from "./controller.ts";
-import type { ExitSet } from "./exit-set.ts";
 
 /** What a controller was made for, besides the exits: where one differs, what it learned is of no use. */
 export interface ControllerUse {

@@ -1,7 +1,7 @@
 import { emptyAnswers } from "../../runtime/answers.ts";
 import type { AnyExecutor, KvCache, RunBlocksOptions } from "../../runtime/executor.ts";
+import { acceptedId, type ExitSet } from "../exits/exit-set.ts";
 import { type OutputAnswers, OutputRows, type WantedOfOutput } from "../output-rows.ts";
-import { acceptedId, type ExitSet } from "./exit-set.ts";
 import { type Hidden, WaitingRows } from "./waiting-rows.ts";
 
 /** A token that goes up the blocks. */

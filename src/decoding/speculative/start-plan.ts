@@ -1,6 +1,6 @@
 import { type DecoderSpec, linearsOf } from "../../model/decoder-spec.ts";
+import type { ExitSet, ExitThresholds } from "../exits/exit-set.ts";
 import type { DraftPlan } from "./controller.ts";
-import type { ExitSet, ExitThresholds } from "./exit-set.ts";
 
 /** Draft limits that are weighed. */
 const LIMITS = [1, 2, 4, 8] as const;

@@ -1,7 +1,7 @@
 import type { CodecId } from "../../codecs/index.ts";
-import { assignBlocks } from "../assign-blocks.ts";
 import type { MatrixProblem } from "../optimal/matrix-problem.ts";
-import type { Assignment, Unit } from "../units.ts";
+import type { Assignment, Unit } from "../problem/units.ts";
+import { assignBlocks } from "./assign-blocks.ts";
 
 /** What an allocator decides on. Everything is given; an allocator reads nothing and draws no random numbers. */
 export interface AllocationProblem {

@@ -1,7 +1,7 @@
 import { solveKnapsack } from "../optimal/knapsack.ts";
 import { solveWithLatency } from "../optimal/latency.ts";
 import { assignOptions, type MatrixProblem, msOfOptions } from "../optimal/matrix-problem.ts";
-import type { Assignment } from "../units.ts";
+import type { Assignment } from "../problem/units.ts";
 import type { AllocationProblem, Allocator } from "./allocator.ts";
 
 /** Budgets tried, each lower by what the last was over: the files' headers may differ by a page between plans. */

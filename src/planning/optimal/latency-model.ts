@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { CODECS, type CodecId } from "../../codecs/index.ts";
-import type { Unit } from "../units.ts";
+import type { Unit } from "../problem/units.ts";
 
 /**
  * How long a token may take in the products with packed matrices, and what a matrix costs: its bytes over the bandwidth that the

@@ -4,8 +4,8 @@ import { type DraftingModel, measureDrafters } from "../../../src/bench/drafters
 import { measureDraftCosts } from "../../../src/bench/drafters/measure-costs.ts";
 import { drafterSetups } from "../../../src/bench/drafters/setups.ts";
 import { summarizeDrafters } from "../../../src/bench/drafters/summarize.ts";
+import type { ExitSet } from "../../../src/decoding/exits/exit-set.ts";
 import { Session } from "../../../src/decoding/session.ts";
-import type { ExitSet } from "../../../src/decoding/speculative/exit-set.ts";
 import type { Progress } from "../../../src/progress.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
 import { LETTERS } from "../../decoding/scripted-executor.ts";

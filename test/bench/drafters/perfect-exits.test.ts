@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { perfectUse } from "../../../src/bench/drafters/perfect-exits.ts";
 import { fixedExit } from "../../../src/bench/drafters/setups.ts";
+import type { ExitSet } from "../../../src/decoding/exits/exit-set.ts";
 import { generate } from "../../../src/decoding/generate.ts";
 import { Session } from "../../../src/decoding/session.ts";
-import type { ExitSet } from "../../../src/decoding/speculative/exit-set.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
 import { LETTERS } from "../../decoding/scripted-executor.ts";
 import { loadExits, openExecutor, quietSource } from "../../decoding/speculative/exit-cases.ts";

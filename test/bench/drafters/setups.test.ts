@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { isConfident } from "../../../src/artifact/exits.ts";
+import { isConfident } from "../../../src/artifact/exits/table.ts";
 import { askedExits, DEFAULT_SWEEP, drafterSetups, fixedExit } from "../../../src/bench/drafters/setups.ts";
-import type { ExitSet } from "../../../src/decoding/speculative/exit-set.ts";
+import type { ExitSet } from "../../../src/decoding/exits/exit-set.ts";
 import { smallSpec } from "../../runtime/random-model.ts";
 
 const SPEC = smallSpec({ blocks: 8 });

@@ -6,7 +6,7 @@ import { draftersPicture } from "../../../src/bench/drafters/picture.ts";
 import { DrafterComparison, DrafterRow } from "../../../src/bench/drafters/result.ts";
 import { drafterSetups } from "../../../src/bench/drafters/setups.ts";
 import { compareRows, summarizeDrafters } from "../../../src/bench/drafters/summarize.ts";
-import type { ExitSet } from "../../../src/decoding/speculative/exit-set.ts";
+import type { ExitSet } from "../../../src/decoding/exits/exit-set.ts";
 import { smallSpec } from "../../runtime/random-model.ts";
 
 const BLOCKS = 6;

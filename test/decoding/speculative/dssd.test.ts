@@ -5,7 +5,7 @@ import { Session } from "../../../src/decoding/session.ts";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
-import { softmax } from "../../../src/tensor/ops.ts";
+import { softmax } from "../../references/ops.ts";
 import { architectureCases, HAS_SHARED, readGolden } from "../../runtime/goldens.ts";
 import { HAS_ADDON, needsAddon } from "../../runtime/native/addon-state.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { acceptedId, type ExitSet, levelFor } from "../../../src/decoding/exits/exit-set.ts";
 import { mostLikely } from "../../../src/decoding/sampler.ts";
-import { acceptedId, type ExitSet, levelFor } from "../../../src/decoding/speculative/exit-set.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
 import { HAS_ADDON, needsAddon } from "../../runtime/native/addon-state.ts";

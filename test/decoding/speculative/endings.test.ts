@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import type { ExitSet } from "../../../src/decoding/exits/exit-set.ts";
 import type { Generation } from "../../../src/decoding/generate.ts";
-import type { ExitSet } from "../../../src/decoding/speculative/exit-set.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
 import { NativeExecutor } from "../../../src/runtime/native/executor.ts";
 import { HAS_ADDON, needsAddon } from "../../runtime/native/addon-state.ts";

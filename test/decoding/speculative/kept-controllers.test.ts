@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
+import type { ExitSet } from "../../../src/decoding/exits/exit-set.ts";
 import type { Generation } from "../../../src/decoding/generate.ts";
 import { generate } from "../../../src/decoding/generate.ts";
 import { Session } from "../../../src/decoding/session.ts";
-import type { ExitSet } from "../../../src/decoding/speculative/exit-set.ts";
 import { KeptControllers } from "../../../src/decoding/speculative/kept-controllers.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";
 import { LETTERS } from "../scripted-executor.ts";

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import type { ExitSet, ExitThresholds } from "../../../src/decoding/speculative/exit-set.ts";
+import type { ExitSet, ExitThresholds } from "../../../src/decoding/exits/exit-set.ts";
 import { expectedPlan } from "../../../src/decoding/speculative/start-plan.ts";
 import { smallSpec } from "../../runtime/random-model.ts";
 

@@ -1,5 +1,5 @@
 import type { NativeMlp } from "../../../src/native/addon.ts";
-import { silu } from "../../../src/tensor/ops.ts";
+import { silu } from "../../references/ops.ts";
 
 /** An activation in f64 and by how much the kernel may be off, for |x| <= 2^20. */
 export interface BoundedNumber {

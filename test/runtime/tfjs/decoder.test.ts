@@ -9,8 +9,8 @@ import { normalize, type RunBuffers, rotate, runBlock } from "../../../src/runti
 import { createWideningBuffers, PagedKvCache } from "../../../src/runtime/tfjs/kv-cache.ts";
 import { loadBlock } from "../../../src/runtime/tfjs/load-weights.ts";
 import { ropeRows } from "../../../src/runtime/tfjs/rope-rows.ts";
-import * as plain from "../../../src/tensor/ops.ts";
 import { Random } from "../../../src/tensor/random.ts";
+import * as plain from "../../references/ops.ts";
 import { maxDifference } from "../compare.ts";
 import { packedSource, randomSource, type Shape, smallSpec } from "../random-model.ts";
 

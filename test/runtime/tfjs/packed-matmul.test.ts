@@ -8,8 +8,8 @@ import { loadNative } from "../../../src/native/load.ts";
 import { BACKENDS, ensureGradients, openBackend } from "../../../src/runtime/tfjs/backend.ts";
 import { headOf } from "../../../src/runtime/tfjs/output-head.ts";
 import { packedMatMul, packedProducts } from "../../../src/runtime/tfjs/packed-matmul.ts";
-import { matMul } from "../../../src/tensor/ops.ts";
 import { Random } from "../../../src/tensor/random.ts";
+import { matMul } from "../../references/ops.ts";
 import { packRounded } from "../random-model.ts";
 
 const SOME_CODECS: readonly CodecId[] = [

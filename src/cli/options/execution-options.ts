@@ -1,0 +1,70 @@
+import type { Argv } from "yargs";
+import type { OpenModelOptions } from "../../decoding/open-model.ts";
+import { KV_TYPES, type KvType } from "../../model/kv-type.ts";
+import { BACKEND_CHOICES, type BackendChoice } from "../../runtime/backend-names.ts";
+import {
+  ACTIVATION_TYPES,
+  type ActivationType,
+  EXECUTOR_CHOICES,
+  type ExecutorChoice,
+} from "../../runtime/executor-info.ts";
+
+/** Which executor computes. */
+export interface ExecutorArguments {
+  executor: ExecutorChoice;
+  isa: string | undefined;
+  backend: BackendChoice;
+  threads: number | undefined;
+}
+
+/** What commands that compute accept about how to compute. */
+export interface ExecutionArguments extends ExecutorArguments {
+  activations: ActivationType | undefined;
+  resident: boolean | undefined;
+  kv: KvType | undefined;
+}
+
+/** Adds `--executor`, `--isa`, `--backend` and `--threads`. */
+export function executorOptions<T>(yargs: Argv<T>): Argv<T & ExecutorArguments> {
+  return yargs
+    .option("executor", {
+      choices: EXECUTOR_CHOICES,
+      default: "auto" as const,
+      describe: "native: compiled kernels; tfjs: TensorFlow.js; auto takes native where its addon loads",
+    })
+    .option("isa", {
+      type: "string",
+      describe: "native: instruction set, as layerwise inspect lists them; default: the fastest",
+    })
+    .option("backend", {
+      choices: BACKEND_CHOICES,
+      default: "auto" as const,
+      describe: "tfjs: its backend; auto takes tensorflow, else wasm, else cpu. One by name also chooses tfjs",
+    })
+    .option("threads", { type: "number", describe: "Threads to compute with; default: the physical cores" })
+    .group(["executor", "isa", "backend", "threads"], "Execution:");
+}
+
+/** Adds the options of `executorOptions`, `--activations`, `--resident` and `--kv`. */
+export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments> {
+  return executorOptions(yargs)
+    .option("activations", {
+      choices: ACTIVATION_TYPES,
+      describe: "native: type of activations in products with integer weights; default: int8",
+    })
+    .option("resident", {
+      type: "boolean",
+      describe: "Keep every matrix in memory, on tfjs expanded: faster, larger. Default: only for checkpoints",
+    })
+    .option("kv", {
+      choices: KV_TYPES,
+      describe: "How keys and values are kept; default: as planned, f32 for checkpoints",
+    })
+    .group(["activations", "resident", "kv"], "Execution:");
+}
+
+/** The arguments as the library takes them. */
+export function openOptions(args: ExecutionArguments): OpenModelOptions {
+  const { executor, isa, backend, threads, activations, resident, kv } = args;
+  return { executor, isa, backend, threads, activations, resident, kvType: kv };
+}

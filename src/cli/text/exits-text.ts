@@ -1,0 +1,54 @@
+import type { ExitTable } from "../../artifact/exits/table.ts";
+import type { Colours } from "../terminal.ts";
+import { formatCount, formatMiB } from "./number-text.ts";
+import { renderTable } from "./table.ts";
+
+const CONFIDENCE = { entropy: "entropy", max: "largest probability", margin: "lead in probability" } as const;
+
+/** An artifact's early exits for people: the heads, then what each accuracy level does on held-out text. */
+export function exitsText({ exits, confidence, vocabulary, levels, training }: ExitTable, colours: Colours): string {
+  const ids = vocabulary === "full" ? "the whole vocabulary" : `${formatCount(vocabulary.ids)} ids`;
+  const right = { align: "right" as const };
+  const alone = training.heads;
+  const heads = renderTable(
+    [
+      { head: "exit" },
+      { head: "head" },
+      { head: "size", ...right },
+      ...(alone
+        ? [
+            { head: "agrees", ...right },
+            { head: "logit lens", ...right },
+          ]
+        : []),
+    ],
+    exits.map(({ blocks, kind, rank, bytes }, i) => [
+      `after ${blocks} blocks`,
+      rank === null ? kind : `${kind} of rank ${rank}`,
+      formatMiB(bytes),
+      ...(alone ? [percent(alone[i].agreement), percent(alone[i].lensAgreement)] : []),
+    ]),
+    colours,
+  );
+  const rows = levels.map(({ epsilon, thresholds, report }) => {
+    const { coverage, agreement, agreementError, meanBlocks } = report;
+    const agreed = agreement === null ? "–" : `${percent(agreement)} ± ${percent(agreementError ?? 0)}`;
+    const limits = thresholds.map((threshold) => (threshold === null ? "–" : threshold.toPrecision(3)));
+    return [epsilon.toFixed(2), percent(coverage), agreed, meanBlocks.toFixed(1), ...limits];
+  });
+  const columns = ["level", "leave early", "agree", "mean blocks", ...exits.map(({ blocks }) => `after ${blocks}`)];
+  const { train, report } = training.tokens;
+  return [
+    heads,
+    "",
+    `early exits by ${CONFIDENCE[confidence]} over ${ids}; trained on ${formatCount(train)} tokens, seed ${training.seed}, by ${training.backend}`,
+    renderTable(
+      columns.map((head) => ({ head, ...right })),
+      rows,
+      colours,
+    ),
+    `on ${formatCount(report)} held-out tokens; thresholds in the last ${exits.length === 1 ? "column" : "columns"}, – never exits there`,
+  ].join("\n");
+}
+
+const percent = (share: number) => `${(100 * share).toFixed(1)} %`;

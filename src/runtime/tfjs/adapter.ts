@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type BlockRole, type DecoderSpec, linearsOf } from "../../model/decoder-spec.ts";
-import type { LowRankPart } from "../executor.ts";
+import type { LowRankPart } from "../adapters.ts";
 import { TensorSet } from "./tensor-set.ts";
 
 /** A low-rank addition to one matrix, as tensors: x [rows, in] -> factor * (x a) b [rows, out]. */

@@ -1,5 +1,6 @@
 import { expect } from "vitest";
-import type { AnyExecutor, Executor, KvCache } from "../../../src/runtime/executor.ts";
+import type { AnyExecutor, Executor } from "../../../src/runtime/executor.ts";
+import type { KvCache } from "../../../src/runtime/kv-cache.ts";
 import { tinySpec } from "../../scoring/tiny-model.ts";
 
 /** What a bigram executor was asked to do. */

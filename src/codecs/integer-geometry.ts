@@ -82,7 +82,7 @@ export function levelsAt(g: IntegerGeometry, chunk: number): number {
 }
 
 /** What sets an integer codec apart. A TypeError where the codec holds floats. */
-export function formOf({ id, bits, group, scheme, scaleKind }: Codec): IntegerForm {
+export function integerFormOf({ id, bits, group, scheme, scaleKind }: Codec): IntegerForm {
   const known = bits === 2 || bits === 3 || bits === 4 || bits === 5 || bits === 6 || bits === 8;
   if (!known || scheme === "float" || scaleKind === null) throw new TypeError(`${id}: holds no codes`);
   if (group === null || group === 32 || group === 64 || group === 128) return { bits, group, scheme, scaleKind };

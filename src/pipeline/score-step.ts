@@ -20,13 +20,13 @@ import { scoreModel } from "../scoring/score-model.ts";
 import type { Losses, Scores } from "../scoring/scores.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { type CalibrationStep, restoreCalibration } from "./calibration-step.ts";
-import type { RunOptions } from "./compress-options.ts";
 import { streamedExecutors } from "./executors.ts";
 import { usesLibrary } from "./library-step.ts";
 import { measuredBefore } from "./measured-losses.ts";
 import type { RunRequest } from "./plan-step.ts";
 import type { Recipe } from "./recipe.ts";
 import type { StepWork } from "./run-folder.ts";
+import type { RunOptions } from "./run-options.ts";
 import { readableJson } from "./step-key.ts";
 
 /** Whether the recipe's allocator ranks blocks at all. */

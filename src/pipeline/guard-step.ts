@@ -1,6 +1,7 @@
 import type { GuardResult } from "../artifact/manifest.ts";
 import type { Plan } from "../artifact/plan.ts";
 import { evaluateAll } from "../evaluation/evaluate.ts";
+import { blockOf } from "../model/matrix-id.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import type { Planner } from "../planning/planner.ts";
 import { uniformPlans } from "../planning/uniform-plans.ts";
@@ -66,5 +67,5 @@ export async function guardPlan(
 }
 
 function blockCodec({ units }: Plan): string {
-  return (units.find(({ id }) => id.startsWith("blocks.")) ?? units[0]).codec;
+  return (units.find(({ id }) => blockOf(id) !== null) ?? units[0]).codec;
 }

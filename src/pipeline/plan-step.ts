@@ -1,5 +1,6 @@
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { headMatrixId } from "../model/decoder-spec.ts";
+import { idOf } from "../model/matrix-id.ts";
 import type { Budget } from "../planning/budget/budget.ts";
 import type { PlanRequest } from "../planning/planner.ts";
 import { plannedBaseBytes } from "../runtime/base-bytes.ts";
@@ -43,5 +44,5 @@ export function planInputs(
 
 /** Type of the blocks' weights in the checkpoint; of the output head where there are no blocks. */
 export function storedDtypeOf(checkpoint: Checkpoint): string {
-  return checkpoint.storedDtype(checkpoint.spec.blocks.length > 0 ? "blocks.0.attn.q" : headMatrixId(checkpoint.spec));
+  return checkpoint.storedDtype(checkpoint.spec.blocks.length > 0 ? idOf(0, "attn.q") : headMatrixId(checkpoint.spec));
 }

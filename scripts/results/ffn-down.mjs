@@ -6,6 +6,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { loadTokenizer, openCheckpoint, openMaths } from "../../dist/compress-entry.js";
+import { idOf } from "../../dist/model/matrix-id.js";
 import { denseMatrix } from "../../dist/model/weight-source.js";
 import { errorsUnder, openTheirs, ourValues } from "../../test/peers/ffn-down-errors.mjs";
 import { makeFiles } from "../../test/peers/ffn-down-files.mjs";
@@ -40,7 +41,7 @@ const maths = await openMaths({ executor: "native" });
 const heldOutFile = "corpora/wikitext-2/wiki.test.raw";
 const count = source.spec.blocks.length;
 const [first, last] = flag("blocks")?.split("-").map(Number) ?? [0, count - 1];
-const matrixId = (block) => `blocks.${block}.mlp.down`;
+const matrixId = (block) => idOf(block, "mlp.down");
 const collect = (name, text, length) =>
   collectGrams(
     { source, tokenizer, maths },

@@ -11,10 +11,10 @@ export interface OpenMaths extends Maths, Disposable {}
  */
 export async function openMaths(options: {
   readonly executor?: string | undefined;
-  readonly threads?: number | null | undefined;
+  readonly threads?: number | undefined;
 }): Promise<OpenMaths> {
   const { loadNative, openEngine } = await import("../native/load.ts");
   if (options.executor === "tfjs" || !loadNative().addon) return { ...plainMaths, [Symbol.dispose]: () => undefined };
-  const engine = openEngine({ threads: options.threads ?? undefined });
+  const engine = openEngine({ threads: options.threads });
   return { ...nativeMaths(engine.offline), [Symbol.dispose]: () => engine.dispose() };
 }

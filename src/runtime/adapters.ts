@@ -1,4 +1,5 @@
-import { type BlockRole, type DecoderSpec, type LinearSpec, linearsOf } from "../model/decoder-spec.ts";
+import { type DecoderSpec, type LinearSpec, linearsOf } from "../model/decoder-spec.ts";
+import { type BlockRole, idOf } from "../model/matrix-id.ts";
 import { expectLength } from "./heads.ts";
 
 /** A low-rank addition to one matrix: y += factor * B (A x), computed in f32 beside the packed product. */
@@ -17,7 +18,7 @@ export interface LowRankPart {
 export function checkAdapter(spec: DecoderSpec, name: string, parts: readonly LowRankPart[]): void {
   const seen = new Set<string>();
   for (const { block, role, rank, a, b, factor } of parts) {
-    const label = `adapter ${name}: blocks.${block}.${role}`;
+    const label = `adapter ${name}: ${idOf(block, role)}`;
     const linear = linearOf(spec, { block, role });
     if (!linear) throw new Error(`${label}: the model has no such matrix`);
     if (seen.has(label)) throw new Error(`${label}: expected once, found twice`);

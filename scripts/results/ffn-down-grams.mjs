@@ -20,7 +20,7 @@ export async function collectGrams({ source, tokenizer, engine }, { text, chunks
   const fileOf = (block) => path.join(folder, `gram-${name}-${block}.f32`);
   mkdirSync(folder, { recursive: true });
   if (!existsSync(fileOf(blocks - 1))) {
-    const createExecutor = streamedExecutors({ executor: "native", backend: "auto", threads: null });
+    const createExecutor = streamedExecutors({ executor: "native", backend: "auto" });
     const onProgress = progressLine();
     const sweep = await openStatisticsSweep({ source, sequences, createExecutor, engine, onProgress });
     for (let block = 0; block < blocks; block++) {

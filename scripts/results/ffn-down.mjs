@@ -6,6 +6,7 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { loadTokenizer, openCheckpoint } from "../../dist/compress-entry.js";
+import { idOf } from "../../dist/model/matrix-id.js";
 import { denseMatrix } from "../../dist/model/weight-source.js";
 import { openOfflineEngine } from "../../dist/runtime/offline-engine.js";
 import { errorsUnder, openTheirs, ourValues } from "../../test/peers/ffn-down-errors.mjs";
@@ -43,7 +44,7 @@ if (!engine) throw new Error("no addon: npm run build:native");
 const heldOutFile = "corpora/wikitext-2/wiki.test.raw";
 const count = source.spec.blocks.length;
 const [first, last] = flag("blocks")?.split("-").map(Number) ?? [0, count - 1];
-const matrixId = (block) => `blocks.${block}.mlp.down`;
+const matrixId = (block) => idOf(block, "mlp.down");
 const collect = (name, text, length) =>
   collectGrams(
     { source, tokenizer, engine },

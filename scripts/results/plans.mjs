@@ -19,7 +19,6 @@ export async function openPlans(folder, windowCount) {
     residency: null,
     budgetCovers: null,
     backend: "auto",
-    threads: null,
     recipe: loaded.recipe,
     calibration: lw.calibrationFiles(loaded),
   };

@@ -1,5 +1,6 @@
 import { throwIfAborted } from "../errors.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
+import { idOf } from "../model/matrix-id.ts";
 import { matrixInputsOf } from "../model/matrix-inputs.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import type { NativeEngine } from "../native/addon.ts";
@@ -115,7 +116,7 @@ class Sweep implements StatisticsSweep {
     const block = this.block();
     const sums = new Map(
       matrixInputsOf(this.spec.blocks[block]).map(({ cols, roles }) => {
-        const matrices = roles.map((role) => `blocks.${block}.${role}`);
+        const matrices = roles.map((role) => idOf(block, role));
         return [matrices[0], { matrices, sum: this.newSum(cols) }];
       }),
     );

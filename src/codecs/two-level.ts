@@ -6,7 +6,7 @@ import { bf16ToF32, f32ToBf16, roundToF16 } from "../tensor/half.ts";
 import type { Codec } from "./codec.ts";
 
 /** Largest whole number that a group's scale is stored as. */
-export const MOST_SCALE_CODE = 127;
+const MOST_SCALE_CODE = 127;
 
 /** Adding and taking away 1.5 * 2^52 rounds a double to the nearest integer, ties to even, as the engine does it. */
 const ROUNDER = 6755399441055744;

@@ -15,8 +15,8 @@ import { matrixQuantizerOf } from "../quantization/index.ts";
 import { quantizeModel } from "../quantization/quantize-model.ts";
 import { TOOL_VERSION } from "../version.ts";
 import type { CalibrationStep } from "./calibration-step.ts";
-import type { RunOptions } from "./compress-options.ts";
 import type { Recipe } from "./recipe.ts";
+import type { RunOptions } from "./run-options.ts";
 import type { ShippedPlan } from "./shipped-plan.ts";
 import type { WeightsStep } from "./weights-step.ts";
 

@@ -1,4 +1,5 @@
 import path from "node:path";
+import type { GuardResult } from "../artifact/manifest.ts";
 import { Plan } from "../artifact/plan.ts";
 import { throwIfAborted } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
@@ -6,6 +7,7 @@ import { checkTokenizerFits, loadTokenizer } from "../model/tokenizer.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import { loadSolverFor } from "../planning/optimal/highs-solver.ts";
 import { makePlan } from "../planning/plan.ts";
+import type { WorkOptions } from "../progress.ts";
 import { chooseExecutor } from "../runtime/create-executor.ts";
 import { openOfflineEngine } from "../runtime/offline-engine.ts";
 import { Scores } from "../scoring/scores.ts";
@@ -13,15 +15,49 @@ import { TOOL_VERSION } from "../version.ts";
 import { ArtifactStep, artifactInputs, packArtifact, sameArtifact } from "./artifact-step.ts";
 import { CalibrationStep, calibrate, calibrationInputs } from "./calibration-step.ts";
 import { checkRequest } from "./check-request.ts";
-import { type CompressOptions, type CompressResult, rememberOptions, STAGES, type Stage } from "./compress-options.ts";
 import { exitTextOf } from "./exit-text-step.ts";
-import { exitsStep } from "./exits-step.ts";
-import { libraryStep, openLibrary, usesLibrary } from "./library-step.ts";
+import { exitsStep, type TrainedArtifactExits } from "./exits-step.ts";
+import { type CodecCost, libraryStep, openLibrary, usesLibrary } from "./library-step.ts";
 import { planInputs, planRequest } from "./plan-step.ts";
-import { openRunFolder } from "./run-folder.ts";
+import { openRunFolder, type StepReport } from "./run-folder.ts";
+import { type RunOptions, rememberOptions } from "./run-options.ts";
 import { needsScores, scoreCheckpoint, scoreInputs } from "./score-step.ts";
 import { shippedPlan } from "./shipped-plan.ts";
 import { readWeights, WeightsStep, weightsInputs } from "./weights-step.ts";
+
+/** The steps at which a run may end, in order. */
+export const STAGES = ["calibrate", "score", "plan", "quantize", "exits"] as const;
+export type Stage = (typeof STAGES)[number];
+
+export interface CompressOptions extends WorkOptions, RunOptions {
+  /** The run folder. */
+  readonly out: string;
+  /** One of several devices that share this run folder: its plan and artifact are kept under this name (`artifact-<device>`). */
+  readonly device?: string | undefined;
+  /** The last step to run; default: all. */
+  readonly until?: Stage | undefined;
+  readonly onStep?: ((report: StepReport) => void) | undefined;
+}
+
+/** What a run has produced so far. */
+export interface CompressResult {
+  readonly runFolder: string;
+  /** Folder of the artifact; null when the run ended before. */
+  readonly artifact: string | null;
+  readonly scores: Scores | null;
+  readonly plan: Plan | null;
+  /** What each codec adds to the library of packed matrices; null where the quantizer needs none. */
+  readonly library: readonly CodecCost[] | null;
+  /** The plan beside the best uniform one; null where the recipe asks for no comparison. */
+  readonly guard: GuardResult | null;
+  /** The artifact's early exits as the recipe asked for them; null where it asks for none, or the run ended before. */
+  readonly exits: TrainedArtifactExits | null;
+  /** Where the budget came from, one line for people. */
+  readonly budget: string;
+  readonly budgetBytes: number;
+  /** Tensors of the checkpoint that no matrix or vector uses. */
+  readonly unusedTensors: readonly string[];
+}
 
 /**
  * The whole story: a checkpoint becomes an artifact that fits a byte budget. Every step leaves a file in the run folder

@@ -10,12 +10,12 @@ import { matrixQuantizerOf, QUANTIZER_NEEDS } from "../quantization/index.ts";
 import { buildLibrary } from "../quantization/library/build-library.ts";
 import { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import { type CalibrationStep, restoreCalibration } from "./calibration-step.ts";
-import type { RunOptions } from "./compress-options.ts";
 import { streamedExecutors } from "./executors.ts";
 import type { Learning } from "./learning.ts";
 import type { RunRequest } from "./plan-step.ts";
 import type { Recipe } from "./recipe.ts";
 import type { RunFolder, StepResult } from "./run-folder.ts";
+import type { RunOptions } from "./run-options.ts";
 import { hashOf } from "./step-key.ts";
 
 /** What a codec adds to a library: seconds of packing and bytes on disk, over all its matrices. */

@@ -1,5 +1,6 @@
-import type { BlockRole, DecoderSpec, NormSpec } from "../model/decoder-spec.ts";
+import type { DecoderSpec, NormSpec } from "../model/decoder-spec.ts";
 import type { KvType } from "../model/kv-type.ts";
+import type { BlockRole } from "../model/matrix-id.ts";
 import type { Matrix, WeightSource } from "../model/weight-source.ts";
 import type { NativeOffline } from "../native/offline-maths.ts";
 import type { ExecutorInfo } from "./executor-info.ts";

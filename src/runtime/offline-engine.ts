@@ -12,10 +12,10 @@ export interface OfflineEngine extends Disposable {
  */
 export async function openOfflineEngine(options: {
   readonly executor?: ExecutorChoice | undefined;
-  readonly threads?: number | null | undefined;
+  readonly threads?: number | undefined;
 }): Promise<OfflineEngine> {
   const { loadNative, openEngine } = await import("../native/load.ts");
   const wanted = options.executor !== "tfjs" && loadNative().addon !== null;
-  const engine = wanted ? openEngine({ threads: options.threads ?? undefined }) : null;
+  const engine = wanted ? openEngine({ threads: options.threads }) : null;
   return { engine, [Symbol.dispose]: () => engine?.dispose() };
 }

@@ -15,7 +15,7 @@ import { packAs, packWith, quantizedOverlay } from "../../src/quantization/overl
 import { createExecutor } from "../../src/runtime/create-executor.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { hiddenStates, maxDifference } from "../runtime/compare.ts";
-import { architectureCases, HAS_SHARED } from "../runtime/goldens.ts";
+import { architectureCases } from "../runtime/goldens.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
 import { randomSource, smallSpec } from "../runtime/random-model.ts";
 import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
@@ -101,7 +101,7 @@ function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>, cols: nu
   return largest;
 }
 
-describe.skipIf(!HAS_SHARED || !HAS_ADDON)(needsAddon("statistics of every architecture (with ../shared)"), () => {
+describe.skipIf(!HAS_ADDON)(needsAddon("statistics of every architecture"), () => {
   it.each(architectureCases())(
     "$name: sums on native are those of tfjs' inputs, computed directly",
     async ({ folder }) => {

@@ -2,6 +2,7 @@ import { openStatisticsSweep, type StatisticsSweep, type SweepState } from "../.
 import { CODECS } from "../../codecs/index.ts";
 import { unpackNumbers } from "../../codecs/integer-numbers.ts";
 import { matricesOf, vectorsOf } from "../../model/decoder-spec.ts";
+import { blockName, idOf, partsOf } from "../../model/matrix-id.ts";
 import { denseMatrix, type PackedMatrix, type WeightSource } from "../../model/weight-source.ts";
 import type { NativeEngine } from "../../native/addon.ts";
 import type { WorkOptions } from "../../progress.ts";
@@ -77,7 +78,7 @@ class Rounding implements LearnedRounding {
     const examples = examplesOf(states, this.original.states, source.spec.hiddenSize);
     const heldOut = Math.max(1, Math.floor(examples.length / HELD_OUT_SHARE));
     const learned = await learnBlock(latent, {
-      ...{ spec: source.spec, block, settings, signal, random: new Random(seed).fork(`blocks.${block}`) },
+      ...{ spec: source.spec, block, settings, signal, random: new Random(seed).fork(blockName(block)) },
       // A single sequence is both.
       training: examples.length > 1 ? examples.slice(0, -heldOut) : examples,
       heldOut: examples.slice(-heldOut),
@@ -111,7 +112,7 @@ class Rounding implements LearnedRounding {
     }
     const vectors = new Map<string, LatentVector>();
     for (const { id } of vectorsOf(source.spec).filter((vector) => vector.block === block)) {
-      vectors.set(endOf(id, block), new LatentVector(await source.readVector(id)));
+      vectors.set(endOf(id), new LatentVector(await source.readVector(id)));
     }
     return { matrices, vectors, fixed };
   }
@@ -140,16 +141,18 @@ function examplesOf(before: readonly SweepState[], after: readonly SweepState[],
 function storedBlock(block: number, packed: ReadonlyMap<string, PackedMatrix>, { numbers }: Learned): RefinedBlock {
   const matrices = new Map<string, PackedMatrix>();
   for (const [id, matrix] of packed) {
-    const found = numbers.matrices.get(endOf(id, block));
+    const found = numbers.matrices.get(endOf(id));
     if (found) matrices.set(id, { ...matrix, bytes: CODECS[matrix.codec].pack(found) });
   }
   return {
     matrices,
-    vectors: new Map([...numbers.vectors].map(([name, values]) => [`blocks.${block}.${name}`, values])),
+    vectors: new Map([...numbers.vectors].map(([name, values]) => [idOf(block, name), values])),
   };
 }
 
 /** An id without the block that it is of. */
-function endOf(id: string, block: number): string {
-  return id.slice(`blocks.${block}.`.length);
+function endOf(id: string): string {
+  const parts = partsOf(id);
+  if (!parts) throw new Error(`rounding: ${id} is of no block`);
+  return parts.part;
 }

@@ -1,7 +1,7 @@
-import { roundToF16 } from "../tensor/half.ts";
-import { codeOf, type LevelForm, levelOf } from "./level-table.ts";
-import { inverseOf } from "./nearest-level.ts";
-import { scaleCode } from "./search-group.ts";
+import { scaleCodeFor } from "../../codecs/two-level.ts";
+import { roundToF16 } from "../../tensor/half.ts";
+import { inverseOf } from "../../tensor/rounding.ts";
+import { codeOf, type LevelForm, levelOf } from "./level-form.ts";
 
 /** Columns of a block at most: groups are up to 128, of whole rows 64 columns are taken at a time. */
 export const BLOCK_COLS = 128;
@@ -127,5 +127,5 @@ function refitScale(block: RefineBlock, row: RowBlock, steps: RowSteps): boolean
 
 /** The number nearest to `wanted` that can be stored: a multiple of `step`, or for 0 an f16 number. */
 export function nearestStored(wanted: number, step: number): number {
-  return step === 0 ? roundToF16(wanted) : scaleCode(wanted, step) * step;
+  return step === 0 ? roundToF16(wanted) : scaleCodeFor(wanted, step) * step;
 }

@@ -1,16 +1,10 @@
-import type { NativeEngine } from "../native/addon.ts";
+import type { HessianErrorOptions } from "../maths.ts";
 
 /**
  * Mean over rows of d gram d^T with d = w - values, both [rows, cols], gram [cols, cols]: the mean squared error that quantized
  * weights make in an output, over the inputs whose second moments the gram has. In doubles.
  */
-export function hessianError(
-  w: Float32Array,
-  values: Float32Array,
-  gram: Float32Array,
-  rows: number,
-  cols: number,
-): number {
+export function hessianError({ w, values, gram, rows, cols }: HessianErrorOptions): number {
   const difference = new Float64Array(cols);
   let sum = 0;
   for (let row = 0; row < rows; row++) {
@@ -22,14 +16,4 @@ export function hessianError(
     }
   }
   return sum / rows;
-}
-
-/** hessianError on the engine where there is one: products in f32 there, equal to some 5 digits. */
-export async function hessianErrorOn(
-  engine: NativeEngine | null,
-  ...[w, values, gram, rows, cols]: Parameters<typeof hessianError>
-): Promise<number> {
-  return engine
-    ? engine.offline.hessianError({ w, values, gram, rows, cols })
-    : hessianError(w, values, gram, rows, cols);
 }

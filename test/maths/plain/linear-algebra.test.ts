@@ -6,8 +6,8 @@ import {
   choleskyInverse,
   gemm,
   inverseUpperFactor,
-} from "../../src/tensor/linear-algebra.ts";
-import { Random } from "../../src/tensor/random.ts";
+} from "../../../src/maths/plain/linear-algebra.ts";
+import { Random } from "../../../src/tensor/random.ts";
 
 const normals = (length: number, seed: number) => {
   const random = new Random(seed);

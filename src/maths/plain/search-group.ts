@@ -1,6 +1,10 @@
-import { roundToF16 } from "../tensor/half.ts";
-import { codeOf, type LevelForm } from "./level-table.ts";
-import { inverseOf, nearestLevel } from "./nearest-level.ts";
+import { roundToF16 } from "../../tensor/half.ts";
+import { inverseOf } from "../../tensor/rounding.ts";
+import { codeOf, type LevelForm } from "./level-form.ts";
+
+/** Columns from which on a group is long: rare extremes weigh little then, and cutting them off by these factors pays. */
+export const LONG_GROUP = 48;
+export const CUTS: readonly number[] = [1.1, 1.2, 1.3, 1.45, 1.6, 1.8, 2.1, 2.5, 3];
 
 /** Weights that share a scale, as the searches look at them: element i of [from, to) counts with weights[i - shift]. */
 export interface SearchGroup {
@@ -30,9 +34,4 @@ export const STORED = { f16: roundToF16, f32: Math.fround } as const;
 export function chooseCodes({ x, from, to, form }: SearchGroup, fit: Fit, codes: Uint8Array): void {
   const inverse = inverseOf(fit.scale);
   for (let i = from; i < to; i++) codes[i] = codeOf(form, (x[i] - fit.minimum) * inverse);
-}
-
-/** The int8 code of a two-level scale nearest to `scale / rowScale`, moved by `by`. */
-export function scaleCode(scale: number, rowScale: number, by = 0): number {
-  return nearestLevel(nearestLevel(scale * inverseOf(rowScale), -127, 127) + by, -127, 127);
 }

@@ -1,5 +1,6 @@
-import { CUTS, inverseOf, LONG_GROUP, nearestLevel } from "./nearest-level.ts";
-import { type Fit, type SearchGroup, scaleCode } from "./search-group.ts";
+import { scaleCodeFor } from "../../codecs/two-level.ts";
+import { inverseOf, nearestLevel } from "../../tensor/rounding.ts";
+import { CUTS, type Fit, LONG_GROUP, type SearchGroup } from "./search-group.ts";
 
 /** Levels more or fewer than there are over which the group's range is spread: more cuts the ends off. */
 const OFFSETS: readonly number[] = Array.from({ length: 11 }, (_, i) => (i - 3) / 4);
@@ -43,7 +44,9 @@ export function fitAsymmetric(group: SearchGroup): Fit | null {
 export function snapAsymmetric(group: SearchGroup, [scale, minimum]: Pair, [rowScale, rowMinimum]: Pair): Fit | null {
   const steps = [0, -1, 1];
   const pairs = steps.flatMap((i) =>
-    steps.map((j): Pair => [scaleCode(scale, rowScale, i) * rowScale, scaleCode(minimum, rowMinimum, j) * rowMinimum]),
+    steps.map(
+      (j): Pair => [scaleCodeFor(scale, rowScale, i) * rowScale, scaleCodeFor(minimum, rowMinimum, j) * rowMinimum],
+    ),
   );
   return leastError(group, pairs);
 }

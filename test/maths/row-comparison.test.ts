@@ -1,11 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { type ComparedRows, type RowComparer, rowComparer } from "../../src/evaluation/row-comparison.ts";
-import { ADDON_STATE, engineOf, HAS_ADDON, ISAS, normals } from "./engines.ts";
+import { nativeMaths } from "../../src/maths/native.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
+import type { ComparedRows, RowComparer } from "../../src/maths/row-comparison.ts";
+import { ADDON_STATE, engineOf, HAS_ADDON, ISAS, normals } from "../native/engines.ts";
 
-const plain = rowComparer(null);
+const plain = plainMaths.rowComparer();
 const fastest = ISAS[ISAS.length - 1];
-const native = (isa = fastest, threads = 1): RowComparer => rowComparer(engineOf(isa, threads).offline);
+const native = (isa = fastest, threads = 1): RowComparer => nativeMaths(engineOf(isa, threads).offline).rowComparer();
 
 interface Pairs {
   readonly reference: Float32Array;
@@ -34,7 +36,7 @@ function exactDivergence(a: Float32Array, b: Float32Array): number {
   return p.reduce((sum, lnP, i) => sum + Math.exp(lnP) * (lnP - q[i]), 0);
 }
 
-/** The bound that rowComparer states. */
+/** The bound that RowComparer states. */
 function expectTwins(found: ComparedRows, expected: ComparedRows): void {
   expect(found.argmaxes).toEqual(expected.argmaxes);
   expect(found.reference.argmaxes).toEqual(expected.reference.argmaxes);

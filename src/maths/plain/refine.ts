@@ -1,45 +1,22 @@
-import type { LevelForm } from "./level-table.ts";
+import type { RefineOptions } from "../maths.ts";
+import { type LevelForm, levelForm } from "./level-form.ts";
 import { BLOCK_COLS, codeValue, lowerBlock, type RefineBlock, type RowBlock } from "./refine-block.ts";
 
 /** Columns taken at a time where a row is one group. */
 const PART_COLS = 64;
-
-/** What is refined, and by what. */
-export interface RefineOptions {
-  /** [rows, cols], the weights to come near to */
-  readonly w: Float32Array;
-  readonly rows: number;
-  readonly cols: number;
-  readonly form: LevelForm;
-  /** Columns that share a scale; 0: a whole row */
-  readonly group: number;
-  /** [cols, cols], symmetric */
-  readonly gram: Float32Array;
-  /** Added to the gram's diagonal, positive. */
-  readonly damping: number;
-  /** Passes over all columns. */
-  readonly passes: number;
-  /** [rows]: scales stay int8 multiples of these; null: f16 numbers */
-  readonly rowScales: Float32Array | null;
-  readonly rowMinima: Float32Array | null;
-  /** [rows, groups], as `codes` changed in place */
-  readonly scales: Float32Array;
-  readonly minima: Float32Array | null;
-  /** [rows, cols] */
-  readonly codes: Uint8Array;
-}
 
 /**
  * Moves codes, scales and minima of a quantized matrix to lower (values - w) H (values - w)^T of each row, group of columns after
  * group; the error never rises. Plain twin of the addon's `refine`, and the same bytes.
  */
 export function refine(options: RefineOptions): void {
-  const { rows, cols, group, passes } = options;
+  const { rows, cols, group, passes, bits, levels, minima } = options;
   if (passes === 0) return;
   const wholeGroup = group > 0 && group <= BLOCK_COLS;
   const width = wholeGroup ? group : PART_COLS;
+  const form = levelForm(bits, minima !== null, levels);
   const starts = Array.from({ length: Math.ceil(cols / width) }, (_, i) => i * width);
-  const blocks = starts.map((from) => blockOf(options, from, Math.min(cols, from + width), wholeGroup));
+  const blocks = starts.map((from) => blockOf({ ...options, form }, from, Math.min(cols, from + width), wholeGroup));
   for (let row = 0; row < rows; row++) {
     const gradient = new Float64Array(cols);
     for (const block of blocks) startBlock(options, block, row, gradient);
@@ -54,7 +31,12 @@ interface Part extends RefineBlock {
   readonly from: number;
 }
 
-function blockOf({ gram, cols, damping, form }: RefineOptions, from: number, to: number, wholeGroup: boolean): Part {
+function blockOf(
+  { gram, cols, damping, form }: RefineOptions & { readonly form: LevelForm },
+  from: number,
+  to: number,
+  wholeGroup: boolean,
+): Part {
   const n = to - from;
   const h = new Float64Array(n * n);
   const rowSums = new Float64Array(n);
@@ -74,7 +56,7 @@ function scaleAt({ cols, group }: RefineOptions, row: number, col: number): numb
 }
 
 function loadRow(options: RefineOptions, block: Part, row: number, gradient: Float64Array): RowBlock {
-  const { scales, minima, codes, cols, form } = options;
+  const { scales, minima, codes, cols } = options;
   const at = scaleAt(options, row, block.from);
   const start = row * cols + block.from;
   const state: RowBlock = {
@@ -84,7 +66,7 @@ function loadRow(options: RefineOptions, block: Part, row: number, gradient: Flo
     scale: scales[at],
     minimum: minima ? minima[at] : 0,
   };
-  for (let i = 0; i < block.cols; i++) state.values[i] = codeValue(form, state, state.codes[i]);
+  for (let i = 0; i < block.cols; i++) state.values[i] = codeValue(block.form, state, state.codes[i]);
   return state;
 }
 

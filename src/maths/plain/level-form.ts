@@ -1,4 +1,5 @@
-import { nearestLevel } from "./nearest-level.ts";
+import type { Codec } from "../../codecs/codec.ts";
+import { nearestLevel } from "../../tensor/rounding.ts";
 
 /** Entries of a table by floor(2 y) + 256: the middle between two levels is a multiple of 1/2. */
 const ENTRIES = 512;
@@ -27,6 +28,11 @@ export interface LevelTable {
   readonly codes: Uint8Array;
 }
 
+/** The levels of an integer codec. */
+export function levelFormOf({ bits, scheme, levels }: Codec): LevelForm {
+  return levelForm(bits, scheme === "asymmetric", scheme === "table" ? levels : null);
+}
+
 /** The form of whole-number levels, or of a table of 2^bits ascending int8 levels. Twin of native/offline/level-table.h. */
 export function levelForm(bits: number, asymmetric: boolean, levels: Int8Array | null): LevelForm {
   const count = 2 ** bits;
@@ -36,7 +42,7 @@ export function levelForm(bits: number, asymmetric: boolean, levels: Int8Array |
   return {
     bits,
     asymmetric,
-    table: levelTable(levels),
+    table: nearestLevels(levels),
     least: levels[0],
     most: levels[count - 1],
     gapLow: levels[1] - levels[0],
@@ -44,7 +50,7 @@ export function levelForm(bits: number, asymmetric: boolean, levels: Int8Array |
   };
 }
 
-function levelTable(levels: Int8Array): LevelTable {
+function nearestLevels(levels: Int8Array): LevelTable {
   const nearest = new Float64Array(ENTRIES);
   const codes = new Uint8Array(ENTRIES);
   let code = 0;

@@ -3,14 +3,13 @@ import path from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
-import { openSafetensors } from "../../src/formats/safetensors/index.ts";
-import type { DenseMatrix } from "../../src/model/weight-source.ts";
-import { gptqUpdate } from "../../src/quantization/gptq-update.ts";
-import { levelForm } from "../../src/quantization/level-table.ts";
-import { inverseUpperFactor } from "../../src/tensor/linear-algebra.ts";
-import { Random } from "../../src/tensor/random.ts";
-import { rmsNorm } from "../references/ops.ts";
-import { roundToNearest } from "./round-to-nearest.ts";
+import { openSafetensors } from "../../../src/formats/safetensors/index.ts";
+import { gptqUpdate } from "../../../src/maths/plain/gptq-update.ts";
+import { inverseUpperFactor } from "../../../src/maths/plain/linear-algebra.ts";
+import type { DenseMatrix } from "../../../src/model/weight-source.ts";
+import { Random } from "../../../src/tensor/random.ts";
+import { roundToNearest } from "../../quantization/round-to-nearest.ts";
+import { rmsNorm } from "../../references/ops.ts";
 
 interface Problem extends DenseMatrix {
   readonly bits: number;
@@ -36,7 +35,8 @@ function quantize(problem: Problem, hessian: Float64Array, order?: Int32Array) {
     rows,
     cols,
     u,
-    form: levelForm(bits, problem.scheme === "asymmetric", null),
+    bits,
+    levels: null,
     group,
     scales: Float32Array.from(plain.scales),
     minima: problem.scheme === "asymmetric" ? Float32Array.from(plain.offsets) : null,

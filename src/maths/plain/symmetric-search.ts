@@ -1,6 +1,7 @@
-import { nearestOf } from "./level-table.ts";
-import { CUTS, inverseOf, LONG_GROUP } from "./nearest-level.ts";
-import { type Fit, type SearchGroup, scaleCode } from "./search-group.ts";
+import { scaleCodeFor } from "../../codecs/two-level.ts";
+import { inverseOf } from "../../tensor/rounding.ts";
+import { nearestOf } from "./level-form.ts";
+import { CUTS, type Fit, LONG_GROUP, type SearchGroup } from "./search-group.ts";
 
 /**
  * Where the group's extreme is tried, in gaps beyond the outermost level. Beyond it some weights are cut off, short of it the
@@ -37,7 +38,7 @@ export function fitSymmetric(group: SearchGroup): Fit | null {
 export function snapSymmetric(group: SearchGroup, scale: number, rowScale: number): Fit | null {
   return leastError(
     group,
-    [0, -1, 1].map((by) => scaleCode(scale, rowScale, by) * rowScale),
+    [0, -1, 1].map((by) => scaleCodeFor(scale, rowScale, by) * rowScale),
   );
 }
 

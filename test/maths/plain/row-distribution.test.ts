@@ -1,7 +1,12 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { compareRow, expNegative, prepareReferenceRow, summarizeRow } from "../../src/evaluation/row-distribution.ts";
-import { Random } from "../../src/tensor/random.ts";
+import {
+  compareRow,
+  expNegative,
+  prepareReferenceRow,
+  summarizeRow,
+} from "../../../src/maths/plain/row-distribution.ts";
+import { Random } from "../../../src/tensor/random.ts";
 
 const prepare = (logits: Float32Array) => prepareReferenceRow(logits, new Float32Array(logits.length));
 const logits = (probabilities: number[]) => Float32Array.from(probabilities, Math.log);

@@ -22,6 +22,7 @@ export { cutWindows } from "./evaluation/windows.ts";
 export { evaluateTasks } from "./evaluation/zero-shot/evaluate-tasks.ts";
 export { parseTaskNames, readTasks } from "./evaluation/zero-shot/read-tasks.ts";
 export { ZeroShotResult } from "./evaluation/zero-shot/zero-shot-result.ts";
+export { openMaths } from "./maths/open-maths.ts";
 export { openCheckpoint } from "./model/checkpoint.ts";
 export { loadTokenizer } from "./model/tokenizer.ts";
 export * from "./pipeline/compress.ts";

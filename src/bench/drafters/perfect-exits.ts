@@ -1,10 +1,10 @@
+import { surelyMet } from "../../decoding/drafters/dssd/variants.ts";
 import { acceptedId, type ExitSet } from "../../decoding/exits/exit-set.ts";
 import { throwIfAborted } from "../../errors.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import { emptyAnswers } from "../../runtime/head-answers.ts";
 import type { DraftUse } from "./cost-model.ts";
-import { surelyMet } from "./setups.ts";
 
 /** A greedy text. */
 export interface PlainText {

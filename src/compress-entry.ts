@@ -4,9 +4,9 @@ export {
   type BlockStatistics,
   diagonalOf,
   type InputStatistics,
-  openStatisticsSweep,
+  openStatisticsDescent,
+  type StatisticsDescent,
   type StatisticsOptions,
-  type StatisticsSweep,
 } from "./calibration/statistics.ts";
 export { type EvaluationTimings, evaluate, evaluateAll } from "./evaluation/evaluate.ts";
 export { EvaluationResult } from "./evaluation/evaluation-result.ts";

@@ -1,6 +1,7 @@
 import type { GuardResult } from "../artifact/manifest.ts";
 import type { Plan } from "../artifact/plan.ts";
 import { evaluateAll } from "../evaluation/evaluate.ts";
+import { separateWindows } from "../evaluation/windows.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import type { Planner } from "../planning/planner.ts";
 import { uniformPlans } from "../planning/uniform-plans.ts";
@@ -24,7 +25,6 @@ export async function guardPlan(
 ): Promise<GuardResult> {
   const { checkpoint, calibration, options } = work;
   const sequences = calibration.heldOut.map((sequence) => Int32Array.from(sequence));
-  const tokens = sequences.reduce((sum, sequence) => sum + sequence.length, 0);
   const sources = [packed];
   if (rival) {
     sources.push(openLibrary(work).under(checkpoint, new Map(planPairs(rival))));
@@ -38,16 +38,7 @@ export async function guardPlan(
         await createExecutor(source, { executor, backend, threads: threads ?? undefined, residency: "packed" }),
       );
     }
-    const windows = {
-      windows: sequences.map((ids) => ({ ids, firstTarget: 1 })),
-      ...{
-        windowTokens: sequences[0].length,
-        strideTokens: sequences[0].length,
-        bosToken: null,
-        scored: "all" as const,
-      },
-      ...{ textSha256: null, textTokens: tokens },
-    };
+    const windows = separateWindows(sequences);
     const { kvType } = plan.memory;
     const results = await evaluateAll({ executors, reference, windows, kvType, onProgress, signal });
     const [own, uniform] = results.map(({ divergence }) => ({
@@ -56,7 +47,7 @@ export async function guardPlan(
     }));
     const beaten = rival !== null && uniform.mean < own.mean;
     return {
-      tokens,
+      tokens: windows.textTokens,
       plan: own,
       uniform: rival && { codec: blockCodec(rival), totalBytes: rival.memory.totalBytes, divergence: uniform },
       ships: beaten ? "uniform" : "plan",

@@ -1,4 +1,4 @@
-import type { SweepState } from "../calibration/statistics.ts";
+import type { DescentState } from "../calibration/statistics.ts";
 import type { PackedMatrix } from "../model/weight-source.ts";
 
 /** A block as it is stored: matrices by their ids, at the codecs that they had, and the vectors that have changed. */
@@ -16,6 +16,6 @@ export interface BlockRefiner {
   refine(
     block: number,
     packed: ReadonlyMap<string, PackedMatrix>,
-    states: readonly SweepState[],
+    states: readonly DescentState[],
   ): Promise<RefinedBlock>;
 }

@@ -1,9 +1,9 @@
 /** The offline entry point: the whole pipeline, its stages, and what is needed to measure plans. */
 export { buildCalibration } from "./calibration/build.ts";
+export type { InputStatistics } from "./calibration/gram-sum.ts";
 export {
   type BlockStatistics,
   diagonalOf,
-  type InputStatistics,
   openStatisticsDescent,
   type StatisticsDescent,
   type StatisticsOptions,
@@ -22,15 +22,16 @@ export { cutWindows } from "./evaluation/windows.ts";
 export { evaluateTasks } from "./evaluation/zero-shot/evaluate-tasks.ts";
 export { parseTaskNames, readTasks } from "./evaluation/zero-shot/read-tasks.ts";
 export { ZeroShotResult } from "./evaluation/zero-shot/zero-shot-result.ts";
+export { openMaths } from "./maths/open-maths.ts";
 export { openCheckpoint } from "./model/checkpoint.ts";
 export { loadTokenizer } from "./model/tokenizer.ts";
 export * from "./pipeline/compress.ts";
-export * from "./pipeline/compress-options.ts";
 export { ExitSettings, exitShapeOf } from "./pipeline/exit-settings.ts";
 export { type ExitsOfArtifact, type ExitsRequest, exitsOfArtifact } from "./pipeline/exits-of-artifact.ts";
 export { planRequest, storedDtypeOf } from "./pipeline/plan-step.ts";
 export { calibrationFiles, type LoadedRecipe, loadRecipe, Recipe } from "./pipeline/recipe.ts";
 export { openRunFolder, type RunFolder } from "./pipeline/run-folder.ts";
+export * from "./pipeline/run-options.ts";
 export * from "./plan-entry.ts";
 export { QUANTIZERS } from "./quantization/index.ts";
 export { type BuildLibraryOptions, buildLibrary } from "./quantization/library/build-library.ts";

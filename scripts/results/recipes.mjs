@@ -39,10 +39,11 @@ function estimateOf(notes) {
 /** Seconds that packing took, of blocks' matrices and of the others: each packed matrix says so itself. */
 async function packingSeconds(out) {
   const { openSafetensors } = await import("../../dist/formats/safetensors/index.js");
+  const { blockOf } = await import("../../dist/model/matrix-id.js");
   const sums = { block: 0, outer: 0 };
   for (const name of readdirSync(path.join(out, "library"))) {
     const file = await openSafetensors(path.join(out, "library", name));
-    const part = file.metadata.get("matrix").startsWith("blocks.") ? "block" : "outer";
+    const part = blockOf(file.metadata.get("matrix")) === null ? "outer" : "block";
     sums[part] += Number(file.metadata.get("seconds"));
     await file.close();
   }

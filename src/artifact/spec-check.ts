@@ -1,4 +1,5 @@
 import type { AttentionSpec, BlockSpec, DecoderSpec, LinearSpec, MlpSpec, NormSpec } from "../model/decoder-spec.ts";
+import { blockName } from "../model/matrix-id.ts";
 import { badArtifact } from "./artifact-error.ts";
 
 /** A number of the spec that must equal another. */
@@ -10,7 +11,7 @@ type Claim = readonly [what: string, found: number, expected: number];
  */
 export function checkSpec(spec: DecoderSpec, label: string): void {
   const claims: Claim[] = [["finalNorm.size", spec.finalNorm.size, spec.hiddenSize]];
-  for (const [i, block] of spec.blocks.entries()) claims.push(...blockClaims(block, `blocks.${i}`, spec.hiddenSize));
+  for (const [i, block] of spec.blocks.entries()) claims.push(...blockClaims(block, blockName(i), spec.hiddenSize));
   for (const [what, found, expected] of claims) {
     if (found !== expected) {
       throw badArtifact(label, `spec.${what}: expected ${expected}, found ${found}`);

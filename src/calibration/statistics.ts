@@ -1,24 +1,18 @@
 import { throwIfAborted } from "../errors.ts";
+import type { Maths } from "../maths/maths.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
+import { idOf } from "../model/matrix-id.ts";
 import { matrixInputsOf } from "../model/matrix-inputs.ts";
 import type { WeightSource } from "../model/weight-source.ts";
-import type { NativeEngine } from "../native/addon.ts";
 import { groupSequences, type RowGroup } from "../passes/rows.ts";
 import { runNumbers } from "../passes/run-rows.ts";
 import type { WorkOptions } from "../progress.ts";
 import { embedRows } from "../runtime/embed-rows.ts";
 import type { AnyExecutor, ExecutorFactory, InputObserver } from "../runtime/executor.ts";
 import { ChosenWeights } from "./chosen-weights.ts";
-import { GramSum } from "./gram-sum.ts";
-import { normalizeRows, type RowNorm, readNorm } from "./normalize-rows.ts";
+import { GramSum, type InputStatistics } from "./gram-sum.ts";
 
-/** What the rows of one input of matrices are like, over all calibration tokens. */
-export interface InputStatistics {
-  readonly cols: number;
-  readonly tokens: number;
-  /** Mean of x^T x over the tokens, [cols, cols], f32, both triangles: half the Hessian of the mean squared output error. */
-  readonly gram: Float32Array;
-}
+import { normalizeRows, type RowNorm, readNorm } from "./normalize-rows.ts";
 
 /** Statistics of all matrices of one block. */
 export interface BlockStatistics {
@@ -41,9 +35,15 @@ export interface StatisticsDescent {
   readonly at: number;
   /** Hidden states at the input of block `at`, pass by pass. Not to be written. */
   readonly states: readonly DescentState[];
-  /** Statistics of the inputs of block `at`'s matrices on these states, by the original weights of the block; does not advance. */
+  /**
+   * Statistics of the inputs of block `at`'s matrices on these states, by the original weights of the block; does not
+   * advance.
+   */
   collect(): Promise<BlockStatistics>;
-  /** Moves the states through block `at`: by the weights of `source`, which has the block as it is now; default the original ones. */
+  /**
+   * Moves the states through block `at`: by the weights of `source`, which has the block as it is now; default the
+   * original ones.
+   */
   advance(source?: WeightSource): Promise<void>;
   /** After the last block: statistics of the output head's input, which is the final norm's output. */
   collectHead(): Promise<InputStatistics>;
@@ -56,10 +56,13 @@ export interface StatisticsOptions extends WorkOptions {
   readonly embedding?: WeightSource | undefined;
   /** Run each on its own from position 0, as they are: nothing is padded. */
   readonly sequences: readonly Int32Array[];
-  /** Makes streamed executors; their precision is the precision of the states. Observed rows are f32 before any rounding. */
+  /**
+   * Makes streamed executors; their precision is the precision of the states. Observed rows are f32 before any
+   * rounding.
+   */
   readonly createExecutor: ExecutorFactory;
-  /** Sums x^T x; null: plain TypeScript. */
-  readonly engine: NativeEngine | null;
+  /** Sums x^T x. */
+  readonly maths: Maths;
   /** Most rows of a pass; a longer sequence is a pass of its own. Changes the order of sums, and so last bits. */
   readonly rowsPerPass?: number | undefined;
   /** False holds the states once instead of twice; an `advance` after `collect` then runs the block again. */
@@ -70,8 +73,9 @@ export interface StatisticsOptions extends WorkOptions {
 const ROWS_PER_PASS = 2048;
 
 /**
- * Opens a descent at block 0. Holds the hidden states of all sequences (tokens x hiddenSize x 4 bytes, twice with `keepOutputs`), the inputs of one pass and the
- * sums of one block. The numbers do not depend on the number of threads. The source stays the caller's to close.
+ * Opens a descent at block 0. Holds the hidden states of all sequences (tokens x hiddenSize x 4 bytes, twice with
+ * `keepOutputs`), the inputs of one pass and the sums of one block. The numbers do not depend on the number of threads.
+ * The source stays the caller's to close.
  */
 export async function openStatisticsDescent(options: StatisticsOptions): Promise<StatisticsDescent> {
   throwIfAborted(options.signal);
@@ -116,7 +120,7 @@ class Descent implements StatisticsDescent {
     const block = this.block();
     const sums = new Map(
       matrixInputsOf(this.spec.blocks[block]).map(({ cols, roles }) => {
-        const matrices = roles.map((role) => `blocks.${block}.${role}`);
+        const matrices = roles.map((role) => idOf(block, role));
         return [matrices[0], { matrices, sum: this.newSum(cols) }];
       }),
     );
@@ -164,7 +168,7 @@ class Descent implements StatisticsDescent {
   }
 
   private newSum(cols: number): GramSum {
-    return new GramSum(cols, this.tokens, this.options.engine);
+    return new GramSum(cols, this.tokens, this.options.maths);
   }
 
   /** Runs every pass' states through the block; what comes out in the same order. */

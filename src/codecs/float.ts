@@ -133,7 +133,5 @@ function checkFinite(id: string, tile: Float32Array, firstRow: number): void {
   throw new RangeError(`${id}: row ${row}, column ${Math.floor(at / TILE_ROWS)}: no finite ${id} number`);
 }
 
-/** IEEE binary16, binary32 and bfloat16. */
-export const f16 = floatCodec(F16);
-export const bf16 = floatCodec(BF16);
-export const f32 = floatCodec(F32);
+/** IEEE binary32, binary16 and bfloat16, under their ids. */
+export const FLOAT_CODECS = { f32: floatCodec(F32), f16: floatCodec(F16), bf16: floatCodec(BF16) } as const;

@@ -1,5 +1,5 @@
 import { type Codec, type PackedShape, TILE_ROWS } from "./codec.ts";
-import { formOf, integerGeometry, levelsAt } from "./integer-geometry.ts";
+import { integerFormOf, integerGeometry, levelsAt } from "./integer-geometry.ts";
 import { checkLength, checkShape, tilesOf } from "./tile.ts";
 
 /**
@@ -45,7 +45,7 @@ export function checkIds(rows: number, ids: Int32Array): void {
 /** All of a tile but the zero bytes at its end. */
 function lanesOf(codec: Codec, cols: number): Lanes[] {
   if (codec.scheme === "float") return [{ at: 0, width: codec.bits === 32 ? 4 : 2, count: cols }];
-  const form = formOf(codec);
+  const form = integerFormOf(codec);
   const g = integerGeometry(form, cols);
   const kinds = form.scheme === "asymmetric" ? 2 : 1;
   const twoLevel = form.scaleKind === "two-level";

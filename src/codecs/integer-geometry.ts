@@ -1,13 +1,16 @@
 import { CHUNK_COLS, type Codec, type ScaleKind, TILE_ROWS } from "./codec.ts";
 import { tileStride } from "./tile.ts";
 
-export type IntegerBits = 2 | 3 | 4 | 5 | 6 | 8;
+const INTEGER_BITS = [2, 3, 4, 5, 6, 8] as const;
+const GROUPS = [32, 64, 128] as const;
+
+export type IntegerBits = (typeof INTEGER_BITS)[number];
 export type IntegerScheme = "symmetric" | "asymmetric" | "table";
 
 /** What sets one integer codec apart; `group: null` is a whole row. */
 export interface IntegerForm {
   readonly bits: IntegerBits;
-  readonly group: 32 | 64 | 128 | null;
+  readonly group: (typeof GROUPS)[number] | null;
   readonly scheme: IntegerScheme;
   readonly scaleKind: ScaleKind;
 }
@@ -40,7 +43,7 @@ export interface IntegerGeometry {
 }
 
 /** Bytes of 16 numbers in f16 or bf16. */
-export const HALVES_BYTES = TILE_ROWS * 2;
+const HALVES_BYTES = TILE_ROWS * 2;
 
 /** Scales of one row. */
 export function integerGroups(form: IntegerForm, cols: number): number {
@@ -82,9 +85,11 @@ export function levelsAt(g: IntegerGeometry, chunk: number): number {
 }
 
 /** What sets an integer codec apart. A TypeError where the codec holds floats. */
-export function formOf({ id, bits, group, scheme, scaleKind }: Codec): IntegerForm {
-  const known = bits === 2 || bits === 3 || bits === 4 || bits === 5 || bits === 6 || bits === 8;
-  if (!known || scheme === "float" || scaleKind === null) throw new TypeError(`${id}: holds no codes`);
-  if (group === null || group === 32 || group === 64 || group === 128) return { bits, group, scheme, scaleKind };
-  throw new TypeError(`${id}: groups of ${group}`);
+export function integerFormOf(codec: Codec): IntegerForm {
+  const { id, scheme, scaleKind } = codec;
+  const bits = INTEGER_BITS.find((known) => known === codec.bits);
+  if (bits === undefined || scheme === "float" || scaleKind === null) throw new TypeError(`${id}: holds no codes`);
+  const group = codec.group === null ? null : GROUPS.find((known) => known === codec.group);
+  if (group === undefined) throw new TypeError(`${id}: groups of ${codec.group}`);
+  return { bits, group, scheme, scaleKind };
 }

@@ -1,6 +1,12 @@
 import { CHUNK_WORDS, readChunk } from "./bit-planes.ts";
 import { CHUNK_COLS, type Codec, type PackedShape, type Quantized, TILE_ROWS } from "./codec.ts";
-import { formOf, type IntegerForm, type IntegerGeometry, integerGeometry, levelsAt } from "./integer-geometry.ts";
+import {
+  type IntegerForm,
+  type IntegerGeometry,
+  integerFormOf,
+  integerGeometry,
+  levelsAt,
+} from "./integer-geometry.ts";
 import { readGroupNumbers, readRowNumbers, type TileViews, tileViews } from "./scale-bytes.ts";
 import { alignedTiles, checkLength, type TileSpan, tileSpans } from "./tile.ts";
 
@@ -12,7 +18,7 @@ export type IntegerNumbers = Extract<Quantized, { kind: "integer" }>;
  * A TypeError where the codec holds floats.
  */
 export function unpackNumbers(codec: Codec, packed: PackedShape, from: number, to: number): IntegerNumbers {
-  const form = formOf(codec);
+  const form = integerFormOf(codec);
   const { rows, cols } = packed;
   checkLength(`${codec.id} bytes`, packed.bytes.length, codec.packedBytes(rows, cols));
   const g = integerGeometry(form, cols);

@@ -1,5 +1,6 @@
 import { Interrupted, UserError } from "../errors.ts";
-import { createTextStream, type Tokenizer } from "../model/tokenizer.ts";
+import type { Tokenizer } from "../model/tokenizer.ts";
+import { createTextStream } from "../model/tokenizer-stream.ts";
 import type { OnProgress } from "../progress.ts";
 import type { SamplerOptions } from "./sampler.ts";
 import { checkPromptFits, type Session } from "./session.ts";

@@ -4,6 +4,7 @@ import type { WorkOptions } from "../progress.ts";
 import { type Checkpoint, countNonFinite, nonFinite } from "./checkpoint.ts";
 import type { StoredParameter } from "./checkpoint-tensors.ts";
 import { matricesOf, vectorsOf } from "./decoder-spec.ts";
+import { blockName } from "./matrix-id.ts";
 
 /** Elements looked at together: 16 MiB in f32. */
 const CHUNK_ELEMENTS = 4 * 1024 * 1024;
@@ -19,7 +20,7 @@ function groupsOf(checkpoint: Checkpoint): Group[] {
   const last = spec.blocks.length;
   const ids: { name: string; ids: string[] }[] = [
     { name: "embedding", ids: ["embedding"] },
-    ...spec.blocks.map((_, i) => ({ name: `blocks.${i}`, ids: [] })),
+    ...spec.blocks.map((_, i) => ({ name: blockName(i), ids: [] })),
     { name: "final norm and head", ids: [] },
   ];
   for (const { id, block } of [...matricesOf(spec), ...vectorsOf(spec)]) {

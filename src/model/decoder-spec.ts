@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { type BlockRole, idOf, NORM_PARTS, type NormPart, ROLES, type Role } from "./matrix-id.ts";
 
 /** Non-negative integer that JSON can hold exactly. */
 const count = z.number().int().nonnegative();
@@ -116,12 +117,7 @@ export const DecoderSpec = z.strictObject({
 });
 export type DecoderSpec = z.infer<typeof DecoderSpec>;
 
-/** Roles of matrices; `embedding` and `head` stand outside the blocks. */
-const BLOCK_ROLES = ["attn.q", "attn.k", "attn.v", "attn.o", "mlp.gate", "mlp.up", "mlp.down"] as const;
-export type BlockRole = (typeof BLOCK_ROLES)[number];
-export type Role = "embedding" | "head" | BlockRole;
-
-/** A matrix of the model under its canonical id: `embedding`, `head`, or `blocks.<i>.<role>`. */
+/** A matrix of the model under its canonical id: `embedding`, `head`, or idOf(block, role). */
 export interface MatrixInfo {
   readonly id: string;
   readonly role: Role;
@@ -138,20 +134,31 @@ export interface VectorInfo {
   readonly length: number;
 }
 
+/** Where a block's spec has the linear weight of a role. */
+const LINEAR_OF: Readonly<Record<BlockRole, (block: BlockSpec) => LinearSpec | null | undefined>> = {
+  "attn.q": ({ attention }) => attention?.q,
+  "attn.k": ({ attention }) => attention?.k,
+  "attn.v": ({ attention }) => attention?.v,
+  "attn.o": ({ attention }) => attention?.o,
+  "mlp.gate": ({ mlp }) => mlp?.gate,
+  "mlp.up": ({ mlp }) => mlp?.up,
+  "mlp.down": ({ mlp }) => mlp?.down,
+};
+
+/** Where a block's spec has the norm of a part. */
+const NORM_OF: Readonly<Record<NormPart, (block: BlockSpec) => NormSpec | null | undefined>> = {
+  "attn.norm": (block) => block.attentionNorm,
+  "attn.qNorm": ({ attention }) => attention?.qkNorm,
+  "attn.kNorm": ({ attention }) => attention?.qkNorm,
+  "mlp.norm": (block) => block.mlpNorm,
+};
+
 /** The block's linear weights that exist, role by role, in execution order. */
 export function linearsOf(block: BlockSpec): { role: BlockRole; linear: LinearSpec }[] {
-  const a = block.attention;
-  const m = block.mlp;
-  const all: [BlockRole, LinearSpec | null | undefined][] = [
-    ["attn.q", a?.q],
-    ["attn.k", a?.k],
-    ["attn.v", a?.v],
-    ["attn.o", a?.o],
-    ["mlp.gate", m?.gate],
-    ["mlp.up", m?.up],
-    ["mlp.down", m?.down],
-  ];
-  return all.flatMap(([role, linear]) => (linear ? [{ role, linear }] : []));
+  return ROLES.flatMap((role) => {
+    const linear = LINEAR_OF[role](block);
+    return linear ? [{ role, linear }] : [];
+  });
 }
 
 /** Every matrix of the model in execution order: embedding, blocks from first to last, head (absent when tied). */
@@ -159,7 +166,7 @@ export function matricesOf(spec: DecoderSpec): MatrixInfo[] {
   const embedding = { rows: spec.vocabSize, cols: spec.hiddenSize, block: null };
   const blocks = spec.blocks.flatMap((block, i) =>
     linearsOf(block).map(({ role, linear }) => ({
-      id: `blocks.${i}.${role}`,
+      id: idOf(i, role),
       role,
       block: i,
       rows: linear.rows,
@@ -170,22 +177,21 @@ export function matricesOf(spec: DecoderSpec): MatrixInfo[] {
   return [{ id: "embedding", role: "embedding", ...embedding }, ...blocks, ...head];
 }
 
-/** Every vector of the model in execution order. Ids: `blocks.<i>.attn.norm.weight`, `.bias`, `blocks.<i>.attn.qNorm.weight`,
- * `blocks.<i>.attn.kNorm.weight`, `blocks.<i>.mlp.norm.weight`, `blocks.<i>.<role>.bias`, `finalNorm.weight`, `head.bias`. */
+/**
+ * Every vector of the model in execution order. Ids: of a norm's part `.weight` and, for layer norm, `.bias`; of a role
+ * `.bias` (all made by idOf); `finalNorm.weight`, `finalNorm.bias`, `head.bias`.
+ */
 export function vectorsOf(spec: DecoderSpec): VectorInfo[] {
   const out: VectorInfo[] = [];
-  const addNorm = (name: string, norm: NormSpec | null, block: number | null) => {
+  const addNorm = (name: string, norm: NormSpec | null | undefined, block: number | null) => {
     if (!norm) return;
     out.push({ id: `${name}.weight`, block, length: norm.size });
     if (norm.kind === "layer") out.push({ id: `${name}.bias`, block, length: norm.size });
   };
   spec.blocks.forEach((block, i) => {
-    addNorm(`blocks.${i}.attn.norm`, block.attentionNorm, i);
-    addNorm(`blocks.${i}.attn.qNorm`, block.attention?.qkNorm ?? null, i);
-    addNorm(`blocks.${i}.attn.kNorm`, block.attention?.qkNorm ?? null, i);
-    addNorm(`blocks.${i}.mlp.norm`, block.mlpNorm, i);
+    for (const part of NORM_PARTS) addNorm(idOf(i, part), NORM_OF[part](block), i);
     for (const { role, linear } of linearsOf(block)) {
-      if (linear.bias) out.push({ id: `blocks.${i}.${role}.bias`, block: i, length: linear.rows });
+      if (linear.bias) out.push({ id: idOf(i, `${role}.bias`), block: i, length: linear.rows });
     }
   });
   addNorm("finalNorm", spec.finalNorm, null);

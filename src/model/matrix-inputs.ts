@@ -1,4 +1,5 @@
-import { type BlockRole, type BlockSpec, linearsOf } from "./decoder-spec.ts";
+import { type BlockSpec, linearsOf } from "./decoder-spec.ts";
+import type { BlockRole } from "./matrix-id.ts";
 
 /** What a block multiplies matrices with: after the attention's norm, mixed values, after the MLP's norm, activated. */
 export const MATRIX_INPUT_KINDS = ["attention", "output", "mlp", "down"] as const;
@@ -27,6 +28,11 @@ const KIND_OF: Readonly<Record<BlockRole, MatrixInputKind>> = {
   "mlp.up": "mlp",
   "mlp.down": "down",
 };
+
+/** Whether a matrix reads the residual stream; the others write to it. */
+export function readsStream(role: BlockRole): boolean {
+  return KIND_OF[role] === "attention" || KIND_OF[role] === "mlp";
+}
 
 /**
  * The distinct inputs of a block's matrices, in execution order. Where a parallel block has one norm for both parts (Phi), gate and

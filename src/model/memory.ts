@@ -2,6 +2,7 @@ import { CODECS, type CodecId } from "../codecs/index.ts";
 import { type AttentionSpec, type DecoderSpec, headMatrixId, type MatrixInfo, matricesOf } from "./decoder-spec.ts";
 import { type ExitShape, memoryWithExits } from "./exit-bytes.ts";
 import { kvVectorBytes } from "./kv-type.ts";
+import { halfOf } from "./matrix-id.ts";
 import type { MemoryItem, MemorySum } from "./memory-sum.ts";
 import { type PackedLayout, type PackedTensor, packedLayout } from "./packed-layout.ts";
 import { KV_PAGE_POSITIONS, KV_WINDOW_SLACK, workspaceBytes } from "./workspace.ts";
@@ -88,7 +89,7 @@ function fileItems(layout: PackedLayout): MemoryItem[] {
 
 function groupOf({ role }: MatrixInfo): Group {
   if (role === "embedding" || role === "head") return role;
-  return role.startsWith("attn.") ? "attn" : "mlp";
+  return halfOf(role);
 }
 
 function partsOf({ codec, matrix }: Extract<PackedTensor, { kind: "matrix" }>) {

@@ -4,8 +4,6 @@ import { UserError } from "../errors.ts";
 import type { DecoderSpec } from "./decoder-spec.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer-files.ts";
 
-export { createTextStream, type TextStream, type TextStreamOptions } from "./tokenizer-stream.ts";
-
 /** Text to token ids and back, as the checkpoint's tokenizer files say. */
 export interface Tokenizer {
   /** Folder of the files, for messages. */

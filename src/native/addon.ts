@@ -1,3 +1,4 @@
+import type { NativeCodecForm } from "./codec-form.ts";
 import type { NativeOffline } from "./offline-maths.ts";
 
 /**
@@ -8,6 +9,8 @@ import type { NativeOffline } from "./offline-maths.ts";
 export interface NativeAddon {
   /** Every instruction-set table that was compiled in, slowest first. */
   readonly isas: readonly NativeIsa[];
+  /** Matrices of a block, as the engine knows them. */
+  readonly roles: readonly string[];
   /** Physical cores that the process may use, by its affinity and by quotas of control groups. */
   readonly physicalCores: number;
   /** Version of the package that the addon was built for; another one is refused by the loader. */
@@ -35,19 +38,6 @@ export interface NativeIsa {
   readonly name: string;
   /** Null where this machine runs it, else what is missing. */
   readonly unavailable: string | null;
-}
-
-/** The part of a codec that decides the layout. */
-export interface NativeCodecForm {
-  /** `f32`, `f16`, `bf16`, `q2` … `q8` */
-  readonly kind: string;
-  readonly asymmetric: boolean;
-  /** Columns that share a scale; 0: a whole row, or a float kind. */
-  readonly group: number;
-  /** Codes of 2 to 5 bits that stand for the numbers of a table. */
-  readonly table: boolean;
-  /** Scales of 8 bits under one a row. */
-  readonly twoLevel: boolean;
 }
 
 /** A packed matrix: `bytes` is used in place and must be 64-byte aligned (see alignedBytes in native/aligned.ts). */

@@ -1,4 +1,4 @@
-import type { NativeCodecForm } from "./addon.ts";
+import type { NativeCodecForm } from "./codec-form.ts";
 
 /** Offline maths; arrays are row-major. Twins: src/tensor/linear-algebra.ts, src/quantization/. */
 export interface NativeOffline {

@@ -2,6 +2,7 @@ import type { GuardResult } from "../artifact/manifest.ts";
 import type { Plan } from "../artifact/plan.ts";
 import { evaluateAll } from "../evaluation/evaluate.ts";
 import { separateWindows } from "../evaluation/windows.ts";
+import { blockOf } from "../model/matrix-id.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import type { Planner } from "../planning/planner.ts";
 import { uniformPlans } from "../planning/uniform-plans.ts";
@@ -34,9 +35,7 @@ export async function guardPlan(
   const executors = [];
   try {
     for (const source of sources) {
-      executors.push(
-        await createExecutor(source, { executor, backend, threads: threads ?? undefined, residency: "packed" }),
-      );
+      executors.push(await createExecutor(source, { executor, backend, threads, residency: "packed" }));
     }
     const windows = separateWindows(sequences);
     const { kvType } = plan.memory;
@@ -59,5 +58,5 @@ export async function guardPlan(
 }
 
 function blockCodec({ units }: Plan): string {
-  return (units.find(({ id }) => id.startsWith("blocks.")) ?? units[0]).codec;
+  return (units.find(({ id }) => blockOf(id) !== null) ?? units[0]).codec;
 }

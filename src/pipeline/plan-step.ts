@@ -1,11 +1,12 @@
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { headMatrixId } from "../model/decoder-spec.ts";
+import { idOf } from "../model/matrix-id.ts";
 import type { Budget } from "../planning/budget/budget.ts";
 import type { PlanRequest } from "../planning/planner.ts";
 import { plannedBaseBytes } from "../runtime/base-bytes.ts";
-import type { RunOptions } from "./compress-options.ts";
 import { exitShapeOf } from "./exit-settings.ts";
 import { contextFor } from "./recipe.ts";
+import type { RunOptions } from "./run-options.ts";
 
 /** What a plan of a run depends on but its scores and budget. */
 export type RunRequest = Omit<PlanRequest, "scores">;
@@ -43,5 +44,5 @@ export function planInputs(
 
 /** Type of the blocks' weights in the checkpoint; of the output head where there are no blocks. */
 export function storedDtypeOf(checkpoint: Checkpoint): string {
-  return checkpoint.storedDtype(checkpoint.spec.blocks.length > 0 ? "blocks.0.attn.q" : headMatrixId(checkpoint.spec));
+  return checkpoint.storedDtype(checkpoint.spec.blocks.length > 0 ? idOf(0, "attn.q") : headMatrixId(checkpoint.spec));
 }

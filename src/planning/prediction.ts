@@ -1,5 +1,6 @@
 import type { Plan } from "../artifact/plan.ts";
 import { CODECS, codecIdOf } from "../codecs/index.ts";
+import { blockName } from "../model/matrix-id.ts";
 import type { Scores } from "../scoring/scores.ts";
 import { lossReader } from "./problem/losses.ts";
 import type { Assignment, Unit } from "./problem/units.ts";
@@ -46,7 +47,7 @@ export function bitsPerWeight(units: readonly Unit[], assignment: Assignment): n
 function blocksOf(units: readonly Unit[]): Map<string, Unit[]> {
   const groups = new Map<string, Unit[]>();
   for (const unit of units) {
-    const name = unit.block === null ? unit.id : `blocks.${unit.block}`;
+    const name = unit.block === null ? unit.id : blockName(unit.block);
     const group = groups.get(name);
     if (group) group.push(unit);
     else groups.set(name, [unit]);

@@ -1,4 +1,5 @@
 import { type DecoderSpec, type LinearSpec, linearsOf } from "../model/decoder-spec.ts";
+import { idOf } from "../model/matrix-id.ts";
 import type { Matrix } from "../model/weight-source.ts";
 import type { ExitAdapter, ExitHead, ExitNorm, LowRankPart } from "./executor.ts";
 
@@ -6,7 +7,7 @@ import type { ExitAdapter, ExitHead, ExitNorm, LowRankPart } from "./executor.ts
 export function checkAdapter(spec: DecoderSpec, name: string, parts: readonly LowRankPart[]): void {
   const seen = new Set<string>();
   for (const { block, role, rank, a, b, factor } of parts) {
-    const label = `adapter ${name}: blocks.${block}.${role}`;
+    const label = `adapter ${name}: ${idOf(block, role)}`;
     const linear = linearOf(spec, { block, role });
     if (!linear) throw new Error(`${label}: the model has no such matrix`);
     if (seen.has(label)) throw new Error(`${label}: expected once, found twice`);

@@ -1,4 +1,5 @@
 import type { DecoderSpec } from "../model/decoder-spec.ts";
+import { idOf } from "../model/matrix-id.ts";
 import { type MatrixInputKind, type MatrixInputSpec, matrixInputsOf } from "../model/matrix-inputs.ts";
 import type { InputObserver, SkipSet } from "./executor.ts";
 
@@ -36,7 +37,7 @@ export class BlockInputs {
   async show(observer: InputObserver): Promise<void> {
     const { block, rows } = this;
     for (const { kind, cols, roles } of this.specs) {
-      const matrices = roles.map((role) => `blocks.${block}.${role}`);
+      const matrices = roles.map((role) => idOf(block, role));
       const data = this.arrays.get(kind);
       if (data) await observer({ block, matrices, rows, cols, data });
     }

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { blockName } from "../model/matrix-id.ts";
 import { runNumbers } from "../passes/run-rows.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { roundedSource } from "./rounded-source.ts";
@@ -90,7 +91,7 @@ function figures(blocks: readonly ReadonlyMap<string, ErrorSums>[], codecs: read
   const losses: Losses = {};
   const details: NonNullable<ScoreFigures["details"]> = {};
   blocks.forEach((byCodec, block) => {
-    const unit = `blocks.${block}`;
+    const unit = blockName(block);
     losses[unit] = {};
     details[unit] = {};
     for (const [codec, sums] of byCodec) {

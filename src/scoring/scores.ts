@@ -1,5 +1,16 @@
 import { z } from "zod";
-import { PredictionFit } from "./kl/predict-losses.ts";
+
+/** How well predicted losses agree with measured ones that the prediction had not seen. */
+export const PredictionFit = z.strictObject({
+  pairs: z.number().int().positive(),
+  /** Spearman's, over all pairs; null where one side is constant. */
+  rankCorrelation: z.number().nullable(),
+  /** Median of predicted / measured. */
+  medianRatio: z.number(),
+  /** Nine of ten pairs are within this factor, either way. */
+  factor90: z.number(),
+});
+export type PredictionFit = z.infer<typeof PredictionFit>;
 
 /**
  * The result of a scorer: a file that can be opened, and planned from any number of times.

@@ -186,7 +186,16 @@ describe.each(CODEC_IDS.map((id) => [id, CODECS[id]] as const))("codec %s", (id,
       }),
       { numRuns: 20 },
     );
-    expect(id.startsWith("q") ? codec.group : null).toBe(codec.group);
+  });
+
+  it("is what its id says", () => {
+    const [, bits, scheme, group, scales] = /^(?:q(\d)([sat])-(?:g(\d+)|row)(-s8)?|b?f\d+)$/.exec(id)!;
+    const schemes: Record<string, Codec["scheme"]> = { s: "symmetric", a: "asymmetric", t: "table" };
+    expect(codec.id).toBe(id);
+    expect(codec.bits).toBe(Number(bits ?? id.replace(/^b?f/, "")));
+    expect(codec.scheme).toBe(bits ? schemes[scheme] : "float");
+    expect(codec.group).toBe(group ? Number(group) : null);
+    expect(codec.scaleKind).toBe(bits ? (scales ? "two-level" : "f16") : null);
   });
 });
 

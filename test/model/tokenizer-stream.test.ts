@@ -2,7 +2,8 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
-import { createTextStream, loadTokenizer, type TextStreamOptions, type Tokenizer } from "../../src/model/tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../../src/model/tokenizer.ts";
+import { createTextStream, type TextStreamOptions } from "../../src/model/tokenizer-stream.ts";
 
 const shared = path.resolve("../shared");
 const MODELS = [

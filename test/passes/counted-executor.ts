@@ -23,6 +23,7 @@ export function counted(inner: AnyExecutor, failAt?: string): Counted {
   const executor: AnyExecutor = {
     spec: inner.spec,
     info: inner.info,
+    maths: inner.maths,
     createCache: (options) => inner.createCache(options),
     embed: async (ids) => {
       call("embed");

@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { normalizeRows, readNorm } from "../../src/calibration/normalize-rows.ts";
-import type { BlockRole, LinearSpec, MlpSpec, NormSpec } from "../../src/model/decoder-spec.ts";
+import type { LinearSpec, MlpSpec, NormSpec } from "../../src/model/decoder-spec.ts";
+import type { BlockRole } from "../../src/model/matrix-id.ts";
 import type { WeightSource } from "../../src/model/weight-source.ts";
 import type { AnyExecutor, RunBlocksOptions } from "../../src/runtime/executor.ts";
 import { Random } from "../../src/tensor/random.ts";

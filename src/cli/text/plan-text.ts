@@ -1,4 +1,5 @@
 import type { MemorySum, Plan, PlanUnit } from "../../artifact/plan.ts";
+import { blockName, blockOf, partsOf } from "../../model/matrix-id.ts";
 import type { Colours } from "../terminal.ts";
 import { formatCount, formatMiB, formatNumber } from "./number-text.ts";
 import { renderTable } from "./table.ts";
@@ -20,11 +21,11 @@ export function planText(plan: Plan, importance: readonly number[] | null, colou
     ...(ruled ? [{ head: "rules" }] : []),
   ];
   const rows = groupUnits(plan.units).map(({ name, units }) => {
-    const block = /^blocks\.(\d+)$/.exec(name);
-    const score = importance && block ? formatNumber(importance[Number(block[1])]) : "";
+    const block = blockOf(name);
+    const score = importance && block !== null ? formatNumber(importance[block]) : "";
     const rules = [...new Set(units.flatMap((unit) => (unit.rule === null ? [] : [unit.rule])))].join(", ");
     const size = formatMiB(units.reduce((sum, unit) => sum + unit.bytes, 0));
-    return [name, codecsText(name, units), size, ...(importance ? [score] : []), ...(ruled ? [rules] : [])];
+    return [name, codecsText(units), size, ...(importance ? [score] : []), ...(ruled ? [rules] : [])];
   });
   const by = plan.scorer === null ? "" : ` by ${plan.scorer} scores`;
   const lines = [
@@ -65,7 +66,8 @@ export function memoryText(memory: MemorySum, colours: Colours): string {
 function groupUnits(units: readonly PlanUnit[]): UnitGroup[] {
   const groups: UnitGroup[] = [];
   for (const unit of units) {
-    const name = /^blocks\.\d+/.exec(unit.id)?.[0] ?? unit.id;
+    const block = blockOf(unit.id);
+    const name = block === null ? unit.id : blockName(block);
     const last = groups[groups.length - 1];
     if (last?.name === name) last.units.push(unit);
     else groups.push({ name, units: [unit] });
@@ -74,12 +76,12 @@ function groupUnits(units: readonly PlanUnit[]): UnitGroup[] {
 }
 
 /** The codec most weights of the group have, then those that differ: "q4s-g32, mlp.down q8s-g32". */
-function codecsText(name: string, units: readonly PlanUnit[]): string {
+function codecsText(units: readonly PlanUnit[]): string {
   const bytes = new Map<string, number>();
   for (const unit of units) bytes.set(unit.codec, (bytes.get(unit.codec) ?? 0) + unit.bytes);
   const [main] = [...bytes].sort((a, b) => b[1] - a[1])[0];
   const others = units.filter((unit) => unit.codec !== main);
-  return [main, ...others.map((unit) => `${unit.id.slice(name.length + 1)} ${unit.codec}`)].join(", ");
+  return [main, ...others.map((unit) => `${partsOf(unit.id)?.part ?? unit.id} ${unit.codec}`)].join(", ");
 }
 
 function budgetText({ budgetBytes, memory }: Plan): string {

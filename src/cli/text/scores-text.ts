@@ -1,3 +1,4 @@
+import { blockName, blockOf, partsOf } from "../../model/matrix-id.ts";
 import type { Scores } from "../../scoring/scores.ts";
 import type { Colours } from "../terminal.ts";
 import { formatCount, formatNumber } from "./number-text.ts";
@@ -13,10 +14,10 @@ export function scoresText(scores: Scores, colours: Colours): string {
     ...codecs.map((codec) => ({ head: codec, align: "right" as const })),
   ];
   const units =
-    losses.length > 0 ? losses.map(([unit]) => unit) : (scores.importance ?? []).map((_, i) => `blocks.${i}`);
+    losses.length > 0 ? losses.map(([unit]) => unit) : (scores.importance ?? []).map((_, i) => blockName(i));
   const rows = units.map((unit) => {
-    const block = /^blocks\.(\d+)$/.exec(unit);
-    const importance = block ? scores.importance?.[Number(block[1])] : undefined;
+    const block = blockOf(unit);
+    const importance = block === null || partsOf(unit) ? undefined : scores.importance?.[block];
     const cell = (value: number | undefined) => (value === undefined ? "" : formatNumber(value));
     return [
       unit,

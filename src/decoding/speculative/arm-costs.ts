@@ -1,4 +1,10 @@
-import type { RoundResult } from "./controller.ts";
+/** What came of a round. */
+export interface RoundResult {
+  /** Tokens that it gave. */
+  readonly tokens: number;
+  readonly drafted: number;
+  readonly accepted: number;
+}
 
 /** What is left of a round's weight after the next one: some twenty rounds count. */
 const REMEMBERED = 0.95;

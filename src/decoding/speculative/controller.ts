@@ -1,4 +1,4 @@
-import { ArmCosts } from "./arm-costs.ts";
+import { ArmCosts, type RoundResult } from "./arm-costs.ts";
 
 /** Drafts of a round, at most: fewer than the positions that a sliding window's cache can take back. */
 export const MOST_DRAFTS = 32;
@@ -13,14 +13,6 @@ export interface DraftPlan {
 
 /** What one round does: drafts, or plain decoding (null). */
 export type RoundPlan = DraftPlan | null;
-
-/** What came of a round. */
-export interface RoundResult {
-  /** Tokens that it gave. */
-  readonly tokens: number;
-  readonly drafted: number;
-  readonly accepted: number;
-}
 
 /** A round under way; one that failed, or is not typical, is never ended. */
 export interface Round {

@@ -1,10 +1,10 @@
 import { throwIfAborted, UserError } from "../../errors.ts";
+import { summarizeRow } from "../../maths/plain/row-distribution.ts";
 import { groupByRows } from "../../passes/rows.ts";
 import { runRows } from "../../passes/run-rows.ts";
 import type { AnyExecutor, KvCache, KvType } from "../../runtime/executor.ts";
 import { joinedInt32 } from "../../tensor/join.ts";
 import { LOGIT_BYTES, rowsOfLogits } from "../logit-rows.ts";
-import { summarizeRow } from "../row-distribution.ts";
 import type { TokenizedChoice } from "./tokenize.ts";
 
 /** How likely a continuation is. */

@@ -1,8 +1,6 @@
-import { type BlockRole, type DecoderSpec, type MatrixInfo, matricesOf, vectorsOf } from "../decoder-spec.ts";
+import { type DecoderSpec, type MatrixInfo, matricesOf, vectorsOf } from "../decoder-spec.ts";
+import { type BlockPart, partsOf } from "../matrix-id.ts";
 import type { TensorSource } from "./architecture.ts";
-
-/** Part of a block that has parameters: a linear weight or a norm. */
-export type BlockPart = BlockRole | "attn.norm" | "attn.qNorm" | "attn.kNorm" | "mlp.norm";
 
 /** Where a part lies: the tensor's name without `.weight` or `.bias`, and which rows of a fused tensor. */
 export interface PartName {
@@ -26,7 +24,7 @@ export function sourcesOf(spec: DecoderSpec, names: TensorNames): Map<string, Te
   for (const { id, block, length } of vectorsOf(spec)) {
     const dot = id.lastIndexOf(".");
     const suffix = id.slice(dot);
-    const part = block === null ? outerName(id.slice(0, dot), names) : partName(blocks, block, id.slice(0, dot));
+    const part = block === null ? outerName(id.slice(0, dot), names) : partName(blocks, id.slice(0, dot));
     sources.set(id, sourceOf(part, suffix, [part.fused?.rows ?? length]));
   }
   return sources;
@@ -39,7 +37,7 @@ function matrixSource(
   blocks: readonly Partial<Record<BlockPart, PartName>>[],
 ): TensorSource {
   if (matrix.block !== null) {
-    const part = partName(blocks, matrix.block, matrix.id);
+    const part = partName(blocks, matrix.id);
     return sourceOf(part, ".weight", [part.fused?.rows ?? matrix.rows, matrix.cols]);
   }
   const shape = [matrix.rows, matrix.cols];
@@ -55,9 +53,9 @@ function outerName(part: string, names: TensorNames): PartName {
   throw new Error(`vector of no known part: ${part}`);
 }
 
-function partName(blocks: readonly Partial<Record<BlockPart, PartName>>[], block: number, id: string): PartName {
-  const part = id.slice(`blocks.${block}.`.length);
-  const found = Object.entries(blocks[block]).find(([name]) => name === part)?.[1];
+function partName(blocks: readonly Partial<Record<BlockPart, PartName>>[], id: string): PartName {
+  const parts = partsOf(id);
+  const found = parts && Object.entries(blocks[parts.block]).find(([name]) => name === parts.part)?.[1];
   if (!found) throw new Error(`the architecture names no tensor for ${id}`);
   return found;
 }

@@ -1,5 +1,6 @@
 import { UserError } from "../../errors.ts";
 import type { AttentionSpec, BlockSpec, DecoderSpec, MlpSpec } from "../decoder-spec.ts";
+import { type BlockRole, idOf } from "../matrix-id.ts";
 
 /** A matrix of the model and its name in a GGUF file of the `llama` architecture. */
 export interface LlamaMatrix {
@@ -71,8 +72,13 @@ export function llamaMatrices(spec: DecoderSpec, { attention, mlp }: LlamaBlock)
   const outer = { rows: spec.vocabSize, cols: spec.hiddenSize, pairedHeads: 0 };
   const { heads, kvHeads } = attention;
   const blocks = spec.blocks.flatMap((_, i) => {
-    const matrix = (role: string, name: string, { rows, cols }: { rows: number; cols: number }, pairedHeads = 0) => ({
-      id: `blocks.${i}.${role}`,
+    const matrix = (
+      role: BlockRole,
+      name: string,
+      { rows, cols }: { rows: number; cols: number },
+      pairedHeads = 0,
+    ) => ({
+      id: idOf(i, role),
       name: `blk.${i}.${name}.weight`,
       rows,
       cols,
@@ -96,8 +102,8 @@ export function llamaMatrices(spec: DecoderSpec, { attention, mlp }: LlamaBlock)
 export function llamaVectors(spec: DecoderSpec): LlamaVector[] {
   const length = spec.hiddenSize;
   const blocks = spec.blocks.flatMap((_, i) => [
-    { id: `blocks.${i}.attn.norm.weight`, name: `blk.${i}.attn_norm.weight`, length },
-    { id: `blocks.${i}.mlp.norm.weight`, name: `blk.${i}.ffn_norm.weight`, length },
+    { id: idOf(i, "attn.norm.weight"), name: `blk.${i}.attn_norm.weight`, length },
+    { id: idOf(i, "mlp.norm.weight"), name: `blk.${i}.ffn_norm.weight`, length },
   ]);
   return [...blocks, { id: "finalNorm.weight", name: "output_norm.weight", length }];
 }

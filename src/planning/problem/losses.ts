@@ -1,4 +1,5 @@
 import { CODECS, type CodecId } from "../../codecs/index.ts";
+import { blockName } from "../../model/matrix-id.ts";
 import type { Scores } from "../../scoring/scores.ts";
 import type { Unit } from "./units.ts";
 
@@ -19,7 +20,7 @@ export function lossReader(losses: Losses, units: readonly Unit[]): (unit: Unit,
     const own = losses[unit.id];
     if (own) return own[codec] ?? unmeasured(codec);
     if (unit.block === null) return 0;
-    const ofBlock = losses[`blocks.${unit.block}`]?.[codec];
+    const ofBlock = losses[blockName(unit.block)]?.[codec];
     if (ofBlock === undefined) return unmeasured(codec);
     return (unit.weights / (weightsOfBlock.get(unit.block) ?? unit.weights)) * ofBlock;
   };

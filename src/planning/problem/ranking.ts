@@ -1,6 +1,7 @@
 import type { CodecId } from "../../codecs/index.ts";
 import { UserError } from "../../errors.ts";
 import { type DecoderSpec, linearsOf } from "../../model/decoder-spec.ts";
+import { blockName, idOf } from "../../model/matrix-id.ts";
 import type { Scores } from "../../scoring/scores.ts";
 
 /**
@@ -15,15 +16,16 @@ export function blockImportance(scores: Scores, spec: DecoderSpec, narrowest: Co
     return [...scores.importance];
   }
   return spec.blocks.map((_, block) => {
-    const loss = scores.losses?.[`blocks.${block}`]?.[narrowest] ?? sumOfMatrices(scores, spec, block, narrowest);
-    if (loss === undefined) throw mismatch(scores, `expected a loss of blocks.${block} at ${narrowest}, found none`);
+    const loss = scores.losses?.[blockName(block)]?.[narrowest] ?? sumOfMatrices(scores, spec, block, narrowest);
+    if (loss === undefined)
+      throw mismatch(scores, `expected a loss of ${blockName(block)} at ${narrowest}, found none`);
     return loss;
   });
 }
 
 /** The block's loss from those of its matrices, where they were scored one by one. */
 function sumOfMatrices({ losses }: Scores, spec: DecoderSpec, block: number, codec: CodecId): number | undefined {
-  const own = linearsOf(spec.blocks[block]).map(({ role }) => losses?.[`blocks.${block}.${role}`]?.[codec]);
+  const own = linearsOf(spec.blocks[block]).map(({ role }) => losses?.[idOf(block, role)]?.[codec]);
   return own.reduce((sum, loss) => (sum === undefined || loss === undefined ? undefined : sum + loss), 0);
 }
 

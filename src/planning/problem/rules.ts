@@ -3,6 +3,7 @@ import { z } from "zod";
 import { CODECS, type CodecId } from "../../codecs/index.ts";
 import { UserError } from "../../errors.ts";
 import type { MatrixInfo } from "../../model/decoder-spec.ts";
+import { blockName } from "../../model/matrix-id.ts";
 import { didYouMean } from "../../near-names.ts";
 import { choiceFault, codecOfWidth, float16For, nearestWidth, resolveChoice, widthOf } from "./codec-choice.ts";
 
@@ -89,7 +90,7 @@ function effectOf(text: string): RuleEffect | string {
 
 /** What a glob may match: `blocks.3.mlp.down`, `mlp.down`, and the whole block `blocks.3`. */
 export function namesOf(matrix: MatrixInfo): string[] {
-  return matrix.block === null ? [matrix.id] : [matrix.id, matrix.role, `blocks.${matrix.block}`];
+  return matrix.block === null ? [matrix.id] : [matrix.id, matrix.role, blockName(matrix.block)];
 }
 
 /** Whether a glob matches one of a matrix's names; with a leading `!`, none of them. */

@@ -15,6 +15,7 @@ import {
   type TensorPiece,
   writeSafetensors,
 } from "../../formats/safetensors/index.ts";
+import { blockName, blockOf } from "../../model/matrix-id.ts";
 import type { PackedMatrix, WeightSource } from "../../model/weight-source.ts";
 import { TOOL_VERSION } from "../../version.ts";
 import { sourceUnder } from "../source-under.ts";
@@ -92,7 +93,7 @@ export class MatrixLibrary {
 
   /** Whether vectors of the block are there that replace the model's own. */
   hasVectors(block: number): Promise<boolean> {
-    return isFile(this.fileOf(`blocks.${block}`, VECTORS));
+    return isFile(this.fileOf(blockName(block), VECTORS));
   }
 
   /** Keeps vectors of a block (norms, biases) by their ids, in place of the model's own; complete or not at all. */
@@ -103,7 +104,7 @@ export class MatrixLibrary {
       bytes: new Uint8Array(buffer, byteOffset, byteLength),
     }));
     await this.write(
-      `blocks.${block}`,
+      blockName(block),
       VECTORS,
       layoutSafetensors(tensors, { metadata: { block: String(block) } }),
       parts,
@@ -112,14 +113,13 @@ export class MatrixLibrary {
 
   /** A vector that `putVectors` has kept; null: the model's own serves. Throws UserError LIBRARY_ENTRY where it is damaged. */
   async vectorAt(id: string): Promise<Float32Array | null> {
-    const block = /^blocks\.(\d+)\./.exec(id)?.[1];
-    if (block === undefined || !(await this.hasVectors(Number(block)))) return null;
-    const name = this.fileOf(`blocks.${block}`, VECTORS);
+    const block = blockOf(id);
+    if (block === null || !(await this.hasVectors(block))) return null;
+    const name = this.fileOf(blockName(block), VECTORS);
     const file = await openSafetensors(name);
     try {
       const facts = VectorFacts.safeParse(Object.fromEntries(file.metadata ?? []));
-      if (!facts.success || facts.data.block !== Number(block))
-        throw damaged(name, `vectors of block ${block}`, "others");
+      if (!facts.success || facts.data.block !== block) throw damaged(name, `vectors of block ${block}`, "others");
       const found = file.tensors.get(id);
       return found ? await file.readF32(id, 0, found.shape[0]) : null;
     } finally {

@@ -1,5 +1,7 @@
 import { UserError } from "../../errors.ts";
-import { type BlockRole, type DecoderSpec, headMatrixId, matricesOf } from "../../model/decoder-spec.ts";
+import { type DecoderSpec, headMatrixId, linearsOf, matricesOf } from "../../model/decoder-spec.ts";
+import { halfOf, idOf, partsOf, ROLES } from "../../model/matrix-id.ts";
+import { readsStream } from "../../model/matrix-inputs.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import { type OrthogonalMatrix, orthogonalMatrix } from "./orthogonal.ts";
 import { mlpNormName, rotatedSpec, rotationProblem } from "./rotated-spec.ts";
@@ -38,7 +40,9 @@ interface Fold {
   readonly bias: Float32Array | null;
 }
 
-const READERS: ReadonlySet<string> = new Set<BlockRole>(["attn.q", "attn.k", "attn.v", "mlp.gate", "mlp.up"]);
+const READERS: ReadonlySet<string> = new Set(ROLES.filter(readsStream));
+/** Gains that the readers have taken in. */
+const STREAM_GAINS: ReadonlySet<string> = new Set(["attn.norm.weight", "mlp.norm.weight", "finalNorm.weight"]);
 
 class RotatedSource implements WeightSource {
   readonly spec: DecoderSpec;
@@ -75,7 +79,7 @@ class RotatedSource implements WeightSource {
   }
 
   async readVector(id: string): Promise<Float32Array> {
-    if (/(^finalNorm|\.(attn|mlp)\.norm)\.weight$/.test(id)) return new Float32Array(this.spec.hiddenSize).fill(1);
+    if (STREAM_GAINS.has(partsOf(id)?.part ?? id)) return new Float32Array(this.spec.hiddenSize).fill(1);
     const matrix = id.replace(/\.bias$/, "");
     if (matrix === id || !this.shapes.has(matrix)) return this.source.readVector(id);
     if (this.writes(matrix)) return this.rotatedRows(await this.source.readVector(id), (x) => this.centre(x));
@@ -86,7 +90,8 @@ class RotatedSource implements WeightSource {
 
   /** Whether a matrix' outputs are added to the stream. */
   private writes(id: string): boolean {
-    return id.endsWith(".attn.o") || id.endsWith(".mlp.down");
+    const parts = partsOf(id);
+    return parts !== null && !READERS.has(parts.part);
   }
 
   private shapeOf(id: string): { readonly rows: number; readonly cols: number } {
@@ -110,10 +115,10 @@ class RotatedSource implements WeightSource {
 
   private normName(id: string): string {
     if (id === "head") return "finalNorm";
-    const [, block, role] = /^blocks\.(\d+)\.(.+)$/.exec(id) ?? [];
-    if (!READERS.has(role)) throw new Error(`no norm before ${id}`);
-    const part = role.startsWith("attn.") ? "attn.norm" : mlpNormName(this.source.spec.blocks[Number(block)]);
-    return `blocks.${block}.${part}`;
+    const parts = partsOf(id);
+    if (!parts || !READERS.has(parts.part)) throw new Error(`no norm before ${id}`);
+    const { block, part } = parts;
+    return idOf(block, halfOf(part) === "attn" ? "attn.norm" : mlpNormName(this.source.spec.blocks[block]));
   }
 
   /** A reader's own bias plus its product with the norm's. */
@@ -141,11 +146,10 @@ class RotatedSource implements WeightSource {
   }
 
   private hasBias(id: string): boolean {
-    const [, block, part, role] = id.split(".");
-    const { attention, mlp } = this.source.spec.blocks[Number(block)];
-    const linears: Readonly<Record<string, { readonly bias: boolean } | null | undefined>> =
-      part === "attn" ? { q: attention?.q, k: attention?.k, v: attention?.v } : { gate: mlp?.gate, up: mlp?.up };
-    return linears[role]?.bias ?? false;
+    const parts = partsOf(id);
+    if (!parts) throw new Error(`no block has ${id}`);
+    const linears = linearsOf(this.source.spec.blocks[parts.block]);
+    return linears.find(({ role }) => role === parts.part)?.linear.bias ?? false;
   }
 
   /** Every row of data [rows, hiddenSize] prepared and times Q. */

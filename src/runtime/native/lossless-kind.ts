@@ -1,3 +1,5 @@
+import type { FLOAT_CODECS } from "../../codecs/float.ts";
+
 /** Exponent field of 2^-14, the smallest normal f16, in an f32; and that of its largest power of two, 2^15. */
 const F16_LEAST_EXPONENT = 113;
 const F16_MOST_EXPONENT = 142;
@@ -7,7 +9,7 @@ const F16_MISSING_BITS = 13;
 const F16_FRACTION_BITS = 10;
 
 /** How numbers can be stored without loss: the checkpoint they come from has most often been stored so. */
-export type FloatKind = "f32" | "f16" | "bf16";
+export type FloatKind = keyof typeof FLOAT_CODECS;
 
 /** The smallest float kind that holds every number as it is; `bf16` where both 16-bit kinds do. */
 export function losslessKind(numbers: Float32Array): FloatKind {

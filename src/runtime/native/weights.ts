@@ -1,5 +1,6 @@
 import { CODECS } from "../../codecs/index.ts";
-import type { AttentionSpec, BlockRole, LinearSpec, MlpSpec, NormSpec } from "../../model/decoder-spec.ts";
+import type { AttentionSpec, LinearSpec, MlpSpec, NormSpec } from "../../model/decoder-spec.ts";
+import { type BlockRole, idOf, type NormPart } from "../../model/matrix-id.ts";
 import { ropeInverseFrequencies } from "../../model/rope.ts";
 import type { DenseMatrix, Matrix, PackedMatrix, WeightSource } from "../../model/weight-source.ts";
 import type {
@@ -41,7 +42,7 @@ export class WeightLoader {
   /** Reads all weights of a block: dense ones are packed into `arena`, packed ones that must be copied go to `packedArena`. */
   async block(block: number, arena: TakeBytes, packedArena: TakeBytes): Promise<LoadedBlock> {
     const spec = this.source.spec.blocks[block];
-    const loading = new BlockLoading(this, `blocks.${block}`, { dense: arena, packed: packedArena });
+    const loading = new BlockLoading(this, block, { dense: arena, packed: packedArena });
     const weights: NativeBlock = {
       parallel: spec.residual === "parallel",
       attentionNorm: await loading.norm("attn.norm", spec.attentionNorm),
@@ -102,17 +103,17 @@ export class WeightLoader {
 class BlockLoading {
   packed = true;
   private readonly loader: WeightLoader;
-  private readonly name: string;
+  private readonly block: number;
   private readonly arenas: Readonly<Record<Matrix["kind"], TakeBytes>>;
 
-  constructor(loader: WeightLoader, name: string, arenas: Readonly<Record<Matrix["kind"], TakeBytes>>) {
+  constructor(loader: WeightLoader, block: number, arenas: Readonly<Record<Matrix["kind"], TakeBytes>>) {
     this.loader = loader;
-    this.name = name;
+    this.block = block;
     this.arenas = arenas;
   }
 
-  norm(part: string, spec: NormSpec | null): Promise<NativeNorm | null> {
-    return this.loader.norm(`${this.name}.${part}`, spec);
+  norm(part: NormPart, spec: NormSpec | null): Promise<NativeNorm | null> {
+    return this.loader.norm(idOf(this.block, part), spec);
   }
 
   async attention(spec: AttentionSpec): Promise<NativeAttention> {
@@ -138,7 +139,7 @@ class BlockLoading {
   }
 
   private async linear(role: BlockRole, { bias }: LinearSpec): Promise<NativeLinear> {
-    const id = `${this.name}.${role}`;
+    const id = idOf(this.block, role);
     const matrix = await this.loader.readMatrix(id);
     if (matrix.kind === "dense") this.packed = false;
     return {

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import { type BlockRole, type DecoderSpec, linearsOf } from "../../model/decoder-spec.ts";
+import { type DecoderSpec, linearsOf } from "../../model/decoder-spec.ts";
+import { type BlockRole, idOf } from "../../model/matrix-id.ts";
 import type { LowRankPart } from "../executor.ts";
 import { TensorSet } from "./tensor-set.ts";
 
@@ -27,7 +28,7 @@ export function loadAdapter(spec: DecoderSpec, parts: readonly LowRankPart[]): L
   const blocks = new Map<number, Map<BlockRole, LowRankTensors>>();
   for (const { block, role, rank, a, b, factor } of parts) {
     const linear = linearsOf(spec.blocks[block]).find((one) => one.role === role)?.linear;
-    if (!linear) throw new Error(`adapter: blocks.${block}.${role}: the model has no such matrix`);
+    if (!linear) throw new Error(`adapter: ${idOf(block, role)}: the model has no such matrix`);
     const transposed = (data: Float32Array, rows: number, cols: number) =>
       tensors.add(tf.tidy((): tf.Tensor2D => tf.transpose(tf.tensor2d(data, [rows, cols]))));
     const found = blocks.get(block) ?? new Map<BlockRole, LowRankTensors>();

@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { AttentionSpec, BlockRole, BlockSpec, MlpSpec, NormSpec } from "../../model/decoder-spec.ts";
+import type { AttentionSpec, BlockSpec, MlpSpec, NormSpec } from "../../model/decoder-spec.ts";
+import type { BlockRole } from "../../model/matrix-id.ts";
 import type { BlockInputs } from "../input-capture.ts";
 import { ACTIVATION_FUNCTIONS } from "./activations.ts";
 import { addLowRank, type BlockAdapter } from "./adapter.ts";

@@ -1,6 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { codecOf } from "../../codecs/index.ts";
-import type { AttentionSpec, BlockRole, LinearSpec, MlpSpec, NormSpec } from "../../model/decoder-spec.ts";
+import type { AttentionSpec, LinearSpec, MlpSpec, NormSpec } from "../../model/decoder-spec.ts";
+import { type BlockRole, idOf } from "../../model/matrix-id.ts";
 import type { Matrix, WeightSource } from "../../model/weight-source.ts";
 import type {
   AttentionWeights,
@@ -23,8 +24,7 @@ export interface LoadedBlock {
 /** What the functions below share. */
 interface Loading {
   readonly source: WeightSource;
-  /** `blocks.<i>` */
-  readonly name: string;
+  readonly block: number;
   /** Turn packed matrices into dense tensors. */
   readonly expand: boolean;
   readonly tensors: TensorSet;
@@ -34,12 +34,12 @@ interface Loading {
 export async function loadBlock(source: WeightSource, block: number, expand: boolean): Promise<LoadedBlock> {
   const spec = source.spec.blocks[block];
   const tensors = new TensorSet();
-  const loading: Loading = { source, name: `blocks.${block}`, expand, tensors };
+  const loading: Loading = { source, block, expand, tensors };
   try {
     const weights: BlockWeights = {
-      attentionNorm: await loadNorm(source, `blocks.${block}.attn.norm`, spec.attentionNorm, tensors),
+      attentionNorm: await loadNorm(source, idOf(block, "attn.norm"), spec.attentionNorm, tensors),
       attention: spec.attention && (await loadAttention(loading, spec.attention)),
-      mlpNorm: await loadNorm(source, `blocks.${block}.mlp.norm`, spec.mlpNorm, tensors),
+      mlpNorm: await loadNorm(source, idOf(block, "mlp.norm"), spec.mlpNorm, tensors),
       mlp: spec.mlp && (await loadMlp(loading, spec.mlp)),
     };
     return { weights, tensors, packed: matricesIn(weights).every((matrix) => "kind" in matrix) };
@@ -86,10 +86,10 @@ async function loadMlp(loading: Loading, { gate, up, down }: MlpSpec): Promise<M
 }
 
 /** The query norm's weight for every query head, then the key norm's for every key head. */
-async function loadQkNorm({ source, name, tensors }: Loading, spec: AttentionSpec): Promise<NormWeights> {
+async function loadQkNorm({ source, block, tensors }: Loading, spec: AttentionSpec): Promise<NormWeights> {
   const { heads, kvHeads, headDim } = spec;
-  const q = await source.readVector(`${name}.attn.qNorm.weight`);
-  const k = await source.readVector(`${name}.attn.kNorm.weight`);
+  const q = await source.readVector(idOf(block, "attn.qNorm.weight"));
+  const k = await source.readVector(idOf(block, "attn.kNorm.weight"));
   const rows = Float32Array.from(
     { length: (heads + kvHeads) * headDim },
     (_, i) => (i < heads * headDim ? q : k)[i % headDim],
@@ -99,10 +99,10 @@ async function loadQkNorm({ source, name, tensors }: Loading, spec: AttentionSpe
 
 /** Matrices that share their input; dense ones are laid side by side in one tensor, so that they take one product. */
 async function loadLinear(loading: Loading, linears: { [role in BlockRole]?: LinearSpec }): Promise<LinearWeights> {
-  const { source, name, expand, tensors } = loading;
+  const { source, block, expand, tensors } = loading;
   const matrices: ExecutedMatrix[] = [];
   for (const role of Object.keys(linears)) {
-    const matrix = await source.readMatrix(`${name}.${role}`);
+    const matrix = await source.readMatrix(idOf(block, role));
     matrices.push(matrix.kind === "packed" && !expand ? matrix : tensors.add(denseTensor(matrix)));
   }
   const bias = await loadBias(loading, linears);
@@ -114,13 +114,13 @@ async function loadLinear(loading: Loading, linears: { [role in BlockRole]?: Lin
 }
 
 /** The biases side by side, zeros for a matrix without one; null where none has one. */
-async function loadBias({ source, name, tensors }: Loading, linears: { [role in BlockRole]?: LinearSpec }) {
+async function loadBias({ source, block, tensors }: Loading, linears: { [role in BlockRole]?: LinearSpec }) {
   const entries = Object.entries(linears);
   if (!entries.some(([, linear]) => linear.bias)) return null;
   const bias = new Float32Array(entries.reduce((sum, [, linear]) => sum + linear.rows, 0));
   let offset = 0;
   for (const [role, linear] of entries) {
-    if (linear.bias) bias.set(await source.readVector(`${name}.${role}.bias`), offset);
+    if (linear.bias) bias.set(await source.readVector(idOf(block, `${role}.bias`)), offset);
     offset += linear.rows;
   }
   return tensors.add(tf.tensor1d(bias));

@@ -1,19 +1,6 @@
-import { z } from "zod";
 import { rankCorrelation } from "../../evaluation/rank-correlation.ts";
 import { quantiles } from "../../evaluation/statistics.ts";
-import type { Losses } from "../scores.ts";
-
-/** How well predicted losses agree with measured ones that the prediction had not seen. */
-export const PredictionFit = z.strictObject({
-  pairs: z.number().int().positive(),
-  /** Spearman's, over all pairs; null where one side is constant. */
-  rankCorrelation: z.number().nullable(),
-  /** Median of predicted / measured. */
-  medianRatio: z.number(),
-  /** Nine of ten pairs are within this factor, either way. */
-  factor90: z.number(),
-});
-export type PredictionFit = z.infer<typeof PredictionFit>;
+import type { Losses, PredictionFit } from "../scores.ts";
 
 /** One unit at one codec. */
 export interface MeasuredPair {
@@ -23,7 +10,7 @@ export interface MeasuredPair {
 
 /** How a loss follows from an error. */
 export const PREDICTIONS = ["proportional", "curve"] as const;
-export type PredictionForm = (typeof PREDICTIONS)[number];
+type PredictionForm = (typeof PREDICTIONS)[number];
 
 /** Beyond the probe with the largest error the loss grows with the error to this power at most, and at least to the inverse. */
 const STEEPEST = 1.5;

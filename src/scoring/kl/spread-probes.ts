@@ -1,4 +1,5 @@
-import { type DecoderSpec, type MatrixInfo, matricesOf, type Role } from "../../model/decoder-spec.ts";
+import { type DecoderSpec, type MatrixInfo, matricesOf } from "../../model/decoder-spec.ts";
+import type { Role } from "../../model/matrix-id.ts";
 import type { Losses } from "../scores.ts";
 
 /**

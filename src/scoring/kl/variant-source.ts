@@ -1,5 +1,6 @@
+import { idOf, isInUnit, partsOf } from "../../model/matrix-id.ts";
 import type { Matrix, WeightSource } from "../../model/weight-source.ts";
-import { isInUnit, type Variant } from "./variants.ts";
+import type { Variant } from "./variants.ts";
 
 /** A matrix at a codec, whole: rounded now, or out of a library. */
 export type MatrixAt = (id: string, codec: string) => Promise<Matrix>;
@@ -22,10 +23,10 @@ export function variantSource(source: WeightSource, variants: readonly Variant[]
 
   /** The original's id of an id of this source, and whose variant it is; null outside of blocks. */
   function locate(id: string): { variant: Variant; id: string } | null {
-    const [, index, rest] = /^blocks\.(\d+)\.(.+)$/.exec(id) ?? [];
-    if (index === undefined) return null;
-    const variant = variants[Number(index)];
-    return { variant, id: `blocks.${variant.block}.${rest}` };
+    const parts = partsOf(id);
+    if (!parts) return null;
+    const variant = variants[parts.block];
+    return { variant, id: idOf(variant.block, parts.part) };
   }
 
   async function readMatrix(id: string): Promise<Matrix> {

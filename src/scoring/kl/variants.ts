@@ -1,5 +1,6 @@
 import { type DecoderSpec, matricesOf } from "../../model/decoder-spec.ts";
 import { KV_TYPES, type KvType } from "../../model/kv-type.ts";
+import { blockName } from "../../model/matrix-id.ts";
 import type { Losses } from "../scores.ts";
 
 /** The model with one unit at one codec, all else as it is. */
@@ -18,7 +19,7 @@ export type ScoredUnit = Pick<Variant, "unit" | "kind" | "block">;
 
 /** What losses are measured of, in order of `block`: embedding (with a tied head), every block or each of its matrices, head. */
 export function scoredUnits(spec: DecoderSpec, grain: "block" | "matrix"): ScoredUnit[] {
-  const blocks = spec.blocks.map((_, block): ScoredUnit => ({ unit: `blocks.${block}`, kind: "block", block }));
+  const blocks = spec.blocks.map((_, block): ScoredUnit => ({ unit: blockName(block), kind: "block", block }));
   const matrices = matricesOf(spec).flatMap(({ id, block }): ScoredUnit[] =>
     block === null ? [] : [{ unit: id, kind: "block", block }],
   );
@@ -41,11 +42,6 @@ export function listVariants(
 /** The model with its keys and values kept in each of the types. */
 export function kvVariants(types: readonly KvType[]): Variant[] {
   return KV_TYPES.filter((type) => types.includes(type)).map((codec) => ({ unit: "kv", codec, kind: "kv", block: 0 }));
-}
-
-/** Whether a matrix is the unit or a part of it. */
-export function isInUnit(matrixId: string, unit: string): boolean {
-  return matrixId === unit || matrixId.startsWith(`${unit}.`);
 }
 
 /** Consecutive variants in groups of at most so many whose hidden states fit into the bytes together; at least one a group. */

@@ -1,12 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type {
-  AttentionSpec,
-  BlockRole,
-  BlockSpec,
-  DecoderSpec,
-  LinearSpec,
-  NormSpec,
-} from "../../model/decoder-spec.ts";
+import type { AttentionSpec, BlockSpec, DecoderSpec, LinearSpec, NormSpec } from "../../model/decoder-spec.ts";
+import type { BlockRole } from "../../model/matrix-id.ts";
 import type { BlockWeights, LinearWeights, NormWeights } from "../../runtime/tfjs/block-weights.ts";
 import { type RunBuffers, runBlock } from "../../runtime/tfjs/decoder.ts";
 import { createWideningBuffers } from "../../runtime/tfjs/kv-cache.ts";

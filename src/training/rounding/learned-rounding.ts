@@ -1,12 +1,13 @@
 import { type DescentState, openStatisticsDescent, type StatisticsDescent } from "../../calibration/statistics.ts";
 import { CODECS } from "../../codecs/index.ts";
 import { unpackNumbers } from "../../codecs/integer-numbers.ts";
+import type { Maths } from "../../maths/maths.ts";
+import { levelFormOf } from "../../maths/plain/level-form.ts";
 import { matricesOf, vectorsOf } from "../../model/decoder-spec.ts";
+import { blockName, idOf, partsOf } from "../../model/matrix-id.ts";
 import { denseMatrix, type PackedMatrix, type WeightSource } from "../../model/weight-source.ts";
-import type { NativeEngine } from "../../native/addon.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { BlockRefiner, RefinedBlock } from "../../quantization/block-refiner.ts";
-import { formOf } from "../../quantization/scale-search.ts";
 import type { ExecutorFactory } from "../../runtime/executor.ts";
 import type { BackendOptions } from "../../runtime/tfjs/backend.ts";
 import { openTrainingBackend } from "../../runtime/tfjs/training-backend.ts";
@@ -28,7 +29,7 @@ export interface LearnedRoundingOptions extends WorkOptions, BackendOptions {
   readonly sequences: readonly Int32Array[];
   /** Makes streamed executors, for the original model's states. */
   readonly createExecutor: ExecutorFactory;
-  readonly engine: NativeEngine | null;
+  readonly maths: Maths;
   readonly settings: LearningSettings;
   readonly seed: number;
   /** What became of each block. */
@@ -47,9 +48,9 @@ export interface LearnedRounding extends BlockRefiner {
  */
 export async function openLearnedRounding(options: LearnedRoundingOptions): Promise<LearnedRounding> {
   await openTrainingBackend(options);
-  const { source, sequences, createExecutor, engine, signal } = options;
+  const { source, sequences, createExecutor, maths, signal } = options;
   const original = await openStatisticsDescent({
-    ...{ source, sequences, createExecutor, engine, signal },
+    ...{ source, sequences, createExecutor, maths, signal },
     keepOutputs: false,
   });
   return new Rounding(options, original);
@@ -77,7 +78,7 @@ class Rounding implements LearnedRounding {
     const examples = examplesOf(states, this.original.states, source.spec.hiddenSize);
     const heldOut = Math.max(1, Math.floor(examples.length / HELD_OUT_SHARE));
     const learned = await learnBlock(latent, {
-      ...{ spec: source.spec, block, settings, signal, random: new Random(seed).fork(`blocks.${block}`) },
+      ...{ spec: source.spec, block, settings, signal, random: new Random(seed).fork(blockName(block)) },
       // A single sequence is both.
       training: examples.length > 1 ? examples.slice(0, -heldOut) : examples,
       heldOut: examples.slice(-heldOut),
@@ -107,11 +108,11 @@ class Rounding implements LearnedRounding {
       }
       const original = denseMatrix(await source.readMatrix(id));
       const numbers = unpackNumbers(codec, matrix, 0, rows);
-      matrices.set(role, new LatentMatrix({ numbers, original, form: formOf(codec), group: codec.group ?? 0 }));
+      matrices.set(role, new LatentMatrix({ numbers, original, form: levelFormOf(codec), group: codec.group ?? 0 }));
     }
     const vectors = new Map<string, LatentVector>();
     for (const { id } of vectorsOf(source.spec).filter((vector) => vector.block === block)) {
-      vectors.set(endOf(id, block), new LatentVector(await source.readVector(id)));
+      vectors.set(endOf(id), new LatentVector(await source.readVector(id)));
     }
     return { matrices, vectors, fixed };
   }
@@ -140,16 +141,18 @@ function examplesOf(before: readonly DescentState[], after: readonly DescentStat
 function storedBlock(block: number, packed: ReadonlyMap<string, PackedMatrix>, { numbers }: Learned): RefinedBlock {
   const matrices = new Map<string, PackedMatrix>();
   for (const [id, matrix] of packed) {
-    const found = numbers.matrices.get(endOf(id, block));
+    const found = numbers.matrices.get(endOf(id));
     if (found) matrices.set(id, { ...matrix, bytes: CODECS[matrix.codec].pack(found) });
   }
   return {
     matrices,
-    vectors: new Map([...numbers.vectors].map(([name, values]) => [`blocks.${block}.${name}`, values])),
+    vectors: new Map([...numbers.vectors].map(([name, values]) => [idOf(block, name), values])),
   };
 }
 
 /** An id without the block that it is of. */
-function endOf(id: string, block: number): string {
-  return id.slice(`blocks.${block}.`.length);
+function endOf(id: string): string {
+  const parts = partsOf(id);
+  if (!parts) throw new Error(`rounding: ${id} is of no block`);
+  return parts.part;
 }

@@ -3,8 +3,9 @@ import type { WeightSource } from "../../../src/model/weight-source.ts";
 import { createNativeExecutor, type NativeExecutor, type NativeOptions } from "../../../src/runtime/native/executor.ts";
 import { additionCases } from "../addition-cases.ts";
 import { feed, hiddenStates, logitsOf } from "../compare.ts";
-import { sequenceCases, tokens, weightCases } from "../executor-cases.ts";
+import { sequenceCases, tokens } from "../executor-cases.ts";
 import { packedSource, randomSource, smallSpec, unpackedSource } from "../random-model.ts";
+import { weightCases } from "../weight-cases.ts";
 import { HAS_ADDON, needsAddon } from "./addon-state.ts";
 
 /** Runs `work` with an executor that computes in f32 and checks that no hidden state is left behind. */

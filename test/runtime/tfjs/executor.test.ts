@@ -5,8 +5,9 @@ import { openBackend } from "../../../src/runtime/tfjs/backend.ts";
 import { createTfjsExecutor, type TfjsOptions } from "../../../src/runtime/tfjs/executor.ts";
 import { additionCases } from "../addition-cases.ts";
 import { hiddenStates, logitsOf, maxDifference } from "../compare.ts";
-import { sequenceCases, tokens, weightCases } from "../executor-cases.ts";
+import { sequenceCases, tokens } from "../executor-cases.ts";
 import { packedSource, randomSource, smallSpec, unpackedSource } from "../random-model.ts";
+import { weightCases } from "../weight-cases.ts";
 import { withTfjsExecutor } from "./with-executor.ts";
 
 describe("tfjs executor", () => {

@@ -1,0 +1,17 @@
+import { expect, it } from "vitest";
+import { SOURCE_FILES, textOf } from "./source-files.ts";
+
+/** Who reads the environment beside the command line. */
+const READS_ENVIRONMENT = ["runtime/tfjs/backend.ts", "native/load.ts"];
+
+const outsideCli = SOURCE_FILES.filter((file) => !file.startsWith("cli/"));
+
+it("only the command line speaks, exits and reads its arguments", () => {
+  const speaks = /\bconsole\.|process\.(exit|argv|stdout|stderr|stdin)\b/;
+  expect(outsideCli.filter((file) => speaks.test(textOf(file)))).toEqual([]);
+});
+
+it("only few read the environment", () => {
+  const readers = outsideCli.filter((file) => /process\.env\b/.test(textOf(file)));
+  expect(readers).toEqual([...READS_ENVIRONMENT].sort());
+});

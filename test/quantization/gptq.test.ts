@@ -12,7 +12,8 @@ import { quantizeWeighted } from "../../src/quantization/weighted.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { valuesOf } from "../codecs/sample-numbers.ts";
 import { HAS_ADDON } from "../runtime/native/addon-state.ts";
-import { HAS_QUANTIZER_CASES, outputError, readQuantizerCases } from "./quantizer-cases.ts";
+import { hasData, needsData, TINYSTORIES_656K } from "../support/data.ts";
+import { outputError, readQuantizerCases } from "./quantizer-cases.ts";
 
 /** Mean squared error of an output. */
 function errorOf(quantizer: Quantizer, codecId: string, matrix: DenseMatrix, input: QuantizerInput): number {
@@ -104,8 +105,7 @@ describe("gptq and weighted", () => {
 const engine = HAS_ADDON ? openEngine({ threads: 2 }) : null;
 afterAll(() => engine?.dispose());
 
-// Needs ../shared/fixtures and ../shared/models/tinystories-656k.
-describe.skipIf(!HAS_QUANTIZER_CASES)("gptq beside the reference figures", () => {
+describe.skipIf(!hasData(TINYSTORIES_656K))(needsData("gptq beside the reference figures", TINYSTORIES_656K), () => {
   it("is below plain rounding, nearest and both reference GPTQs on every matrix", async () => {
     const cases = await readQuantizerCases(engine);
     for (const one of cases) {

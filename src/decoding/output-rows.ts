@@ -1,6 +1,7 @@
-import { OUTPUT_HEAD } from "../runtime/additions-check.ts";
-import { emptyAnswers } from "../runtime/answers.ts";
-import type { AnyExecutor, HeadAnswers, RunBlocksOptions } from "../runtime/executor.ts";
+import type { AnyExecutor, RunBlocksOptions } from "../runtime/executor.ts";
+import type { HeadAnswers } from "../runtime/head-answers.ts";
+import { emptyAnswers } from "../runtime/head-answers.ts";
+import { OUTPUT_HEAD } from "../runtime/heads.ts";
 import { mostLikely, type Sampler } from "./sampler.ts";
 
 /** What is wanted of the output head: the most likely id of each row, or every logit. */

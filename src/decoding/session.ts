@@ -1,7 +1,9 @@
 import { throwIfAborted, UserError } from "../errors.ts";
+import type { KvType } from "../model/kv-type.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { AnyExecutor, KvCache, KvType } from "../runtime/executor.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
+import type { KvCache } from "../runtime/kv-cache.ts";
 import { OutputRows, type WantedOfOutput } from "./output-rows.ts";
 import { KeptControllers } from "./speculative/kept-controllers.ts";
 

@@ -2,6 +2,7 @@ import path from "node:path";
 import type { GuardResult } from "../artifact/manifest.ts";
 import { Plan } from "../artifact/plan.ts";
 import { throwIfAborted } from "../errors.ts";
+import { openMaths } from "../maths/open-maths.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { checkTokenizerFits, loadTokenizer } from "../model/tokenizer.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
@@ -9,7 +10,6 @@ import { loadSolverFor } from "../planning/optimal/highs-solver.ts";
 import { makePlan } from "../planning/plan.ts";
 import type { WorkOptions } from "../progress.ts";
 import { chooseExecutor } from "../runtime/create-executor.ts";
-import { openOfflineEngine } from "../runtime/offline-engine.ts";
 import { Scores } from "../scoring/scores.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { ArtifactStep, artifactInputs, packArtifact, sameArtifact } from "./artifact-step.ts";
@@ -76,8 +76,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
     throwIfAborted(signal);
 
     const { kind: executor } = await chooseExecutor({ executor: options.executor, backend: options.backend });
-    using offline = await openOfflineEngine(options);
-    const { engine } = offline;
+    using maths = await openMaths(options);
     const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });
     try {
       await rememberOptions(out, options);
@@ -95,7 +94,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
               () => calibrate(tokenizer, checkpoint.spec, options),
             )
           : null;
-      const work = calibration && { checkpoint, source, calibration: calibration.value, request, options, engine, out };
+      const work = calibration && { checkpoint, source, calibration: calibration.value, request, options, maths, out };
       const named = (step: string) => (options.device === undefined ? step : `${step}-${options.device}`);
 
       const library = work && usesLibrary(recipe) && reaches("score") ? await libraryStep(run, work) : null;
@@ -137,7 +136,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
             ({ key }) =>
               packArtifact({
                 ...{ checkpoint, weights: weights.value, tokenizer, calibration: calibration?.value ?? null },
-                ...{ shipped, folder, key, options, engine },
+                ...{ shipped, folder, key, options, maths },
               }),
             { check: (done) => sameArtifact(folder, done) },
           )

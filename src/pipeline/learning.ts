@@ -1,5 +1,5 @@
+import type { Maths } from "../maths/maths.ts";
 import type { WeightSource } from "../model/weight-source.ts";
-import type { NativeEngine } from "../native/addon.ts";
 import type { WorkOptions } from "../progress.ts";
 import { isBlockQuantizer } from "../quantization/index.ts";
 import type { ExecutorFactory } from "../runtime/executor.ts";
@@ -11,7 +11,7 @@ export interface LearningInputs extends WorkOptions {
   readonly source: WeightSource;
   readonly sequences: readonly Int32Array[];
   readonly createExecutor: ExecutorFactory;
-  readonly engine: NativeEngine | null;
+  readonly maths: Maths;
 }
 
 /** How the blocks of a plan are refined. */

@@ -1,8 +1,8 @@
 import { UserError } from "../errors.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import type { BackendChoice } from "./backend-names.ts";
-import type { AnyExecutor, Residency } from "./executor.ts";
-import type { ActivationType, ExecutorChoice, ExecutorKind } from "./executor-info.ts";
+import type { AnyExecutor } from "./executor.ts";
+import type { ActivationType, ExecutorChoice, ExecutorKind, Residency } from "./executor-info.ts";
 
 /** Which executor to run on, and how. What is not given is chosen: the fastest that works here. */
 export interface ExecutorOptions {

@@ -1,6 +1,6 @@
 import { createExecutor } from "../../src/runtime/create-executor.ts";
-import type { ExecutorFactory, Residency } from "../../src/runtime/executor.ts";
-import type { ExecutorKind } from "../../src/runtime/executor-info.ts";
+import type { ExecutorFactory } from "../../src/runtime/executor.ts";
+import type { ExecutorKind, Residency } from "../../src/runtime/executor-info.ts";
 import { HAS_ADDON } from "./native/addon-state.ts";
 
 /** The executors that run here. */

@@ -1,6 +1,8 @@
 import { throwIfAborted, UserError } from "../../errors.ts";
 import { summarizeRow } from "../../maths/plain/row-distribution.ts";
-import type { AnyExecutor, KvCache, KvType, RowSpan } from "../../runtime/executor.ts";
+import type { KvType } from "../../model/kv-type.ts";
+import type { AnyExecutor } from "../../runtime/executor.ts";
+import type { KvCache, RowSpan } from "../../runtime/kv-cache.ts";
 import { LOGIT_BYTES, rowsOfLogits } from "../logit-rows.ts";
 import type { TokenizedChoice } from "./tokenize.ts";
 

@@ -97,6 +97,10 @@ describe("readTasks", () => {
     expect(task).toMatchObject({ name: "lambada", available: 2 });
     expect(task.examples).toHaveLength(1);
     await expect(readTasks(folder, ["piqa"])).rejects.toThrow("task piqa: expected piqa.jsonl, found no such file");
+    writeFileSync(path.join(folder, "hellaswag_val_full.txt.bz2"), "BZh9");
+    await expect(readTasks(folder, ["hellaswag"])).rejects.toThrow(
+      "task hellaswag: expected hellaswag_val_full.txt, found hellaswag_val_full.txt.bz2",
+    );
     await expect(readTasks(folder, ["copa"])).rejects.toThrow("at least one example");
     await expect(readTasks(folder, ["lambada"], 0)).rejects.toThrow("limit: expected a whole number >= 1, found 0");
   });

@@ -40,7 +40,6 @@ export { packMatrix, packWith, quantizedOverlay } from "./quantization/overlay.t
 export { createPackedLibrary, type PackedLibrary } from "./quantization/packed-library.ts";
 export { type Packer, packerOf } from "./quantization/packer.ts";
 export { prepareInput, type QuantizerInput } from "./quantization/quantizer-input.ts";
-export { type RotationOptions, rotateResidualStream } from "./quantization/rotation/rotate.ts";
 export { createExecutor, type ExecutorOptions } from "./runtime/create-executor.ts";
 export { SCORERS } from "./scoring/index.ts";
 export { predictionFit, predictLosses } from "./scoring/kl/predict-losses.ts";

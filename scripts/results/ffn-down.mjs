@@ -36,7 +36,7 @@ const made = await makeFiles({ checkpoint, folder: FOLDER, bin, chunks });
 
 const source = await openCheckpoint(checkpoint);
 const tokenizer = await loadTokenizer(checkpoint);
-const maths = await openMaths({ executor: "native" });
+const maths = await openMaths({});
 
 const heldOutFile = "corpora/wikitext-2/wiki.test.raw";
 const count = source.spec.blocks.length;

@@ -8,7 +8,8 @@ import { groupSequences, type RowGroup } from "../passes/rows.ts";
 import { runNumbers } from "../passes/run-rows.ts";
 import type { WorkOptions } from "../progress.ts";
 import { embedRows } from "../runtime/embed-rows.ts";
-import type { AnyExecutor, ExecutorFactory, InputObserver } from "../runtime/executor.ts";
+import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
+import type { InputObserver } from "../runtime/input-capture.ts";
 import { ChosenWeights } from "./chosen-weights.ts";
 import { GramSum, type InputStatistics } from "./gram-sum.ts";
 

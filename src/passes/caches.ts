@@ -1,5 +1,6 @@
 import type { KvType } from "../model/kv-type.ts";
-import type { AnyExecutor, KvCache, RowSpan } from "../runtime/executor.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
+import type { KvCache, RowSpan } from "../runtime/kv-cache.ts";
 
 /** Spans with a cache each. Dispose of the caches after the pass. */
 export interface CachedSpans {

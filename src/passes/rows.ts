@@ -1,4 +1,4 @@
-import type { RowSpan } from "../runtime/executor.ts";
+import type { RowSpan } from "../runtime/kv-cache.ts";
 import { joinedInt32 } from "../tensor/join.ts";
 
 /** Rows that run in one pass: ids, [rows], and the spans that say of which sequences they are. */

@@ -1,4 +1,5 @@
-import type { AnyExecutor, RowSpan, RunBlocksOptions } from "../runtime/executor.ts";
+import type { AnyExecutor, RunBlocksOptions } from "../runtime/executor.ts";
+import type { RowSpan } from "../runtime/kv-cache.ts";
 import type { PassRows } from "./rows.ts";
 
 /** Rows on their way through the blocks. Whoever holds them releases `hidden` in the end. */

@@ -10,6 +10,7 @@ import { loadSolverFor } from "../planning/optimal/highs-solver.ts";
 import { makePlan } from "../planning/plan.ts";
 import type { WorkOptions } from "../progress.ts";
 import { chooseExecutor } from "../runtime/create-executor.ts";
+import { wantsNativeMaths } from "../runtime/executors.ts";
 import { Scores } from "../scoring/scores.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { ArtifactStep, artifactInputs, packArtifact, sameArtifact } from "./artifact-step.ts";
@@ -76,7 +77,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
     throwIfAborted(signal);
 
     const { kind: executor } = await chooseExecutor({ executor: options.executor, backend: options.backend });
-    using maths = await openMaths(options);
+    using maths = await openMaths({ native: wantsNativeMaths(options.executor), threads: options.threads });
     const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });
     try {
       await rememberOptions(out, options);

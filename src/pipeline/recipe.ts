@@ -54,9 +54,10 @@ export const QuantizeSettings = z
     /** Steps of learned rounding for a block; absent: as many as docs/quantizers.md says. */
     iterations: positive.optional(),
   })
-  .refine(({ quantizer, requantize }) => requantize || !isBlockQuantizer(quantizer), {
-    path: ["requantize"],
-    error: "expected true with learned-rounding, which refines the chosen plan, found false",
+  .superRefine(({ quantizer, requantize }, context) => {
+    if (requantize || !isBlockQuantizer(quantizer)) return;
+    const message = `expected true with ${quantizer}, which refines the chosen plan, found false`;
+    context.addIssue({ code: "custom", path: ["requantize"], message });
   });
 export type QuantizeSettings = z.infer<typeof QuantizeSettings>;
 

@@ -14,7 +14,7 @@ import type { WorkOptions } from "../progress.ts";
 import { matrixQuantizerOf } from "../quantization/index.ts";
 import type { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import { packWith } from "../quantization/overlay.ts";
-import type { ExecutorKind } from "../runtime/executor-info.ts";
+import type { ExecutorKind } from "../runtime/executors.ts";
 import { SCORERS } from "../scoring/index.ts";
 import { KlOptions } from "../scoring/kl/options.ts";
 import { scoreModel } from "../scoring/score-model.ts";

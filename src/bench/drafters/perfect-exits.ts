@@ -3,8 +3,8 @@ import { throwIfAborted } from "../../errors.ts";
 import { rowsOf } from "../../passes/rows.ts";
 import { moveRows, startRows } from "../../passes/run-rows.ts";
 import type { WorkOptions } from "../../progress.ts";
-import { emptyAnswers } from "../../runtime/answers.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
+import { emptyAnswers } from "../../runtime/head-answers.ts";
 import type { DraftUse } from "./cost-model.ts";
 import { surelyMet } from "./setups.ts";
 

@@ -1,8 +1,10 @@
 import { throwIfAborted, UserError } from "../../errors.ts";
 import { summarizeRow } from "../../maths/plain/row-distribution.ts";
+import type { KvType } from "../../model/kv-type.ts";
 import { groupByRows } from "../../passes/rows.ts";
 import { runRows } from "../../passes/run-rows.ts";
-import type { AnyExecutor, KvCache, KvType } from "../../runtime/executor.ts";
+import type { AnyExecutor } from "../../runtime/executor.ts";
+import type { KvCache } from "../../runtime/kv-cache.ts";
 import { joinedInt32 } from "../../tensor/join.ts";
 import { LOGIT_BYTES, rowsOfLogits } from "../logit-rows.ts";
 import type { TokenizedChoice } from "./tokenize.ts";

@@ -7,7 +7,7 @@ import { type DecoderSpec, type MatrixInfo, matricesOf } from "../../model/decod
 import { type DenseMatrix, denseMatrix, type PackedMatrix, type WeightSource } from "../../model/weight-source.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { ExecutorFactory } from "../../runtime/executor.ts";
-import type { BlockRefiner } from "../block-refiner.ts";
+import type { BlockRefiner } from "../../training/rounding/block-refiner.ts";
 import { QUANTIZERS, type QuantizerId } from "../index.ts";
 import { packBands, type RowSource } from "../pack-bands.ts";
 import { packerOf } from "../packer.ts";

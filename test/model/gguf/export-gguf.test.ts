@@ -2,7 +2,6 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../../src/errors.ts";
-import { openGguf } from "../../../src/formats/gguf/reader.ts";
 import { plainMaths } from "../../../src/maths/plain/plain-maths.ts";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import type { DecoderSpec } from "../../../src/model/decoder-spec.ts";
@@ -13,6 +12,7 @@ import type { WeightSource } from "../../../src/model/weight-source.ts";
 import { packAs, quantizedOverlay } from "../../../src/quantization/overlay.ts";
 import { plainRounding } from "../../codecs/plain-rounding.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
+import { openGguf } from "../../support/gguf/reader.ts";
 
 const folder = temporaryFolder();
 /** The shipped example: Llama plan, hidden size 64, 8 heads of 8 channels, 4 of keys and values, tied. */

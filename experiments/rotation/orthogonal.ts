@@ -1,4 +1,4 @@
-import { Random } from "../../tensor/random.ts";
+import { Random } from "../../src/tensor/random.ts";
 
 /**
  * A seeded orthogonal matrix Q [size, size] that spreads every channel over all others: random signs, then a Hadamard matrix of the largest

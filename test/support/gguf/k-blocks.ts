@@ -1,5 +1,5 @@
-import { f16ToF32 } from "../../tensor/half.ts";
-import { GGUF_READ_TYPES, type GgufReadType } from "./tensor-types.ts";
+import { f16ToF32 } from "../../../src/tensor/half.ts";
+import { GGUF_READ_TYPES, type GgufReadType } from "./stored-types.ts";
 
 /** The unequal levels of IQ4_NL and IQ4_XS. */
 const IQ4_LEVELS = Int8Array.of(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113);

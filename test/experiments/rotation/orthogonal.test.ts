@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { orthogonalMatrix } from "../../../src/quantization/rotation/orthogonal.ts";
+import { orthogonalMatrix } from "../../../experiments/rotation/orthogonal.ts";
 
 /** The matrix written out, row by row. */
 function matrixOf(size: number, seed: number): Float64Array[] {

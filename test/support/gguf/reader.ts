@@ -1,10 +1,7 @@
-import { bf16ToF32Array, f16ToF32Array } from "../../tensor/half.ts";
-import type { ByteSource } from "../byte-source.ts";
-import { openFile } from "../byte-source.ts";
-import { blockValues, decodeBlocks, isBlockType } from "./blocks.ts";
-import { badGguf, HeaderReader } from "./header-reader.ts";
-import { readBlocks } from "./k-blocks.ts";
-import type { GgufTensorPlace } from "./layout.ts";
+import type { ByteSource } from "../../../src/formats/byte-source.ts";
+import { openFile } from "../../../src/formats/byte-source.ts";
+import { blockValues, decodeBlocks, isBlockType } from "../../../src/formats/gguf/blocks.ts";
+import type { GgufTensorPlace } from "../../../src/formats/gguf/layout.ts";
 import {
   ALIGNMENT_KEY,
   DEFAULT_ALIGNMENT,
@@ -12,8 +9,11 @@ import {
   GGUF_VERSION,
   type GgufMetadata,
   type GgufValue,
-} from "./metadata.ts";
-import { type GgufStoredType, ggufTensorBytes, isGgufReadType, tensorTypeOf } from "./tensor-types.ts";
+} from "../../../src/formats/gguf/metadata.ts";
+import { bf16ToF32Array, f16ToF32Array } from "../../../src/tensor/half.ts";
+import { badGguf, HeaderReader } from "./header-reader.ts";
+import { readBlocks } from "./k-blocks.ts";
+import { type GgufStoredType, isGgufReadType, storedTensorBytes, tensorTypeOf } from "./stored-types.ts";
 
 /** Most tensors and metadata values of a file that is read: the largest models known have some 2,000 tensors. */
 const MAX_ENTRIES = 100_000;
@@ -103,7 +103,7 @@ function placesOf(source: ByteSource, infos: readonly TensorInfo[], headerBytes:
     const type = tensorTypeOf(typeId);
     if (!type) throw badGguf(source, `${what}: type: expected one of those that are read, found number ${typeId}`);
     const [cols, rows = null] = sizes;
-    const bytes = ggufTensorBytes(type, rows ?? 1, cols);
+    const bytes = storedTensorBytes(type, rows ?? 1, cols);
     if (bytes === null) throw badGguf(source, `${what}: columns: expected whole blocks of ${type}, found ${cols}`);
     if (offset % alignment !== 0)
       throw badGguf(source, `${what}: offset: expected a multiple of ${alignment}, found ${offset}`);

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { rotateResidualStream } from "../../../experiments/rotation/rotate.ts";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import { type DecoderSpec, matricesOf, vectorsOf } from "../../../src/model/decoder-spec.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
-import { rotateResidualStream } from "../../../src/quantization/rotation/rotate.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import { logitsOf, maxDifference } from "../../runtime/compare.ts";
 import { SHAPES } from "../../runtime/executor-cases.ts";

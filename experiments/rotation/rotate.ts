@@ -1,8 +1,8 @@
-import { UserError } from "../../errors.ts";
-import { type DecoderSpec, headMatrixId, linearsOf, matricesOf } from "../../model/decoder-spec.ts";
-import { halfOf, idOf, partsOf, ROLES } from "../../model/matrix-id.ts";
-import { readsStream } from "../../model/matrix-inputs.ts";
-import type { WeightSource } from "../../model/weight-source.ts";
+import { UserError } from "../../src/errors.ts";
+import { type DecoderSpec, headMatrixId, linearsOf, matricesOf } from "../../src/model/decoder-spec.ts";
+import { halfOf, idOf, partsOf, ROLES } from "../../src/model/matrix-id.ts";
+import { readsStream } from "../../src/model/matrix-inputs.ts";
+import type { WeightSource } from "../../src/model/weight-source.ts";
 import { type OrthogonalMatrix, orthogonalMatrix } from "./orthogonal.ts";
 import { mlpNormName, rotatedSpec, rotationProblem } from "./rotated-spec.ts";
 

@@ -1,4 +1,4 @@
-import type { BlockSpec, DecoderSpec, LinearSpec, NormSpec } from "../../model/decoder-spec.ts";
+import type { BlockSpec, DecoderSpec, LinearSpec, NormSpec } from "../../src/model/decoder-spec.ts";
 
 /** Why a model's residual stream cannot be rotated exactly; null where it can. */
 export function rotationProblem(spec: DecoderSpec, { untie }: { readonly untie: boolean }): string | null {

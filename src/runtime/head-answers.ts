@@ -1,7 +1,23 @@
-import type { HeadAnswers } from "./executor.ts";
-
 /** Logits that answers are taken from at a time, at most, as many as fit 8 MiB; a single row always passes. */
 const LOGITS_AT_ONCE = 2 ** 21;
+
+/** What a head says of each row, [rows] each: its answer and three measures of how sure it is, over all of the row's logits. */
+export interface HeadAnswers {
+  /** Index of the largest logit, of equal ones the lowest: a row of the head's matrix, or the number of them where its tail wins. */
+  readonly best: Int32Array;
+  /** In nats. */
+  readonly entropy: Float32Array;
+  readonly maxProbability: Float32Array;
+  /** Largest probability minus the second largest. */
+  readonly margin: Float32Array;
+}
+
+export interface AnswersOptions {
+  /** `output`, or an exit head that `loadHead` has loaded under this name. */
+  readonly head: string;
+  /** Written and returned in place of new arrays; each has room for the rows, and may have more. */
+  readonly into?: HeadAnswers | undefined;
+}
 
 /** Room for the answers to so many rows. */
 export function emptyAnswers(rows: number): HeadAnswers {

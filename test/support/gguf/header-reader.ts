@@ -1,6 +1,11 @@
-import { UserError } from "../../errors.ts";
-import type { ByteSource } from "../byte-source.ts";
-import { GGUF_KIND_IDS, GGUF_NUMBERS, type GgufNumberKind, type GgufValue, numberKindOf } from "./metadata.ts";
+import { UserError } from "../../../src/errors.ts";
+import type { ByteSource } from "../../../src/formats/byte-source.ts";
+import {
+  GGUF_KIND_IDS,
+  GGUF_NUMBERS,
+  type GgufNumberKind,
+  type GgufValue,
+} from "../../../src/formats/gguf/metadata.ts";
 
 /** Bytes read at a time: a vocabulary's names and merges are some megabytes. */
 const WINDOW_BYTES = 1 << 20;
@@ -119,3 +124,12 @@ export class HeaderReader {
     return 0;
   }
 }
+
+/** The kind of a number id; null where it is none. */
+function numberKindOf(id: number): GgufNumberKind | null {
+  return NUMBER_KINDS.find((kind) => GGUF_NUMBERS[kind].id === id) ?? null;
+}
+
+const NUMBER_KINDS: readonly GgufNumberKind[] = Object.keys(GGUF_NUMBERS).filter((kind): kind is GgufNumberKind =>
+  Object.hasOwn(GGUF_NUMBERS, kind),
+);

@@ -2,7 +2,7 @@ import { promises as fs } from "node:fs";
 import path from "node:path";
 import lockfile from "proper-lockfile";
 import { UserError } from "../errors.ts";
-import { fileError, writeFileAtomic } from "../formats/files.ts";
+import { fileError, writeFileAtomic } from "./files.ts";
 import { isDead, readOwner, thisProcess } from "./lock-owner.ts";
 
 /** Long, since packing a block may keep the event loop, and with it the lock's heartbeat, waiting. */

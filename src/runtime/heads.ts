@@ -1,22 +1,52 @@
-import { type DecoderSpec, type LinearSpec, linearsOf } from "../model/decoder-spec.ts";
-import { idOf } from "../model/matrix-id.ts";
+import type { DecoderSpec, NormSpec } from "../model/decoder-spec.ts";
 import type { Matrix } from "../model/weight-source.ts";
-import type { ExitAdapter, ExitHead, ExitNorm, LowRankPart } from "./executor.ts";
 
-/** Throws unless every part of an adapter fits a matrix of the model, and no matrix has two. */
-export function checkAdapter(spec: DecoderSpec, name: string, parts: readonly LowRankPart[]): void {
-  const seen = new Set<string>();
-  for (const { block, role, rank, a, b, factor } of parts) {
-    const label = `adapter ${name}: ${idOf(block, role)}`;
-    const linear = linearOf(spec, { block, role });
-    if (!linear) throw new Error(`${label}: the model has no such matrix`);
-    if (seen.has(label)) throw new Error(`${label}: expected once, found twice`);
-    seen.add(label);
-    if (!Number.isInteger(rank) || rank < 1) throw new Error(`${label}: expected a rank from 1 up, found ${rank}`);
-    expectLength(`${label}: a`, a, rank * linear.cols);
-    expectLength(`${label}: b`, b, rank * linear.rows);
-    if (!Number.isFinite(factor)) throw new Error(`${label}: expected a finite factor, found ${factor}`);
-  }
+/** Name of the output head among the heads. */
+export const OUTPUT_HEAD = "output";
+
+/**
+ * An exit head: a norm (null: none), maybe a low-rank residual, then a matrix [ids, hiddenSize] over the vocabulary or a subset of its
+ * ids, and maybe one more logit.
+ */
+export interface ExitHead {
+  readonly norm: ExitNorm | null;
+  readonly adapter: ExitAdapter | null;
+  readonly matrix: Matrix;
+  /** [ids] */
+  readonly bias: Float32Array | null;
+  readonly tail: ExitTail | null;
+}
+
+/** A low-rank residual on the normed rows: x + up(silu(down(x))), in f32. */
+export interface ExitAdapter {
+  readonly rank: number;
+  /** [rank, hiddenSize] */
+  readonly down: Matrix;
+  /** [hiddenSize, rank] */
+  readonly up: Matrix;
+}
+
+/** The last logit of a head over some ids: that the answer is none of them. */
+export interface ExitTail {
+  /** [hiddenSize] */
+  readonly weight: Float32Array;
+  readonly bias: number;
+}
+
+export interface ExitNorm {
+  readonly spec: NormSpec;
+  readonly weight: Float32Array;
+  /** Layer norm only. */
+  readonly bias: Float32Array | null;
+}
+
+export interface LogitsOptions {
+  /** False leaves the norm out: the rows are taken as normed ones. */
+  readonly norm?: boolean | undefined;
+  /** An exit head that `loadHead` has loaded under this name; default: the output head. */
+  readonly head?: string | undefined;
+  /** Written and returned in place of a new array, where its length is that of the result. */
+  readonly into?: Float32Array | undefined;
 }
 
 /** Throws unless an exit head reads hidden states of the model and is not called as the output head. */
@@ -59,14 +89,7 @@ function expectShape(label: string, matrix: Matrix, rows: number, cols: number):
   if (matrix.kind === "dense") expectLength(label, matrix.data, rows * cols);
 }
 
-/** Name of the output head among the heads. */
-export const OUTPUT_HEAD = "output";
-
-function linearOf(spec: DecoderSpec, { block, role }: Pick<LowRankPart, "block" | "role">): LinearSpec | undefined {
-  const found = spec.blocks[block];
-  return found && linearsOf(found).find((one) => one.role === role)?.linear;
-}
-
-function expectLength(label: string, numbers: Float32Array, expected: number): void {
+/** Throws where there are not so many numbers. */
+export function expectLength(label: string, numbers: Float32Array, expected: number): void {
   if (numbers.length !== expected) throw new Error(`${label}: expected ${expected} numbers, found ${numbers.length}`);
 }

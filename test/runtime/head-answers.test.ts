@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { answersByLogits, answersFor, answersOf, emptyAnswers } from "../../src/runtime/answers.ts";
+import { answersByLogits, answersFor, answersOf, emptyAnswers } from "../../src/runtime/head-answers.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { expectAnswers } from "./answer-bounds.ts";
 

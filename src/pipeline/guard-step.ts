@@ -1,6 +1,7 @@
 import type { GuardResult } from "../artifact/manifest.ts";
 import type { Plan } from "../artifact/plan.ts";
 import { evaluateAll } from "../evaluation/evaluate.ts";
+import { separateWindows } from "../evaluation/windows.ts";
 import { blockOf } from "../model/matrix-id.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import type { Planner } from "../planning/planner.ts";
@@ -25,7 +26,6 @@ export async function guardPlan(
 ): Promise<GuardResult> {
   const { checkpoint, calibration, options } = work;
   const sequences = calibration.heldOut.map((sequence) => Int32Array.from(sequence));
-  const tokens = sequences.reduce((sum, sequence) => sum + sequence.length, 0);
   const sources = [packed];
   if (rival) {
     sources.push(openLibrary(work).under(checkpoint, new Map(planPairs(rival))));
@@ -37,16 +37,7 @@ export async function guardPlan(
     for (const source of sources) {
       executors.push(await createExecutor(source, { executor, backend, threads, residency: "packed" }));
     }
-    const windows = {
-      windows: sequences.map((ids) => ({ ids, firstTarget: 1 })),
-      ...{
-        windowTokens: sequences[0].length,
-        strideTokens: sequences[0].length,
-        bosToken: null,
-        scored: "all" as const,
-      },
-      ...{ textSha256: null, textTokens: tokens },
-    };
+    const windows = separateWindows(sequences);
     const { kvType } = plan.memory;
     const results = await evaluateAll({ executors, reference, windows, kvType, onProgress, signal });
     const [own, uniform] = results.map(({ divergence }) => ({
@@ -55,7 +46,7 @@ export async function guardPlan(
     }));
     const beaten = rival !== null && uniform.mean < own.mean;
     return {
-      tokens,
+      tokens: windows.textTokens,
       plan: own,
       uniform: rival && { codec: blockCodec(rival), totalBytes: rival.memory.totalBytes, divergence: uniform },
       ships: beaten ? "uniform" : "plan",

@@ -4,7 +4,7 @@ import type { WorkOptions } from "../progress.ts";
 import { isBlockQuantizer } from "../quantization/index.ts";
 import type { ExecutorFactory } from "../runtime/executor.ts";
 import type { LearnedRounding } from "../training/rounding/learned-rounding.ts";
-import type { RunOptions } from "./run-options.ts";
+import type { Job } from "./job.ts";
 
 /** What blocks are refined with, as the pass over them has it. */
 export interface LearningInputs extends WorkOptions {
@@ -22,10 +22,10 @@ export interface Learning {
 }
 
 /**
- * What the recipe's quantizer does with whole blocks; null where it has matrices only. Gradients are computed on TensorFlow.js whatever the
- * executor is. Throws UserError BACKEND where no backend works.
+ * What the recipe's quantizer does with whole blocks, for `job.once`; null where it has matrices only. Gradients are computed on
+ * TensorFlow.js whatever the executor is. Throws UserError BACKEND where no backend works.
  */
-export async function learningOf({ recipe, backend, threads: wanted }: RunOptions): Promise<Learning | null> {
+export async function learningOf({ options: { recipe, backend, threads: wanted } }: Job): Promise<Learning | null> {
   if (!isBlockQuantizer(recipe.quantize.quantizer)) return null;
   // Nothing else of a run loads TensorFlow.js where the native executor serves.
   const { LEARNING_DEFAULTS } = await import("../training/rounding/learning-settings.ts");

@@ -22,6 +22,7 @@ export { cutWindows } from "./evaluation/windows.ts";
 export { evaluateTasks } from "./evaluation/zero-shot/evaluate-tasks.ts";
 export { parseTaskNames, readTasks } from "./evaluation/zero-shot/read-tasks.ts";
 export { ZeroShotResult } from "./evaluation/zero-shot/zero-shot-result.ts";
+export { openMaths } from "./maths/open-maths.ts";
 export { openCheckpoint } from "./model/checkpoint.ts";
 export { loadTokenizer } from "./model/tokenizer.ts";
 export * from "./pipeline/compress.ts";
@@ -39,7 +40,6 @@ export { packMatrix, packWith, quantizedOverlay } from "./quantization/overlay.t
 export { createPackedLibrary, type PackedLibrary } from "./quantization/packed-library.ts";
 export { type Packer, packerOf } from "./quantization/packer.ts";
 export { prepareInput, type QuantizerInput } from "./quantization/quantizer-input.ts";
-export { type RotationOptions, rotateResidualStream } from "./quantization/rotation/rotate.ts";
 export { createExecutor, type ExecutorOptions } from "./runtime/create-executor.ts";
 export { SCORERS } from "./scoring/index.ts";
 export { predictionFit, predictLosses } from "./scoring/kl/predict-losses.ts";

@@ -26,24 +26,15 @@ export { Interrupted, UserError } from "./errors.ts";
 export { applyChatTemplate, type ChatMessage } from "./model/chat-template.ts";
 export { openCheckpoint } from "./model/checkpoint.ts";
 export type { DecoderSpec } from "./model/decoder-spec.ts";
+export type { KvType } from "./model/kv-type.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
 export type { WeightSource } from "./model/weight-source.ts";
 export type { OnProgress, Progress, WorkOptions } from "./progress.ts";
+export type { LowRankPart } from "./runtime/adapters.ts";
 export { chooseExecutor, createExecutor, type ExecutorOptions } from "./runtime/create-executor.ts";
-export type {
-  ActivationType,
-  AnswersOptions,
-  AnyExecutor,
-  Executor,
-  ExecutorInfo,
-  ExitAdapter,
-  ExitHead,
-  ExitTail,
-  HeadAnswers,
-  KvCache,
-  KvType,
-  LowRankPart,
-  Residency,
-  RowSpan,
-} from "./runtime/executor.ts";
+export type { AnyExecutor, Executor } from "./runtime/executor.ts";
+export type { ActivationType, ExecutorInfo, Residency } from "./runtime/executor-info.ts";
+export type { AnswersOptions, HeadAnswers } from "./runtime/head-answers.ts";
+export type { ExitAdapter, ExitHead, ExitTail } from "./runtime/heads.ts";
+export type { KvCache, RowSpan } from "./runtime/kv-cache.ts";
 export { TOOL_VERSION } from "./version.ts";

@@ -23,7 +23,8 @@ export async function openPlans(folder, windowCount) {
     calibration: lw.calibrationFiles(loaded),
   };
   const request = lw.planRequest(checkpoint, options, { device: null });
-  const library = lw.createPackedLibrary(checkpoint, lw.QUANTIZERS.nearest);
+  const maths = await lw.openMaths({});
+  const library = lw.createPackedLibrary(maths, checkpoint, lw.QUANTIZERS.nearest);
   const ids = tokenizer.encode(readFileSync(shared("corpora/wikitext-2/wiki.test.raw"), "utf8").slice(0, 400_000), {
     specialTokens: false,
   });

@@ -1,8 +1,11 @@
 import { throwIfAborted } from "../errors.ts";
+import type { KvType } from "../model/kv-type.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import type { WorkOptions } from "../progress.ts";
-import { OUTPUT_HEAD } from "../runtime/additions-check.ts";
-import type { AnyExecutor, HeadAnswers, KvCache, KvType, RunBlocksOptions } from "../runtime/executor.ts";
+import type { AnyExecutor, RunBlocksOptions } from "../runtime/executor.ts";
+import type { HeadAnswers } from "../runtime/head-answers.ts";
+import { OUTPUT_HEAD } from "../runtime/heads.ts";
+import type { KvCache } from "../runtime/kv-cache.ts";
 import { randomIds } from "./random-ids.ts";
 
 const FIRST = Int32Array.of(0);

@@ -1,4 +1,4 @@
-import type { RowSpan } from "../runtime/executor.ts";
+import type { RowSpan } from "../runtime/kv-cache.ts";
 
 /** Some sequences that run in one pass. */
 export interface RowGroup {

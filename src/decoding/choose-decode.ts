@@ -1,4 +1,5 @@
 import { UserError } from "../errors.ts";
+import { traitsOf } from "../runtime/executors.ts";
 import type { DecodeKind } from "./decode-kinds.ts";
 import { type ExitSet, exitSetOf, levelFor } from "./exits/exit-set.ts";
 import type { OpenModel } from "./open-model.ts";
@@ -65,7 +66,7 @@ function adaptiveStart(
 async function kindFor(model: OpenModel, request: DecodeRequest, draws: boolean): Promise<DecodeKind> {
   const { epsilon, draftLimit, adapt } = request;
   if (epsilon !== undefined || draftLimit !== undefined || adapt !== undefined) return "dssd";
-  if (draws || model.executor.info.executor !== "native") return "plain";
+  if (draws || !traitsOf(model.executor.info).rowExact) return "plain";
   return (await model.loadExits()) ? "dssd" : "plain";
 }
 

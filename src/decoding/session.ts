@@ -1,7 +1,10 @@
 import { throwIfAborted, UserError } from "../errors.ts";
+import type { KvType } from "../model/kv-type.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { AnyExecutor, KvCache, KvType } from "../runtime/executor.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
+import { traitsOf } from "../runtime/executors.ts";
+import type { KvCache } from "../runtime/kv-cache.ts";
 import { OutputRows, type WantedOfOutput } from "./output-rows.ts";
 import { KeptControllers } from "./speculative/kept-controllers.ts";
 
@@ -74,7 +77,7 @@ export class Session {
     for (let i = 0; i < ids.length; i++) this.tokens.push(ids[i]);
     try {
       while (this.cached < total) {
-        if (this.executor.info.executor === "tfjs") await nextTurn();
+        if (!traitsOf(this.executor.info).yields) await nextTurn();
         throwIfAborted(signal);
         await this.runChunk(Math.min(total, this.cached + PROMPT_CHUNK_ROWS), wanted, signal);
         onProgress?.({ stage: "prompt", done: this.cached, total });
@@ -156,7 +159,7 @@ function createCache(executor: AnyExecutor, options: SessionOptions): KvCache {
   return executor.createCache(options.kvType ? { maxTokens, kvType: options.kvType } : { maxTokens });
 }
 
-/** Lets pending events run (signals, writes): tfjs computes without yielding, native off the main thread. */
+/** Lets pending events run (signals, writes): some executors compute without yielding. */
 function nextTurn(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

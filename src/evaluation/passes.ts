@@ -1,6 +1,7 @@
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import { type KvType, kvVectorBytes } from "../model/kv-type.ts";
-import type { AnyExecutor, KvCache, RowSpan } from "../runtime/executor.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
+import type { KvCache, RowSpan } from "../runtime/kv-cache.ts";
 import type { Window } from "./windows.ts";
 
 /** Bytes of keys and values that a pass may hold. */

@@ -1,15 +1,15 @@
 import path from "node:path";
 import type { z } from "zod";
+import type { Maths } from "../maths/maths.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import type { NativeEngine } from "../native/addon.ts";
 import type { Budget } from "../planning/budget/budget.ts";
 import type { Unit } from "../planning/problem/units.ts";
 import type { WorkOptions } from "../progress.ts";
 import { createExecutor } from "../runtime/create-executor.ts";
 import type { ExecutorFactory } from "../runtime/executor.ts";
-import type { ExecutorKind } from "../runtime/executor-info.ts";
+import type { ExecutorKind } from "../runtime/executors.ts";
 import type { RunRequest } from "./plan-request.ts";
 import type { Recipe } from "./recipe.ts";
 import type { RunFolder, StepWork } from "./run-folder.ts";
@@ -50,8 +50,8 @@ export interface Origin {
   readonly units: readonly Unit[];
   /** The executor that runs the checkpoint. */
   readonly executor: ExecutorKind;
-  /** Packs; null: TypeScript, with the same bytes. */
-  readonly engine: NativeEngine | null;
+  /** Packs; the bytes do not depend on which. */
+  readonly maths: Maths;
 }
 
 /** Of a run's options what every job has. */

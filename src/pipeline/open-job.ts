@@ -1,11 +1,12 @@
 import { throwIfAborted } from "../errors.ts";
+import { openMaths } from "../maths/open-maths.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { checkTokenizerFits, loadTokenizer } from "../model/tokenizer.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import { unitsOf } from "../planning/problem/units.ts";
 import type { WorkOptions } from "../progress.ts";
 import { chooseExecutor } from "../runtime/create-executor.ts";
-import { openOfflineEngine } from "../runtime/offline-engine.ts";
+import { wantsNativeMaths } from "../runtime/executors.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { checkRequest } from "./check-request.ts";
 import { Job } from "./job.ts";
@@ -43,12 +44,12 @@ export async function withJob<T>(
     throwIfAborted(signal);
 
     const { kind: executor } = await chooseExecutor({ executor: options.executor, backend: options.backend });
-    using offline = await openOfflineEngine(options);
+    using maths = await openMaths({ native: wantsNativeMaths(options.executor), threads: options.threads });
     const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });
     try {
       await rememberOptions(out, options);
       const units = unitsOf(spec, recipe.plan, request.storedDtype);
-      const origin = { checkpoint, request, budget, units, executor, engine: offline.engine };
+      const origin = { checkpoint, request, budget, units, executor, maths };
       return await use(new Job({ run, options, spec, tokenizer, device, origin }));
     } finally {
       await run.close();

@@ -42,11 +42,11 @@ export async function openLibrary(
 
 /** What a library is filled from, and by. */
 export async function packingOf(job: Job): Promise<Omit<BuildLibraryOptions, "codecsOf">> {
-  const { checkpoint, engine } = job.origin;
+  const { checkpoint, maths } = job.origin;
   const { sequences } = restoreCalibration((await job.get(calibrationStep)).value);
   const { recipe, onProgress, signal } = job.options;
   const quantizer = matrixQuantizerOf(recipe.quantize.quantizer);
-  return { source: checkpoint, quantizer, sequences, createExecutor: job.executors, engine, onProgress, signal };
+  return { source: checkpoint, quantizer, sequences, createExecutor: job.executors, maths, onProgress, signal };
 }
 
 /** Null where all matrices are there, else why they are packed again. */

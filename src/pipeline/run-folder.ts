@@ -3,7 +3,7 @@ import path from "node:path";
 import { z } from "zod";
 import { throwIfAborted, UserError } from "../errors.ts";
 import { fileError, parseWith, readJsonFile, writeFileAtomic } from "../formats/files.ts";
-import { type FolderLock, lockFolder } from "./lock.ts";
+import { type FolderLock, lockFolder } from "../formats/lock.ts";
 import { makeFolders } from "./run-folder-paths.ts";
 import { hashOf, readableJson } from "./step-key.ts";
 

@@ -1,17 +1,12 @@
-import { existsSync } from "node:fs";
-import path from "node:path";
 import { addExits } from "../../src/artifact/exits/add.ts";
 import { ArtifactWriter } from "../../src/artifact/writer.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import type { DecoderSpec } from "../../src/model/decoder-spec.ts";
 import { quantizeModel } from "../../src/quantization/quantize-model.ts";
 import { tinyContents, tinyTable } from "../artifact/exits/tiny-exits.ts";
 import { tinyParts, tinyPlan } from "../artifact/tiny-source.ts";
-import { MODELS } from "../cli/command-line.ts";
-
-/** The checkpoint that the artifacts here are made of. */
-export const STORIES = path.join(MODELS, "stories260k");
-export const HAS_STORIES = existsSync(STORIES);
+import { STORIES } from "../support/fixtures.ts";
 
 /** Writes an artifact of a checkpoint that can tell stories, without exits; gives the model's spec. */
 export async function makeStories(folder: string): Promise<DecoderSpec> {
@@ -20,7 +15,7 @@ export async function makeStories(folder: string): Promise<DecoderSpec> {
     const { spec } = source;
     const plan = tinyPlan(spec, ["q8s-g32"]);
     const writer = await ArtifactWriter.open({ folder, key: "k", spec, plan });
-    await quantizeModel({ source, quantizer: "nearest", writer });
+    await quantizeModel({ source, maths: plainMaths, quantizer: "nearest", writer });
     await writer.finish(tinyParts(STORIES, ["tokenizer.json", "tokenizer_config.json"]));
     return spec;
   } finally {

@@ -6,7 +6,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { Interrupted } from "../../src/errors.ts";
-import { thisProcess } from "../../src/pipeline/lock-owner.ts";
+import { thisProcess } from "../../src/formats/lock-owner.ts";
 import { openRunFolder, type RunFolder, type StepReport } from "../../src/pipeline/run-folder.ts";
 import { canonicalJson, hashOf, readableJson } from "../../src/pipeline/step-key.ts";
 

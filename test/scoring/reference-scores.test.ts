@@ -6,21 +6,20 @@ import { roundedSource } from "../../src/scoring/rounded-source.ts";
 import { scoreModel, scoreModels } from "../../src/scoring/score-model.ts";
 import { rowGroup } from "../../src/scoring/sweep.ts";
 import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
-import { fixtureRounding, hasReference, MODEL, readReference } from "./reference.ts";
+import { fixtureRounding, REFERENCED, readReference } from "./reference.ts";
 
-if (!hasReference) console.log("skipped: ../shared/fixtures/scores or ../shared/models/tinystories-656k is absent");
+const CASES = TEST_EXECUTORS.flatMap((kind) => REFERENCED.map((referenced) => ({ ...referenced, kind })));
 
-describe.skipIf(!hasReference).each(TEST_EXECUTORS)("reference scores of TinyStories-656K on %s", (kind) => {
+describe.each(CASES)("reference scores of $model on $kind", ({ kind, ...referenced }) => {
   const createExecutor = executorsOf(kind, "streamed");
-  const reference = hasReference ? readReference() : undefined;
+  const reference = readReference(referenced);
   let source: Checkpoint;
   beforeAll(async () => {
-    source = await openCheckpoint(MODEL);
+    source = await openCheckpoint(referenced.checkpoint);
   });
   afterAll(() => source.close());
 
   function use() {
-    if (!reference) throw new Error("no reference");
     const calibration = calibrationFromSequences(reference.sequences);
     const rounding = fixtureRounding;
     const inputs = {

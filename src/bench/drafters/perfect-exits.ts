@@ -1,8 +1,8 @@
 import { acceptedId, type ExitSet } from "../../decoding/exits/exit-set.ts";
 import { throwIfAborted } from "../../errors.ts";
 import type { WorkOptions } from "../../progress.ts";
-import { emptyAnswers } from "../../runtime/answers.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
+import { emptyAnswers } from "../../runtime/head-answers.ts";
 import type { DraftUse } from "./cost-model.ts";
 import { surelyMet } from "./setups.ts";
 

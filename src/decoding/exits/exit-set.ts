@@ -1,7 +1,7 @@
 import { type Confidence, type ExitTable, isConfident } from "../../artifact/exits/table.ts";
 import { UserError } from "../../errors.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
-import type { HeadAnswers } from "../../runtime/executor.ts";
+import type { HeadAnswers } from "../../runtime/head-answers.ts";
 
 /** An exit that can be asked: its head is loaded into the executor under a name. */
 export interface Exit {

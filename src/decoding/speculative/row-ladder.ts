@@ -1,5 +1,6 @@
-import { emptyAnswers } from "../../runtime/answers.ts";
-import type { AnyExecutor, KvCache, RunBlocksOptions } from "../../runtime/executor.ts";
+import type { AnyExecutor, RunBlocksOptions } from "../../runtime/executor.ts";
+import { emptyAnswers } from "../../runtime/head-answers.ts";
+import type { KvCache } from "../../runtime/kv-cache.ts";
 import { acceptedId, type ExitSet } from "../exits/exit-set.ts";
 import { type OutputAnswers, OutputRows, type WantedOfOutput } from "../output-rows.ts";
 import { type Hidden, WaitingRows } from "./waiting-rows.ts";

@@ -1,7 +1,9 @@
 import { throwIfAborted, UserError } from "../../errors.ts";
-import type { AnyExecutor, KvCache, KvType, RowSpan } from "../../runtime/executor.ts";
+import { summarizeRow } from "../../maths/plain/row-distribution.ts";
+import type { KvType } from "../../model/kv-type.ts";
+import type { AnyExecutor } from "../../runtime/executor.ts";
+import type { KvCache, RowSpan } from "../../runtime/kv-cache.ts";
 import { LOGIT_BYTES, rowsOfLogits } from "../logit-rows.ts";
-import { summarizeRow } from "../row-distribution.ts";
 import type { TokenizedChoice } from "./tokenize.ts";
 
 /** How likely a continuation is. */

@@ -41,7 +41,7 @@ export const artifactStep: Step<ArtifactMade> = {
 
   async compute(job, { key }) {
     const { tokenizer, spec } = job.facts;
-    const { checkpoint: source, engine } = job.origin;
+    const { checkpoint: source, maths } = job.origin;
     const { recipe, onProgress, signal } = job.options;
     const shipped = await job.once(shippedPlan);
     const plan = { ...shipped.plan, memory: memoryWithoutExits(shipped.plan.memory) };
@@ -51,7 +51,7 @@ export const artifactStep: Step<ArtifactMade> = {
     try {
       const quantizer = matrixQuantizerOf(recipe.quantize.quantizer);
       const packed = shipped.packed ?? undefined;
-      await quantizeModel({ source, packed, quantizer, engine, writer, onProgress, signal });
+      await quantizeModel({ source, packed, quantizer, maths, writer, onProgress, signal });
       const copied = { folder: tokenizer.label, files: tokenizer.files };
       const provenance = await provenanceOf(job, shipped);
       const { manifestSha256 } = await writer.finish({ tokenizer: copied, provenance }, { signal });

@@ -64,10 +64,10 @@ function codecsOf({ origin: { units } }: Job) {
  * rules is not in the library at that codec: it takes the one that a plan of that codec would give it.
  */
 async function candidateMatrices(job: Job) {
-  const { engine, units } = job.origin;
+  const { maths, units } = job.origin;
   if (!(await job.ask(libraryStep))) {
     const quantizer = matrixQuantizerOf(job.recipe.quantize.quantizer);
-    return { rounding: (codec: string) => packWith(codec, quantizer, engine) };
+    return { rounding: (codec: string) => packWith(maths, codec, quantizer) };
   }
   const library = await job.once(libraryOf);
   const byId = new Map(units.map((unit) => [unit.id, unit]));

@@ -7,7 +7,8 @@ import { throwIfAborted, UserError } from "../../errors.ts";
 import { isFile, readJsonFile, writeFileAtomic } from "../../formats/files.ts";
 import { type KvType, kvVectorBytes } from "../../model/kv-type.ts";
 import type { WorkOptions } from "../../progress.ts";
-import type { AnyExecutor, KvCache } from "../../runtime/executor.ts";
+import type { AnyExecutor } from "../../runtime/executor.ts";
+import type { KvCache } from "../../runtime/kv-cache.ts";
 import { Random } from "../../tensor/random.ts";
 
 /** Tokens of a prompt: few, so that the text is the model's own. */

@@ -1,5 +1,7 @@
 import { expect } from "vitest";
-import type { AnyExecutor, Executor, KvCache } from "../../../src/runtime/executor.ts";
+import { plainMaths } from "../../../src/maths/plain/plain-maths.ts";
+import type { AnyExecutor, Executor } from "../../../src/runtime/executor.ts";
+import type { KvCache } from "../../../src/runtime/kv-cache.ts";
 import { tinySpec } from "../../scoring/tiny-model.ts";
 
 /** What a bigram executor was asked to do. */
@@ -63,6 +65,7 @@ export function bigramExecutor(table: readonly number[][], log: BigramLog, longF
       ...{ executor: "tfjs", backend: "bigram", isa: null, reason: "test", threads: 1 },
       ...{ activations: "f32", residency: "packed" },
     },
+    maths: plainMaths,
     createCache: ({ maxTokens }) => new BigramCache(maxTokens, log, longFrom),
     embed: async (ids) => make(ids.slice()),
     runBlocks: async (hidden, _from, _to, spans) => {

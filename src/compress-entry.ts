@@ -37,7 +37,6 @@ export { QUANTIZERS } from "./quantization/index.ts";
 export { type BuildLibraryOptions, buildLibrary } from "./quantization/library/build-library.ts";
 export { type LibraryKey, MatrixLibrary } from "./quantization/library/matrix-library.ts";
 export { packMatrix, packWith, quantizedOverlay } from "./quantization/overlay.ts";
-export { createPackedLibrary, type PackedLibrary } from "./quantization/packed-library.ts";
 export { type Packer, packerOf } from "./quantization/packer.ts";
 export { prepareInput, type QuantizerInput } from "./quantization/quantizer-input.ts";
 export { createExecutor, type ExecutorOptions } from "./runtime/create-executor.ts";

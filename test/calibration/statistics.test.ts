@@ -14,7 +14,7 @@ import type { WeightSource } from "../../src/model/weight-source.ts";
 import type { NativeEngine } from "../../src/native/addon.ts";
 import { openEngine } from "../../src/native/load.ts";
 import type { Progress } from "../../src/progress.ts";
-import { packAs, packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
+import { packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
 import { createExecutor } from "../../src/runtime/create-executor.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { hiddenStates, maxDifference } from "../runtime/compare.ts";
@@ -22,6 +22,7 @@ import { architectureCases } from "../runtime/goldens.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
 import { randomSource, smallSpec } from "../runtime/random-model.ts";
 import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
+import { packAs } from "../support/pack-as.ts";
 
 const engines: NativeEngine[] = [];
 const mathsOf = (threads: number): Maths => {
@@ -187,7 +188,7 @@ describe("a sweep for statistics", () => {
     const quantized = () =>
       quantizedOverlay(
         source,
-        packAs(plainMaths, (id) => (id === "embedding" ? "q8s-g32" : "q3s-g32"), "nearest"),
+        packAs((id) => (id === "embedding" ? "q8s-g32" : "q3s-g32"), "nearest"),
       );
     const sequences = sequencesOf([9, 5, 12], 37);
     const expected: Float32Array[][] = [];

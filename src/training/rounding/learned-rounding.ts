@@ -1,7 +1,7 @@
 import { openStatisticsSweep, type StatisticsSweep, type SweepState } from "../../calibration/statistics.ts";
 import { CODECS } from "../../codecs/index.ts";
 import { unpackNumbers } from "../../codecs/integer-numbers.ts";
-import { levelFormOf } from "../../maths/plain/level-form.ts";
+import { levelFormOf } from "../../maths/level-form.ts";
 import { matricesOf, vectorsOf } from "../../model/decoder-spec.ts";
 import { blockName, idOf, partsOf } from "../../model/matrix-id.ts";
 import { denseMatrix, type PackedMatrix } from "../../model/weight-source.ts";

@@ -1,7 +1,7 @@
-import type { PackedMatrix, WeightSource } from "../model/weight-source.ts";
+import type { PackedMatrix, WeightSource } from "../../model/weight-source.ts";
 
 /** Where packed matrices are taken from, each at any of its codecs. */
-export interface PackedMatrices {
+interface PackedMatrices {
   matrixAt(id: string, codec: string): Promise<PackedMatrix>;
   /** Rows [from, to) in f32. */
   rowsAt(id: string, codec: string, from: number, to: number): Promise<Float32Array>;
@@ -13,7 +13,7 @@ export interface PackedMatrices {
  * A model under a choice of codecs (matrix id -> codec): matrices as they are packed, vectors that come
  * with them or else those of `source`, which stays the caller's to close.
  */
-export function sourceUnder(
+export function sourceUnderPlan(
   source: WeightSource,
   codecs: ReadonlyMap<string, string>,
   matrices: PackedMatrices,

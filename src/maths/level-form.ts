@@ -1,5 +1,5 @@
-import type { Codec } from "../../codecs/codec.ts";
-import { nearestLevel } from "../../tensor/rounding.ts";
+import type { Codec } from "../codecs/codec.ts";
+import { nearestLevel } from "../tensor/rounding.ts";
 
 /** Entries of a table by floor(2 y) + 256: the middle between two levels is a multiple of 1/2. */
 const ENTRIES = 512;

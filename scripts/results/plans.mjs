@@ -1,7 +1,8 @@
 // Scores and measured divergence of plans of SmolLM2-135M, for the scripts that compare rankings and predictions.
 import { readFileSync } from "node:fs";
 import * as lw from "../../dist/compress-entry.js";
-import { progressLine, shared } from "./common.mjs";
+import { progressLine } from "./common.mjs";
+import { dataFile } from "./data.mjs";
 
 const CONTEXT = 2048;
 const WINDOW = 512;
@@ -25,7 +26,7 @@ export async function openPlans(folder, windowCount) {
   const request = lw.planRequest(checkpoint, options, { device: null });
   const maths = await lw.openMaths({});
   const library = packedLibrary(maths, checkpoint);
-  const ids = tokenizer.encode(readFileSync(shared("corpora/wikitext-2/wiki.test.raw"), "utf8").slice(0, 400_000), {
+  const ids = tokenizer.encode(readFileSync(dataFile("corpora/wikitext-2/wiki.test.raw"), "utf8").slice(0, 400_000), {
     specialTokens: false,
   });
   const windows = lw.cutWindows(ids, { windowTokens: WINDOW, maxWindows: windowCount });

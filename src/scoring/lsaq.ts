@@ -30,7 +30,7 @@ type LsaqOptions = z.infer<typeof LsaqOptions>;
 const TIE_BREAK = 1e-9;
 
 /**
- * LSAQ layer importance (papers.md 4.1): 1 - mean Jaccard overlap of the top-k token sets that the output head reads from a
+ * LSAQ layer importance (arXiv 2412.18135): 1 - mean Jaccard overlap of the top-k token sets that the output head reads from a
  * block's input and from its output. Ties are broken by the cosine distance of the two.
  */
 export const lsaq: BlockScorer = {

@@ -28,7 +28,7 @@ interface ErrorSums {
 
 /**
  * Relative output error of a block at each candidate codec: |D|^2 / |output|^2, the block run on the full-precision input
- * (EDGE-LLM's LUC, papers.md 2.1, divided by the output's power). `details`: mse and |D|^2 / |output - input|^2.
+ * (EDGE-LLM's LUC, arXiv 2406.15758, divided by the output's power). `details`: mse and |D|^2 / |output - input|^2.
  */
 export const outputMse: BlockScorer = {
   kind: "blocks",

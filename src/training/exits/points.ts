@@ -9,7 +9,7 @@ import { outputAnswers } from "./output-answers.ts";
 const ROWS_PER_PASS = 512;
 
 /**
- * So many exits, evenly spaced: floor(i L / (n + 1)) is the index of the block before the i-th, i = 1..n (Valade 2024, papers.md 3.1).
+ * So many exits, evenly spaced: floor(i L / (n + 1)) is the index of the block before the i-th, i = 1..n (Valade 2024, arXiv 2407.21082).
  * In numbers of blocks run, rising, each in [1, L - 1]. Throws UserError EXIT_POINTS where the model has too few blocks.
  */
 export function evenly(blocks: number, count: number): number[] {

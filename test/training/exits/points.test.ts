@@ -7,7 +7,7 @@ import { executorsOf } from "../../runtime/test-executors.ts";
 
 describe("evenly", () => {
   it("is the paper's spacing, counted in blocks that have run", () => {
-    // Block indexes 8, 16, 24 of 32 and 5, 11, 16, 22 of 28 (papers.md 3.1).
+    // Block indexes 8, 16, 24 of 32 and 5, 11, 16, 22 of 28 (arXiv 2407.21082).
     expect(evenly(32, 3)).toEqual([9, 17, 25]);
     expect(evenly(28, 4)).toEqual([6, 12, 17, 23]);
     expect(evenly(2, 1)).toEqual([1]);

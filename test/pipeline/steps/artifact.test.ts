@@ -1,11 +1,11 @@
 import path from "node:path";
 import { expect, test } from "vitest";
-import { addExits } from "../../src/artifact/exits/add.ts";
-import { sameArtifact } from "../../src/pipeline/artifact-step.ts";
-import { tinyContents, tinyTable } from "../artifact/exits/tiny-exits.ts";
-import { makeArtifact } from "../artifact/make-artifact.ts";
-import { tinySpec } from "../artifact/tiny-source.ts";
-import { temporaryFolder } from "../formats/temporary-folder.ts";
+import { addExits } from "../../../src/artifact/exits/add.ts";
+import { sameArtifact } from "../../../src/pipeline/steps/artifact.ts";
+import { tinyContents, tinyTable } from "../../artifact/exits/tiny-exits.ts";
+import { makeArtifact } from "../../artifact/make-artifact.ts";
+import { tinySpec } from "../../artifact/tiny-source.ts";
+import { temporaryFolder } from "../../formats/temporary-folder.ts";
 
 test("an artifact that got exits is still the one that the step wrote, and another is not", async () => {
   const base = temporaryFolder();

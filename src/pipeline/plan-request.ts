@@ -32,16 +32,6 @@ export function planRequest(checkpoint: Checkpoint, options: RunOptions, { devic
   };
 }
 
-/** What a plan depends on; the spec is the checkpoint's. */
-export function planInputs(
-  source: string,
-  scoresKey: string | undefined,
-  { spec: _, ...request }: RunRequest,
-  { bytes }: Budget,
-): unknown {
-  return { source, scores: scoresKey ?? null, ...request, recipe: request.recipe.plan, budgetBytes: bytes };
-}
-
 /** Type of the blocks' weights in the checkpoint; of the output head where there are no blocks. */
 export function storedDtypeOf(checkpoint: Checkpoint): string {
   return checkpoint.storedDtype(checkpoint.spec.blocks.length > 0 ? idOf(0, "attn.q") : headMatrixId(checkpoint.spec));

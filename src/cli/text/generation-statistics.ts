@@ -52,7 +52,7 @@ export function statisticsLines(statistics: GenerationStatistics, info: Executor
 
 const COUNT_TEXTS: Readonly<Record<ReportedCount, (figures: DecodingFigures) => string>> = {
   drafts: ({ drafted, accepted, wasted }) => `${drafted} drafted, ${accepted} accepted, ${wasted} wasted`,
-  sweeps: ({ sweeps }) => `${sweeps} sweeps`,
+  sharedPasses: ({ sharedPasses }) => `${sharedPasses} shared passes`,
   plainRounds: ({ plainRounds }) => `${plainRounds} plain rounds`,
 };
 

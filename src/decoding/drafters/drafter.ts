@@ -26,7 +26,7 @@ export interface ModelNeed {
 }
 
 /** Counts of a decoder that a drafter may have something to say with, in the order in which they are shown. */
-export const REPORTED_COUNTS = ["drafts", "sweeps", "plainRounds"] as const;
+export const REPORTED_COUNTS = ["drafts", "sharedPasses", "plainRounds"] as const;
 export type ReportedCount = (typeof REPORTED_COUNTS)[number];
 
 /** What a drafter declares. `Options`: what `choose` decides and `create` takes; `Request`: what may be asked for. */

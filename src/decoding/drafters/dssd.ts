@@ -32,7 +32,7 @@ export const DSSD = defineDrafter({
   unasked: true,
   needs: EXITS,
   options: Asked,
-  reports: ["drafts", "sweeps", "plainRounds"],
+  reports: ["drafts", "sharedPasses", "plainRounds"],
   bench: DSSD_BENCH,
   async choose(model, { epsilon, draftLimit, adapt }, draws): Promise<DssdOptions> {
     const exits = await exitsOf(model);

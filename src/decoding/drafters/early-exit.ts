@@ -43,7 +43,7 @@ export const EARLY_EXIT = defineDrafter({
   unasked: false,
   needs: EXITS,
   options: z.strictObject({ epsilon: EPSILON_ASKED }),
-  reports: ["sweeps"],
+  reports: ["sharedPasses"],
   bench: null,
   async choose(model, { epsilon }): Promise<EarlyExitOptions> {
     const exits = await exitsOf(model);
@@ -122,10 +122,10 @@ class EarlyExitDecoder implements TokenDecoder {
     this.running.push(token.id);
     const blocks = reached.exit === null ? spec.blocks.length : exits.exits[reached.exit].blocks;
     const decoded = { id: this.choose(reached), blocks };
-    if (reached.exit === null && reached.rows > 1) this.counts.sweeps++;
+    if (reached.exit === null && reached.rows > 1) this.counts.sharedPasses++;
     if (this.ladder.pending >= MOST_WAITING_ROWS) {
-      await this.ladder.sweep({ askAtTop: "none", signal });
-      this.counts.sweeps++;
+      await this.ladder.catchUp({ askAtTop: "none", signal });
+      this.counts.sharedPasses++;
     }
     this.parts.history.push(decoded.id);
     this.counts.add(decoded);

@@ -37,7 +37,7 @@ export interface DecodingStatistics {
   readonly accepted: number;
   readonly wasted: number;
   /** Passes to the top that took more than one row along: verifications, and catching up. */
-  readonly sweeps: number;
+  readonly sharedPasses: number;
   /** Rounds without drafts, because plain decoding was expected to be as fast. */
   readonly plainRounds: number;
 }
@@ -70,7 +70,7 @@ export interface DecoderParts {
 export class DecodingCounts {
   drafted = 0;
   accepted = 0;
-  sweeps = 0;
+  sharedPasses = 0;
   plainRounds = 0;
   private readonly byDepth = new Map<number, number>();
 
@@ -81,9 +81,9 @@ export class DecodingCounts {
 
   /** As they are now. */
   statistics(kind: string): DecodingStatistics {
-    const { drafted, accepted, sweeps, plainRounds } = this;
+    const { drafted, accepted, sharedPasses, plainRounds } = this;
     const depths = [...this.byDepth].sort(([a], [b]) => a - b).map(([blocks, tokens]) => ({ blocks, tokens }));
-    return { kind, depths, drafted, accepted, wasted: drafted - accepted, sweeps, plainRounds };
+    return { kind, depths, drafted, accepted, wasted: drafted - accepted, sharedPasses, plainRounds };
   }
 }
 

@@ -15,7 +15,7 @@ import { type OpenModel, openModel } from "../../../src/decoding/open-model.ts";
 import { EXECUTORS } from "../../../src/runtime/executors.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
 import { TEST_EXECUTORS } from "../../runtime/test-executors.ts";
-import { HAS_STORIES, makeStoriesWithExits } from "../artifact-with-exits.ts";
+import { makeStoriesWithExits } from "../artifact-with-exits.ts";
 
 describe("the table of drafters", () => {
   it("calls each by its kind", () => {
@@ -33,7 +33,7 @@ describe("the table of drafters", () => {
   });
 });
 
-describe.skipIf(!HAS_STORIES).each(TEST_EXECUTORS)("drafters on %s", (executor) => {
+describe.each(TEST_EXECUTORS)("drafters on %s", (executor) => {
   const base = temporaryFolder();
   let model: OpenModel;
   let plain: Generation;

@@ -30,7 +30,7 @@ export async function learningOf({ recipe, backend, threads: wanted }: RunOption
   // Nothing else of a run loads TensorFlow.js where the native executor serves.
   const { LEARNING_DEFAULTS } = await import("../training/rounding/learning-settings.ts");
   const { openLearnedRounding } = await import("../training/rounding/learned-rounding.ts");
-  const { openTrainingBackend } = await import("../runtime/tfjs/training-backend.ts");
+  const { openTrainingBackend } = await import("../runtime/tfjs/backend.ts");
   const training = { backend, threads: wanted };
   const { backend: used, version, threads } = await openTrainingBackend(training);
   const { iterations = LEARNING_DEFAULTS.iterations } = recipe.quantize;

@@ -10,7 +10,7 @@ import type { WorkOptions } from "../../progress.ts";
 import type { BlockRefiner, RefinedBlock } from "../../quantization/block-refiner.ts";
 import type { ExecutorFactory } from "../../runtime/executor.ts";
 import type { BackendOptions } from "../../runtime/tfjs/backend.ts";
-import { openTrainingBackend } from "../../runtime/tfjs/training-backend.ts";
+import { openTrainingBackend } from "../../runtime/tfjs/backend.ts";
 import { Random } from "../../tensor/random.ts";
 import type { BlockWeight } from "./block-graph.ts";
 import { LatentMatrix } from "./latent-matrix.ts";

@@ -1,4 +1,5 @@
 import type { AnyExecutor, RunBlocksOptions } from "../runtime/executor.ts";
+import { traitsOf } from "../runtime/executors.ts";
 import type { HeadAnswers } from "../runtime/head-answers.ts";
 import { emptyAnswers } from "../runtime/head-answers.ts";
 import { OUTPUT_HEAD } from "../runtime/heads.ts";
@@ -38,7 +39,7 @@ export class OutputRows implements OutputAnswers {
 
   constructor({ spec, info }: AnyExecutor) {
     this.vocabSize = spec.vocabSize;
-    this.answersInEngine = info.executor === "native";
+    this.answersInEngine = traitsOf(info).answersInEngine;
   }
 
   /** What makes a pass of `runBlocks` give them, for rows [from, to) of its result; row 0 of the answers is `from`. */

@@ -6,8 +6,8 @@ import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { traitsOf } from "../runtime/executors.ts";
 import type { KvCache } from "../runtime/kv-cache.ts";
+import { KeptState } from "./kept-state.ts";
 import { OutputRows, type WantedOfOutput } from "./output-rows.ts";
-import { KeptControllers } from "./speculative/kept-controllers.ts";
 
 export interface SessionOptions {
   /** Positions that the sequence may reach: the artifact's context. */
@@ -19,8 +19,8 @@ export interface SessionOptions {
 export class Session {
   readonly executor: AnyExecutor;
   readonly contextTokens: number;
-  /** What decoding with exits has learned here. */
-  readonly controllers = new KeptControllers();
+  /** What drafters have learned here. */
+  readonly kept = new KeptState();
   private readonly cache: KvCache;
   private tokens: number[];
   /** Positions that every block of the cache holds; below `tokens.length` only after a rebuild was interrupted. */

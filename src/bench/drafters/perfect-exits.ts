@@ -1,3 +1,4 @@
+import { surelyMet } from "../../decoding/drafters/dssd/variants.ts";
 import { acceptedId, type ExitSet } from "../../decoding/exits/exit-set.ts";
 import { throwIfAborted } from "../../errors.ts";
 import { rowsOf } from "../../passes/rows.ts";
@@ -6,7 +7,6 @@ import type { WorkOptions } from "../../progress.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import { emptyAnswers } from "../../runtime/head-answers.ts";
 import type { DraftUse } from "./cost-model.ts";
-import { surelyMet } from "./setups.ts";
 
 /** A greedy text. */
 export interface PlainText {

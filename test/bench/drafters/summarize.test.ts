@@ -38,7 +38,7 @@ function run(tokens: number, ms: number, early = 0, wasted = 0): DrafterRun {
   };
 }
 
-const [fixed, dssd] = drafterSetups(EXITS, smallSpec({ blocks: BLOCKS }), {
+const [fixed, dssd] = await drafterSetups(EXITS, smallSpec({ blocks: BLOCKS }), {
   draftLengths: [4],
   epsilons: null,
   draftLimits: [8],

@@ -1,18 +1,20 @@
-import type { WorkOptions } from "../../progress.ts";
-import type { ExitSet } from "../exits/exit-set.ts";
-import { type DraftPlan, MOST_DRAFTS, type RoundController } from "./controller.ts";
+import type { WorkOptions } from "../../../progress.ts";
+import type { ExitSet } from "../../exits/exit-set.ts";
 import {
   type DecodedToken,
+  type DecoderParts,
   DecodingCounts,
   type DecodingStatistics,
+  feedAndChoose,
   type RoundLimits,
   type TokenDecoder,
-} from "./decoder.ts";
-import type { DraftJudge } from "./draft-judge.ts";
-import { type DecoderParts, feedAndChoose } from "./plain.ts";
-import { RowLadder, type TopReached } from "./row-ladder.ts";
+} from "../../speculative/decoder.ts";
+import type { DraftJudge } from "../../speculative/draft-judge.ts";
+import { RowLadder, type TopReached } from "../../speculative/row-ladder.ts";
+import { type DraftPlan, MOST_DRAFTS, type RoundController } from "./controller.ts";
 
-export interface DssdOptions {
+/** What rounds are made with. */
+export interface DssdRounds {
   readonly exits: ExitSet;
   readonly judge: DraftJudge;
   readonly controller: RoundController;
@@ -40,11 +42,11 @@ interface DraftedRound {
  */
 export class DssdDecoder implements TokenDecoder {
   private readonly parts: DecoderParts;
-  private readonly options: DssdOptions;
+  private readonly options: DssdRounds;
   private readonly ladder: RowLadder;
   private readonly counts = new DecodingCounts();
 
-  constructor(parts: DecoderParts, options: DssdOptions) {
+  constructor(parts: DecoderParts, options: DssdRounds) {
     this.parts = parts;
     this.options = options;
     const { executor, kvCache } = parts.session;

@@ -5,7 +5,7 @@ import type { WeightSource } from "../../../src/model/weight-source.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
 import { HAS_ADDON, needsAddon } from "../../runtime/native/addon-state.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";
-import { ALWAYS, continueWith, loadExits, NEVER, openExecutor, SOMETIMES } from "./exit-cases.ts";
+import { ALWAYS, continueWith, loadExits, NEVER, openExecutor, SOMETIMES } from "../speculative/exit-cases.ts";
 
 /** The next token and its depth, everything computed anew without a cache. */
 async function slowNext(executor: AnyExecutor, ids: readonly number[], exits: ExitSet, epsilon: number) {

@@ -31,7 +31,7 @@ export interface NativeOffline {
     codes: Uint8Array;
   }): Promise<void>;
   /**
-   * The searches of quantization/scale-search.ts: the same bytes. Without `rowScales` it fits scales (f16 or, with `twoLevel`, f32);
+   * The searches of maths/plain/search-scales.ts: the same bytes. Without `rowScales` it fits scales (f16 or, with `twoLevel`, f32);
    * with them the scales and minima there are snapped to whole multiples of the row's. Resolves to the first row whose weights no
    * f16 scale reaches, or -1.
    */
@@ -53,7 +53,7 @@ export interface NativeOffline {
     scales: Float32Array;
     minima: Float32Array | null;
   }): Promise<number>;
-  /** quantization/refine.ts: the same bytes. Scales, minima and codes are changed in place. */
+  /** maths/plain/refine.ts: the same bytes. Scales, minima and codes are changed in place. */
   refine(options: {
     w: Float32Array;
     rows: number;
@@ -71,7 +71,7 @@ export interface NativeOffline {
     minima: Float32Array | null;
     codes: Uint8Array;
   }): Promise<void>;
-  /** Mean over rows of d gram d^T, d = w - values [rows, cols], products in f32 (quantization/hessian-error.ts). */
+  /** Mean over rows of d gram d^T, d = w - values [rows, cols], products in f32 (maths/plain/hessian-error.ts). */
   hessianError(options: {
     w: Float32Array;
     values: Float32Array;
@@ -80,7 +80,7 @@ export interface NativeOffline {
     cols: number;
   }): Promise<number>;
   /**
-   * Compares rows of logits (the fast twin of evaluation/row-distribution.ts): arrays of the reference are given together or not at
+   * Compares rows of logits (the fast twin of maths/plain/row-distribution.ts): arrays of the reference are given together or not at
    * all. A log-sum-exp is NaN where a logit of its row is NaN or +Infinity, a divergence not finite where any of both rows is not.
    */
   compareRows(options: {

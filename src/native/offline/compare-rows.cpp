@@ -1,4 +1,4 @@
-// Rows of logits compared: the fast twin of src/evaluation/row-distribution.ts.
+// Rows of logits compared: the fast twin of src/maths/plain/row-distribution.ts.
 #include <cmath>
 
 #include "offline.h"

@@ -1,5 +1,5 @@
 // One row's codes and scale in one block of columns, moved to lower its error: for refine.cpp. The twin of
-// src/quantization/refine-block.ts, which has the reasons, sum for sum.
+// src/maths/plain/refine-block.ts, which has the reasons, sum for sum.
 #pragma once
 #include "../kernels/offline-kernels.h"
 #include "level-table.h"

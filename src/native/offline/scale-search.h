@@ -1,4 +1,4 @@
-// The scales of least weighted squared error: twins of src/quantization/symmetric-search.ts and asymmetric-search.ts,
+// The scales of least weighted squared error: twins of src/maths/plain/symmetric-search.ts and asymmetric-search.ts,
 // candidate for candidate and sum for sum, so that both choose the same.
 #pragma once
 #include "../kernels/offline-kernels.h"

@@ -1,14 +1,11 @@
-import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseTaskNames, readTasks } from "../../../src/evaluation/zero-shot/read-tasks.ts";
 import { cleanWikiHow } from "../../../src/evaluation/zero-shot/tasks/hellaswag.ts";
 import { TASK_NAMES, TASKS, type TaskName } from "../../../src/evaluation/zero-shot/tasks/index.ts";
-
-const shared = path.resolve("../shared/eval");
-const hasShared = existsSync(shared);
-if (!hasShared) console.log("skipped: ../shared/eval is absent");
+import { dataFile, hasData, needsData } from "../../support/data.ts";
 
 /** The first example of a task's text. */
 function first(name: TaskName, text: string) {
@@ -105,9 +102,9 @@ describe("readTasks", () => {
     await expect(readTasks(folder, ["lambada"], 0)).rejects.toThrow("limit: expected a whole number >= 1, found 0");
   });
 
-  it.skipIf(!hasShared)("reads every example of the files in use", async () => {
+  it.skipIf(!hasData("eval"))(needsData("reads every example of the files in use", "eval"), async () => {
     const names = TASK_NAMES.filter((name) => name !== "hellaswag");
-    const tasks = await readTasks(shared, names);
+    const tasks = await readTasks(dataFile("eval"), names);
     expect(tasks.map(({ name, available }) => `${name} ${available}`)).toEqual([
       "lambada 5153",
       "piqa 1838",

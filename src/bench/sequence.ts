@@ -115,3 +115,9 @@ export class BenchSequence {
     return { ids: this.ids.slice(length, length + rows), spans: [{ cache, position: length, count: rows }] };
   }
 }
+
+/** Ids drawn from the whole vocabulary; the same for the same `name`. */
+export function randomIds({ vocabSize }: DecoderSpec, count: number, name: string): Int32Array {
+  const random = new Random(0).fork(name);
+  return Int32Array.from({ length: count }, () => random.nextInt(vocabSize));
+}

@@ -2,27 +2,11 @@ import type { NativeCodecForm } from "./codec-form.ts";
 
 /** Offline maths; arrays are row-major. Twins: src/maths/plain/. */
 export interface NativeOffline {
-  /** c [m, n] = a [m, k] b [k, n], or + c; `transposeA`: a is [k, m], `transposeB`: b is [n, k]. f32. */
-  gemm(options: {
-    m: number;
-    n: number;
-    k: number;
-    a: Float32Array;
-    b: Float32Array;
-    c: Float32Array;
-    transposeA?: boolean;
-    transposeB?: boolean;
-    accumulate?: boolean;
-  }): Promise<void>;
   /** h [cols, cols] += factor * x^T x of x [rows, cols]; both triangles. f32. */
   accumulateGram(x: Float32Array, rows: number, cols: number, factor: number, h: Float32Array): Promise<void>;
-  /** Lower Cholesky factor of the symmetric a [n, n] in place, in f64 (upper triangle zeroed); false where a is not positive definite. */
-  cholesky(a: Float64Array, n: number): Promise<boolean>;
-  /** Inverse of a symmetric positive definite matrix from its lower factor: [n, n] in place. */
-  choleskyInverse(l: Float64Array, n: number): Promise<void>;
   /**
-   * The upper factor u of the inverse of the symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower triangle zeroed),
-   * in half the work of cholesky, choleskyInverse and cholesky again; false where h is not positive definite.
+   * The upper factor u of the inverse of the symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower triangle zeroed), in
+   * half the work of a factor, its inverse and the inverse's factor, in f64; false where h is not positive definite.
    */
   inverseUpperFactor(h: Float64Array, n: number): Promise<boolean>;
   /**

@@ -11,7 +11,7 @@ export const learnedRounding = {
     // Nothing else of a run loads TensorFlow.js where the native executor serves.
     const { LEARNING_DEFAULTS } = await import("../training/rounding/learning-settings.ts");
     const { openLearnedRounding } = await import("../training/rounding/learned-rounding.ts");
-    const { openTrainingBackend } = await import("../runtime/tfjs/training-backend.ts");
+    const { openTrainingBackend } = await import("../runtime/tfjs/backend.ts");
     const { backend, version, threads } = await openTrainingBackend(wanted);
     const settings = { ...LEARNING_DEFAULTS, iterations: iterations ?? LEARNING_DEFAULTS.iterations };
     return {

@@ -13,12 +13,6 @@ import { Random } from "../tensor/random.ts";
 
 const FIRST = Int32Array.of(0);
 
-/** Ids drawn from the whole vocabulary; the same for the same `name`. */
-export function randomIds({ vocabSize }: DecoderSpec, count: number, name: string): Int32Array {
-  const random = new Random(0).fork(name);
-  return Int32Array.from({ length: count }, () => random.nextInt(vocabSize));
-}
-
 /** What a climb in stages calls. */
 export interface ClimbHooks {
   readonly around: (stage: number, work: () => Promise<void>) => Promise<void>;

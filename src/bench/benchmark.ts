@@ -11,8 +11,8 @@ import { ContextSpeed, measureContextSpeed } from "./context-speed.ts";
 import { describeMachine, Machine, peakRssBytes } from "./machine.ts";
 import { measureOpening } from "./opening.ts";
 import { measurePassCosts, PassCosts } from "./pass-costs.ts";
-import { randomIds } from "./random-ids.ts";
 import { readBandwidth } from "./read-bandwidth.ts";
+import { randomIds } from "./sequence.ts";
 import { Spread, spreadOf } from "./spread.ts";
 import { kvBytesPerToken, weightBytesPerToken } from "./token-bytes.ts";
 

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { openStatisticsSweep } from "../../src/calibration/statistics.ts";
+import { openStatisticsDescent } from "../../src/calibration/statistics.ts";
 import { CODECS, codecIdOf } from "../../src/codecs/index.ts";
 import type { Maths } from "../../src/maths/maths.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
@@ -39,7 +39,9 @@ const MATRICES = [
   ["model.layers.1.mlp.down_proj", "blocks.1.mlp.down"],
 ] as const;
 
-/** A matrix at a codec, with the inputs that the fixture's calibration ids give it, and the reference's output errors. */
+/**
+ * A matrix at a codec, with the inputs that the fixture's calibration ids give it, and the reference's output errors.
+ */
 export interface QuantizerCase {
   readonly id: string;
   readonly codec: string;
@@ -53,16 +55,16 @@ export async function readQuantizerCases(maths: Maths): Promise<QuantizerCase[]>
   const ids = Ids.parse(JSON.parse(readFileSync(IDS, "utf8")))["TinyStories-656K"].ids;
   const reference = Reference.parse(JSON.parse(readFileSync(FIXTURE, "utf8"))).matrices;
   const source = await openCheckpoint(dataFile(TINYSTORIES_656K));
-  const sweep = await openStatisticsSweep({
+  const descent = await openStatisticsDescent({
     source,
     sequences: ids.map((sequence) => Int32Array.from(sequence)),
     createExecutor: executorsOf(TEST_EXECUTORS[0], "streamed"),
     maths,
   });
-  const blocks = [await sweep.collect()];
-  await sweep.advance();
-  blocks.push(await sweep.collect());
-  await sweep.close();
+  const blocks = [await descent.collect()];
+  await descent.advance();
+  blocks.push(await descent.collect());
+  await descent.close();
   const cases: QuantizerCase[] = [];
   for (const [name, id] of MATRICES) {
     const input = await prepareInput(maths, blocks[Number(id.split(".")[1])].of(id), "factor");

@@ -1,10 +1,10 @@
 import path from "node:path";
 import type { BenchResult } from "../../bench/benchmark.ts";
 import { SYNTHETIC_NAMES, type SyntheticShape } from "../../bench/synthetic-shapes.ts";
+import { cacheFolder } from "../../cache-folder.ts";
 import { CODEC_IDS, codecIdOf } from "../../codecs/index.ts";
 import { throwIfAborted, UserError } from "../../errors.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
-import { cacheFolder } from "../cache-folder.ts";
 import { defineCommand } from "../command.ts";
 import { checkDraftersArguments, draftersOptions } from "../options/drafters-options.ts";
 import { type ExecutionArguments, executionOptions, openOptions } from "../options/execution-options.ts";

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { matricesOf, vectorsOf } from "../../../src/model/decoder-spec.ts";
 import { denseMatrix, type WeightSource } from "../../../src/model/weight-source.ts";
-import { openTrainingBackend } from "../../../src/runtime/tfjs/training-backend.ts";
+import { openTrainingBackend } from "../../../src/runtime/tfjs/backend.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import {
   type BlockBatch,

@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { BenchDocument } from "../../src/bench/benchmark.ts";
+import { BenchDocument } from "../../src/bench/bench-result.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
 import { STORIES } from "../support/fixtures.ts";
 import { HAS_FULL_DISK, needsFullDisk } from "../support/full-disk.ts";

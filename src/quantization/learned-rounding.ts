@@ -1,8 +1,9 @@
 import type { BlockQuantizer } from "./quantizer.ts";
 
 /**
- * Learned rounding (AutoRound, arXiv 2309.05516) after gptq: codes, scales and vectors of each block by gradients, which are computed
- * on TensorFlow.js whatever the executor is. The same backend, version and threads give the same bytes.
+ * Learned rounding (AutoRound, arXiv 2309.05516) after gptq: codes, scales and vectors of each block by gradients,
+ * which are computed on TensorFlow.js whatever the executor is. The same backend, version and threads give the same
+ * bytes.
  */
 export const learnedRounding = {
   begins: "gptq",

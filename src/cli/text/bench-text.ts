@@ -1,4 +1,4 @@
-import type { BenchResult } from "../../bench/benchmark.ts";
+import type { BenchResult } from "../../bench/bench-result.ts";
 import type { ContextSpeed } from "../../bench/context-speed.ts";
 import type { PassCosts } from "../../bench/pass-costs.ts";
 import { executorName } from "../../runtime/executor-info.ts";

@@ -1,4 +1,4 @@
-import type { TrainedArtifactExits } from "../../pipeline/trained-exits.ts";
+import type { TrainedArtifactExits } from "../../pipeline/steps/exits.ts";
 import type { Colours } from "../terminal.ts";
 import { exitsText } from "./exits-text.ts";
 import { formatMiB, formatPercent } from "./number-text.ts";

@@ -126,14 +126,19 @@ describe.skipIf(folders.length === 0)("what the fixtures hold (skipped: ../share
 
   it("qwen3: head size of its own, norms on heads, scale by the head size", () => {
     const { attention } = block("qwen3");
-    expect(attention).toMatchObject({ headDim: 24, qkNorm: { kind: "rms", size: 24 }, o: { rows: 64, cols: 96 } });
+    expect(attention).toMatchObject({
+      headDim: 24,
+      qNorm: { kind: "rms", size: 24 },
+      kNorm: { kind: "rms", size: 24 },
+      o: { rows: 64, cols: 96 },
+    });
     expect(attention?.scale).toBeCloseTo(1 / Math.sqrt(24), 15);
   });
 
   it("neox: parallel or sequential, partial rotary, erf GELU, q k v head by head", () => {
     const { spec, sources } = fixture("neox-parallel");
     expect(spec.blocks[0]).toMatchObject({ residual: "parallel", mlp: { activation: "gelu-erf", gate: null } });
-    expect(spec.blocks[0].mlpNorm).not.toBeNull();
+    expect(spec.blocks[0].mlpNorms.pre).not.toBeNull();
     expect(spec.blocks[0].attention?.rope?.dims).toBe(4);
     expect(block("neox-sequential").residual).toBe("sequential");
     expect(block("neox-sequential").attention?.rope?.dims).toBe(8);
@@ -154,7 +159,11 @@ describe.skipIf(folders.length === 0)("what the fixtures hold (skipped: ../share
 
   it("phi: one norm for both branches, tanh GELU, a bias on the head", () => {
     expect(fixture("phi").spec.headBias).toBe(true);
-    expect(block("phi")).toMatchObject({ residual: "parallel", mlpNorm: null, mlp: { activation: "gelu-tanh" } });
+    expect(block("phi")).toMatchObject({
+      residual: "parallel",
+      mlpNorms: { pre: null, post: null },
+      mlp: { activation: "gelu-tanh" },
+    });
   });
 
   it("phi3-longrope: stacked q k v, gate above up, attention factor from the stretch", () => {

@@ -3,7 +3,7 @@ import type { WeightSource } from "../../model/weight-source.ts";
 import type { NativeContext, NativeEngine, NativeModel, NativePass } from "../../native/addon.ts";
 import { openEngine } from "../../native/load.ts";
 import { checkAdapter, checkExitHead } from "../additions-check.ts";
-import { embedRows } from "../embed-rows.ts";
+import { embedRows, scaleEmbedded } from "../embed-rows.ts";
 import type {
   ActivationType,
   AnswersOptions,
@@ -120,8 +120,10 @@ export class NativeExecutor implements Executor<NativeHidden> {
   async embed(ids: Int32Array): Promise<NativeHidden> {
     const hidden = this.pool.take(ids.length);
     try {
-      if (this.parts.embeds) this.parts.model.embed(ids, hidden.data);
-      else await embedRows(this.source, ids, hidden.data);
+      if (this.parts.embeds) {
+        this.parts.model.embed(ids, hidden.data);
+        scaleEmbedded(this.spec, hidden.data);
+      } else await embedRows(this.source, ids, hidden.data);
     } catch (error) {
       this.pool.release(hidden);
       throw error;

@@ -96,7 +96,7 @@ describe("a rotated model", () => {
     const rms = { kind: "rms", size: 24, eps: 1e-5 } as const;
     expect(refused({ ...spec, finalNorm: rms })).toThrow("random: rotation of the residual stream: expected");
     expect(refused({ ...spec, finalNorm: rms })).toThrow("found both RMS and layer norms");
-    expect(refused({ ...spec, blocks: [block, { ...block, attentionNorm: null }] })).toThrow(
+    expect(refused({ ...spec, blocks: [block, { ...block, attentionNorms: { pre: null, post: null } }] })).toThrow(
       "found no norm before the attention of block 1",
     );
     expect(refused({ ...spec, blocks: [{ ...block, residual: "sequential" }] })).toThrow(

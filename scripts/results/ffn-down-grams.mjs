@@ -12,7 +12,7 @@ const SEQUENCE_TOKENS = 512;
  * `{ tokens, gramOf(block) }` of the first `chunks` of a text, each on its own from position 0, as llama-imatrix takes them; gramOf gives
  * statistics as a sweep does. `name` names the text and its length: files of that name in `folder` are taken as they are.
  */
-export async function collectGrams({ source, tokenizer, engine }, { text, chunks, name, folder, matrix, blocks }) {
+export async function collectGrams({ source, tokenizer, maths }, { text, chunks, name, folder, matrix, blocks }) {
   const ids = tokenizer.encode(text, { specialTokens: false });
   const whole = Math.min(chunks, Math.floor(ids.length / SEQUENCE_TOKENS));
   const sequences = Array.from({ length: whole }, (_, i) => ids.slice(i * SEQUENCE_TOKENS, (i + 1) * SEQUENCE_TOKENS));
@@ -20,9 +20,9 @@ export async function collectGrams({ source, tokenizer, engine }, { text, chunks
   const fileOf = (block) => path.join(folder, `gram-${name}-${block}.f32`);
   mkdirSync(folder, { recursive: true });
   if (!existsSync(fileOf(blocks - 1))) {
-    const createExecutor = streamedExecutors({ executor: "native", backend: "auto", threads: null });
+    const createExecutor = streamedExecutors({ executor: "native", backend: "auto" });
     const onProgress = progressLine();
-    const sweep = await openStatisticsSweep({ source, sequences, createExecutor, engine, onProgress });
+    const sweep = await openStatisticsSweep({ source, sequences, createExecutor, maths, onProgress });
     for (let block = 0; block < blocks; block++) {
       const { gram } = (await sweep.collect()).of(matrix(block));
       // The last block's file is the sign that all are there.

@@ -5,10 +5,9 @@
 // that a stopped run goes on; --blocks measures some of them and saves no result.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
-import { loadTokenizer, openCheckpoint } from "../../dist/compress-entry.js";
+import { loadTokenizer, openCheckpoint, openMaths } from "../../dist/compress-entry.js";
 import { idOf } from "../../dist/model/matrix-id.js";
 import { denseMatrix } from "../../dist/model/weight-source.js";
-import { openOfflineEngine } from "../../dist/runtime/offline-engine.js";
 import { errorsUnder, openTheirs, ourValues } from "../../test/peers/ffn-down-errors.mjs";
 import { makeFiles } from "../../test/peers/ffn-down-files.mjs";
 import { findPeers } from "../../test/peers/runners.mjs";
@@ -37,9 +36,7 @@ const made = await makeFiles({ checkpoint, folder: FOLDER, bin, chunks });
 
 const source = await openCheckpoint(checkpoint);
 const tokenizer = await loadTokenizer(checkpoint);
-const offline = await openOfflineEngine({ executor: "native" });
-const { engine } = offline;
-if (!engine) throw new Error("no addon: npm run build:native");
+const maths = await openMaths({ executor: "native" });
 
 const heldOutFile = "corpora/wikitext-2/wiki.test.raw";
 const count = source.spec.blocks.length;
@@ -47,7 +44,7 @@ const [first, last] = flag("blocks")?.split("-").map(Number) ?? [0, count - 1];
 const matrixId = (block) => idOf(block, "mlp.down");
 const collect = (name, text, length) =>
   collectGrams(
-    { source, tokenizer, engine },
+    { source, tokenizer, maths },
     { text, chunks: length, name: `${name}-${length}`, folder: FOLDER, matrix: matrixId, blocks: count },
   );
 const texts = {
@@ -61,8 +58,8 @@ for (const type of Object.keys(OURS)) theirs[type] = await openTheirs(made.files
 /** Errors of one block's ffn_down: { block, types: { type: { theirs, ours } } }, each with bits. */
 async function measureBlock(block, grams, calibration) {
   const matrix = denseMatrix(await source.readMatrix(matrixId(block)));
-  const pack = ourValues(engine, matrix, calibration);
-  const measured = async ({ bits, values }) => ({ bits, errors: await errorsUnder(engine, grams, matrix, values) });
+  const pack = ourValues(maths, matrix, calibration);
+  const measured = async ({ bits, values }) => ({ bits, errors: await errorsUnder(maths, grams, matrix, values) });
   const types = {};
   for (const [type, codec] of Object.entries(OURS)) {
     const { bits: most, valuesOf } = theirs[type];
@@ -91,7 +88,7 @@ for (let block = first; block <= last; block++) {
 }
 for (const file of Object.values(theirs)) await file.close();
 await source.close();
-offline[Symbol.dispose]();
+maths[Symbol.dispose]();
 
 const result = {
   ...measuredAt,

@@ -19,12 +19,12 @@ export async function openPlans(folder, windowCount) {
     residency: null,
     budgetCovers: null,
     backend: "auto",
-    threads: null,
     recipe: loaded.recipe,
     calibration: lw.calibrationFiles(loaded),
   };
   const request = lw.planRequest(checkpoint, options, { device: null });
-  const library = lw.createPackedLibrary(checkpoint, lw.QUANTIZERS.nearest);
+  const maths = await lw.openMaths({});
+  const library = lw.createPackedLibrary(maths, checkpoint, lw.QUANTIZERS.nearest);
   const ids = tokenizer.encode(readFileSync(shared("corpora/wikitext-2/wiki.test.raw"), "utf8").slice(0, 400_000), {
     specialTokens: false,
   });

@@ -5,7 +5,7 @@ import type { TensorRecord } from "./manifest.ts";
 export type FileMapper = (path: string, bytes: number) => ArrayBuffer;
 
 /** Where a tensor lies: what of its record is needed to read it. */
-export type TensorPosition = Pick<TensorRecord, "name" | "offset" | "bytes">;
+type TensorPosition = Pick<TensorRecord, "name" | "offset" | "bytes">;
 
 /**
  * The data of one weights file whose size and header have been checked. Numbers are little-endian in the file and on every machine

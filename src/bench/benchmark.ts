@@ -16,7 +16,7 @@ import { Spread, spreadOf } from "./spread.ts";
 import { kvBytesPerToken, weightBytesPerToken } from "./token-bytes.ts";
 
 /** How near generation comes to the speed at which memory is read. */
-export const BandwidthUse = z.strictObject({
+const BandwidthUse = z.strictObject({
   /** What as many threads read of this machine's memory, measured in this run. */
   bytesPerSecond: z.number().positive(),
   /** Blocks, output head, norms and biases; keys and values of the middle one of the tokens generated. */

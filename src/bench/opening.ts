@@ -7,7 +7,7 @@ import { randomIds } from "./random-ids.ts";
 import { type Spread, spreadOf } from "./spread.ts";
 
 /** Tokens of the prompt whose first answer is waited for. */
-export const OPENING_PROMPT_TOKENS = 16;
+const OPENING_PROMPT_TOKENS = 16;
 
 /**
  * Milliseconds from `openArtifact` in a running process to the first token of a 16-token prompt, `repeats` times, everything closed

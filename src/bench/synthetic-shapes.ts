@@ -18,7 +18,7 @@ interface LlamaSizes {
 }
 
 /** Shapes that a random artifact can have: models whose weights do not fit a processor's cache, as their authors published them. */
-export const SYNTHETIC_SHAPES = {
+const SYNTHETIC_SHAPES = {
   /** TinyLlama-1.1B */
   "llama-1.1b": {
     hidden: 2048,
@@ -62,7 +62,7 @@ export const SYNTHETIC_SHAPES = {
 export type SyntheticShape = keyof typeof SYNTHETIC_SHAPES;
 
 /** True for the name of a shape. */
-export function isSyntheticShape(name: string): name is SyntheticShape {
+function isSyntheticShape(name: string): name is SyntheticShape {
   return Object.hasOwn(SYNTHETIC_SHAPES, name);
 }
 

@@ -1,29 +1,27 @@
-import type { NativeEngine } from "../native/addon.ts";
-import { accumulateGram } from "../tensor/linear-algebra.ts";
+import type { Maths } from "../maths/maths.ts";
 import type { InputStatistics } from "./statistics.ts";
 
 /** Sums x^T x / tokens of one input over the passes: f32, in the order of the rows given. */
 export class GramSum {
   private readonly cols: number;
   private readonly tokens: number;
-  private readonly engine: NativeEngine | null;
+  private readonly maths: Maths;
   private readonly gram: Float32Array;
   private seen = 0;
 
   /** `tokens`: rows that will be given in all. */
-  constructor(cols: number, tokens: number, engine: NativeEngine | null) {
+  constructor(cols: number, tokens: number, maths: Maths) {
     this.cols = cols;
     this.tokens = tokens;
-    this.engine = engine;
+    this.maths = maths;
     this.gram = new Float32Array(cols * cols);
   }
 
   /** Adds rows x [rows, cols]; the array is read until the promise resolves. */
   async add(x: Float32Array, rows: number): Promise<void> {
-    const { cols, gram, engine } = this;
+    const { cols, gram } = this;
     this.seen += rows;
-    if (engine) await engine.offline.accumulateGram(x, rows, cols, 1 / this.tokens, gram);
-    else accumulateGram(x, rows, cols, 1 / this.tokens, gram);
+    await this.maths.accumulateGram(x, rows, cols, 1 / this.tokens, gram);
   }
 
   /** The statistics, when all rows have been given. */

@@ -1,9 +1,9 @@
 import { throwIfAborted } from "../errors.ts";
+import type { Maths } from "../maths/maths.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import { idOf } from "../model/matrix-id.ts";
 import { matrixInputsOf } from "../model/matrix-inputs.ts";
 import type { WeightSource } from "../model/weight-source.ts";
-import type { NativeEngine } from "../native/addon.ts";
 import type { WorkOptions } from "../progress.ts";
 import { embedRows } from "../runtime/embed-rows.ts";
 import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
@@ -58,8 +58,8 @@ export interface StatisticsOptions extends WorkOptions {
   readonly sequences: readonly Int32Array[];
   /** Makes streamed executors; their precision is the precision of the states. Observed rows are f32 before any rounding. */
   readonly createExecutor: ExecutorFactory;
-  /** Sums x^T x; null: plain TypeScript. */
-  readonly engine: NativeEngine | null;
+  /** Sums x^T x. */
+  readonly maths: Maths;
   /** Most rows of a pass; a longer sequence is a pass of its own. Changes the order of sums, and so last bits. */
   readonly rowsPerPass?: number | undefined;
   /** False holds the states once instead of twice; an `advance` after `collect` then runs the block again. */
@@ -170,7 +170,7 @@ class Sweep implements StatisticsSweep {
   }
 
   private newSum(cols: number): GramSum {
-    return new GramSum(cols, this.tokens, this.options.engine);
+    return new GramSum(cols, this.tokens, this.options.maths);
   }
 
   /** Runs every pass' states by `step`; its outputs in the same order. */

@@ -1,8 +1,9 @@
 import path from "node:path";
 import { UserError } from "../errors.ts";
-import type { CompressResult, RunOptions, Stage } from "../pipeline/compress-options.ts";
+import type { CompressResult, Stage } from "../pipeline/compress.ts";
 import type { TrainedArtifactExits } from "../pipeline/exits-step.ts";
 import type { StepReport } from "../pipeline/run-folder.ts";
+import type { RunOptions } from "../pipeline/run-options.ts";
 import type { Terminal } from "./terminal.ts";
 import { codecCostText, guardText } from "./text/guard-text.ts";
 import { formatDuration } from "./text/number-text.ts";
@@ -81,11 +82,7 @@ async function runOnce(
 /** It has run already: this only asks which it is. */
 async function executorUsed({ executor, backend, threads }: RunOptions) {
   const { describeExecutor } = await import("../runtime/describe-executor.ts");
-  const {
-    isas: _,
-    nativeMissing: __,
-    ...info
-  } = await describeExecutor({ executor, backend, threads: threads ?? undefined });
+  const { isas: _, nativeMissing: __, ...info } = await describeExecutor({ executor, backend, threads });
   return { ...info, activations: "f32", residency: "streamed" };
 }
 

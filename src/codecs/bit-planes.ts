@@ -12,7 +12,7 @@ export const CHUNK_WORDS = 128;
 const VECTOR = 16;
 
 /** Widths of the planes that make up a level, lowest bits first. */
-export const PLANES: Readonly<Record<number, readonly PlaneWidth[]>> = {
+const PLANES: Readonly<Record<number, readonly PlaneWidth[]>> = {
   2: [2],
   3: [2, 1],
   4: [4],

@@ -43,7 +43,7 @@ export interface IntegerGeometry {
 }
 
 /** Bytes of 16 numbers in f16 or bf16. */
-export const HALVES_BYTES = TILE_ROWS * 2;
+const HALVES_BYTES = TILE_ROWS * 2;
 
 /** Scales of one row. */
 export function integerGroups(form: IntegerForm, cols: number): number {

@@ -3,13 +3,11 @@
  * range of f32, not its precision, since the whole numbers are chosen for it; and a product of 7 and 8 bits is exact in f32.
  */
 import { bf16ToF32, f32ToBf16, roundToF16 } from "../tensor/half.ts";
+import { inverseOf, nearestLevel } from "../tensor/rounding.ts";
 import type { Codec } from "./codec.ts";
 
 /** Largest whole number that a group's scale is stored as. */
-export const MOST_SCALE_CODE = 127;
-
-/** Adding and taking away 1.5 * 2^52 rounds a double to the nearest integer, ties to even, as the engine does it. */
-const ROUNDER = 6755399441055744;
+const MOST_SCALE_CODE = 127;
 
 /**
  * The row scale for scales of at most `most` in magnitude: the least bf16 number whose 127-fold reaches it; 0 for 0. Throws nothing:
@@ -22,11 +20,13 @@ export function rowScaleFor(most: number): number {
   return bf16ToF32(bits);
 }
 
-/** The whole number -127 … 127 whose multiple of `rowScale` is nearest to `wanted`, ties to even; 0 where the row's scale is 0. */
-export function scaleCodeFor(wanted: number, rowScale: number): number {
-  if (rowScale === 0) return 0;
-  const code = wanted / rowScale + ROUNDER - ROUNDER;
-  return code < -MOST_SCALE_CODE ? -MOST_SCALE_CODE : code > MOST_SCALE_CODE ? MOST_SCALE_CODE : code;
+/**
+ * The whole number -127 … 127 whose multiple of `rowScale` is nearest to `wanted`, ties to even, moved by `by`; 0 where the row's
+ * scale is 0. By the inverse, as the engine's searches have it: which of two codes a number between them gets shows in the bytes.
+ */
+export function scaleCodeFor(wanted: number, rowScale: number, by = 0): number {
+  const nearest = nearestLevel(wanted * inverseOf(rowScale), -MOST_SCALE_CODE, MOST_SCALE_CODE);
+  return nearestLevel(nearest + by, -MOST_SCALE_CODE, MOST_SCALE_CODE);
 }
 
 /** Scales (or minima) as a codec can store them. */

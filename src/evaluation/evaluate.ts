@@ -1,5 +1,5 @@
 import { throwIfAborted, UserError } from "../errors.ts";
-import type { NativeOffline } from "../native/offline-maths.ts";
+import type { ComparedRows, RowComparer, RowSummaries } from "../maths/row-comparison.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, KvType } from "../runtime/executor.ts";
 import { summarizeDivergence } from "./divergence.ts";
@@ -8,7 +8,6 @@ import { LOGIT_BYTES, rowsOfLogits } from "./logit-rows.ts";
 import { groupWindows, rowsOfCaches, runWindows, type Targets, targetsOf } from "./passes.ts";
 import { negativeLogLikelihood, summarizePerplexity } from "./perplexity.ts";
 import type { ReferenceStates } from "./reference-states.ts";
-import { type ComparedRows, type RowComparer, type RowSummaries, rowComparer } from "./row-comparison.ts";
 import { countTargets, type Window, type Windows } from "./windows.ts";
 
 /** What to evaluate, on which windows. */
@@ -61,7 +60,7 @@ interface State {
 /**
  * One pass over the windows: perplexity of the executor and, with a reference, KL(reference || executor) per token over the
  * full vocabulary. Memory is bounded by a pass of hidden states and `logitRows` rows of logits an executor, and as many more where
- * rows are compared without an engine.
+ * plain maths compare rows.
  */
 export async function evaluate(request: EvaluateRequest): Promise<EvaluationResult> {
   const { executor, noiseReference, windows } = request;
@@ -97,7 +96,7 @@ async function collectAll(
   const logitRows = request.logitRows ?? rowsOfLogits(executors[0].executor.spec.vocabSize, LOGIT_BYTES);
   const passes = groupWindows(windows.windows, request.rowsPerPass ?? defaultRows(executors));
   const clock = { comparisonMs: 0 };
-  const comparer = rowComparer(offlineOf([base, ...others]));
+  const comparer = (base ?? others[0]).executor.maths.rowComparer();
   let done = 0;
   let scored = 0;
   for (const pass of passes) {
@@ -241,11 +240,6 @@ function addDivergences(to: Collected, at: number, { argmaxes, reference, diverg
     if (argmaxes[i] === reference.argmaxes[i]) to.agreements++;
     if (rank < 5) to.top5Agreements++;
   }
-}
-
-/** The engine of the first executor that has one. */
-function offlineOf(all: readonly (Collected | null)[]): NativeOffline | null {
-  return all.find((one) => one?.executor.offline)?.executor.offline ?? null;
 }
 
 function checkVocabulary(executor: AnyExecutor, reference: AnyExecutor | undefined): void {

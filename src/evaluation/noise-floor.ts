@@ -1,3 +1,4 @@
+import { plainMaths } from "../maths/plain/plain-maths.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { matricesOf } from "../model/decoder-spec.ts";
 import { packWith, quantizedOverlay } from "../quantization/overlay.ts";
@@ -23,7 +24,7 @@ export async function openNoiseReference(
     await checkpoint.close();
     return null;
   }
-  const source = quantizedOverlay(checkpoint, packWith("bf16", "nearest"));
+  const source = quantizedOverlay(checkpoint, packWith(plainMaths, "bf16", "nearest"));
   const { executor: kind, isa, backend, threads } = options;
   const how: ExecutorOptions = { executor: kind, isa, backend, threads, activations: "f32", residency: "resident" };
   const executor = await createExecutor(source, how).catch(async (error: unknown) => {

@@ -2,7 +2,7 @@ import { UserError } from "../errors.ts";
 
 /** Which tokens of a window are targets: all but the first, or llama.cpp's second half (N/2 + 1 … N - 1). */
 const SCORED = ["all", "second-half"] as const;
-export type Scored = (typeof SCORED)[number];
+type Scored = (typeof SCORED)[number];
 
 /** How a text is cut into windows. */
 export interface WindowOptions {

@@ -9,6 +9,8 @@ import type { NativeOffline } from "./offline-maths.ts";
 export interface NativeAddon {
   /** Every instruction-set table that was compiled in, slowest first. */
   readonly isas: readonly NativeIsa[];
+  /** Matrices of a block, as the engine knows them. */
+  readonly roles: readonly string[];
   /** Physical cores that the process may use, by its affinity and by quotas of control groups. */
   readonly physicalCores: number;
   /** Version of the package that the addon was built for; another one is refused by the loader. */

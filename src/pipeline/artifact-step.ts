@@ -5,18 +5,18 @@ import { trunkSha256 } from "../artifact/exits/add.ts";
 import { Sha256 } from "../artifact/manifest.ts";
 import { ArtifactWriter } from "../artifact/writer.ts";
 import { Interrupted, UserError } from "../errors.ts";
+import type { Maths } from "../maths/maths.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import { memoryWithoutExits } from "../model/exit-bytes.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
-import type { NativeEngine } from "../native/addon.ts";
 import type { WorkOptions } from "../progress.ts";
 import { matrixQuantizerOf } from "../quantization/index.ts";
 import { quantizeModel } from "../quantization/quantize-model.ts";
 import { TOOL_VERSION } from "../version.ts";
 import type { CalibrationStep } from "./calibration-step.ts";
-import type { RunOptions } from "./compress-options.ts";
 import type { Recipe } from "./recipe.ts";
+import type { RunOptions } from "./run-options.ts";
 import type { ShippedPlan } from "./shipped-plan.ts";
 import type { WeightsStep } from "./weights-step.ts";
 
@@ -47,8 +47,8 @@ export interface PackWork {
   /** Names all that the bytes depend on. */
   readonly key: string;
   readonly options: RunOptions & WorkOptions;
-  /** Packs; null: TypeScript, with the same bytes. */
-  readonly engine: NativeEngine | null;
+  /** Packs; the bytes do not depend on which. */
+  readonly maths: Maths;
 }
 
 /**
@@ -56,7 +56,7 @@ export interface PackWork {
  * plan left room for them, its own memory sum is of what is there.
  */
 export async function packArtifact(work: PackWork): Promise<ArtifactStep> {
-  const { checkpoint, tokenizer, shipped, folder, key, engine } = work;
+  const { checkpoint, tokenizer, shipped, folder, key, maths } = work;
   const plan = { ...shipped.plan, memory: memoryWithoutExits(shipped.plan.memory) };
   const { recipe, onProgress, signal } = work.options;
   const spec = withStopTokens(checkpoint.spec, tokenizer);
@@ -64,7 +64,7 @@ export async function packArtifact(work: PackWork): Promise<ArtifactStep> {
   try {
     const quantizer = matrixQuantizerOf(recipe.quantize.quantizer);
     const packed = shipped.packed ?? undefined;
-    await quantizeModel({ source: checkpoint, packed, quantizer, engine, writer, onProgress, signal });
+    await quantizeModel({ source: checkpoint, packed, quantizer, maths, writer, onProgress, signal });
     const { manifestSha256 } = await writer.finish(
       { tokenizer: { folder: tokenizer.label, files: tokenizer.files }, provenance: provenanceOf(work) },
       { signal },

@@ -7,8 +7,8 @@ import { UserError } from "../errors.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { RunOptions } from "./compress-options.ts";
 import { type Recipe, sequenceTokensFor } from "./recipe.ts";
+import type { RunOptions } from "./run-options.ts";
 
 /** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
 export const CalibrationStep = z.strictObject({

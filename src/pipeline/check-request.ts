@@ -2,10 +2,10 @@ import { openCheckpoint } from "../model/checkpoint.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import { createPlanner } from "../planning/planner.ts";
 import { checkSequenceTokens } from "./calibration-step.ts";
-import type { RunOptions } from "./compress-options.ts";
 import { checkExitTokens } from "./exit-text-step.ts";
 import { planRequest, type RunRequest } from "./plan-step.ts";
 import { sequenceTokensFor } from "./recipe.ts";
+import type { RunOptions } from "./run-options.ts";
 import { checkProbes, needsScores } from "./score-step.ts";
 
 /**

@@ -1,27 +1,63 @@
 import path from "node:path";
+import type { GuardResult } from "../artifact/manifest.ts";
 import { Plan } from "../artifact/plan.ts";
 import { throwIfAborted } from "../errors.ts";
+import { openMaths } from "../maths/open-maths.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { checkTokenizerFits, loadTokenizer } from "../model/tokenizer.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import { loadSolverFor } from "../planning/optimal/highs-solver.ts";
 import { makePlan } from "../planning/plan.ts";
+import type { WorkOptions } from "../progress.ts";
 import { chooseExecutor } from "../runtime/create-executor.ts";
-import { openOfflineEngine } from "../runtime/offline-engine.ts";
 import { Scores } from "../scoring/scores.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { ArtifactStep, artifactInputs, packArtifact, sameArtifact } from "./artifact-step.ts";
 import { CalibrationStep, calibrate, calibrationInputs } from "./calibration-step.ts";
 import { checkRequest } from "./check-request.ts";
-import { type CompressOptions, type CompressResult, rememberOptions, STAGES, type Stage } from "./compress-options.ts";
 import { exitTextOf } from "./exit-text-step.ts";
-import { exitsStep } from "./exits-step.ts";
-import { libraryStep, openLibrary, usesLibrary } from "./library-step.ts";
+import { exitsStep, type TrainedArtifactExits } from "./exits-step.ts";
+import { type CodecCost, libraryStep, openLibrary, usesLibrary } from "./library-step.ts";
 import { planInputs, planRequest } from "./plan-step.ts";
-import { openRunFolder } from "./run-folder.ts";
+import { openRunFolder, type StepReport } from "./run-folder.ts";
+import { type RunOptions, rememberOptions } from "./run-options.ts";
 import { needsScores, scoreCheckpoint, scoreInputs } from "./score-step.ts";
 import { shippedPlan } from "./shipped-plan.ts";
 import { readWeights, WeightsStep, weightsInputs } from "./weights-step.ts";
+
+/** The steps at which a run may end, in order. */
+export const STAGES = ["calibrate", "score", "plan", "quantize", "exits"] as const;
+export type Stage = (typeof STAGES)[number];
+
+export interface CompressOptions extends WorkOptions, RunOptions {
+  /** The run folder. */
+  readonly out: string;
+  /** One of several devices that share this run folder: its plan and artifact are kept under this name (`artifact-<device>`). */
+  readonly device?: string | undefined;
+  /** The last step to run; default: all. */
+  readonly until?: Stage | undefined;
+  readonly onStep?: ((report: StepReport) => void) | undefined;
+}
+
+/** What a run has produced so far. */
+export interface CompressResult {
+  readonly runFolder: string;
+  /** Folder of the artifact; null when the run ended before. */
+  readonly artifact: string | null;
+  readonly scores: Scores | null;
+  readonly plan: Plan | null;
+  /** What each codec adds to the library of packed matrices; null where the quantizer needs none. */
+  readonly library: readonly CodecCost[] | null;
+  /** The plan beside the best uniform one; null where the recipe asks for no comparison. */
+  readonly guard: GuardResult | null;
+  /** The artifact's early exits as the recipe asked for them; null where it asks for none, or the run ended before. */
+  readonly exits: TrainedArtifactExits | null;
+  /** Where the budget came from, one line for people. */
+  readonly budget: string;
+  readonly budgetBytes: number;
+  /** Tensors of the checkpoint that no matrix or vector uses. */
+  readonly unusedTensors: readonly string[];
+}
 
 /**
  * The whole story: a checkpoint becomes an artifact that fits a byte budget. Every step leaves a file in the run folder
@@ -40,8 +76,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
     throwIfAborted(signal);
 
     const { kind: executor } = await chooseExecutor({ executor: options.executor, backend: options.backend });
-    using offline = await openOfflineEngine(options);
-    const { engine } = offline;
+    using maths = await openMaths(options);
     const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });
     try {
       await rememberOptions(out, options);
@@ -59,7 +94,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
               () => calibrate(tokenizer, checkpoint.spec, options),
             )
           : null;
-      const work = calibration && { checkpoint, source, calibration: calibration.value, request, options, engine, out };
+      const work = calibration && { checkpoint, source, calibration: calibration.value, request, options, maths, out };
       const named = (step: string) => (options.device === undefined ? step : `${step}-${options.device}`);
 
       const library = work && usesLibrary(recipe) && reaches("score") ? await libraryStep(run, work) : null;
@@ -101,7 +136,7 @@ export async function compress(options: CompressOptions): Promise<CompressResult
             ({ key }) =>
               packArtifact({
                 ...{ checkpoint, weights: weights.value, tokenizer, calibration: calibration?.value ?? null },
-                ...{ shipped, folder, key, options, engine },
+                ...{ shipped, folder, key, options, maths },
               }),
             { check: (done) => sameArtifact(folder, done) },
           )

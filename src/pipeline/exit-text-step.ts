@@ -9,10 +9,10 @@ import type { Tokenizer } from "../model/tokenizer.ts";
 import type { WorkOptions } from "../progress.ts";
 import { SELF_PROMPT_TOKENS, SELF_SAMPLING, SELF_TEXT_TOKENS, writeSelfText } from "../training/exits/self-text.ts";
 import type { CalibrationStep } from "./calibration-step.ts";
-import type { RunOptions } from "./compress-options.ts";
 import type { ExitSettings } from "./exit-settings.ts";
 import { sequenceTokensFor } from "./recipe.ts";
 import type { RunFolder, StepResult } from "./run-folder.ts";
+import type { RunOptions } from "./run-options.ts";
 import { hashOf } from "./step-key.ts";
 import type { Trunk } from "./trunk.ts";
 

@@ -10,12 +10,12 @@ import { loadTokenizer } from "../model/tokenizer.ts";
 import type { WorkOptions } from "../progress.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { CalibrationStep, checkSequenceTokens } from "./calibration-step.ts";
-import { type RunOptions, recallOptions } from "./compress-options.ts";
 import { ExitSettings, exitShapeOf } from "./exit-settings.ts";
 import { checkExitTokens, type ExitTextSource, exitTextOf } from "./exit-text-step.ts";
 import { exitsStep, type TrainedArtifactExits } from "./exits-step.ts";
 import { calibrationFiles, loadRecipe } from "./recipe.ts";
 import { openRunFolder, type StepReport } from "./run-folder.ts";
+import { type RunOptions, recallOptions } from "./run-options.ts";
 
 /** The recipe whose text and settings serve where no run folder has any. */
 const DEFAULT_RECIPE = "dssd";
@@ -33,7 +33,7 @@ export interface ExitsRequest extends WorkOptions {
   /** Null: the run folder's, or the default. */
   readonly executor: RunOptions["executor"] | null;
   readonly backend: RunOptions["backend"] | null;
-  readonly threads: number | null;
+  readonly threads?: number | undefined;
   readonly onStep?: ((report: StepReport) => void) | undefined;
 }
 
@@ -71,7 +71,7 @@ export async function exitsOfArtifact(target: string, request: ExitsRequest): Pr
       options: {
         executor: executor ?? recalled?.executor ?? "auto",
         backend: backend ?? recalled?.backend ?? "auto",
-        threads: threads ?? recalled?.threads ?? null,
+        threads: threads ?? recalled?.threads,
         ...{ onProgress, signal },
       },
     });

@@ -13,11 +13,11 @@ import { exitWeightsOf } from "../training/exits/head-parameters.ts";
 import { choosePoints, evenly, lensAgreement } from "../training/exits/points.ts";
 import { splitSequences } from "../training/exits/splits.ts";
 import { HeadScore } from "../training/exits/training-state.ts";
-import type { RunOptions } from "./compress-options.ts";
 import { type ExitSettings, exitCount, exitRank } from "./exit-settings.ts";
 import { type ExitText, type ExitTextSource, exitTextStep } from "./exit-text-step.ts";
 import type { RunFolder, StepResult } from "./run-folder.ts";
 import { makeFolders } from "./run-folder-paths.ts";
+import type { RunOptions } from "./run-options.ts";
 import { hashOf } from "./step-key.ts";
 import { openTrunk, type Trunk } from "./trunk.ts";
 
@@ -97,7 +97,7 @@ function headSettings({ kind, rank, vocabulary, confidence }: ExitSettings): unk
 async function trainedBy({ executor }: Trunk, { options: { backend: wanted, threads } }: ExitsWork): Promise<object> {
   // Nothing else of a run loads TensorFlow.js where the native executor serves.
   const { openBackend } = await import("../runtime/tfjs/backend.ts");
-  const { backend, version, threads: used } = await openBackend({ backend: wanted, threads: threads ?? undefined });
+  const { backend, version, threads: used } = await openBackend({ backend: wanted, threads });
   return { executor, backend, version, threads: used };
 }
 
@@ -143,7 +143,7 @@ async function trainAndAdd(
     return trainExits({
       ...{ source, executor, modelId: trunk.sha256, sequences: sequencesOf(text), folder: states, points },
       ...{ kind, rank: exitRank(settings, source.spec), vocabulary, confidence, seed },
-      ...{ backend, threads: threads ?? undefined, onProgress, signal },
+      ...{ backend, threads, onProgress, signal },
     });
   });
   const table = { ...trained.table, training: { ...trained.table.training, text: { data, id: text.id } } };

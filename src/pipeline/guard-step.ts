@@ -35,9 +35,7 @@ export async function guardPlan(
   const executors = [];
   try {
     for (const source of sources) {
-      executors.push(
-        await createExecutor(source, { executor, backend, threads: threads ?? undefined, residency: "packed" }),
-      );
+      executors.push(await createExecutor(source, { executor, backend, threads, residency: "packed" }));
     }
     const windows = {
       windows: sequences.map((ids) => ({ ids, firstTarget: 1 })),

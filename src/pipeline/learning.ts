@@ -1,17 +1,17 @@
+import type { Maths } from "../maths/maths.ts";
 import type { WeightSource } from "../model/weight-source.ts";
-import type { NativeEngine } from "../native/addon.ts";
 import type { WorkOptions } from "../progress.ts";
 import { isBlockQuantizer } from "../quantization/index.ts";
 import type { ExecutorFactory } from "../runtime/executor.ts";
 import type { LearnedRounding } from "../training/rounding/learned-rounding.ts";
-import type { RunOptions } from "./compress-options.ts";
+import type { RunOptions } from "./run-options.ts";
 
 /** What blocks are refined with, as the pass over them has it. */
 export interface LearningInputs extends WorkOptions {
   readonly source: WeightSource;
   readonly sequences: readonly Int32Array[];
   readonly createExecutor: ExecutorFactory;
-  readonly engine: NativeEngine | null;
+  readonly maths: Maths;
 }
 
 /** How the blocks of a plan are refined. */
@@ -31,7 +31,7 @@ export async function learningOf({ recipe, backend, threads: wanted }: RunOption
   const { LEARNING_DEFAULTS } = await import("../training/rounding/learning-settings.ts");
   const { openLearnedRounding } = await import("../training/rounding/learned-rounding.ts");
   const { openTrainingBackend } = await import("../runtime/tfjs/training-backend.ts");
-  const training = { backend, threads: wanted ?? undefined };
+  const training = { backend, threads: wanted };
   const { backend: used, version, threads } = await openTrainingBackend(training);
   const { iterations = LEARNING_DEFAULTS.iterations } = recipe.quantize;
   const settings = { ...LEARNING_DEFAULTS, iterations };

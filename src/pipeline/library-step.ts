@@ -2,20 +2,20 @@ import path from "node:path";
 import { z } from "zod";
 import type { Plan } from "../artifact/plan.ts";
 import { codecIdOf } from "../codecs/index.ts";
+import type { Maths } from "../maths/maths.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
-import type { NativeEngine } from "../native/addon.ts";
 import { unitsOf } from "../planning/problem/units.ts";
 import type { WorkOptions } from "../progress.ts";
-import { matrixQuantizerOf, QUANTIZER_NEEDS } from "../quantization/index.ts";
+import { matrixQuantizerOf, QUANTIZERS } from "../quantization/index.ts";
 import { buildLibrary } from "../quantization/library/build-library.ts";
 import { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import { type CalibrationStep, restoreCalibration } from "./calibration-step.ts";
-import type { RunOptions } from "./compress-options.ts";
 import { streamedExecutors } from "./executors.ts";
 import type { Learning } from "./learning.ts";
 import type { RunRequest } from "./plan-step.ts";
 import type { Recipe } from "./recipe.ts";
 import type { RunFolder, StepResult } from "./run-folder.ts";
+import type { RunOptions } from "./run-options.ts";
 import { hashOf } from "./step-key.ts";
 
 /** What a codec adds to a library: seconds of packing and bytes on disk, over all its matrices. */
@@ -35,7 +35,7 @@ export type LibraryStep = z.infer<typeof LibraryStep>;
 
 /** Whether the recipe's quantizer looks at what a matrix multiplies: its matrices then come from a library. */
 export function usesLibrary(recipe: Recipe): boolean {
-  return QUANTIZER_NEEDS[matrixQuantizerOf(recipe.quantize.quantizer)] !== "nothing";
+  return QUANTIZERS[matrixQuantizerOf(recipe.quantize.quantizer)].needs !== "nothing";
 }
 
 /** What is packed for a run, and with what. */
@@ -46,7 +46,7 @@ export interface LibraryWork {
   readonly calibration: CalibrationStep;
   readonly request: RunRequest;
   readonly options: RunOptions & WorkOptions;
-  readonly engine: NativeEngine | null;
+  readonly maths: Maths;
   /** The run folder. */
   readonly out: string;
 }
@@ -147,7 +147,7 @@ function libraryOf({ out, source, calibration }: LibraryWork, quantizer: string,
   return new MatrixLibrary(path.join(out, "library"), key);
 }
 
-function buildOptions({ checkpoint, calibration, options, engine }: LibraryWork) {
+function buildOptions({ checkpoint, calibration, options, maths }: LibraryWork) {
   const { sequences } = restoreCalibration(calibration);
   const { onProgress, signal } = options;
   return {
@@ -155,7 +155,7 @@ function buildOptions({ checkpoint, calibration, options, engine }: LibraryWork)
     quantizer: matrixQuantizerOf(options.recipe.quantize.quantizer),
     sequences,
     createExecutor: streamedExecutors(options),
-    engine,
+    maths,
     onProgress,
     signal,
   };

@@ -4,9 +4,9 @@ import { idOf } from "../model/matrix-id.ts";
 import type { Budget } from "../planning/budget/budget.ts";
 import type { PlanRequest } from "../planning/planner.ts";
 import { plannedBaseBytes } from "../runtime/base-bytes.ts";
-import type { RunOptions } from "./compress-options.ts";
 import { exitShapeOf } from "./exit-settings.ts";
 import { contextFor } from "./recipe.ts";
+import type { RunOptions } from "./run-options.ts";
 
 /** What a plan of a run depends on but its scores and budget. */
 export type RunRequest = Omit<PlanRequest, "scores">;

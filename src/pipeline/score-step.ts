@@ -3,10 +3,10 @@ import { z } from "zod";
 import { type CodecId, codecIdOf } from "../codecs/index.ts";
 import { UserError } from "../errors.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
+import type { Maths } from "../maths/maths.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { type DecoderSpec, matricesOf } from "../model/decoder-spec.ts";
 import { blockName, blockOf, isInUnit } from "../model/matrix-id.ts";
-import type { NativeEngine } from "../native/addon.ts";
 import { nearestCandidate } from "../planning/allocators/assign-blocks.ts";
 import { ALLOCATORS } from "../planning/allocators/index.ts";
 import { codecsToScore, outerCodecsToScore, type Unit, unitsOf } from "../planning/problem/units.ts";
@@ -21,13 +21,13 @@ import { scoreModel } from "../scoring/score-model.ts";
 import type { Losses, Scores } from "../scoring/scores.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { type CalibrationStep, restoreCalibration } from "./calibration-step.ts";
-import type { RunOptions } from "./compress-options.ts";
 import { streamedExecutors } from "./executors.ts";
 import { usesLibrary } from "./library-step.ts";
 import { measuredBefore } from "./measured-losses.ts";
 import type { RunRequest } from "./plan-step.ts";
 import type { Recipe } from "./recipe.ts";
 import type { StepWork } from "./run-folder.ts";
+import type { RunOptions } from "./run-options.ts";
 import { readableJson } from "./step-key.ts";
 
 /** Whether the recipe's allocator ranks blocks at all. */
@@ -68,8 +68,8 @@ export interface ScoreWork {
   /** What the scores depend on, and the run folder whose earlier scores may hold some of them already. */
   readonly inputs: unknown;
   readonly runFolder: string;
-  /** Packs the candidates; null: TypeScript, with the same bytes. */
-  readonly engine: NativeEngine | null;
+  /** Packs the candidates; the bytes do not depend on which. */
+  readonly maths: Maths;
   /** Has the candidates, where the quantizer needs more than the weights. */
   readonly library: MatrixLibrary | null;
 }
@@ -111,9 +111,9 @@ export async function scoreCheckpoint(checkpoint: Checkpoint, work: ScoreWork): 
  * What the codecs make of the matrices: the library's, or rounded where they are needed. A matrix that may not have a codec by the recipe's
  * rules is not in the library at that codec: it takes the one that a plan of that codec would give it.
  */
-function candidateMatrices({ library, options, engine, request }: ScoreWork) {
+function candidateMatrices({ library, options, maths, request }: ScoreWork) {
   const quantizer = matrixQuantizerOf(options.recipe.quantize.quantizer);
-  if (!library) return { rounding: (codec: string) => packWith(codec, quantizer, engine) };
+  if (!library) return { rounding: (codec: string) => packWith(maths, codec, quantizer) };
   const units = new Map(planUnits(request).map((unit) => [unit.id, unit]));
   const allowed = (id: string, codec: string) => {
     const unit = units.get(id);

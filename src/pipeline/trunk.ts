@@ -4,7 +4,7 @@ import { type Artifact, openArtifact, readManifest } from "../artifact/reader.ts
 import { chooseExecutor, createExecutor } from "../runtime/create-executor.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import type { ExecutorKind } from "../runtime/executor-info.ts";
-import type { RunOptions } from "./compress-options.ts";
+import type { RunOptions } from "./run-options.ts";
 
 /** A packed model that exits are trained on: opened as it will run, when it is needed. */
 export interface Trunk {
@@ -38,8 +38,7 @@ export async function openTrunk(
       const artifact = await openArtifact(folder);
       try {
         const { residency } = artifact.memory;
-        const threads = options.threads ?? undefined;
-        const running = await createExecutor(artifact, { executor, backend, threads, residency });
+        const running = await createExecutor(artifact, { executor, backend, threads: options.threads, residency });
         try {
           return await work(running, artifact);
         } finally {

@@ -1,25 +1,17 @@
 import { UserError } from "../errors.ts";
-import { quantizeGptq } from "./gptq.ts";
-import { quantizeNearest } from "./nearest.ts";
+import { gptq } from "./gptq.ts";
+import { nearest } from "./nearest.ts";
 import type { Quantizer } from "./quantizer.ts";
-import type { QuantizerNeeds } from "./quantizer-input.ts";
-import { quantizeWeighted } from "./weighted.ts";
+import { weighted } from "./weighted.ts";
 
 /** Every quantizer under its name; a new one is a file and a line here. */
 export const QUANTIZERS = {
-  nearest: quantizeNearest,
-  weighted: quantizeWeighted,
-  gptq: quantizeGptq,
+  nearest,
+  weighted,
+  gptq,
 } as const satisfies Record<string, Quantizer>;
 
 export type QuantizerId = keyof typeof QUANTIZERS;
-
-/** What each quantizer needs of a matrix's inputs (QuantizeOptions.input). */
-export const QUANTIZER_NEEDS: Readonly<Record<QuantizerId, QuantizerNeeds>> = {
-  nearest: "nothing",
-  weighted: "weights",
-  gptq: "factor",
-};
 
 /** Quantizers of whole blocks: what packs a block's matrices before all of it is refined together. */
 const BLOCK_QUANTIZERS = { "learned-rounding": "gptq" } as const satisfies Record<string, QuantizerId>;

@@ -1,4 +1,5 @@
 import { CODECS, codecIdOf, codecOf } from "../codecs/index.ts";
+import type { Maths } from "../maths/maths.ts";
 import {
   type DenseMatrix,
   denseMatrix,
@@ -6,7 +7,6 @@ import {
   type PackedMatrix,
   type WeightSource,
 } from "../model/weight-source.ts";
-import type { NativeEngine } from "../native/addon.ts";
 import type { QuantizerId } from "./index.ts";
 import { type Packer, packerOf } from "./packer.ts";
 import type { Quantizer } from "./quantizer.ts";
@@ -41,25 +41,21 @@ export function quantizedOverlay(source: WeightSource, transform: MatrixTransfor
 }
 
 /**
- * A transform that stores every matrix by one codec, computed on the engine where one is given. Throws UserError on an
+ * A transform that stores every matrix by one codec. Throws UserError on an
  * unknown codec or quantizer.
  */
-export function packWith(
-  codecId: string,
-  quantizer: QuantizerId | Quantizer,
-  engine?: NativeEngine | null,
-): MatrixTransform {
+export function packWith(maths: Maths, codecId: string, quantizer: QuantizerId | Quantizer): MatrixTransform {
   codecOf(codecId);
-  return packAs(() => codecId, quantizer, engine);
+  return packAs(maths, () => codecId, quantizer);
 }
 
 /** A transform that stores each matrix by the codec that `codecFor` names; null leaves the matrix alone. */
 export function packAs(
+  maths: Maths,
   codecFor: (id: string) => string | null,
   quantizer: QuantizerId | Quantizer,
-  engine?: NativeEngine | null,
 ): MatrixTransform {
-  const packer = packerOf(quantizer, engine);
+  const packer = packerOf(maths, quantizer);
   return (id, matrix) => {
     const codecId = codecFor(id);
     return codecId === null ? null : packMatrix(id, matrix, codecId, packer);

@@ -1,5 +1,5 @@
+import type { Maths } from "../maths/maths.ts";
 import { denseMatrix, matrixRows, type PackedMatrix, type WeightSource } from "../model/weight-source.ts";
-import type { NativeEngine } from "../native/addon.ts";
 import { packMatrix } from "./overlay.ts";
 import { packerOf } from "./packer.ts";
 import type { Quantizer } from "./quantizer.ts";
@@ -14,12 +14,8 @@ export interface PackedLibrary {
 }
 
 /** An empty library over a source of dense weights, which stays the caller's to close. */
-export function createPackedLibrary(
-  source: WeightSource,
-  quantizer: Quantizer,
-  engine?: NativeEngine | null,
-): PackedLibrary {
-  const packer = packerOf(quantizer, engine);
+export function createPackedLibrary(maths: Maths, source: WeightSource, quantizer: Quantizer): PackedLibrary {
+  const packer = packerOf(maths, quantizer);
   const packed = new Map<string, Promise<PackedMatrix>>();
 
   async function pack(id: string, codec: string): Promise<PackedMatrix> {

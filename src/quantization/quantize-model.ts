@@ -1,8 +1,8 @@
 import type { ArtifactWriter } from "../artifact/writer.ts";
 import { throwIfAborted } from "../errors.ts";
+import type { Maths } from "../maths/maths.ts";
 import type { PackedTensor } from "../model/packed-layout.ts";
 import type { WeightSource } from "../model/weight-source.ts";
-import type { NativeEngine } from "../native/addon.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { QuantizerId } from "./index.ts";
 import { packBands } from "./pack-bands.ts";
@@ -12,8 +12,7 @@ import type { Quantizer } from "./quantizer.ts";
 export interface QuantizeModelOptions extends WorkOptions {
   readonly source: WeightSource;
   readonly quantizer: QuantizerId | Quantizer;
-  /** Computes where it is given; the bytes are the same without. */
-  readonly engine?: NativeEngine | null | undefined;
+  readonly maths: Maths;
   /** Opened for this model and its plan; knows what is written already. */
   readonly writer: ArtifactWriter;
   /** The model packed already, at the plan's codecs (a library): its matrices and vectors are copied, and nothing is quantized. */
@@ -29,7 +28,7 @@ export interface QuantizeModelOptions extends WorkOptions {
 export async function quantizeModel(options: QuantizeModelOptions): Promise<void> {
   const { writer, onProgress, signal } = options;
   const total = writer.layout.segments.flat().filter(({ kind }) => kind === "matrix").length;
-  const packer = packerOf(options.quantizer, options.engine);
+  const packer = packerOf(options.maths, options.quantizer);
   const pending = writer.pending;
   let done = total - pending.filter(({ kind }) => kind === "matrix").length;
   for (const tensor of pending) {

@@ -1,8 +1,7 @@
 import { UserError } from "../errors.ts";
-import type { NativeEngine } from "../native/addon.ts";
-import { inverseUpperFactor } from "../tensor/linear-algebra.ts";
+import type { Maths } from "../maths/maths.ts";
 
-/** Share of the gram's mean diagonal that is added to its diagonal (GPTQ, papers.md). */
+/** Share of the gram's mean diagonal that is added to its diagonal (GPTQ, arXiv 2210.17323). */
 const DAMPING = 0.01;
 /** A gram that is no positive definite one even so is tried again with 10 times as much, so many times. */
 const ATTEMPTS = 8;
@@ -30,23 +29,23 @@ export interface QuantizerInput extends InputGram {
 export type QuantizerNeeds = "nothing" | "weights" | "factor";
 
 /**
- * Prepares a gram, on the engine where there is one: the same numbers. Columns that are always 0 count as little as the damping
+ * Prepares a gram; the numbers do not depend on the maths. Columns that are always 0 count as little as the damping
  * says. Throws UserError STATISTICS_NOT_FINITE for a gram that is not finite, labelled `label`.
  */
 export async function prepareInput(
+  maths: Maths,
   statistics: InputGram,
   needs: QuantizerNeeds,
-  options: { readonly engine?: NativeEngine | null | undefined; readonly label?: string | undefined } = {},
+  label = "inputs",
 ): Promise<QuantizerInput | undefined> {
   if (needs === "nothing") return undefined;
-  const { engine, label = "inputs" } = options;
   const input = startInput(statistics, label);
   if (needs === "weights") return input;
   let damping = input.damping;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const factor = orderedGram(input, damping);
     const { cols } = input;
-    if (await (engine ? engine.offline.inverseUpperFactor(factor, cols) : inverseUpperFactor(factor, cols))) {
+    if (await maths.inverseUpperFactor(factor, cols)) {
       return { ...input, damping, weights: columnWeights(input, damping), factor };
     }
     damping *= 10;

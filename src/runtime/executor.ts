@@ -1,8 +1,8 @@
+import type { Maths } from "../maths/maths.ts";
 import type { DecoderSpec, NormSpec } from "../model/decoder-spec.ts";
 import type { KvType } from "../model/kv-type.ts";
 import type { BlockRole } from "../model/matrix-id.ts";
 import type { Matrix, WeightSource } from "../model/weight-source.ts";
-import type { NativeOffline } from "../native/offline-maths.ts";
 import type { ExecutorInfo } from "./executor-info.ts";
 
 export type { KvType } from "../model/kv-type.ts";
@@ -162,8 +162,11 @@ export interface LogitsOptions {
 export interface Executor<Hidden = unknown> {
   readonly spec: DecoderSpec;
   readonly info: ExecutorInfo;
-  /** The maths of the engine that this executor runs on, for work on what it gives (comparing logits); on its threads. */
-  readonly offline?: NativeOffline | undefined;
+  /**
+   * Maths on the executor's own threads, for work on what it gives (comparing logits): the waiting threads of a second engine would
+   * slow its own.
+   */
+  readonly maths: Maths;
   createCache(options: { maxTokens: number; kvType?: KvType }): KvCache;
   /** hidden[0] of the ids: [ids.length, hiddenSize]. */
   embed(ids: Int32Array): Promise<Hidden>;

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { Plan } from "../../src/artifact/plan.ts";
 import { openArtifact } from "../../src/artifact/reader.ts";
 import { ArtifactWriter } from "../../src/artifact/writer.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { matricesOf, vectorsOf } from "../../src/model/decoder-spec.ts";
 import { quantizeModel } from "../../src/quantization/quantize-model.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
@@ -34,7 +35,7 @@ beforeAll(async () => {
     spec,
     plan: withoutWorkspace(tinyPlan(spec)),
   });
-  await quantizeModel({ source: tinySource(spec), quantizer: "nearest", writer });
+  await quantizeModel({ source: tinySource(spec), maths: plainMaths, quantizer: "nearest", writer });
   await writer.finish(tinyParts(base, tokenizerFolder(base)));
   if (process.env.LAYERWISE_WRITE_GOLDEN) {
     rmSync(GOLDEN, { recursive: true, force: true });

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { ArtifactWriter, type WrittenArtifact } from "../../src/artifact/writer.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { quantizeModel } from "../../src/quantization/quantize-model.ts";
 import { tinyParts, tinyPlan, tinySource, tinySpec } from "./tiny-source.ts";
 
@@ -36,7 +37,7 @@ export function tokenizerFolder(folder: string): readonly string[] {
 export async function makeArtifact(base: string, name: string, options: MakeOptions = {}): Promise<WrittenArtifact> {
   const settings = writerOptions(path.join(base, name), options);
   const writer = await ArtifactWriter.open(settings);
-  await quantizeModel({ source: tinySource(settings.spec), quantizer: "nearest", writer });
+  await quantizeModel({ source: tinySource(settings.spec), maths: plainMaths, quantizer: "nearest", writer });
   return writer.finish(tinyParts(base, tokenizerFolder(base)));
 }
 

@@ -1,21 +1,15 @@
-import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { checkSpec } from "../../src/artifact/spec-check.ts";
 import { UserError } from "../../src/errors.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import type { DecoderSpec, RopeSpec } from "../../src/model/decoder-spec.ts";
+import { ARCHITECTURES, architectureNames } from "../support/fixtures.ts";
 import { tinySpec } from "./tiny-source.ts";
 
-const FIXTURES = path.resolve("../shared/fixtures/architectures");
-const fixtures = existsSync(FIXTURES)
-  ? readdirSync(FIXTURES, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
-  : [];
-
-// Needs ../shared/fixtures/architectures.
-describe.skipIf(fixtures.length === 0).each(fixtures)("the spec of %s", (name) => {
+describe.each(architectureNames())("the spec of %s", (name) => {
   it("agrees with itself", async () => {
-    const checkpoint = await openCheckpoint(path.join(FIXTURES, name));
+    const checkpoint = await openCheckpoint(path.join(ARCHITECTURES, name));
     expect(() => checkSpec(checkpoint.spec, name)).not.toThrow();
     await checkpoint.close();
   });

@@ -4,9 +4,10 @@ import { expect, it } from "vitest";
 import { openArtifact } from "../../src/artifact/reader.ts";
 import { verifyArtifact } from "../../src/artifact/verify.ts";
 import { ArtifactWriter } from "../../src/artifact/writer.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { matricesOf } from "../../src/model/decoder-spec.ts";
 import { quantizeModel } from "../../src/quantization/quantize-model.ts";
-import { roundPlainly } from "../codecs/plain-rounding.ts";
+import { plainRounding } from "../codecs/plain-rounding.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { tokenizerFolder, writerOptions } from "./make-artifact.ts";
 import { readPlainly } from "./plain-reader.ts";
@@ -20,7 +21,8 @@ it("an artifact of table codecs and two-level scales is written, described, veri
   const writer = await ArtifactWriter.open(settings);
   await quantizeModel({
     source: tinySource(settings.spec),
-    quantizer: ({ data, rows, cols }, codec) => roundPlainly(codec, data, rows, cols),
+    maths: plainMaths,
+    quantizer: plainRounding,
     writer,
   });
   const { folder } = await writer.finish(tinyParts(base, tokenizerFolder(base)));

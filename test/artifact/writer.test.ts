@@ -8,8 +8,9 @@ import { verifyArtifact } from "../../src/artifact/verify.ts";
 import { ArtifactWriter } from "../../src/artifact/writer.ts";
 import { CODECS } from "../../src/codecs/index.ts";
 import { Interrupted, UserError } from "../../src/errors.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { matricesOf, vectorsOf } from "../../src/model/decoder-spec.ts";
-import { quantizeNearest } from "../../src/quantization/nearest.ts";
+import { nearest } from "../../src/quantization/nearest.ts";
 import { packMatrix } from "../../src/quantization/overlay.ts";
 import { packerOf } from "../../src/quantization/packer.ts";
 import { quantizeModel } from "../../src/quantization/quantize-model.ts";
@@ -35,7 +36,7 @@ describe.each([true, false])("an artifact (tied: %s)", (tied) => {
       const found = await artifact.readMatrix(id);
       const dense = await source.readMatrix(id);
       if (dense.kind !== "dense") throw new Error("the tiny source is dense");
-      expect(found).toEqual(await packMatrix(id, dense, found.codec, packerOf(quantizeNearest)));
+      expect(found).toEqual(await packMatrix(id, dense, found.codec, packerOf(plainMaths, nearest)));
       const all = CODECS[found.codec].unpackRows(found, 0, rows);
       for (const [from, to] of [
         [0, rows],
@@ -89,7 +90,13 @@ async function writePart(folder: string, count: number, key = "k"): Promise<void
       return source.readRows(id, from, to);
     },
   };
-  const work = quantizeModel({ source: stopping, quantizer: "nearest", writer, signal: controller.signal });
+  const work = quantizeModel({
+    source: stopping,
+    maths: plainMaths,
+    quantizer: "nearest",
+    writer,
+    signal: controller.signal,
+  });
   if (count + 1 < writer.pending.length) await expect(work).rejects.toThrow(Interrupted);
   else await work;
   await writer.suspend();
@@ -99,7 +106,7 @@ async function finishAll(folder: string, key = "k") {
   const settings = writerOptions(folder, { maxFileBytes: SMALL_FILES, key });
   const writer = await ArtifactWriter.open(settings);
   const pending = writer.pending.length;
-  await quantizeModel({ source: tinySource(settings.spec), quantizer: "nearest", writer });
+  await quantizeModel({ source: tinySource(settings.spec), maths: plainMaths, quantizer: "nearest", writer });
   await writer.finish(tinyParts(base, tokenizerFolder(base)));
   return pending;
 }
@@ -178,7 +185,7 @@ describe("quantizeModel", () => {
     const done: number[] = [];
     const source = tinySource(settings.spec);
     const onProgress = (progress: { done: number }) => done.push(progress.done);
-    await quantizeModel({ source, quantizer: "nearest", writer, bandWeights: 1, onProgress });
+    await quantizeModel({ source, maths: plainMaths, quantizer: "nearest", writer, bandWeights: 1, onProgress });
     await writer.finish(tinyParts(base, tokenizerFolder(base)));
     expect(folderHashes(path.join(base, "bands"))).toEqual(folderHashes(path.join(base, "whole")));
     expect(done).toEqual(matricesOf(settings.spec).map((_, i) => i + 1));
@@ -188,7 +195,9 @@ describe("quantizeModel", () => {
     const settings = writerOptions(path.join(base, "wrong-source"));
     const writer = await ArtifactWriter.open(settings);
     const source = { ...tinySource(settings.spec), readRows: async () => new Float32Array(5) };
-    await expect(quantizeModel({ source, quantizer: "nearest", writer })).rejects.toThrow(/5 weights in 83 rows of 48/);
+    await expect(quantizeModel({ source, maths: plainMaths, quantizer: "nearest", writer })).rejects.toThrow(
+      /5 weights in 83 rows of 48/,
+    );
     await writer.abort();
   });
 });
@@ -274,7 +283,7 @@ describe("the writer", () => {
     await expect(ArtifactWriter.open({ ...settings, plan: { ...plan, units: extra } })).rejects.toThrow(/units/);
     const memory = { ...plan.memory, fileBytes: plan.memory.fileBytes + 1 };
     const writer = await ArtifactWriter.open({ ...settings, plan: { ...plan, memory } });
-    await quantizeModel({ source: tinySource(settings.spec), quantizer: "nearest", writer });
+    await quantizeModel({ source: tinySource(settings.spec), maths: plainMaths, quantizer: "nearest", writer });
     await expect(writer.finish(tinyParts(base, []))).rejects.toThrow(/predicted/);
     await writer.abort();
   });

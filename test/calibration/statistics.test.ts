@@ -5,6 +5,9 @@ import {
   openStatisticsSweep,
   type StatisticsOptions,
 } from "../../src/calibration/statistics.ts";
+import type { Maths } from "../../src/maths/maths.ts";
+import { nativeMaths } from "../../src/maths/native.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { linearsOf, matricesOf } from "../../src/model/decoder-spec.ts";
 import type { WeightSource } from "../../src/model/weight-source.ts";
@@ -15,17 +18,17 @@ import { packAs, packWith, quantizedOverlay } from "../../src/quantization/overl
 import { createExecutor } from "../../src/runtime/create-executor.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { hiddenStates, maxDifference } from "../runtime/compare.ts";
-import { architectureCases, HAS_SHARED } from "../runtime/goldens.ts";
+import { architectureCases } from "../runtime/goldens.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
 import { randomSource, smallSpec } from "../runtime/random-model.ts";
 import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
 
 const engines: NativeEngine[] = [];
-const engineOf = (threads: number): NativeEngine | null => {
-  if (!HAS_ADDON) return null;
+const mathsOf = (threads: number): Maths => {
+  if (!HAS_ADDON) return plainMaths;
   const engine = openEngine({ threads });
   engines.push(engine);
-  return engine;
+  return nativeMaths(engine.offline);
 };
 afterAll(() => {
   for (const engine of engines) engine.dispose();
@@ -47,7 +50,7 @@ async function withSweep<T>(
     source,
     sequences: sequencesOf([9, 5, 12], source.spec.vocabSize),
     createExecutor: executorsOf(TEST_EXECUTORS[0], "streamed"),
-    engine: null,
+    maths: plainMaths,
     ...options,
   });
   try {
@@ -101,7 +104,7 @@ function relativeDifference(a: ArrayLike<number>, b: ArrayLike<number>, cols: nu
   return largest;
 }
 
-describe.skipIf(!HAS_SHARED || !HAS_ADDON)(needsAddon("statistics of every architecture (with ../shared)"), () => {
+describe.skipIf(!HAS_ADDON)(needsAddon("statistics of every architecture"), () => {
   it.each(architectureCases())(
     "$name: sums on native are those of tfjs' inputs, computed directly",
     async ({ folder }) => {
@@ -110,7 +113,7 @@ describe.skipIf(!HAS_SHARED || !HAS_ADDON)(needsAddon("statistics of every archi
         const sequences = sequencesOf([20, 70, 7], source.spec.vocabSize);
         const found = await allStatistics(source, {
           sequences,
-          engine: engineOf(2),
+          maths: mathsOf(2),
           createExecutor: executorsOf("native", "streamed"),
         });
         const expected = await directInputs(source, sequences);
@@ -184,7 +187,7 @@ describe("a sweep for statistics", () => {
     const quantized = () =>
       quantizedOverlay(
         source,
-        packAs((id) => (id === "embedding" ? "q8s-g32" : "q3s-g32"), "nearest"),
+        packAs(plainMaths, (id) => (id === "embedding" ? "q8s-g32" : "q3s-g32"), "nearest"),
       );
     const sequences = sequencesOf([9, 5, 12], 37);
     const expected: Float32Array[][] = [];
@@ -236,7 +239,7 @@ describe("a sweep for statistics", () => {
     await expect(withSweep(source, { sequences: [] }, async () => {})).rejects.toThrow("at least one token");
     const resident = executorsOf(TEST_EXECUTORS[0], "resident");
     await withSweep(source, { createExecutor: resident }, async (sweep) => {
-      const other = quantizedOverlay(source, packWith("q3s-g32", "nearest"));
+      const other = quantizedOverlay(source, packWith(plainMaths, "q3s-g32", "nearest"));
       await expect(sweep.advance(other)).rejects.toThrow("expected a streamed executor");
     });
   });
@@ -260,7 +263,7 @@ describe("a sweep for statistics", () => {
       for (const threads of [1, 2, 3]) {
         const createOnThreads = (weights: WeightSource) =>
           createExecutor(weights, { executor: "native", activations: "f32", residency: "streamed", threads });
-        runs.push(await allStatistics(source, { engine: engineOf(threads), createExecutor: createOnThreads }));
+        runs.push(await allStatistics(source, { maths: mathsOf(threads), createExecutor: createOnThreads }));
       }
       expect([...runs[1]]).toEqual([...runs[0]]);
       expect([...runs[2]]).toEqual([...runs[0]]);

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { addExits } from "../../src/artifact/exits/add.ts";
 import { ArtifactWriter } from "../../src/artifact/writer.ts";
 import { DraftersResult } from "../../src/bench/drafters/result.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { quantizeModel } from "../../src/quantization/quantize-model.ts";
 import { tinyContents, tinyTable } from "../artifact/exits/tiny-exits.ts";
@@ -25,7 +26,7 @@ describe.skipIf(!HAS_ADDON || !existsSync(stories))(needsAddon("bench --drafters
     const source = await openCheckpoint(stories);
     const { spec } = source;
     const writer = await ArtifactWriter.open({ folder, key: "k", spec, plan: tinyPlan(spec, ["q8s-g32"]) });
-    await quantizeModel({ source, quantizer: "nearest", writer });
+    await quantizeModel({ source, maths: plainMaths, quantizer: "nearest", writer });
     await writer.finish(tinyParts(stories, ["tokenizer.json", "tokenizer_config.json"]));
     await source.close();
     await addExits(folder, { table: tinyTable(spec), contents: tinyContents(spec) });

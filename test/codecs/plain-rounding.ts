@@ -1,5 +1,12 @@
 import type { Codec, Quantized } from "../../src/codecs/codec.ts";
 import { snapScales } from "../../src/codecs/two-level.ts";
+import type { Quantizer } from "../../src/quantization/quantizer.ts";
+
+/** roundPlainly as a quantizer. */
+export const plainRounding: Quantizer = {
+  needs: "nothing",
+  quantize: async (_, { data, rows, cols }, codec) => roundPlainly(codec, data, rows, cols),
+};
 
 /** Numbers by rounding to the nearest level (or code) under the largest magnitude of each group: good enough where none is judged. */
 export function roundPlainly(codec: Codec, data: Float32Array, rows: number, cols: number): Quantized {

@@ -2,6 +2,7 @@ import { existsSync } from "node:fs";
 import path from "node:path";
 import { addExits } from "../../src/artifact/exits/add.ts";
 import { ArtifactWriter } from "../../src/artifact/writer.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import type { DecoderSpec } from "../../src/model/decoder-spec.ts";
 import { quantizeModel } from "../../src/quantization/quantize-model.ts";
@@ -20,7 +21,7 @@ export async function makeStories(folder: string): Promise<DecoderSpec> {
     const { spec } = source;
     const plan = tinyPlan(spec, ["q8s-g32"]);
     const writer = await ArtifactWriter.open({ folder, key: "k", spec, plan });
-    await quantizeModel({ source, quantizer: "nearest", writer });
+    await quantizeModel({ source, maths: plainMaths, quantizer: "nearest", writer });
     await writer.finish(tinyParts(STORIES, ["tokenizer.json", "tokenizer_config.json"]));
     return spec;
   } finally {

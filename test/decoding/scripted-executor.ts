@@ -1,3 +1,4 @@
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import type { DecoderSpec } from "../../src/model/decoder-spec.ts";
 import type { Tokenizer } from "../../src/model/tokenizer.ts";
 import type { Executor, KvCache, LogitsOptions, RowSpan, RunBlocksOptions } from "../../src/runtime/executor.ts";
@@ -84,6 +85,7 @@ export class ScriptedExecutor implements Executor<ScriptedHidden> {
     activations: "f32",
     residency: "packed",
   } as const;
+  readonly maths = plainMaths;
   /** Rows of each runBlocks call. */
   readonly chunks: number[] = [];
   live = 0;

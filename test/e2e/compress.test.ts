@@ -8,8 +8,8 @@ import { evaluate } from "../../src/evaluation/evaluate.ts";
 import { cutWindows } from "../../src/evaluation/windows.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { loadTokenizer } from "../../src/model/tokenizer.ts";
+import type { CompressOptions } from "../../src/pipeline/compress.ts";
 import { compress } from "../../src/pipeline/compress.ts";
-import type { CompressOptions } from "../../src/pipeline/compress-options.ts";
 import { calibrationFiles, loadRecipe } from "../../src/pipeline/recipe.ts";
 import type { StepReport } from "../../src/pipeline/run-folder.ts";
 import { createTfjsExecutor } from "../../src/runtime/tfjs/executor.ts";
@@ -27,7 +27,6 @@ async function options(out: string, changes: Partial<CompressOptions> = {}): Pro
     budgetCovers: null,
     executor: "auto",
     backend: "auto",
-    threads: null,
     recipe: loaded.recipe,
     calibration: calibrationFiles(loaded),
     ...changes,

@@ -3,8 +3,8 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { readManifest } from "../../src/artifact/reader.ts";
 import { verifyArtifact } from "../../src/artifact/verify.ts";
+import type { CompressOptions } from "../../src/pipeline/compress.ts";
 import { compress } from "../../src/pipeline/compress.ts";
-import type { CompressOptions } from "../../src/pipeline/compress-options.ts";
 import { calibrationFiles, loadRecipe, Recipe } from "../../src/pipeline/recipe.ts";
 import type { StepReport } from "../../src/pipeline/run-folder.ts";
 import { EXAMPLE, withFolder } from "./command.ts";
@@ -28,7 +28,7 @@ async function options(out: string, changes: Partial<CompressOptions> = {}): Pro
   });
   return {
     ...{ checkpoint: EXAMPLE, out, contextTokens: 128, kvType: null, residency: null, budgetCovers: null },
-    ...{ budget: "2.8 MiB", executor: "auto", backend: "auto", threads: null, recipe, calibration },
+    ...{ budget: "2.8 MiB", executor: "auto", backend: "auto", recipe, calibration },
     ...changes,
   };
 }

@@ -2,6 +2,8 @@ import { describe, expect, it } from "vitest";
 import { evaluate, evaluateAll } from "../../src/evaluation/evaluate.ts";
 import { EvaluationResult } from "../../src/evaluation/evaluation-result.ts";
 import { cutWindows, separateWindows } from "../../src/evaluation/windows.ts";
+import { nativeMaths } from "../../src/maths/native.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import type { AnyExecutor, Executor } from "../../src/runtime/executor.ts";
 import { ADDON_STATE, engineOf, HAS_ADDON, ISAS } from "../native/engines.ts";
 import { tinySpec } from "../scoring/tiny-model.ts";
@@ -21,6 +23,7 @@ function tableExecutor(table: number[][], log: { rows: number[]; live: number } 
       ...{ executor: "tfjs", backend: "table", isa: null, reason: "test", threads: 1 },
       ...{ activations: "f32", residency: "packed" },
     },
+    maths: plainMaths,
     createCache: () => {
       throw new Error("no cache");
     },
@@ -167,18 +170,19 @@ describe("evaluate", () => {
       [Number.NaN, 1],
       [1, 1],
     ]);
-    const { offline } = engineOf(ISAS[ISAS.length - 1]);
+    const maths = nativeMaths(engineOf(ISAS[ISAS.length - 1]).offline);
     const request = { reference: tableExecutor(uniform), noiseReference: tableExecutor(uniform), windows };
+    const onEngine = { ...request, reference: { ...tableExecutor(uniform), maths } };
     const plain = await evaluate({ executor: tableExecutor(skewed), ...request });
-    const found = await evaluate({ executor: { ...tableExecutor(skewed), offline }, ...request });
+    const found = await evaluate({ executor: tableExecutor(skewed), ...onEngine });
     expect(found.divergence?.mean).toBeCloseTo(plain.divergence?.mean ?? Number.NaN, 6);
     expect(found.divergence?.top1Agreement).toBe(plain.divergence?.top1Agreement);
     expect(found.model.perplexity).toBeCloseTo(plain.model.perplexity, 5);
     expect(found.reference?.perplexity).toBeCloseTo(2, 5);
     expect(found.noiseFloor?.mean).toBe(0);
-    const alone = await evaluate({ executor: { ...tableExecutor(skewed), offline }, windows });
+    const alone = await evaluate({ executor: { ...tableExecutor(skewed), maths }, windows });
     expect(alone.model.perplexity).toBeCloseTo(plain.model.perplexity, 5);
-    const work = evaluate({ executor: { ...broken, offline }, windows });
+    const work = evaluate({ executor: { ...broken, maths }, windows });
     await expect(work).rejects.toThrow("logits of scored token 0: expected finite numbers");
   });
 

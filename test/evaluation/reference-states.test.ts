@@ -6,6 +6,7 @@ import { type EvaluationTimings, evaluate } from "../../src/evaluation/evaluate.
 import type { EvaluationResult } from "../../src/evaluation/evaluation-result.ts";
 import { collectReferenceStates, headOnly, savedReferenceStates } from "../../src/evaluation/reference-states.ts";
 import { cutWindows } from "../../src/evaluation/windows.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
 import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
 import { randomSequences, randomSource, tinySpec } from "../scoring/tiny-model.ts";
@@ -18,7 +19,7 @@ const folder = () => mkdtempSync(path.join(os.tmpdir(), "layerwise-states-"));
 describe.each(TEST_EXECUTORS)("reference states on %s", (kind) => {
   async function open() {
     const reference = await executorsOf(kind, "resident")(randomSource(spec, 1));
-    const source = quantizedOverlay(randomSource(spec, 1), packWith("q4s-g32", "nearest"));
+    const source = quantizedOverlay(randomSource(spec, 1), packWith(plainMaths, "q4s-g32", "nearest"));
     return { reference, executor: await executorsOf(kind, "packed")(source) };
   }
 

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { openSafetensors } from "../../src/formats/safetensors/index.ts";
@@ -8,13 +8,10 @@ import { matricesOf, vectorsOf } from "../../src/model/decoder-spec.ts";
 import type { Progress } from "../../src/progress.ts";
 import { roundToBf16 } from "../../src/tensor/half.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
+import { ARCHITECTURES, architectureNames } from "../support/fixtures.ts";
 import { makeCheckpoint, TINY_CONFIG, tinyTensors, writeTensors } from "./checkpoint-fixture.ts";
 
 const root = temporaryFolder();
-const architectures = path.resolve("../shared/fixtures/architectures");
-const folders = existsSync(architectures)
-  ? readdirSync(architectures, { withFileTypes: true }).flatMap((entry) => (entry.isDirectory() ? [entry.name] : []))
-  : [];
 
 describe("a checkpoint", () => {
   test("reads matrices, rows and vectors in f32", async () => {
@@ -96,9 +93,9 @@ describe("a checkpoint", () => {
   });
 });
 
-describe.skipIf(folders.length === 0)("architecture fixtures (need ../shared)", () => {
-  test.each(folders)("%s: every parameter has its shape, nothing is left over", async (name) => {
-    const checkpoint = await openCheckpoint(path.join(architectures, name));
+describe("architecture fixtures", () => {
+  test.each(architectureNames())("%s: every parameter has its shape, nothing is left over", async (name) => {
+    const checkpoint = await openCheckpoint(path.join(ARCHITECTURES, name));
     try {
       expect(checkpoint.unused).toEqual([]);
       for (const { id, rows, cols } of matricesOf(checkpoint.spec)) {
@@ -122,7 +119,7 @@ describe.skipIf(folders.length === 0)("architecture fixtures (need ../shared)", 
   });
 
   test("GPT-NeoX: q, k and v are gathered head by head from the fused tensor", async () => {
-    const folder = path.join(architectures, "neox-parallel");
+    const folder = path.join(ARCHITECTURES, "neox-parallel");
     const checkpoint = await openCheckpoint(folder);
     const file = await openSafetensors(path.join(folder, "model.safetensors"));
     const name = "gpt_neox.layers.1.attention.query_key_value.weight";

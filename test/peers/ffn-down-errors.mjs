@@ -2,8 +2,7 @@
 import { CODECS } from "../../dist/codecs/index.js";
 import { openGguf } from "../../dist/formats/gguf/reader.js";
 import { GGUF_READ_TYPES, GGUF_TENSOR_TYPES } from "../../dist/formats/gguf/tensor-types.js";
-import { hessianErrorOn } from "../../dist/quantization/hessian-error.js";
-import { QUANTIZER_NEEDS } from "../../dist/quantization/index.js";
+import { QUANTIZERS } from "../../dist/quantization/index.js";
 import { packerOf } from "../../dist/quantization/packer.js";
 import { prepareInput } from "../../dist/quantization/quantizer-input.js";
 
@@ -20,10 +19,10 @@ function bitsOf(type) {
  * { name: { full, diagonal } }: the mean squared error of an output over the text, and its part on the diagonal, Σ E[x_j²] (w_j - q_j)²,
  * which is what llama-quantize minimises.
  */
-export async function errorsUnder(engine, grams, { rows, cols, data }, values) {
+export async function errorsUnder(maths, grams, { rows, cols, data }, values) {
   const errors = {};
   for (const [name, gram] of Object.entries(grams)) {
-    const full = await hessianErrorOn(engine, data, values, gram, rows, cols);
+    const full = await maths.hessianError({ w: data, values, gram, rows, cols });
     errors[name] = { full, diagonal: diagonalError(data, values, gram, { rows, cols }) };
   }
   return errors;
@@ -52,14 +51,14 @@ export async function openTheirs(file, type) {
  * Makes a packer of ours for a matrix whose inputs have the given statistics: (codec, quantizer) -> { bits, values }. What a quantizer
  * needs of the inputs is prepared once. Bits come from the codec's bytes, padding included.
  */
-export function ourValues(engine, matrix, statistics) {
+export function ourValues(maths, matrix, statistics) {
   const prepared = new Map();
   return async (id, quantizer) => {
     const codec = CODECS[id];
-    const needs = QUANTIZER_NEEDS[quantizer];
-    if (!prepared.has(needs)) prepared.set(needs, await prepareInput(statistics, needs, { engine }));
+    const { needs } = QUANTIZERS[quantizer];
+    if (!prepared.has(needs)) prepared.set(needs, await prepareInput(maths, statistics, needs));
     const { rows, cols } = matrix;
-    const bytes = await packerOf(quantizer, engine)(matrix, codec, { input: prepared.get(needs) });
+    const bytes = await packerOf(maths, quantizer)(matrix, codec, { input: prepared.get(needs) });
     const values = codec.unpackRows({ rows, cols, bytes }, 0, rows);
     return { bits: (8 * bytes.length) / (rows * cols), values };
   };

@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { partialPath } from "../../src/formats/files.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { planRequest } from "../../src/pipeline/plan-step.ts";
 import { parseRecipe } from "../../src/pipeline/recipe.ts";
@@ -46,7 +47,17 @@ async function score(scratch: string, { recipe = RECIPE, runFolder = scratch, no
   const step = { key: "k", scratch: async () => scratch };
   try {
     const inputs = scoreInputs("s", "c", request, { recipe: options.recipe, executor: "tfjs" });
-    const work = { source: "s", calibration, request, options, step, engine: null, library: null, inputs, runFolder };
+    const work = {
+      source: "s",
+      calibration,
+      request,
+      options,
+      step,
+      maths: plainMaths,
+      library: null,
+      inputs,
+      runFolder,
+    };
     const scores = await scoreCheckpoint(checkpoint, work);
     writeFileSync(path.join(runFolder, "scores.json"), JSON.stringify({ inputs, value: scores }));
     return scores;

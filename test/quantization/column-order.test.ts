@@ -1,12 +1,11 @@
 import { afterAll, describe, expect, it } from "vitest";
-import { openEngine } from "../../src/native/load.ts";
+import { openMaths } from "../../src/maths/open-maths.ts";
+import { inverseUpperFactor } from "../../src/maths/plain/linear-algebra.ts";
 import type { QuantizerInput } from "../../src/quantization/quantizer-input.ts";
-import { inverseUpperFactor } from "../../src/tensor/linear-algebra.ts";
-import { HAS_ADDON } from "../runtime/native/addon-state.ts";
 import { HAS_QUANTIZER_CASES, outputError, readQuantizerCases } from "./quantizer-cases.ts";
 
-const engine = HAS_ADDON ? openEngine({ threads: 2 }) : null;
-afterAll(() => engine?.dispose());
+const maths = await openMaths({ threads: 2 });
+afterAll(() => maths[Symbol.dispose]());
 
 /** The same inputs for columns from the first to the last. */
 function inPlainOrder(input: QuantizerInput): QuantizerInput {
@@ -23,9 +22,9 @@ const WORSE: Readonly<Record<string, number>> = { "blocks.0.attn.q q3s-g32": 1.0
 describe.skipIf(!HAS_QUANTIZER_CASES)("activation order", () => {
   it("leaves smaller output errors than plain order in all reference cases but one, some 4 % on the median", async () => {
     const ratios: number[] = [];
-    for (const one of await readQuantizerCases(engine)) {
-      const ordered = await outputError(engine, "gptq", one);
-      const plain = await outputError(engine, "gptq", { ...one, input: inPlainOrder(one.input) });
+    for (const one of await readQuantizerCases(maths)) {
+      const ordered = await outputError(maths, "gptq", one);
+      const plain = await outputError(maths, "gptq", { ...one, input: inPlainOrder(one.input) });
       const name = `${one.id} ${one.codec}`;
       expect(ordered / plain, name).toBeLessThan(WORSE[name] ?? 1);
       ratios.push(ordered / plain);

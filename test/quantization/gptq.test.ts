@@ -1,24 +1,29 @@
 import { afterAll, describe, expect, it } from "vitest";
 import { CODECS, codecIdOf } from "../../src/codecs/index.ts";
 import { UserError } from "../../src/errors.ts";
+import { openMaths } from "../../src/maths/open-maths.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import type { DenseMatrix } from "../../src/model/weight-source.ts";
-import { openEngine } from "../../src/native/load.ts";
-import { quantizeGptq } from "../../src/quantization/gptq.ts";
-import { hessianError } from "../../src/quantization/hessian-error.ts";
-import { quantizeNearest } from "../../src/quantization/nearest.ts";
+import { gptq } from "../../src/quantization/gptq.ts";
+import { nearest } from "../../src/quantization/nearest.ts";
 import type { Quantizer } from "../../src/quantization/quantizer.ts";
 import { type InputGram, prepareInput, type QuantizerInput } from "../../src/quantization/quantizer-input.ts";
-import { quantizeWeighted } from "../../src/quantization/weighted.ts";
+import { weighted } from "../../src/quantization/weighted.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { valuesOf } from "../codecs/sample-numbers.ts";
-import { HAS_ADDON } from "../runtime/native/addon-state.ts";
 import { HAS_QUANTIZER_CASES, outputError, readQuantizerCases } from "./quantizer-cases.ts";
 
 /** Mean squared error of an output. */
-function errorOf(quantizer: Quantizer, codecId: string, matrix: DenseMatrix, input: QuantizerInput): number {
+async function errorOf(
+  quantizer: Quantizer,
+  codecId: string,
+  matrix: DenseMatrix,
+  input: QuantizerInput,
+): Promise<number> {
   const codec = CODECS[codecIdOf(codecId)];
-  const values = valuesOf(codec, quantizer(matrix, codec, { input }));
-  return hessianError(matrix.data, values, input.gram, matrix.rows, matrix.cols);
+  const values = valuesOf(codec, await quantizer.quantize(plainMaths, matrix, codec, { input }));
+  const { rows, cols, data } = matrix;
+  return plainMaths.hessianError({ w: data, values, gram: input.gram, rows, cols });
 }
 
 /** Inputs with a few common causes, of very different size from column to column. */
@@ -49,40 +54,44 @@ const FORMS = ["q2t-g32-s8", "q3s-g32", "q4t-g64", "q4a-g32-s8", "q5s-row", "q8a
 
 describe("gptq and weighted", () => {
   it.each(FORMS)("%s: each leaves a smaller output error than the one before", async (id) => {
-    const input = await prepareInput(correlatedGram(100, 1), "factor");
+    const input = await prepareInput(plainMaths, correlatedGram(100, 1), "factor");
     if (!input) throw new Error("an input is asked for");
-    const nearest = errorOf(quantizeNearest, id, matrix, input);
-    const weighted = errorOf(quantizeWeighted, id, matrix, input);
-    expect(weighted).toBeLessThan(nearest);
-    expect(errorOf(quantizeGptq, id, matrix, input)).toBeLessThan(0.6 * weighted);
+    const byWeights = await errorOf(weighted, id, matrix, input);
+    expect(byWeights).toBeLessThan(await errorOf(nearest, id, matrix, input));
+    expect(await errorOf(gptq, id, matrix, input)).toBeLessThan(0.6 * byWeights);
   });
 
   it("treat each row by itself", async () => {
-    const input = await prepareInput(correlatedGram(100, 1), "factor");
+    const input = await prepareInput(plainMaths, correlatedGram(100, 1), "factor");
     const codec = CODECS["q3t-g32-s8"];
     const part: DenseMatrix = { kind: "dense", rows: 4, cols: 100, data: matrix.data.slice(300, 700) };
-    for (const quantizer of [quantizeWeighted, quantizeGptq]) {
-      const whole = valuesOf(codec, quantizer(matrix, codec, { input }));
-      expect(valuesOf(codec, quantizer(part, codec, { input }))).toEqual(whole.slice(300, 700));
+    for (const quantizer of [weighted, gptq]) {
+      const whole = valuesOf(codec, await quantizer.quantize(plainMaths, matrix, codec, { input }));
+      expect(valuesOf(codec, await quantizer.quantize(plainMaths, part, codec, { input }))).toEqual(
+        whole.slice(300, 700),
+      );
     }
   });
 
   it("say what they miss: statistics, finite ones", async () => {
     const codec = CODECS["q4s-g32"];
-    for (const quantizer of [quantizeWeighted, quantizeGptq]) {
-      expect(() => quantizer(matrix, codec, { label: "blocks.0.mlp.up" })).toThrow(UserError);
-      expect(() => quantizer(matrix, codec, { label: "blocks.0.mlp.up" })).toThrow(/^blocks\.0\.mlp\.up: quantizer/);
+    for (const quantizer of [weighted, gptq]) {
+      const quantize = () => quantizer.quantize(plainMaths, matrix, codec, { label: "blocks.0.mlp.up" });
+      await expect(quantize).rejects.toThrow(UserError);
+      await expect(quantize).rejects.toThrow(/^blocks\.0\.mlp\.up: quantizer/);
     }
     const { cols, gram } = correlatedGram(20, 1);
-    await expect(prepareInput({ cols, gram: gram.with(7, Number.NaN) }, "weights")).rejects.toThrow(UserError);
-    expect(await prepareInput({ cols, gram: gram.with(7, Number.NaN) }, "nothing")).toBeUndefined();
+    await expect(prepareInput(plainMaths, { cols, gram: gram.with(7, Number.NaN) }, "weights")).rejects.toThrow(
+      UserError,
+    );
+    expect(await prepareInput(plainMaths, { cols, gram: gram.with(7, Number.NaN) }, "nothing")).toBeUndefined();
   });
 
   it("raise the damping where a gram is not positive definite", async () => {
     const { cols, gram } = correlatedGram(20, 1);
-    const plain = await prepareInput({ cols, gram }, "factor");
+    const plain = await prepareInput(plainMaths, { cols, gram }, "factor");
     // A sum that was rounded badly: one direction is negative, by more than the damping of the first attempt.
-    const input = await prepareInput({ cols, gram: gram.map((x, i) => (i === 0 ? -3 * x : x)) }, "factor");
+    const input = await prepareInput(plainMaths, { cols, gram: gram.map((x, i) => (i === 0 ? -3 * x : x)) }, "factor");
     expect(input?.damping).toBeGreaterThan(5 * (plain?.damping ?? 0));
     expect(input?.factor?.every(Number.isFinite)).toBe(true);
   });
@@ -91,9 +100,9 @@ describe("gptq and weighted", () => {
     const { cols, gram } = correlatedGram(100, 3);
     const dead = gram.map((x, i) => (i % cols === 17 || Math.floor(i / cols) === 17 ? 0 : x));
     for (const given of [dead, new Float32Array(cols * cols)]) {
-      const input = await prepareInput({ cols, gram: given }, "factor");
+      const input = await prepareInput(plainMaths, { cols, gram: given }, "factor");
       const codec = CODECS["q4s-g32"];
-      const found = valuesOf(codec, quantizeGptq(matrix, codec, { input }));
+      const found = valuesOf(codec, await gptq.quantize(plainMaths, matrix, codec, { input }));
       found.forEach((value, i) => {
         expect(Math.abs(value - matrix.data[i])).toBeLessThan(2);
       });
@@ -101,17 +110,17 @@ describe("gptq and weighted", () => {
   });
 });
 
-const engine = HAS_ADDON ? openEngine({ threads: 2 }) : null;
-afterAll(() => engine?.dispose());
+const maths = await openMaths({ threads: 2 });
+afterAll(() => maths[Symbol.dispose]());
 
 // Needs ../shared/fixtures and ../shared/models/tinystories-656k.
 describe.skipIf(!HAS_QUANTIZER_CASES)("gptq beside the reference figures", () => {
   it("is below plain rounding, nearest and both reference GPTQs on every matrix", async () => {
-    const cases = await readQuantizerCases(engine);
+    const cases = await readQuantizerCases(maths);
     for (const one of cases) {
-      const { rtn, gptq, staticGroups } = one.reference;
-      const bar = Math.min(rtn, await outputError(engine, "nearest", one), gptq, staticGroups);
-      expect(await outputError(engine, "gptq", one), `${one.id} ${one.codec}`).toBeLessThan(bar);
+      const { rtn, gptq: theirs, staticGroups } = one.reference;
+      const bar = Math.min(rtn, await outputError(maths, "nearest", one), theirs, staticGroups);
+      expect(await outputError(maths, "gptq", one), `${one.id} ${one.codec}`).toBeLessThan(bar);
     }
     expect(cases.length).toBe(24);
   });

@@ -1,8 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { CODECS } from "../../src/codecs/index.ts";
 import { UserError } from "../../src/errors.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { denseMatrix } from "../../src/model/weight-source.ts";
-import { quantizeNearest } from "../../src/quantization/nearest.ts";
+import { nearest } from "../../src/quantization/nearest.ts";
 import { packAs, packMatrix, packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
 import { packerOf } from "../../src/quantization/packer.ts";
 import { tinySource, tinySpec } from "../artifact/tiny-source.ts";
@@ -11,9 +12,9 @@ const source = tinySource(tinySpec(true));
 
 describe("quantizedOverlay", () => {
   it("gives matrices as the codec stores them, whole and by rows, and leaves vectors alone", async () => {
-    const overlay = quantizedOverlay(source, packWith("q4s-g32", "nearest"));
+    const overlay = quantizedOverlay(source, packWith(plainMaths, "q4s-g32", "nearest"));
     const original = denseMatrix(await source.readMatrix("embedding"));
-    const packed = await packMatrix("embedding", original, "q4s-g32", packerOf(quantizeNearest));
+    const packed = await packMatrix("embedding", original, "q4s-g32", packerOf(plainMaths, nearest));
     expect(await overlay.readMatrix("embedding")).toEqual(packed);
     const values = CODECS["q4s-g32"].unpackRows(packed, 0, packed.rows);
     expect(denseMatrix(packed)).toEqual({ ...original, data: values });
@@ -25,7 +26,7 @@ describe("quantizedOverlay", () => {
   it("leaves matrices alone where the transform says null", async () => {
     const overlay = quantizedOverlay(
       source,
-      packAs((id) => (id === "embedding" ? null : "q8s-row"), quantizeNearest),
+      packAs(plainMaths, (id) => (id === "embedding" ? null : "q8s-row"), nearest),
     );
     expect(await overlay.readMatrix("embedding")).toEqual(await source.readMatrix("embedding"));
     expect(await overlay.readRows("embedding", 1, 3)).toEqual(await source.readRows("embedding", 1, 3));
@@ -33,8 +34,8 @@ describe("quantizedOverlay", () => {
   });
 
   it("can be laid over packed weights", async () => {
-    const once = quantizedOverlay(source, packWith("q4s-g32", "nearest"));
-    const twice = quantizedOverlay(once, packWith("q8s-g32", "nearest"));
+    const once = quantizedOverlay(source, packWith(plainMaths, "q4s-g32", "nearest"));
+    const twice = quantizedOverlay(once, packWith(plainMaths, "q8s-g32", "nearest"));
     const matrix = await twice.readMatrix("blocks.1.mlp.down");
     expect(matrix).toMatchObject({ kind: "packed", codec: "q8s-g32" });
     const [a, b] = [denseMatrix(await once.readMatrix("blocks.1.mlp.down")), denseMatrix(matrix)];
@@ -42,6 +43,6 @@ describe("quantizedOverlay", () => {
   });
 
   it("refuses unknown names at once", () => {
-    expect(() => packWith("q4", "nearest")).toThrow(UserError);
+    expect(() => packWith(plainMaths, "q4", "nearest")).toThrow(UserError);
   });
 });

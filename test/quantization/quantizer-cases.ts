@@ -3,10 +3,9 @@ import path from "node:path";
 import { z } from "zod";
 import { openStatisticsSweep } from "../../src/calibration/statistics.ts";
 import { CODECS, codecIdOf } from "../../src/codecs/index.ts";
+import type { Maths } from "../../src/maths/maths.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { type DenseMatrix, denseMatrix } from "../../src/model/weight-source.ts";
-import type { NativeEngine } from "../../src/native/addon.ts";
-import { hessianErrorOn } from "../../src/quantization/hessian-error.ts";
 import type { QuantizerId } from "../../src/quantization/index.ts";
 import { packerOf } from "../../src/quantization/packer.ts";
 import { prepareInput, type QuantizerInput } from "../../src/quantization/quantizer-input.ts";
@@ -51,7 +50,7 @@ export interface QuantizerCase {
 }
 
 /** All cases of ../shared/fixtures/quantizers that have figures of GPTQ. */
-export async function readQuantizerCases(engine: NativeEngine | null): Promise<QuantizerCase[]> {
+export async function readQuantizerCases(maths: Maths): Promise<QuantizerCase[]> {
   const ids = Ids.parse(JSON.parse(readFileSync(IDS, "utf8")))["TinyStories-656K"].ids;
   const reference = Reference.parse(JSON.parse(readFileSync(FIXTURE, "utf8"))).matrices;
   const source = await openCheckpoint(MODEL);
@@ -59,7 +58,7 @@ export async function readQuantizerCases(engine: NativeEngine | null): Promise<Q
     source,
     sequences: ids.map((sequence) => Int32Array.from(sequence)),
     createExecutor: executorsOf(TEST_EXECUTORS[0], "streamed"),
-    engine,
+    maths,
   });
   const blocks = [await sweep.collect()];
   await sweep.advance();
@@ -67,7 +66,7 @@ export async function readQuantizerCases(engine: NativeEngine | null): Promise<Q
   await sweep.close();
   const cases: QuantizerCase[] = [];
   for (const [name, id] of MATRICES) {
-    const input = await prepareInput(blocks[Number(id.split(".")[1])].of(id), "factor");
+    const input = await prepareInput(maths, blocks[Number(id.split(".")[1])].of(id), "factor");
     if (!input) throw new Error("an input is asked for");
     const matrix = denseMatrix(await source.readMatrix(id));
     for (const { scheme, bits, rtn, gptq, gptq_static_groups } of reference[name].cases) {
@@ -81,14 +80,20 @@ export async function readQuantizerCases(engine: NativeEngine | null): Promise<Q
   return cases;
 }
 
-/** Mean squared output error by a quantizer, on the engine where there is one: the same numbers, sooner. */
+/** Mean squared output error by a quantizer. */
 export async function outputError(
-  engine: NativeEngine | null,
+  maths: Maths,
   quantizer: QuantizerId,
   { codec: codecId, matrix, input }: Pick<QuantizerCase, "codec" | "matrix" | "input">,
 ): Promise<number> {
   const codec = CODECS[codecIdOf(codecId)];
-  const bytes = await packerOf(quantizer, engine)(matrix, codec, { input });
+  const bytes = await packerOf(maths, quantizer)(matrix, codec, { input });
   const { rows, cols, data } = matrix;
-  return hessianErrorOn(engine, data, codec.unpackRows({ rows, cols, bytes }, 0, rows), input.gram, rows, cols);
+  return maths.hessianError({
+    w: data,
+    values: codec.unpackRows({ rows, cols, bytes }, 0, rows),
+    gram: input.gram,
+    rows,
+    cols,
+  });
 }

@@ -5,8 +5,9 @@ import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { CODECS, codecIdOf } from "../../src/codecs/index.ts";
 import { openSafetensors } from "../../src/formats/safetensors/index.ts";
+import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import type { DenseMatrix } from "../../src/model/weight-source.ts";
-import { quantizeNearest } from "../../src/quantization/nearest.ts";
+import { nearest } from "../../src/quantization/nearest.ts";
 import { valuesOf } from "../codecs/sample-numbers.ts";
 import { roundToNearest } from "./round-to-nearest.ts";
 
@@ -58,7 +59,7 @@ describe.skipIf(!present).each(Object.keys(reference))("the reference figures of
   it.each(cases)("the search leaves no larger error: %s, %i bits", async (scheme, bits, rtn) => {
     const matrix = await readMatrix(name);
     const codec = CODECS[codecIdOf(`q${bits}${scheme === "sym" ? "s" : "a"}-g32`)];
-    const error = meanSquare(valuesOf(codec, quantizeNearest(matrix, codec)), matrix);
+    const error = meanSquare(valuesOf(codec, await nearest.quantize(plainMaths, matrix, codec)), matrix);
     expect(error).toBeLessThanOrEqual(rtn.mse);
     // What it is for: a search that found nothing would pass the line above.
     if (bits <= 4) expect(error).toBeLessThan(0.97 * rtn.mse);

@@ -1,5 +1,5 @@
 import type { DenseMatrix } from "../../src/model/weight-source.ts";
-import { nearestLevel } from "../../src/quantization/nearest-level.ts";
+import { nearestLevel } from "../../src/tensor/rounding.ts";
 
 /**
  * Plain rounding, as the literature's baselines define it, with scales in double precision:

@@ -23,7 +23,7 @@ const NEIGHBOURS: Readonly<Record<string, readonly string[]>> = {
   evaluation: ["quantization"],
   scoring: ["calibration", "evaluation"],
   planning: ["scoring"],
-  training: ["calibration", "quantization", "evaluation"],
+  training: ["calibration", "quantization"],
   "compress-entry": ["plan-entry"],
 };
 

@@ -1,10 +1,8 @@
-import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-
-/** Shared material that the tests compare with; absent on some machines. */
-export const SHARED = path.resolve("../shared");
-export const HAS_SHARED = existsSync(path.join(SHARED, "fixtures/architectures"));
+import { dataFile, hasData, TINYSTORIES_656K } from "../support/data.ts";
+import { ARCHITECTURES, architectureNames, FIXTURES, NEOX, STORIES } from "../support/fixtures.ts";
 
 const byPosition = z.record(z.string(), z.array(z.number()));
 const Summary = z.object({ l2: z.number(), at: byPosition, row_l2: z.record(z.string(), z.number()) });
@@ -24,29 +22,38 @@ const Golden = z.object({
 export type Golden = z.infer<typeof Golden>;
 export type Summary = z.infer<typeof Summary>;
 
-/** A checkpoint folder with its reference numbers (shared/fixtures/README.md). */
+/** A checkpoint folder with its reference numbers (test/fixtures/README.md). */
 export interface GoldenCase {
   readonly name: string;
   readonly folder: string;
+  /** File of the reference numbers. */
+  readonly golden: string;
 }
+
+const caseIn = (name: string, folder: string): GoldenCase => ({
+  name,
+  folder,
+  golden: path.join(folder, "golden.json"),
+});
+
+/** The bundled example. */
+export const STORIES_CASE: GoldenCase = {
+  ...{ name: "stories260k", folder: STORIES },
+  golden: path.join(FIXTURES, "models/stories260k/golden.json"),
+};
+export const NEOX_CASE: GoldenCase = caseIn("neox-tiny", NEOX);
 
 /** All architecture fixtures. */
 export function architectureCases(): GoldenCase[] {
-  return casesIn(path.join(SHARED, "fixtures/architectures"));
+  return architectureNames().map((name) => caseIn(name, path.join(ARCHITECTURES, name)));
 }
 
-/** The trained checkpoints. */
+/** The trained checkpoints that are there: two that ship, and one of the data folder. */
 export function modelCases(): GoldenCase[] {
-  return casesIn(path.join(SHARED, "models"));
+  const outside = hasData(TINYSTORIES_656K) ? [caseIn("tinystories-656k", dataFile(TINYSTORIES_656K))] : [];
+  return [STORIES_CASE, NEOX_CASE, ...outside];
 }
 
-export function readGolden({ folder }: GoldenCase): Golden {
-  return Golden.parse(JSON.parse(readFileSync(path.join(folder, "golden.json"), "utf8")));
-}
-
-function casesIn(root: string): GoldenCase[] {
-  if (!existsSync(root)) return [];
-  return readdirSync(root, { withFileTypes: true })
-    .filter((entry) => entry.isDirectory())
-    .map(({ name }) => ({ name, folder: path.join(root, name) }));
+export function readGolden({ golden }: GoldenCase): Golden {
+  return Golden.parse(JSON.parse(readFileSync(golden, "utf8")));
 }

@@ -80,7 +80,7 @@ export const exitsCommand = defineCommand({
       ...{
         executor: args.executor ?? null,
         backend: args.backend ?? null,
-        threads: wholeNumber("--threads", args.threads),
+        threads: wholeNumber("--threads", args.threads) ?? undefined,
       },
       onStep: (step) => terminal.note(`layerwise: ${stepText(step)}`),
     });

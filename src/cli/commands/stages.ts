@@ -1,6 +1,6 @@
 import path from "node:path";
 import { UserError } from "../../errors.ts";
-import type { Stage } from "../../pipeline/compress-options.ts";
+import type { Stage } from "../../pipeline/compress.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { mergeRunOptions, runOptions } from "../options/run-options.ts";
 
@@ -41,7 +41,7 @@ function stageCommand(stage: Stage, describe: string, example: string): Command 
         }),
       ).option("out", { type: "string", describe: "Run folder to begin or continue from a checkpoint" }),
     async run(args, terminal) {
-      const { recallOptions } = await import("../../pipeline/compress-options.ts");
+      const { recallOptions } = await import("../../pipeline/run-options.ts");
       const { runPipeline } = await import("../pipeline-run.ts");
       const saved = args.out === undefined ? await recallOptions(args.source) : await savedIn(args.out);
       if (args.out !== undefined && saved && path.resolve(args.source) !== saved.checkpoint) {
@@ -61,7 +61,7 @@ function stageCommand(stage: Stage, describe: string, example: string): Command 
 }
 
 async function savedIn(folder: string) {
-  const { recallOptions } = await import("../../pipeline/compress-options.ts");
+  const { recallOptions } = await import("../../pipeline/run-options.ts");
   try {
     return await recallOptions(folder);
   } catch (error) {

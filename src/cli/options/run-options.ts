@@ -2,7 +2,7 @@ import path from "node:path";
 import type { Argv } from "yargs";
 import { UserError } from "../../errors.ts";
 import { KV_TYPES, type KvType } from "../../model/kv-type.ts";
-import type { RunOptions } from "../../pipeline/compress-options.ts";
+import type { RunOptions } from "../../pipeline/run-options.ts";
 import { BACKEND_CHOICES, type BackendChoice } from "../../runtime/backend-names.ts";
 import { EXECUTOR_CHOICES, type ExecutorChoice } from "../../runtime/executor-info.ts";
 
@@ -88,7 +88,7 @@ export async function mergeRunOptions(
     budgetCovers: choice.budgetCovers ?? saved?.budgetCovers ?? null,
     executor: choice.executor ?? saved?.executor ?? "auto",
     backend: choice.backend ?? saved?.backend ?? "auto",
-    threads: wholeNumber("threads", choice.threads) ?? saved?.threads ?? null,
+    threads: wholeNumber("threads", choice.threads) ?? saved?.threads,
     recipe,
     calibration,
   };

@@ -16,7 +16,7 @@ export interface GenerationStatistics {
 }
 
 /** What the decoder did, and the mean of the blocks that ran before a token was proposed. */
-export interface DecodingFigures extends DecodingStatistics {
+interface DecodingFigures extends DecodingStatistics {
   readonly meanBlocks: number | null;
 }
 

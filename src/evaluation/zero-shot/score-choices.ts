@@ -1,7 +1,7 @@
 import { throwIfAborted, UserError } from "../../errors.ts";
+import { summarizeRow } from "../../maths/plain/row-distribution.ts";
 import type { AnyExecutor, KvCache, KvType, RowSpan } from "../../runtime/executor.ts";
 import { LOGIT_BYTES, rowsOfLogits } from "../logit-rows.ts";
-import { summarizeRow } from "../row-distribution.ts";
 import type { TokenizedChoice } from "./tokenize.ts";
 
 /** How likely a continuation is. */

@@ -14,7 +14,7 @@ export interface Example {
 }
 
 /** How the choices of a task decide. `choose`: the likeliest wins; `continue`: the one choice counts where greedy decoding writes it. */
-export type TaskKind = "choose" | "continue";
+type TaskKind = "choose" | "continue";
 
 /** A task: where its examples are and how they are read. */
 export interface Task {

@@ -20,6 +20,14 @@ void requireUnused(Napi::Env env, const Path& path, int users) {
   if (users > 0) throwError(env, path.text() + ": in use by a call under way");
 }
 
+/** The role of that name; `blocks` and the block's number are for the message. */
+Role roleOf(Napi::Env env, const std::string& name, const Path& blocks, int32_t block) {
+  for (const auto& [role, known] : kRoles) {
+    if (name == known) return role;
+  }
+  throwRangeError(env, blocks, "block " + std::to_string(block) + " has no " + name.substr(0, 40));
+}
+
 int usersOf(const std::map<std::string, int>& users, const std::string& name) {
   const auto found = users.find(name);
   return found == users.end() ? 0 : found->second;
@@ -122,11 +130,10 @@ Napi::Value ModelObject::setAdapter(const Napi::CallbackInfo& info) {
     const Napi::Object part = objectOf(parts.Get(i), at);
     const auto block =
         static_cast<int32_t>(integerField(part, at, "block", 0, static_cast<int64_t>(state_->model.blocks.size()) - 1));
-    const std::string role = stringField(part, at, "role");
-    auto& roles = adapter[block];
-    if (roles.count(role))
-      throwRangeError(env, at, "block " + std::to_string(block) + " has " + role.substr(0, 40) + " twice");
-    roles[role] = reader.lowRank(part.Get("lowRank"), Path{"lowRank", &at});
+    const Role role = roleOf(env, stringField(part, at, "role"), path, block);
+    LowRank& low = adapter[block][role];
+    if (low.present()) throwRangeError(env, at, "block " + std::to_string(block) + " has " + nameOf(role) + " twice");
+    low = reader.lowRank(part.Get("lowRank"), Path{"lowRank", &at});
   }
   requireOpen(env, *state_);
   requireUnused(env, Path{"name"}, usersOf(state_->adapterUsers, name));

@@ -32,6 +32,14 @@ Napi::Value isasOf(Napi::Env env) {
   return out;
 }
 
+/** The names of a table, in its order. */
+template <class Choice, size_t N>
+Napi::Array namesOf(Napi::Env env, const Named<Choice> (&table)[N]) {
+  Napi::Array out = Napi::Array::New(env, N);
+  for (uint32_t i = 0; i < N; i++) out.Set(i, table[i].name);
+  return out;
+}
+
 Napi::Value packedBytesCall(const Napi::CallbackInfo& info) {
   const Path path{"form"};
   const CodecForm form = codecFormOf(objectOf(info[0], path), path);
@@ -61,6 +69,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   data->resizable = resizableGetter(env);
   env.SetInstanceData(data);
   exports.Set("isas", isasOf(env));
+  exports.Set("roles", namesOf(env, kRoles));
   exports.Set("physicalCores", physicalCores());
   exports.Set("version", LAYERWISE_VERSION);
   exports.Set("mapFile", Napi::Function::New<mapFileCall>(env, "mapFile"));

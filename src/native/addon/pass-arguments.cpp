@@ -65,10 +65,10 @@ std::array<CapturedInput, 4> capturedInputs(const Model& model, Pass& pass) {
   const Block& block = model.blocks[static_cast<size_t>(pass.from)];
   const bool attention = attends(model, pass, pass.from), mlp = feeds(model, pass, pass.from);
   const bool shared = attention && block.parallel && block.mlpNorm.kind == NormKind::None;
-  return {{{"attention", attention ? block.attention.q.matrix.cols : 0, &pass.capture.attention},
-           {"output", attention ? block.attention.o.matrix.cols : 0, &pass.capture.output},
-           {"mlp", mlp && !shared ? block.mlp.up.matrix.cols : 0, &pass.capture.mlp},
-           {"down", mlp ? block.mlp.down.matrix.cols : 0, &pass.capture.down}}};
+  return {{{"attention", attention ? block.linears[Role::Q].matrix.cols : 0, &pass.capture.attention},
+           {"output", attention ? block.linears[Role::O].matrix.cols : 0, &pass.capture.output},
+           {"mlp", mlp && !shared ? block.linears[Role::Up].matrix.cols : 0, &pass.capture.mlp},
+           {"down", mlp ? block.linears[Role::Down].matrix.cols : 0, &pass.capture.down}}};
 }
 
 using CaptureValues = std::array<Napi::Value, 4>;

@@ -147,9 +147,9 @@ Rope WeightReader::rope(Napi::Value value, const Path& path) {
   return out;
 }
 
-Attention WeightReader::attention(Napi::Value value, const Path& path) {
+void WeightReader::attention(Napi::Value value, const Path& path, Block* block) {
   const Napi::Object object = objectOf(value, path);
-  Attention out;
+  Attention& out = block->attention;
   out.heads = static_cast<int32_t>(integerField(object, path, "heads", 1, 1 << 16));
   out.kvHeads = static_cast<int32_t>(integerField(object, path, "kvHeads", 1, 1 << 16));
   out.headDim = static_cast<int32_t>(integerField(object, path, "headDim", 1, 1 << 14));
@@ -158,23 +158,21 @@ Attention WeightReader::attention(Napi::Value value, const Path& path) {
   out.rope = rope(object.Get("rope"), Path{"rope", &path});
   out.qNorm = norm(object.Get("qNorm"), Path{"qNorm", &path});
   out.kNorm = norm(object.Get("kNorm"), Path{"kNorm", &path});
-  out.q = linear(object.Get("q"), Path{"q", &path});
-  out.k = linear(object.Get("k"), Path{"k", &path});
-  out.v = linear(object.Get("v"), Path{"v", &path});
-  out.o = linear(object.Get("o"), Path{"o", &path});
-  return out;
+  block->linears[Role::Q] = linear(object.Get("q"), Path{"q", &path});
+  block->linears[Role::K] = linear(object.Get("k"), Path{"k", &path});
+  block->linears[Role::V] = linear(object.Get("v"), Path{"v", &path});
+  block->linears[Role::O] = linear(object.Get("o"), Path{"o", &path});
 }
 
-Mlp WeightReader::mlp(Napi::Value value, const Path& path) {
+void WeightReader::mlp(Napi::Value value, const Path& path, Block* block) {
   const Napi::Object object = objectOf(value, path);
-  Mlp out;
+  Mlp& out = block->mlp;
   out.activation = activationOf(object.Get("activation"), Path{"activation", &path});
   const Napi::Value gate = object.Get("gate");
   out.gated = !isAbsent(gate);
-  if (out.gated) out.gate = linear(gate, Path{"gate", &path});
-  out.up = linear(object.Get("up"), Path{"up", &path});
-  out.down = linear(object.Get("down"), Path{"down", &path});
-  return out;
+  if (out.gated) block->linears[Role::Gate] = linear(gate, Path{"gate", &path});
+  block->linears[Role::Up] = linear(object.Get("up"), Path{"up", &path});
+  block->linears[Role::Down] = linear(object.Get("down"), Path{"down", &path});
 }
 
 Block WeightReader::block(Napi::Value value, const Path& path) {
@@ -186,8 +184,8 @@ Block WeightReader::block(Napi::Value value, const Path& path) {
   const Napi::Value attentionValue = object.Get("attention"), mlpValue = object.Get("mlp");
   out.hasAttention = !isAbsent(attentionValue);
   out.hasMlp = !isAbsent(mlpValue);
-  if (out.hasAttention) out.attention = attention(attentionValue, Path{"attention", &path});
-  if (out.hasMlp) out.mlp = mlp(mlpValue, Path{"mlp", &path});
+  if (out.hasAttention) attention(attentionValue, Path{"attention", &path}, &out);
+  if (out.hasMlp) mlp(mlpValue, Path{"mlp", &path}, &out);
   out.loaded = true;
   return out;
 }

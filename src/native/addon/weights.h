@@ -32,8 +32,8 @@ class WeightReader {
   Norm norm(Napi::Value value, const Path& path);
   HeadAdapter headAdapter(Napi::Value value, const Path& path);
   Rope rope(Napi::Value value, const Path& path);
-  Attention attention(Napi::Value value, const Path& path);
-  Mlp mlp(Napi::Value value, const Path& path);
+  void attention(Napi::Value value, const Path& path, Block* out);
+  void mlp(Napi::Value value, const Path& path, Block* out);
   const float* copy(Napi::Value value, const Path& path, int64_t length);
 
   Shares shares_;

@@ -16,18 +16,18 @@ int64_t rankOf(const LowRank* lowRank) { return lowRank == nullptr ? 0 : lowRank
 void widen(Widths& widths, const Block& block, const BlockLowRanks& low) {
   const auto takeInput = [&](int32_t cols) { widths.input = std::max(widths.input, cols); };
   if (block.hasAttention) {
-    const Attention& a = block.attention;
-    takeInput(a.q.matrix.cols);
-    takeInput(a.o.matrix.cols);
-    widths.queries = std::max(widths.queries, a.q.matrix.rows);
-    widths.keys = std::max(widths.keys, a.k.matrix.rows);
+    takeInput(block.linears[Role::Q].matrix.cols);
+    takeInput(block.linears[Role::O].matrix.cols);
+    widths.queries = std::max(widths.queries, block.linears[Role::Q].matrix.rows);
+    widths.keys = std::max(widths.keys, block.linears[Role::K].matrix.rows);
   }
   if (block.hasMlp) {
-    takeInput(block.mlp.up.matrix.cols);
-    widths.feedForward = std::max(widths.feedForward, block.mlp.up.matrix.rows);
+    takeInput(block.linears[Role::Up].matrix.cols);
+    widths.feedForward = std::max(widths.feedForward, block.linears[Role::Up].matrix.rows);
   }
-  const int64_t first = rankOf(low.q) + rankOf(low.k) + rankOf(low.v) + rankOf(low.gate) + rankOf(low.up);
-  widths.ranks = std::max({widths.ranks, first, rankOf(low.o), rankOf(low.down)});
+  int64_t first = 0;
+  for (const Role role : {Role::Q, Role::K, Role::V, Role::Gate, Role::Up}) first += rankOf(low[role]);
+  widths.ranks = std::max({widths.ranks, first, rankOf(low[Role::O]), rankOf(low[Role::Down])});
 }
 
 }  // namespace

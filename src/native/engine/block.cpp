@@ -1,14 +1,11 @@
 // The decoder block: which stage follows which, and where threads wait for each other.
 #include "block.h"
 
+#include <iterator>
+
 namespace layerwise {
 
 namespace {
-
-const LowRank* lowRankOf(const std::map<std::string, LowRank>& roles, const char* role) {
-  const auto found = roles.find(role);
-  return found == roles.end() ? nullptr : &found->second;
-}
 
 int32_t rowsOf(const BlockChunk& chunk) { return chunk.rowTo - chunk.rowFrom; }
 
@@ -22,15 +19,31 @@ constexpr int kTilesPerChunk = kChunkCols / kTileRows;
 
 int32_t chunksOf(int32_t cols) { return (cols + kChunkCols - 1) / kChunkCols; }
 
-int32_t headTiles(const Attention& a) { return a.q.matrix.tiles + a.k.matrix.tiles + a.v.matrix.tiles; }
+const PackedMatrix& matrixOf(const Block& block, Role role) { return block.linears[role].matrix; }
+
+/** What makes queries, keys and values, and what begins the feed-forward part. */
+constexpr Role kHeads[] = {Role::Q, Role::K, Role::V};
+constexpr Role kExpand[] = {Role::Gate, Role::Up};
+
+int32_t headTiles(const Block& block) {
+  int32_t tiles = 0;
+  for (const Role role : kHeads) tiles += matrixOf(block, role).tiles;
+  return tiles;
+}
 
 /** What projectHeads will begin with. */
-void prefetchHeads(const Worker& worker, const Attention& a) {
-  int64_t tile = worker.firstItem(headTiles(a));
-  for (const Linear* linear : {&a.q, &a.k, &a.v}) {
-    if (tile < linear->matrix.tiles) return prefetchTile(linear->matrix, tile);
-    tile -= linear->matrix.tiles;
+void prefetchHeads(const Worker& worker, const Block& block) {
+  int64_t tile = worker.firstItem(headTiles(block));
+  for (const Role role : kHeads) {
+    const PackedMatrix& matrix = matrixOf(block, role);
+    if (tile < matrix.tiles) return prefetchTile(matrix, tile);
+    tile -= matrix.tiles;
   }
+}
+
+/** The block's product of a role with rows as they were prepared; y [rows, ldy]. */
+Product productOf(const BlockChunk& chunk, Role role, const PreparedRows& rows, float* y, int64_t ldy) {
+  return {&chunk.block->linears[role], y, ldy, chunk.lowRanks[role], rows.low[role], rows.ldLow};
 }
 
 }  // namespace
@@ -40,14 +53,9 @@ BlockLowRanks lowRanksOf(const Adapter* adapter, int32_t block) {
   if (adapter == nullptr) return out;
   const auto found = adapter->find(block);
   if (found == adapter->end()) return out;
-  const std::map<std::string, LowRank>& roles = found->second;
-  out.q = lowRankOf(roles, "attn.q");
-  out.k = lowRankOf(roles, "attn.k");
-  out.v = lowRankOf(roles, "attn.v");
-  out.o = lowRankOf(roles, "attn.o");
-  out.gate = lowRankOf(roles, "mlp.gate");
-  out.up = lowRankOf(roles, "mlp.up");
-  out.down = lowRankOf(roles, "mlp.down");
+  for (const auto& [role, name] : kRoles) {
+    if (found->second[role].present()) out[role] = &found->second[role];
+  }
   return out;
 }
 
@@ -65,7 +73,7 @@ void BlockRunner::run(Worker& worker, const BlockChunk& chunk) {
   } else {
     runSequential(worker, chunk);
   }
-  if (chunk.next != nullptr && chunk.next->hasAttention) prefetchHeads(worker, chunk.next->attention);
+  if (chunk.next != nullptr && chunk.next->hasAttention) prefetchHeads(worker, *chunk.next);
 }
 
 void BlockRunner::runSequential(Worker& worker, const BlockChunk& chunk) {
@@ -76,7 +84,7 @@ void BlockRunner::runSequential(Worker& worker, const BlockChunk& chunk) {
     attend(worker, chunk);
   }
   if (!chunk.feeds) return;
-  const PackedMatrix& first = block.mlp.gated ? block.mlp.gate.matrix : block.mlp.up.matrix;
+  const PackedMatrix& first = matrixOf(block, block.mlp.gated ? Role::Gate : Role::Up);
   prefetchShare(worker, first, chunksOf(first.rows), kTilesPerChunk);
   if (chunk.attends) worker.barrier();
   expand(worker, chunk, normed(worker, chunk, block.mlpNorm, false, true));
@@ -109,40 +117,32 @@ void BlockRunner::runParallel(Worker& worker, const BlockChunk& chunk) {
 /** The normed rows, as the products of one or both parts take them. */
 PreparedRows BlockRunner::normed(Worker& worker, const BlockChunk& chunk, const Norm& norm, bool forAttention,
                                  bool forMlp) {
-  const Attention& attention = chunk.block->attention;
-  const Mlp& mlp = chunk.block->mlp;
+  const Block& block = *chunk.block;
   InputSource source;
   source.x = chunk.x;
   source.rows = rowsOf(chunk);
-  source.cols = forAttention ? attention.q.matrix.cols : mlp.up.matrix.cols;
+  source.cols = matrixOf(block, forAttention ? Role::Q : Role::Up).cols;
   source.ldx = source.cols;
   source.norm = &norm;
   source.capture = captureOf(forAttention ? chunk.capture.attention : chunk.capture.mlp, chunk, source.cols);
-  if (forAttention) {
-    source.quantize = takesLevels(attention.q) || takesLevels(attention.k) || takesLevels(attention.v);
-    source.lowRanks[0] = chunk.lowRanks.q;
-    source.lowRanks[1] = chunk.lowRanks.k;
-    source.lowRanks[2] = chunk.lowRanks.v;
-  }
-  if (forMlp) {
-    source.quantize = source.quantize || takesLevels(mlp.gate) || takesLevels(mlp.up);
-    source.lowRanks[3] = chunk.lowRanks.gate;
-    source.lowRanks[4] = chunk.lowRanks.up;
-  }
+  const auto serve = [&](Role role) {
+    source.quantize = source.quantize || takesLevels(block.linears[role]);
+    source.lowRanks[role] = chunk.lowRanks[role];
+  };
+  if (forAttention) std::for_each(std::begin(kHeads), std::end(kHeads), serve);
+  if (forMlp) std::for_each(std::begin(kExpand), std::end(kExpand), serve);
   return inputs_.prepare(worker, source);
 }
 
 /** Queries, keys and values: the tiles of the three matrices as if they were one. */
 void BlockRunner::projectHeads(Worker& worker, const BlockChunk& chunk, const PreparedRows& rows) {
-  const Attention& a = chunk.block->attention;
-  const auto product = [&](const Linear& linear, float* y, const LowRank* lowRank, int slot) {
-    return Product{&linear, y, paddedCols(linear.matrix.rows), lowRank, rows.low[slot], rows.ldLow};
+  const Block& block = *chunk.block;
+  const auto product = [&](Role role, float* y) {
+    return productOf(chunk, role, rows, y, paddedCols(matrixOf(block, role).rows));
   };
-  const Product products[] = {product(a.q, q_.data(), chunk.lowRanks.q, 0),
-                              product(a.k, k_.data(), chunk.lowRanks.k, 1),
-                              product(a.v, v_.data(), chunk.lowRanks.v, 2)};
+  const Product products[] = {product(Role::Q, q_.data()), product(Role::K, k_.data()), product(Role::V, v_.data())};
   const ProductRoom room = inputs_.productRoom(worker);
-  const Cut cut = cutOf(headTiles(a), 1, a.q.matrix.tileStride, rowsOf(chunk), worker.count);
+  const Cut cut = cutOf(headTiles(block), 1, matrixOf(block, Role::Q).tileStride, rowsOf(chunk), worker.count);
   forCut(worker, cut, [&](int32_t from, int32_t to, int32_t rowFrom, int32_t rowTo) {
     int32_t first = 0;
     for (const Product& each : products) {
@@ -156,7 +156,8 @@ void BlockRunner::projectHeads(Worker& worker, const BlockChunk& chunk, const Pr
 
 /** Everything of attention behind the products of queries, keys and values. */
 void BlockRunner::attend(Worker& worker, const BlockChunk& chunk) {
-  const Attention& a = chunk.block->attention;
+  const Block& block = *chunk.block;
+  const PackedMatrix& out = matrixOf(block, Role::O);
   AttentionChunk heads;
   heads.block = chunk.number;
   heads.rowFrom = chunk.rowFrom;
@@ -164,41 +165,43 @@ void BlockRunner::attend(Worker& worker, const BlockChunk& chunk) {
   heads.q = q_.data();
   heads.k = k_.data();
   heads.v = v_.data();
-  heads.qStride = paddedCols(a.q.matrix.rows);
-  heads.kStride = heads.vStride = paddedCols(a.k.matrix.rows);
+  heads.qStride = paddedCols(matrixOf(block, Role::Q).rows);
+  heads.kStride = heads.vStride = paddedCols(matrixOf(block, Role::K).rows);
   heads.output = attended_.data();
   heads.outputStride = heads.qStride;
   attention_.run(worker, heads);
-  prefetchShare(worker, a.o.matrix, a.o.matrix.tiles, 1);
+  prefetchShare(worker, out, out.tiles, 1);
   worker.barrier();
   InputSource source;
   source.x = attended_.data();
   source.ldx = heads.outputStride;
   source.rows = rowsOf(chunk);
-  source.cols = a.o.matrix.cols;
-  source.quantize = takesLevels(a.o);
+  source.cols = out.cols;
+  source.quantize = takesLevels(block.linears[Role::O]);
   source.capture = captureOf(chunk.capture.output, chunk, source.cols);
-  source.lowRanks[0] = chunk.lowRanks.o;
-  addToResidual(worker, chunk, a.o, chunk.lowRanks.o, inputs_.prepare(worker, source));
+  source.lowRanks[Role::O] = chunk.lowRanks[Role::O];
+  addToResidual(worker, chunk, Role::O, inputs_.prepare(worker, source));
 }
 
 /** act(gate x) * up x, or act(up x), and its levels: a thread finishes the columns that it began. */
 void BlockRunner::expand(Worker& worker, const BlockChunk& chunk, const PreparedRows& rows) {
   const Mlp& mlp = chunk.block->mlp;
-  const int32_t width = mlp.up.matrix.rows;
+  const PackedMatrix &gateMatrix = matrixOf(*chunk.block, Role::Gate), &upMatrix = matrixOf(*chunk.block, Role::Up);
+  const PackedMatrix& downMatrix = matrixOf(*chunk.block, Role::Down);
+  const int32_t width = upMatrix.rows;
   const int64_t ld = paddedCols(width);
   float* const active = mlp.gated ? gate_.data() : up_.data();
-  const Product gate = {&mlp.gate, gate_.data(), ld, chunk.lowRanks.gate, rows.low[3], rows.ldLow};
-  const Product up = {&mlp.up, up_.data(), ld, chunk.lowRanks.up, rows.low[4], rows.ldLow};
+  const Product gate = productOf(chunk, Role::Gate, rows, gate_.data(), ld);
+  const Product up = productOf(chunk, Role::Up, rows, up_.data(), ld);
   const QuantizedRows levels = {levels_.data(), scales_.data(), sums_.data(), rowsOf(chunk)};
-  const bool quantize = takesLevels(mlp.down);
+  const bool quantize = takesLevels(chunk.block->linears[Role::Down]);
   const ProductRoom room = inputs_.productRoom(worker);
-  const int64_t bytes = kTilesPerChunk * (mlp.up.matrix.tileStride + (mlp.gated ? mlp.gate.matrix.tileStride : 0));
+  const int64_t bytes = kTilesPerChunk * (upMatrix.tileStride + (mlp.gated ? gateMatrix.tileStride : 0));
   const Cut cut = cutOf(chunksOf(width), kTilesPerChunk, bytes, rowsOf(chunk), worker.count);
   forCut(worker, cut, [&](int32_t from, int32_t to, int32_t rowFrom, int32_t rowTo) {
-    const Part part = {from * kTilesPerChunk, std::min(mlp.up.matrix.tiles, to * kTilesPerChunk), rowFrom, rowTo};
+    const Part part = {from * kTilesPerChunk, std::min(upMatrix.tiles, to * kTilesPerChunk), rowFrom, rowTo};
     if (mlp.gated) {
-      prefetchTile(mlp.up.matrix, part.tileFrom);
+      prefetchTile(upMatrix, part.tileFrom);
       productPart(kernels_, gate, rows.input, part, room);
     }
     productPart(kernels_, up, rows.input, part, room);
@@ -215,29 +218,30 @@ void BlockRunner::expand(Worker& worker, const BlockChunk& chunk, const Prepared
     const float* x = active + rowFrom * ld + first;
     kernels_.quantizeRows(x, ld, rowTo - rowFrom, count, levelsFrom(levels, from, rowFrom));
   });
-  prefetchShare(worker, mlp.down.matrix, mlp.down.matrix.tiles, 1);
+  prefetchShare(worker, downMatrix, downMatrix.tiles, 1);
 }
 
 /** x += down(activated). */
 void BlockRunner::reduce(Worker& worker, const BlockChunk& chunk) {
-  const Mlp& mlp = chunk.block->mlp;
+  const Block& block = *chunk.block;
   InputSource source;
-  source.x = mlp.gated ? gate_.data() : up_.data();
-  source.ldx = paddedCols(mlp.up.matrix.rows);
+  source.x = block.mlp.gated ? gate_.data() : up_.data();
+  source.ldx = paddedCols(matrixOf(block, Role::Up).rows);
   source.rows = rowsOf(chunk);
-  source.cols = mlp.down.matrix.cols;
+  source.cols = matrixOf(block, Role::Down).cols;
   source.capture = captureOf(chunk.capture.down, chunk, source.cols);
-  if (takesLevels(mlp.down)) source.made = {levels_.data(), scales_.data(), sums_.data(), source.rows};
-  source.lowRanks[0] = chunk.lowRanks.down;
-  addToResidual(worker, chunk, mlp.down, chunk.lowRanks.down, inputs_.prepare(worker, source));
+  if (takesLevels(block.linears[Role::Down])) {
+    source.made = {levels_.data(), scales_.data(), sums_.data(), source.rows};
+  }
+  source.lowRanks[Role::Down] = chunk.lowRanks[Role::Down];
+  addToResidual(worker, chunk, Role::Down, inputs_.prepare(worker, source));
 }
 
 /** x += W rows + …: a thread adds the columns that it computed. */
-void BlockRunner::addToResidual(Worker& worker, const BlockChunk& chunk, const Linear& linear, const LowRank* lowRank,
-                                const PreparedRows& rows) {
-  const PackedMatrix& w = linear.matrix;
+void BlockRunner::addToResidual(Worker& worker, const BlockChunk& chunk, Role role, const PreparedRows& rows) {
+  const PackedMatrix& w = matrixOf(*chunk.block, role);
   const int64_t ld = paddedCols(w.rows);
-  const Product product = {&linear, branch_.data(), ld, lowRank, rows.low[0], rows.ldLow};
+  const Product product = productOf(chunk, role, rows, branch_.data(), ld);
   const ProductRoom room = inputs_.productRoom(worker);
   const Cut cut = cutOf(w.tiles, 1, w.tileStride, rowsOf(chunk), worker.count);
   forCut(worker, cut, [&](int32_t from, int32_t to, int32_t rowFrom, int32_t rowTo) {

@@ -5,10 +5,8 @@
 
 namespace layerwise {
 
-/** The block's low-rank additions by role; null where there is none. */
-struct BlockLowRanks {
-  const LowRank *q = nullptr, *k = nullptr, *v = nullptr, *o = nullptr, *gate = nullptr, *up = nullptr, *down = nullptr;
-};
+/** A block's low-rank additions; null where there is none. */
+using BlockLowRanks = ByRole<const LowRank*>;
 
 /** The additions of a block; does not allocate. */
 BlockLowRanks lowRanksOf(const Adapter* adapter, int32_t block);
@@ -50,8 +48,7 @@ class BlockRunner {
   void attend(Worker& worker, const BlockChunk& chunk);
   void expand(Worker& worker, const BlockChunk& chunk, const PreparedRows& rows);
   void reduce(Worker& worker, const BlockChunk& chunk);
-  void addToResidual(Worker& worker, const BlockChunk& chunk, const Linear& linear, const LowRank* lowRank,
-                     const PreparedRows& rows);
+  void addToResidual(Worker& worker, const BlockChunk& chunk, Role role, const PreparedRows& rows);
   bool takesLevels(const Linear& linear) const;
 
   const KernelTable& kernels_;

@@ -21,7 +21,7 @@ bool asTheyAre(const InputSource& source) {
 
 bool nothingToDo(const InputSource& source) {
   bool low = false;
-  for (const LowRank* lowRank : source.lowRanks) low = low || lowRank != nullptr;
+  for (const LowRank* lowRank : source.lowRanks.all) low = low || lowRank != nullptr;
   return asTheyAre(source) && !source.quantize && !low;
 }
 
@@ -94,10 +94,10 @@ InputRows::Place InputRows::placeOf(const Rows& rows, const InputSource& source)
   place.levels = source.made;
   if (source.quantize) place.levels = {rows.levels.data(), rows.scales.data(), rows.sums.data(), source.rows};
   int64_t ranks = 0;
-  for (int i = 0; i < kMostProducts; i++) {
-    if (source.lowRanks[i] == nullptr) continue;
-    place.low[i] = rows.low.data() + ranks;
-    ranks += source.lowRanks[i]->a.rows;
+  for (const auto& [role, name] : kRoles) {
+    if (source.lowRanks[role] == nullptr) continue;
+    place.low[role] = rows.low.data() + ranks;
+    ranks += source.lowRanks[role]->a.rows;
   }
   place.ldLow = paddedCols(ranks);
   return place;
@@ -115,10 +115,10 @@ void InputRows::make(const InputSource& source, const Place& place, int32_t from
   const int64_t ldx = place.x == nullptr ? source.ldx : place.ldx;
   const float* x = (place.x == nullptr ? source.x : place.x) + from * ldx;
   if (source.quantize) kernels_.quantizeRows(x, ldx, to - from, source.cols, levelsFrom(place.levels, 0, from));
-  for (int i = 0; i < kMostProducts; i++) {
-    if (source.lowRanks[i] == nullptr) continue;
-    const PackedMatrix& a = source.lowRanks[i]->a;
-    kernels_.floatProduct(a, 0, a.tiles, x, ldx, to - from, place.low[i] + from * place.ldLow, place.ldLow,
+  for (const auto& [role, name] : kRoles) {
+    if (source.lowRanks[role] == nullptr) continue;
+    const PackedMatrix& a = source.lowRanks[role]->a;
+    kernels_.floatProduct(a, 0, a.tiles, x, ldx, to - from, place.low[role] + from * place.ldLow, place.ldLow,
                           own.panel.data());
   }
 }
@@ -155,7 +155,7 @@ PreparedRows InputRows::prepare(Worker& worker, const InputSource& source) {
   out.input = {source.x, source.ldx, place.levels, source.rows};
   if (place.x != nullptr) out.input = {place.x, place.ldx, place.levels, source.rows};
   if (source.capture != nullptr) copyRows(worker, out.input, source.cols, source.capture);
-  for (int i = 0; i < kMostProducts; i++) out.low[i] = place.low[i];
+  for (const auto& [role, name] : kRoles) out.low[role] = place.low[role];
   out.ldLow = place.ldLow;
   return out;
 }

@@ -8,9 +8,6 @@
 
 namespace layerwise {
 
-/** Products that share one input, at most: queries, keys, values, gate and up of a parallel block. */
-constexpr int kMostProducts = 5;
-
 /** What the rows are made of. */
 struct InputSource {
   /** Row r is x + r * ldx, or x + indices[r] * ldx. */
@@ -26,8 +23,8 @@ struct InputSource {
   /** Whether some product takes levels; `made`: they are there already (levels.levels not null). */
   bool quantize = false;
   QuantizedRows made = {nullptr, nullptr, nullptr, 0};
-  /** A low-rank addition of each product, or null. */
-  const LowRank* lowRanks[kMostProducts] = {};
+  /** The low-rank additions of the products that take these rows; null where there is none. */
+  ByRole<const LowRank*> lowRanks;
   /** Null, or where a copy of the rows as floats goes, [rows, cols]. */
   float* capture = nullptr;
 };
@@ -35,7 +32,7 @@ struct InputSource {
 /** The rows made, and A x of each low-rank addition. */
 struct PreparedRows {
   ProductInput input;
-  const float* low[kMostProducts] = {};
+  ByRole<const float*> low;
   int64_t ldLow = 0;
 };
 
@@ -86,7 +83,7 @@ class InputRows {
     float* x = nullptr;  // null: the rows are read where they lie
     int64_t ldx = 0;
     QuantizedRows levels;
-    float* low[kMostProducts] = {};
+    ByRole<float*> low;
     int64_t ldLow = 0;
   };
 

@@ -22,11 +22,11 @@ std::string firstOf(std::initializer_list<std::string> problems) {
   return "";
 }
 
-std::string checkLinear(const char* role, const Linear& linear, int64_t rows, int64_t cols) {
+std::string checkLinear(const char* name, const Linear& linear, int64_t rows, int64_t cols) {
   const PackedMatrix& w = linear.matrix;
-  if (!w.present()) return std::string(role) + " is absent";
+  if (!w.present()) return std::string(name) + " is absent";
   if (w.rows == rows && w.cols == cols) return "";
-  return std::string(role) + ": expected a matrix of " + shape(rows, cols) + ", found " + shape(w.rows, w.cols);
+  return std::string(name) + ": expected a matrix of " + shape(rows, cols) + ", found " + shape(w.rows, w.cols);
 }
 
 std::string checkNorm(const char* name, const Norm& norm, int64_t size) {
@@ -72,45 +72,36 @@ std::string checkHeads(const Attention& a) {
   return std::isfinite(a.scale) ? "" : "attention: the scale is not finite";
 }
 
-std::string checkAttention(const Model& model, const Attention& a) {
+std::string checkMatrix(const Block& block, Role role, int64_t rows, int64_t cols) {
+  return checkLinear(nameOf(role), block.linears[role], rows, cols);
+}
+
+std::string checkAttention(const Model& model, const Block& block) {
+  const Attention& a = block.attention;
   const std::string problem = checkHeads(a);
   if (!problem.empty()) return problem;
   const int64_t queries = static_cast<int64_t>(a.heads) * a.headDim;
   const int64_t keys = static_cast<int64_t>(a.kvHeads) * a.headDim;
   return firstOf({checkRope(a.rope, a.headDim), checkNorm("attn.qNorm", a.qNorm, a.headDim),
-                  checkNorm("attn.kNorm", a.kNorm, a.headDim), checkLinear("attn.q", a.q, queries, model.hiddenSize),
-                  checkLinear("attn.k", a.k, keys, model.hiddenSize),
-                  checkLinear("attn.v", a.v, keys, model.hiddenSize),
-                  checkLinear("attn.o", a.o, model.hiddenSize, queries)});
+                  checkNorm("attn.kNorm", a.kNorm, a.headDim), checkMatrix(block, Role::Q, queries, model.hiddenSize),
+                  checkMatrix(block, Role::K, keys, model.hiddenSize),
+                  checkMatrix(block, Role::V, keys, model.hiddenSize),
+                  checkMatrix(block, Role::O, model.hiddenSize, queries)});
 }
 
-std::string checkMlp(const Model& model, const Mlp& mlp) {
-  if (!mlp.up.matrix.present()) return "mlp.up is absent";
-  const int64_t width = mlp.up.matrix.rows;
+std::string checkMlp(const Model& model, const Block& block) {
+  const PackedMatrix& up = block.linears[Role::Up].matrix;
+  if (!up.present()) return "mlp.up is absent";
+  const int64_t width = up.rows;
   if (width > kMostCols) return "mlp.up: " + number(width) + " rows are too many";
-  return firstOf({checkLinear("mlp.up", mlp.up, width, model.hiddenSize),
-                  mlp.gated ? checkLinear("mlp.gate", mlp.gate, width, model.hiddenSize) : "",
-                  checkLinear("mlp.down", mlp.down, model.hiddenSize, width)});
-}
-
-const Linear* linearOf(const Block& block, const std::string& role) {
-  const Attention& a = block.attention;
-  const Mlp& m = block.mlp;
-  if (block.hasAttention) {
-    if (role == "attn.q") return &a.q;
-    if (role == "attn.k") return &a.k;
-    if (role == "attn.v") return &a.v;
-    if (role == "attn.o") return &a.o;
-  }
-  if (!block.hasMlp) return nullptr;
-  if (role == "mlp.gate" && m.gated) return &m.gate;
-  if (role == "mlp.up") return &m.up;
-  return role == "mlp.down" ? &m.down : nullptr;
+  return firstOf({checkMatrix(block, Role::Up, width, model.hiddenSize),
+                  block.mlp.gated ? checkMatrix(block, Role::Gate, width, model.hiddenSize) : "",
+                  checkMatrix(block, Role::Down, model.hiddenSize, width)});
 }
 
 /** `matrix` null: its block is not loaded, the two parts are held against each other only. */
 std::string checkLowRank(const LowRank& low, const PackedMatrix* matrix) {
-  if (!low.a.present() || !low.b.present()) return "a or b is absent";
+  if (!low.b.present()) return "b is absent";
   if (low.a.kind != CodecKind::F32 || low.b.kind != CodecKind::F32) return "a and b must be of the f32 codec";
   if (low.a.rows > kMostCols) return "rank " + number(low.a.rows) + " is too large";
   if (low.b.cols != low.a.rows) return "a has rank " + number(low.a.rows) + ", b has " + number(low.b.cols);
@@ -142,8 +133,8 @@ std::string checkBlock(const Model& model, const Block& block) {
   if (model.hiddenSize < 1 || model.hiddenSize > kMostCols) return "hiddenSize: " + number(model.hiddenSize);
   return firstOf({checkNorm("attn.norm", block.attentionNorm, model.hiddenSize),
                   checkNorm("mlp.norm", block.mlpNorm, model.hiddenSize),
-                  block.hasAttention ? checkAttention(model, block.attention) : "",
-                  block.hasMlp ? checkMlp(model, block.mlp) : ""});
+                  block.hasAttention ? checkAttention(model, block) : "",
+                  block.hasMlp ? checkMlp(model, block) : ""});
 }
 
 std::string checkHead(const Model& model, const Head& head) {
@@ -164,11 +155,13 @@ std::string checkAdapter(const Model& model, const Adapter& adapter) {
 std::string checkAdapterBlocks(const Model& model, const Adapter& adapter, int32_t from, int32_t to) {
   for (auto entry = adapter.lower_bound(from); entry != adapter.end() && entry->first < to; ++entry) {
     const Block& block = model.blocks[static_cast<size_t>(entry->first)];
-    for (const auto& [role, low] : entry->second) {
-      const Linear* linear = block.loaded ? linearOf(block, role) : nullptr;
-      if (block.loaded && linear == nullptr) return "block " + number(entry->first) + " has no " + role;
-      const std::string problem = checkLowRank(low, linear == nullptr ? nullptr : &linear->matrix);
-      if (!problem.empty()) return "block " + number(entry->first) + ", " + role + ": " + problem;
+    for (const auto& [role, name] : kRoles) {
+      const LowRank& low = entry->second[role];
+      if (!low.present()) continue;
+      const PackedMatrix& matrix = block.linears[role].matrix;
+      if (block.loaded && !matrix.present()) return "block " + number(entry->first) + " has no " + name;
+      const std::string problem = checkLowRank(low, block.loaded ? &matrix : nullptr);
+      if (!problem.empty()) return "block " + number(entry->first) + ", " + name + ": " + problem;
     }
   }
   return "";

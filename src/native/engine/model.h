@@ -7,6 +7,7 @@
 
 #include "../kernels/kernel-table.h"
 #include "page-memory.h"
+#include "role.h"
 
 namespace layerwise {
 
@@ -45,13 +46,11 @@ struct Attention {
   int32_t window = 0;
   Rope rope;
   Norm qNorm, kNorm;
-  Linear q, k, v, o;
 };
 
 struct Mlp {
   Activation activation = Activation::Silu;
   bool gated = false;
-  Linear gate, up, down;
 };
 
 struct Block {
@@ -65,6 +64,8 @@ struct Block {
   Norm mlpNorm;
   Attention attention;
   Mlp mlp;
+  /** Absent where the block has no such part, or no gate. */
+  ByRole<Linear> linears;
 };
 
 /** A low-rank residual on normed rows: x + up(silu(down(x))), in f32. down [rank, hiddenSize], up [hiddenSize, rank]. */
@@ -88,10 +89,11 @@ struct Head {
 struct LowRank {
   PackedMatrix a, b;
   float factor = 1;
+  bool present() const { return a.present(); }
 };
 
-/** block -> role (`attn.q`, `mlp.down`, …) -> addition. */
-using Adapter = std::map<int32_t, std::map<std::string, LowRank>>;
+/** block -> its additions; absent ones are none. */
+using Adapter = std::map<int32_t, ByRole<LowRank>>;
 
 struct Model {
   int32_t vocabSize = 0;

@@ -6,14 +6,13 @@ import {
 } from "../../calibration/statistics.ts";
 import type { CodecId } from "../../codecs/index.ts";
 import { throwIfAborted } from "../../errors.ts";
+import type { Maths } from "../../maths/maths.ts";
 import { type DecoderSpec, type MatrixInfo, matricesOf } from "../../model/decoder-spec.ts";
 import { type DenseMatrix, denseMatrix, type PackedMatrix, type WeightSource } from "../../model/weight-source.ts";
-import type { NativeEngine } from "../../native/addon.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { ExecutorFactory } from "../../runtime/executor.ts";
 import type { BlockRefiner } from "../block-refiner.ts";
-import { hessianErrorOn } from "../hessian-error.ts";
-import { QUANTIZER_NEEDS, type QuantizerId } from "../index.ts";
+import { QUANTIZERS, type QuantizerId } from "../index.ts";
 import { packBands, type RowSource } from "../pack-bands.ts";
 import { packerOf } from "../packer.ts";
 import { prepareInput } from "../quantizer-input.ts";
@@ -27,7 +26,7 @@ export interface BuildLibraryOptions extends WorkOptions {
   readonly sequences: readonly Int32Array[];
   /** Makes a streamed executor. */
   readonly createExecutor: ExecutorFactory;
-  readonly engine: NativeEngine | null;
+  readonly maths: Maths;
   /**
    * Absent: every matrix by the inputs that the original model gives it, so that any plan can be assembled. Given: the library holds one
    * plan, and a block's inputs are those that the blocks before it, quantized, produce; embedding and untied head come from this library.
@@ -108,10 +107,10 @@ class Build {
   }
 
   async run(): Promise<void> {
-    const { source, sequences, createExecutor, engine, signal, sequentialFrom } = this.options;
+    const { source, sequences, createExecutor, maths, signal, sequentialFrom } = this.options;
     const plan = sequentialFrom && (await this.copyOuter(sequentialFrom));
     const sweep = await openStatisticsSweep({
-      ...{ source, embedding: plan, sequences, createExecutor, engine, signal },
+      ...{ source, embedding: plan, sequences, createExecutor, maths, signal },
       // A plan's own blocks give the next inputs, not the outputs that collecting has seen.
       keepOutputs: plan === undefined,
     });
@@ -204,11 +203,11 @@ class Build {
   private async *packed(wanted: readonly Wanted[], statistics: InputStatistics): AsyncGenerator<Found> {
     if (wanted.length === 0) return;
     const { gram } = statistics;
-    const { quantizer, engine, signal } = this.options;
+    const { quantizer, maths, signal } = this.options;
     const source = keepingRows(this.options.source);
     const label = `inputs of ${wanted[0].matrix.id}`;
-    const input = await prepareInput(statistics, QUANTIZER_NEEDS[quantizer], { engine, label });
-    const packer = packerOf(quantizer, engine);
+    const input = await prepareInput(maths, statistics, QUANTIZERS[quantizer].needs, label);
+    const packer = packerOf(maths, quantizer);
     for (const { matrix, codec } of wanted) {
       throwIfAborted(signal);
       const began = performance.now();
@@ -224,14 +223,8 @@ class Build {
   }
 
   private errorOf(original: DenseMatrix, packed: PackedMatrix, gram: Float32Array): Promise<number> {
-    return hessianErrorOn(
-      this.options.engine,
-      original.data,
-      denseMatrix(packed).data,
-      gram,
-      original.rows,
-      original.cols,
-    );
+    const { rows, cols, data } = original;
+    return this.options.maths.hessianError({ w: data, values: denseMatrix(packed).data, gram, rows, cols });
   }
 
   /** Begins to write a matrix, once the one before it is there: waiting for the disk takes no processor. */

@@ -1,4 +1,6 @@
 import { Interrupted, throwIfAborted } from "../../errors.ts";
+import type { Maths } from "../../maths/maths.ts";
+import { nativeMaths } from "../../maths/native.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import type { NativeContext, NativeEngine, NativeModel, NativePass } from "../../native/addon.ts";
 import { openEngine } from "../../native/load.ts";
@@ -94,7 +96,7 @@ export async function createNativeExecutor(
 export class NativeExecutor implements Executor<NativeHidden> {
   readonly spec: WeightSource["spec"];
   readonly info: ExecutorInfo;
-  readonly offline: NativeEngine["offline"];
+  readonly maths: Maths;
   private readonly source: WeightSource;
   private readonly parts: Parts;
   private readonly pool: HiddenPool;
@@ -105,7 +107,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
   constructor(source: WeightSource, parts: Parts) {
     this.spec = source.spec;
     this.info = parts.info;
-    this.offline = parts.engine.offline;
+    this.maths = nativeMaths(parts.engine.offline);
     this.source = source;
     this.parts = parts;
     this.pool = new HiddenPool(source.spec.hiddenSize);

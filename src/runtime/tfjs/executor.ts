@@ -1,5 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { throwIfAborted } from "../../errors.ts";
+import { plainMaths } from "../../maths/plain/plain-maths.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
@@ -95,6 +96,7 @@ export async function createTfjsExecutor(source: WeightSource, options: TfjsOpti
 export class TfjsExecutor implements Executor<tf.Tensor2D> {
   readonly spec: DecoderSpec;
   readonly info: ExecutorInfo;
+  readonly maths = plainMaths;
   private readonly source: WeightSource;
   private readonly parts: Parts;
   private readonly ropeKeys: readonly (string | null)[];

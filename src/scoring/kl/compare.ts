@@ -1,6 +1,6 @@
 import { throwIfAborted } from "../../errors.ts";
 import { rowsOfLogits } from "../../evaluation/logit-rows.ts";
-import { type ComparedRows, rowComparer } from "../../evaluation/row-comparison.ts";
+import type { ComparedRows } from "../../maths/row-comparison.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 
 /** A last hidden state and the executor whose output head reads it. */
@@ -11,7 +11,7 @@ export interface Output {
 
 /**
  * Mean KL(reference || variant) in nats over all rows, for each variant. Logits are made in even chunks of at most `logitBytes`; those
- * of the reference once a chunk for all variants. Compared on the reference's engine, where it has one. `onChunk` hears the share done
+ * of the reference once a chunk for all variants. Compared by the reference's maths. `onChunk` hears the share done
  * after each.
  */
 export async function compareOutputs(
@@ -22,7 +22,7 @@ export async function compareOutputs(
 ): Promise<number[]> {
   const { vocabSize } = reference.executor.spec;
   const chunk = evenChunk(rows, rowsOfLogits(vocabSize, options.logitBytes));
-  const comparer = rowComparer(reference.executor.offline ?? null);
+  const comparer = reference.executor.maths.rowComparer();
   // Used again for every chunk: fresh memory of this size costs as much as the comparison.
   const [theirs, ours] = [new Float32Array(chunk * vocabSize), new Float32Array(chunk * vocabSize)];
   const sums = variants.map(() => 0);

@@ -10,7 +10,7 @@ export interface MeasuredPair {
 
 /** How a loss follows from an error. */
 export const PREDICTIONS = ["proportional", "curve"] as const;
-export type PredictionForm = (typeof PREDICTIONS)[number];
+type PredictionForm = (typeof PREDICTIONS)[number];
 
 /** Beyond the probe with the largest error the loss grows with the error to this power at most, and at least to the inverse. */
 const STEEPEST = 1.5;

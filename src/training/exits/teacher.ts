@@ -1,4 +1,3 @@
-import { summarizeRow } from "../../evaluation/row-distribution.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 
 /** What the whole model answers to each row. */
@@ -18,31 +17,16 @@ export async function teacherOf(executor: AnyExecutor, hidden: unknown, rows: nu
   const step = Math.max(1, Math.floor(MAX_LOGITS / vocabSize));
   const logSumExp = new Float32Array(rows);
   const argmax = new Int32Array(rows);
+  const comparer = executor.maths.rowComparer();
   for (let from = 0; from < rows; from += step) {
     const count = Math.min(step, rows - from);
     const wanted = Int32Array.from({ length: count }, (_, i) => from + i);
     const logits = await executor.logits(hidden, wanted);
-    const found = await summaries(executor, logits, count);
+    const found = await comparer.summarize(logits, count);
     logSumExp.set(found.logSumExps, from);
     argmax.set(found.argmaxes, from);
   }
   const wrong = logSumExp.findIndex((value) => !Number.isFinite(value));
   if (wrong >= 0) throw new Error(`exits: the model's logits are not finite (row ${wrong})`);
   return { logSumExp, argmax };
-}
-
-async function summaries(executor: AnyExecutor, logits: Float32Array, rows: number) {
-  const vocab = executor.spec.vocabSize;
-  const logSumExps = new Float64Array(rows);
-  const argmaxes = new Int32Array(rows);
-  if (executor.offline) {
-    await executor.offline.compareRows({ logits, rows, vocab, logSumExps, argmaxes });
-  } else {
-    for (let row = 0; row < rows; row++) {
-      const found = summarizeRow(logits.subarray(row * vocab, (row + 1) * vocab));
-      logSumExps[row] = found.logSumExp;
-      argmaxes[row] = found.argmax;
-    }
-  }
-  return { logSumExps, argmaxes };
 }

@@ -1,7 +1,7 @@
 import type { IntegerNumbers } from "../../codecs/integer-numbers.ts";
+import { type LevelForm, levelOf } from "../../maths/plain/level-form.ts";
+import { nearestStored } from "../../maths/plain/refine-block.ts";
 import type { DenseMatrix } from "../../model/weight-source.ts";
-import { type LevelForm, levelOf } from "../../quantization/level-table.ts";
-import { nearestStored } from "../../quantization/refine-block.ts";
 import type { StepRates } from "./learning-rates.ts";
 
 /** How far a weight's place may move from where it began, in codes: the next code on one side is in reach, sometimes both. */

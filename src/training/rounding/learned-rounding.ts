@@ -1,13 +1,13 @@
 import { openStatisticsSweep, type StatisticsSweep, type SweepState } from "../../calibration/statistics.ts";
 import { CODECS } from "../../codecs/index.ts";
 import { unpackNumbers } from "../../codecs/integer-numbers.ts";
+import type { Maths } from "../../maths/maths.ts";
+import { levelFormOf } from "../../maths/plain/level-form.ts";
 import { matricesOf, vectorsOf } from "../../model/decoder-spec.ts";
 import { blockName, idOf, partsOf } from "../../model/matrix-id.ts";
 import { denseMatrix, type PackedMatrix, type WeightSource } from "../../model/weight-source.ts";
-import type { NativeEngine } from "../../native/addon.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { BlockRefiner, RefinedBlock } from "../../quantization/block-refiner.ts";
-import { formOf } from "../../quantization/scale-search.ts";
 import type { ExecutorFactory } from "../../runtime/executor.ts";
 import type { BackendOptions } from "../../runtime/tfjs/backend.ts";
 import { openTrainingBackend } from "../../runtime/tfjs/training-backend.ts";
@@ -29,7 +29,7 @@ export interface LearnedRoundingOptions extends WorkOptions, BackendOptions {
   readonly sequences: readonly Int32Array[];
   /** Makes streamed executors, for the original model's states. */
   readonly createExecutor: ExecutorFactory;
-  readonly engine: NativeEngine | null;
+  readonly maths: Maths;
   readonly settings: LearningSettings;
   readonly seed: number;
   /** What became of each block. */
@@ -48,9 +48,9 @@ export interface LearnedRounding extends BlockRefiner {
  */
 export async function openLearnedRounding(options: LearnedRoundingOptions): Promise<LearnedRounding> {
   await openTrainingBackend(options);
-  const { source, sequences, createExecutor, engine, signal } = options;
+  const { source, sequences, createExecutor, maths, signal } = options;
   const original = await openStatisticsSweep({
-    ...{ source, sequences, createExecutor, engine, signal },
+    ...{ source, sequences, createExecutor, maths, signal },
     keepOutputs: false,
   });
   return new Rounding(options, original);
@@ -108,7 +108,7 @@ class Rounding implements LearnedRounding {
       }
       const original = denseMatrix(await source.readMatrix(id));
       const numbers = unpackNumbers(codec, matrix, 0, rows);
-      matrices.set(role, new LatentMatrix({ numbers, original, form: formOf(codec), group: codec.group ?? 0 }));
+      matrices.set(role, new LatentMatrix({ numbers, original, form: levelFormOf(codec), group: codec.group ?? 0 }));
     }
     const vectors = new Map<string, LatentVector>();
     for (const { id } of vectorsOf(source.spec).filter((vector) => vector.block === block)) {

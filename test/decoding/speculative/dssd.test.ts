@@ -6,7 +6,7 @@ import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
 import { softmax } from "../../references/ops.ts";
-import { architectureCases, HAS_SHARED, readGolden } from "../../runtime/goldens.ts";
+import { architectureCases, readGolden } from "../../runtime/goldens.ts";
 import { HAS_ADDON, needsAddon } from "../../runtime/native/addon-state.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";
 import { ALWAYS, continueWith, dssd, loadExits, NEVER, openExecutor, quietSource, SOMETIMES } from "./exit-cases.ts";
@@ -24,7 +24,7 @@ function promptLength({ spec }: WeightSource, golden: number): number {
   return golden;
 }
 
-describe.skipIf(!HAS_ADDON || !HAS_SHARED)(needsAddon("DSSD on native (skipped without ../shared)"), () => {
+describe.skipIf(!HAS_ADDON)(needsAddon("DSSD on native"), () => {
   describe.each(architectureCases())("$name", (architecture) => {
     let source: WeightSource;
     let executor: AnyExecutor;

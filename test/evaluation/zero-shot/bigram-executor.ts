@@ -1,4 +1,5 @@
 import { expect } from "vitest";
+import { plainMaths } from "../../../src/maths/plain/plain-maths.ts";
 import type { AnyExecutor, Executor, KvCache } from "../../../src/runtime/executor.ts";
 import { tinySpec } from "../../scoring/tiny-model.ts";
 
@@ -63,6 +64,7 @@ export function bigramExecutor(table: readonly number[][], log: BigramLog, longF
       ...{ executor: "tfjs", backend: "bigram", isa: null, reason: "test", threads: 1 },
       ...{ activations: "f32", residency: "packed" },
     },
+    maths: plainMaths,
     createCache: ({ maxTokens }) => new BigramCache(maxTokens, log, longFrom),
     embed: async (ids) => make(ids.slice()),
     runBlocks: async (hidden, _from, _to, spans) => {

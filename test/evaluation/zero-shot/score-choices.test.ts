@@ -1,8 +1,8 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { summarizeRow } from "../../../src/evaluation/row-distribution.ts";
 import { scoreChoices, sharedRows } from "../../../src/evaluation/zero-shot/score-choices.ts";
+import { summarizeRow } from "../../../src/maths/plain/row-distribution.ts";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import { executorsOf, TEST_EXECUTORS } from "../../runtime/test-executors.ts";

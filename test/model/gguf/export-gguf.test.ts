@@ -3,6 +3,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../../src/errors.ts";
 import { openGguf } from "../../../src/formats/gguf/reader.ts";
+import { plainMaths } from "../../../src/maths/plain/plain-maths.ts";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import type { DecoderSpec } from "../../../src/model/decoder-spec.ts";
 import { exportGguf } from "../../../src/model/gguf/export-gguf.ts";
@@ -10,7 +11,7 @@ import { pairedRow } from "../../../src/model/gguf/llama-tensors.ts";
 import { readTokenizerFiles } from "../../../src/model/tokenizer-files.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
 import { packAs, quantizedOverlay } from "../../../src/quantization/overlay.ts";
-import { roundPlainly } from "../../codecs/plain-rounding.ts";
+import { plainRounding } from "../../codecs/plain-rounding.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
 
 const folder = temporaryFolder();
@@ -59,7 +60,7 @@ test("packed matrices keep their numbers in the type of their codec", async () =
   const codecs = ["q4s-g32", "q4a-g32", "q5s-g32", "q5a-g32", "q8s-g32", "f16", "bf16"];
   const roles = ["attn.v", "attn.o", "mlp.gate", "mlp.up", "attn.k", "attn.q", "embedding"];
   const codecFor = (id: string) => codecs[roles.findIndex((role) => id.endsWith(role))] ?? null;
-  const packed = quantizedOverlay(source, packAs(codecFor, "nearest"));
+  const packed = quantizedOverlay(source, packAs(plainMaths, codecFor, "nearest"));
   const { gguf, types } = await exported(packed, "packed");
   const blocks = source.spec.blocks.length;
   const each = { Q4_0: blocks, Q4_1: blocks, Q5_0: blocks, Q5_1: blocks, Q8_0: blocks, F16: blocks, BF16: 1 };
@@ -129,10 +130,7 @@ describe("what GGUF cannot say is refused by name, and nothing is written", () =
     const source = await openCheckpoint(EXAMPLE);
     const packed = quantizedOverlay(
       source,
-      packAs(
-        () => codec,
-        ({ data, rows, cols }, form) => roundPlainly(form, data, rows, cols),
-      ),
+      packAs(plainMaths, () => codec, plainRounding),
     );
     await expect(exported(packed, codec)).rejects.toThrow(
       `embedding: expected a codec that GGUF has too, found codec ${codec}`,

@@ -5,9 +5,10 @@ import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { openStatisticsSweep } from "../../../src/calibration/statistics.ts";
 import type { CodecId } from "../../../src/codecs/index.ts";
 import { Interrupted, UserError } from "../../../src/errors.ts";
+import { hessianError } from "../../../src/maths/plain/hessian-error.ts";
+import { plainMaths } from "../../../src/maths/plain/plain-maths.ts";
 import { matricesOf } from "../../../src/model/decoder-spec.ts";
 import { denseMatrix, matrixRows } from "../../../src/model/weight-source.ts";
-import { hessianError } from "../../../src/quantization/hessian-error.ts";
 import { type BuildLibraryOptions, buildLibrary } from "../../../src/quantization/library/build-library.ts";
 import { type LibraryKey, MatrixLibrary } from "../../../src/quantization/library/matrix-library.ts";
 import { packMatrix, packWith, quantizedOverlay } from "../../../src/quantization/overlay.ts";
@@ -38,7 +39,7 @@ function tinyLibrary(tied: boolean, change: Partial<LibraryKey> = {}) {
       quantizer: "gptq",
       sequences,
       createExecutor,
-      engine: null,
+      maths: plainMaths,
       ...options,
     });
   return { source, library, build };
@@ -66,15 +67,21 @@ describe("MatrixLibrary", () => {
     const { source, library, build } = tinyLibrary(true);
     const id = "blocks.0.mlp.gate";
     await build({ codecsOf: (wanted) => (wanted === id ? CODECS : []) });
-    const sweep = await openStatisticsSweep({ source, sequences, createExecutor, engine: null });
+    const sweep = await openStatisticsSweep({ source, sequences, createExecutor, maths: plainMaths });
     const { gram } = (await sweep.collect()).of(id);
     await sweep.close();
     const { data, rows, cols } = denseMatrix(await source.readMatrix(id));
     for (const codec of CODECS) {
-      const found = hessianError(data, denseMatrix(await library.matrixAt(id, codec)).data, gram, rows, cols);
+      const found = hessianError({
+        w: data,
+        values: denseMatrix(await library.matrixAt(id, codec)).data,
+        gram,
+        rows,
+        cols,
+      });
       expect(Math.abs((await library.errorOf(id, codec)) / found - 1)).toBeLessThan(1e-4);
-      const nearest = await quantizedOverlay(source, packWith(codec, "nearest")).readMatrix(id);
-      expect(found).toBeLessThan(0.8 * hessianError(data, denseMatrix(nearest).data, gram, rows, cols));
+      const nearest = await quantizedOverlay(source, packWith(plainMaths, codec, "nearest")).readMatrix(id);
+      expect(found).toBeLessThan(0.8 * hessianError({ w: data, values: denseMatrix(nearest).data, gram, rows, cols }));
     }
   });
 
@@ -121,11 +128,11 @@ describe("MatrixLibrary", () => {
     const plan = tinyLibrary(true, { plan: "p" });
     await plan.build({ codecsOf, sequentialFrom: library });
     const under = plan.library.under(source, new Map(matricesOf(source.spec).map(({ id }) => [id, "q3a-g32"])));
-    const sweep = await openStatisticsSweep({ source, embedding: under, sequences, createExecutor, engine: null });
-    const packer = packerOf("gptq");
+    const sweep = await openStatisticsSweep({ source, embedding: under, sequences, createExecutor, maths: plainMaths });
+    const packer = packerOf(plainMaths, "gptq");
     while (sweep.at < source.spec.blocks.length) {
       for (const { matrices, statistics } of (await sweep.collect()).inputs) {
-        const input = await prepareInput(statistics, "factor");
+        const input = await prepareInput(plainMaths, statistics, "factor");
         for (const id of matrices) {
           const matrix = denseMatrix(await source.readMatrix(id));
           const expected = await packMatrix(id, matrix, "q3a-g32", (band, by, given) =>

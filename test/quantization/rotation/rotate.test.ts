@@ -7,7 +7,7 @@ import { rotateResidualStream } from "../../../src/quantization/rotation/rotate.
 import { Random } from "../../../src/tensor/random.ts";
 import { logitsOf, maxDifference } from "../../runtime/compare.ts";
 import { SHAPES } from "../../runtime/executor-cases.ts";
-import { architectureCases, HAS_SHARED } from "../../runtime/goldens.ts";
+import { architectureCases } from "../../runtime/goldens.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";
 import { executorsOf, TEST_EXECUTORS } from "../../runtime/test-executors.ts";
 
@@ -28,7 +28,7 @@ async function logitChange(source: WeightSource, rotated: WeightSource): Promise
   return maxDifference(await logits(rotated), before) / Math.max(...before.map(Math.abs));
 }
 
-describe.skipIf(!HAS_SHARED)("rotation of the residual stream (skipped without ../shared)", () => {
+describe("rotation of the residual stream", () => {
   it.each(architectureCases())("$name: keeps the logits, or refuses tied weights", async ({ folder }) => {
     const source = await openCheckpoint(folder);
     try {

@@ -2,13 +2,13 @@ import { describe, expect, it } from "vitest";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import { createTfjsExecutor } from "../../../src/runtime/tfjs/executor.ts";
 import { argmax, feed, logitsOf, maxDifference } from "../compare.ts";
-import { architectureCases, HAS_SHARED, readGolden } from "../goldens.ts";
+import { architectureCases, readGolden } from "../goldens.ts";
 
 /** One of each family: what the slower backends compute in a few seconds. */
 const FAMILIES = ["llama3-rope", "mistral-window", "qwen3", "neox-parallel", "phi", "phi3-longrope"];
 const cases = architectureCases().filter(({ name }) => FAMILIES.includes(name));
 
-describe.skipIf(!HAS_SHARED).each(["wasm", "cpu"] as const)("goldens on %s (skipped without ../shared)", (backend) => {
+describe.each(["wasm", "cpu"] as const)("goldens on %s", (backend) => {
   it("finds every family", () => expect(cases).toHaveLength(FAMILIES.length));
 
   it.each(cases)("$name: logits and greedy tokens", async (goldenCase) => {

@@ -4,6 +4,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import type { CodecId } from "../../../src/codecs/index.ts";
 import { Interrupted } from "../../../src/errors.ts";
+import { plainMaths } from "../../../src/maths/plain/plain-maths.ts";
 import { matricesOf, vectorsOf } from "../../../src/model/decoder-spec.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
 import type { OnProgress } from "../../../src/progress.ts";
@@ -41,7 +42,7 @@ interface Refining {
 /** A model's library at one codec, and libraries of its plan with learned rounding. */
 async function planOf(shape: Shape, codecs: (id: string) => CodecId) {
   const source = randomSource(smallSpec({ hiddenSize: 32, ffn: 64, headDim: 8, ...shape }));
-  const common = { source, quantizer: "gptq", sequences, createExecutor, engine: null } as const;
+  const common = { source, quantizer: "gptq", sequences, createExecutor, maths: plainMaths } as const;
   const codecsOf = (id: string) => [codecs(id)];
   const library = new MatrixLibrary(folder, key);
   await buildLibrary(library, { ...common, codecsOf });

@@ -57,6 +57,7 @@ export function tinySpec(tied: boolean): DecoderSpec {
     maxPositions: 256,
     tied,
     headBias: !tied,
+    logitFactor: 1,
     blocks: [
       whole,
       { ...whole, attention: { ...attention, window: 100 } },

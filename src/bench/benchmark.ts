@@ -6,6 +6,7 @@ import { KvType } from "../model/kv-type.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { ExecutorInfo } from "../runtime/executor-info.ts";
+import { kindOf } from "../runtime/executors.ts";
 import { ContextSpeed, measureContextSpeed } from "./context-speed.ts";
 import { describeMachine, Machine, peakRssBytes } from "./machine.ts";
 import { measureOpening } from "./opening.ts";
@@ -221,12 +222,13 @@ async function furtherMeasurements(
   if ((longContextTokens || opening) && !artifact) {
     throw new UserError("BENCH", "--context and --opening: expected an artifact, found a checkpoint");
   }
-  const { executor: kind, isa, threads, activations, residency } = executor.info;
-  const sameExecutor = { executor: kind, isa: isa ?? undefined, threads: threads ?? undefined, residency };
-  const native = kind === "native" ? { activations } : {};
+  const { isa, threads, activations, residency } = executor.info;
+  const sameExecutor = {
+    ...{ executor: kindOf(executor.info), isa: isa ?? undefined, threads: threads ?? undefined },
+    ...{ activations, residency },
+  };
   return {
-    openingMs:
-      artifact && opening ? await measureOpening(artifact.label, { ...sameExecutor, ...native }, options) : null,
+    openingMs: artifact && opening ? await measureOpening(artifact.label, sameExecutor, options) : null,
     passes: passRows
       ? await measurePassCosts(executor, artifact, { ...options, rows: passRows, position, contextTokens })
       : null,

@@ -1,7 +1,8 @@
 import { z } from "zod";
 import { throwIfAborted, UserError } from "../errors.ts";
+import type { KvType } from "../model/kv-type.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { AnyExecutor, KvType } from "../runtime/executor.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
 import { BenchSequence } from "./sequence.ts";
 import { Spread, spreadOf } from "./spread.ts";
 import { kvBytesPerToken } from "./token-bytes.ts";

@@ -3,10 +3,12 @@ import type { Artifact } from "../artifact/reader.ts";
 import { CODECS } from "../codecs/index.ts";
 import { throwIfAborted, UserError } from "../errors.ts";
 import { headMatrixId } from "../model/decoder-spec.ts";
+import type { KvType } from "../model/kv-type.ts";
 import { readOutputVectors } from "../model/output-vectors.ts";
 import type { PackedMatrix } from "../model/weight-source.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { AnyExecutor, ExitHead, KvType } from "../runtime/executor.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
+import type { ExitHead } from "../runtime/heads.ts";
 import { BenchSequence } from "./sequence.ts";
 import { Spread, spreadOf } from "./spread.ts";
 

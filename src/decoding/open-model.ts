@@ -1,10 +1,12 @@
 import { type Artifact, openArtifact } from "../artifact/reader.ts";
 import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
+import type { KvType } from "../model/kv-type.ts";
 import { checkTokenizerFits, loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
-import type { ActivationType, AnyExecutor, KvType, Residency } from "../runtime/executor.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
+import type { ActivationType, Residency } from "../runtime/executor-info.ts";
 import { type LoadedExits, loadExits, readExits } from "./exits/load.ts";
 import { findModel } from "./find-model.ts";
 import { Session } from "./session.ts";

@@ -1,6 +1,8 @@
-import { OUTPUT_HEAD } from "../runtime/additions-check.ts";
-import { emptyAnswers } from "../runtime/answers.ts";
-import type { AnyExecutor, HeadAnswers, RunBlocksOptions } from "../runtime/executor.ts";
+import type { AnyExecutor, RunBlocksOptions } from "../runtime/executor.ts";
+import { traitsOf } from "../runtime/executors.ts";
+import type { HeadAnswers } from "../runtime/head-answers.ts";
+import { emptyAnswers } from "../runtime/head-answers.ts";
+import { OUTPUT_HEAD } from "../runtime/heads.ts";
 import { mostLikely, type Sampler } from "./sampler.ts";
 
 /** What is wanted of the output head: the most likely id of each row, or every logit. */
@@ -37,7 +39,7 @@ export class OutputRows implements OutputAnswers {
 
   constructor({ spec, info }: AnyExecutor) {
     this.vocabSize = spec.vocabSize;
-    this.answersInEngine = info.executor === "native";
+    this.answersInEngine = traitsOf(info).answersInEngine;
   }
 
   /** What makes a pass of `runBlocks` give them, for rows [from, to) of its result; row 0 of the answers is `from`. */

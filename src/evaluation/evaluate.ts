@@ -1,7 +1,8 @@
 import { throwIfAborted, UserError } from "../errors.ts";
 import type { ComparedRows, RowComparer, RowSummaries } from "../maths/row-comparison.ts";
+import type { KvType } from "../model/kv-type.ts";
 import type { WorkOptions } from "../progress.ts";
-import type { AnyExecutor, KvType } from "../runtime/executor.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
 import { summarizeDivergence } from "./divergence.ts";
 import type { Arithmetic, DivergenceResult, EvaluationResult, ModelResult } from "./evaluation-result.ts";
 import { LOGIT_BYTES, rowsOfLogits } from "./logit-rows.ts";

@@ -7,14 +7,14 @@ export interface OpenMaths extends Maths, Disposable {}
 
 /**
  * The maths of the offline stages (packing, Hessian sums, GPTQ), chosen once: on a native engine of its own with as many threads as
- * there are physical cores, or `threads`; plain without an addon, or where tfjs is asked for by name.
+ * there are physical cores, or `threads`; plain without an addon, or where `native` is false.
  */
 export async function openMaths(options: {
-  readonly executor?: string | undefined;
+  readonly native?: boolean | undefined;
   readonly threads?: number | undefined;
 }): Promise<OpenMaths> {
   const { loadNative, openEngine } = await import("../native/load.ts");
-  if (options.executor === "tfjs" || !loadNative().addon) return { ...plainMaths, [Symbol.dispose]: () => undefined };
+  if (options.native === false || !loadNative().addon) return { ...plainMaths, [Symbol.dispose]: () => undefined };
   const engine = openEngine({ threads: options.threads });
   return { ...nativeMaths(engine.offline), [Symbol.dispose]: () => engine.dispose() };
 }

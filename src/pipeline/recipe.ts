@@ -7,8 +7,9 @@ import { UserError } from "../errors.ts";
 import { fileError } from "../formats/files.ts";
 import { parseYamlDocument } from "../formats/yaml-document.ts";
 import { didYouMean } from "../near-names.ts";
+import { ALLOCATORS } from "../planning/allocators/index.ts";
 import { PlanSettings } from "../planning/problem/settings.ts";
-import { isBlockQuantizer, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
+import { isBlockQuantizer, matrixQuantizerOf, QUANTIZERS, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
 import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
 
@@ -54,9 +55,10 @@ export const QuantizeSettings = z
     /** Steps of learned rounding for a block; absent: as many as docs/quantizers.md says. */
     iterations: positive.optional(),
   })
-  .refine(({ quantizer, requantize }) => requantize || !isBlockQuantizer(quantizer), {
-    path: ["requantize"],
-    error: "expected true with learned-rounding, which refines the chosen plan, found false",
+  .superRefine(({ quantizer, requantize }, context) => {
+    if (requantize || !isBlockQuantizer(quantizer)) return;
+    const message = `expected true with ${quantizer}, which refines the chosen plan, found false`;
+    context.addIssue({ code: "custom", path: ["requantize"], message });
   });
 export type QuantizeSettings = z.infer<typeof QuantizeSettings>;
 
@@ -123,6 +125,16 @@ export function recipeNames(): string[] {
 /** The calibration files of a recipe as paths from the current folder, in order. */
 export function calibrationFiles({ recipe, folder }: LoadedRecipe): { path: string; tokens: number }[] {
   return recipe.calibration.sources.map((source) => ({ ...source, path: path.resolve(folder, source.path) }));
+}
+
+/** Whether the recipe's allocator ranks anything. */
+export function needsScores({ plan }: Recipe): boolean {
+  return ALLOCATORS[plan.allocator].needsScores;
+}
+
+/** Whether the recipe's quantizer looks at what a matrix multiplies: its matrices then come from a library. */
+export function usesLibrary({ quantize }: Recipe): boolean {
+  return QUANTIZERS[matrixQuantizerOf(quantize.quantizer)].needs !== "nothing";
 }
 
 /** Tokens of a calibration sequence: as the recipe says, else as many as suit the model. */

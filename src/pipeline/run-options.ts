@@ -4,7 +4,7 @@ import { UserError } from "../errors.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import { KvType } from "../model/kv-type.ts";
 import { BACKEND_CHOICES } from "../runtime/backend-names.ts";
-import { EXECUTOR_CHOICES } from "../runtime/executor-info.ts";
+import { EXECUTOR_CHOICES } from "../runtime/executors.ts";
 import { Recipe } from "./recipe.ts";
 import { readableJson } from "./step-key.ts";
 

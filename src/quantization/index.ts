@@ -1,51 +1,54 @@
 import { UserError } from "../errors.ts";
 import { gptq } from "./gptq.ts";
+import { learnedRounding } from "./learned-rounding.ts";
 import { nearest } from "./nearest.ts";
-import type { Quantizer } from "./quantizer.ts";
+import type { BlockQuantizer, Quantizer } from "./quantizer.ts";
 import { weighted } from "./weighted.ts";
 
-/** Every quantizer under its name; a new one is a file and a line here. */
+/** Every quantizer, of matrices or of whole blocks, under its name; a new one is a file and a line here. */
 export const QUANTIZERS = {
   nearest,
   weighted,
   gptq,
-} as const satisfies Record<string, Quantizer>;
+  "learned-rounding": learnedRounding,
+} as const satisfies Record<string, Quantizer | BlockQuantizer>;
 
-export type QuantizerId = keyof typeof QUANTIZERS;
+/** What a recipe may name. */
+export type RecipeQuantizerId = keyof typeof QUANTIZERS;
+/** Quantizers of whole blocks. */
+export type BlockQuantizerId = {
+  [Id in RecipeQuantizerId]: (typeof QUANTIZERS)[Id] extends BlockQuantizer ? Id : never;
+}[RecipeQuantizerId];
+/** Quantizers of matrices. */
+export type QuantizerId = Exclude<RecipeQuantizerId, BlockQuantizerId>;
 
-/** Quantizers of whole blocks: what packs a block's matrices before all of it is refined together. */
-const BLOCK_QUANTIZERS = { "learned-rounding": "gptq" } as const satisfies Record<string, QuantizerId>;
-type BlockQuantizerId = keyof typeof BLOCK_QUANTIZERS;
+/** All names, in the table's order. */
+export const RECIPE_QUANTIZER_IDS: readonly RecipeQuantizerId[] = Object.keys(QUANTIZERS).filter(isName);
 
-/** What a recipe may name: a quantizer of matrices, or of whole blocks. */
-export type RecipeQuantizerId = QuantizerId | BlockQuantizerId;
+/** The names of quantizers of matrices, in the table's order. */
+export const QUANTIZER_IDS: readonly QuantizerId[] = RECIPE_QUANTIZER_IDS.filter((id) => !isBlockQuantizer(id));
 
 /** Whether it needs whole blocks, and so a plan and its requantizing pass. */
 export function isBlockQuantizer(id: RecipeQuantizerId): id is BlockQuantizerId {
-  return Object.hasOwn(BLOCK_QUANTIZERS, id);
+  return "begins" in QUANTIZERS[id];
 }
 
 /** The quantizer of matrices by which a recipe's quantizer begins, and by which libraries are made. */
 export function matrixQuantizerOf(id: RecipeQuantizerId): QuantizerId {
-  return isBlockQuantizer(id) ? BLOCK_QUANTIZERS[id] : id;
+  return isBlockQuantizer(id) ? QUANTIZERS[id].begins : id;
 }
 
-function isQuantizerId(id: string): id is QuantizerId {
-  return Object.hasOwn(QUANTIZERS, id);
-}
-
-/** All names, in the table's order. */
-export const QUANTIZER_IDS: readonly QuantizerId[] = Object.keys(QUANTIZERS).filter(isQuantizerId);
-
-/** What a recipe may name: all of them, then those of whole blocks. */
-export const RECIPE_QUANTIZER_IDS: readonly RecipeQuantizerId[] = [...QUANTIZER_IDS, "learned-rounding"];
-
-/** The quantizer of that name. Throws UserError QUANTIZER_UNKNOWN, with all names. */
+/** The quantizer of matrices of that name. Throws UserError QUANTIZER_UNKNOWN, with all names. */
 export function quantizerOf(id: string): Quantizer {
-  if (isQuantizerId(id)) return QUANTIZERS[id];
+  const known = QUANTIZER_IDS.find((name) => name === id);
+  if (known) return QUANTIZERS[known];
   throw new UserError(
     "QUANTIZER_UNKNOWN",
     `quantizer: expected one of ${QUANTIZER_IDS.join(", ")}; found "${id}"`,
     "use one of these names",
   );
+}
+
+function isName(name: string): name is RecipeQuantizerId {
+  return Object.hasOwn(QUANTIZERS, name);
 }

@@ -1,20 +1,12 @@
 import { UserError } from "../errors.ts";
 import type { WeightSource } from "../model/weight-source.ts";
-import type { BackendChoice } from "./backend-names.ts";
-import type { AnyExecutor, Residency } from "./executor.ts";
-import type { ActivationType, ExecutorChoice, ExecutorKind } from "./executor-info.ts";
+import type { AnyExecutor } from "./executor.ts";
+import type { ExecutionOptions } from "./executor-declaration.ts";
+import { EXECUTOR_KINDS, EXECUTORS, type ExecutorChoice, type ExecutorKind } from "./executors.ts";
 
 /** Which executor to run on, and how. What is not given is chosen: the fastest that works here. */
-export interface ExecutorOptions {
+export interface ExecutorOptions extends ExecutionOptions {
   readonly executor?: ExecutorChoice | undefined;
-  /** native: the instruction set. */
-  readonly isa?: string | undefined;
-  readonly threads?: number | undefined;
-  /** native: activations in products with integer codecs. */
-  readonly activations?: ActivationType | undefined;
-  /** tfjs: the backend; one by name also chooses tfjs. */
-  readonly backend?: BackendChoice | undefined;
-  readonly residency?: Residency | undefined;
 }
 
 /** The executor that {@link createExecutor} would make, and why it is this one. */
@@ -28,44 +20,59 @@ export interface ChosenExecutor {
  * Throws UserError EXECUTOR, ISA or BACKEND where what was asked for by name does not work here.
  */
 export async function createExecutor(source: WeightSource, options: ExecutorOptions = {}): Promise<AnyExecutor> {
-  const { isa, threads, activations, backend, residency } = options;
   const { kind, reason } = await chooseExecutor(options);
-  if (kind === "native") {
-    const { createNativeExecutor } = await import("./native/executor.ts");
-    return createNativeExecutor(source, { isa, threads, activations, residency, reason });
-  }
-  const { createTfjsExecutor } = await import("./tfjs/executor.ts");
-  return createTfjsExecutor(source, { backend, threads, residency, because: reason === "" ? undefined : reason });
+  return EXECUTORS[kind].create(source, options, reason);
 }
 
 /** Chooses as {@link createExecutor} does, without making anything. */
 export async function chooseExecutor(options: ExecutorOptions = {}): Promise<ChosenExecutor> {
   const wanted = askedFor(options);
-  if (wanted === "tfjs") return { kind: "tfjs", reason: "" };
-  const { loadNative } = await import("../native/load.ts");
-  const native = loadNative();
-  if (native.addon) {
-    const reason = wanted === "native" ? "asked for by name" : "its addon loads here";
-    return { kind: "native", reason };
+  if (wanted !== "auto") return chosenByName(wanted);
+  const missing: string[] = [];
+  for (const kind of EXECUTOR_KINDS) {
+    const probe = await EXECUTORS[kind].probe();
+    const reasons = [...missing, EXECUTORS[kind].whyChosen(false)].filter((reason) => reason !== "");
+    if (probe.works) return { kind, reason: reasons.join("; ") };
+    missing.push(`${kind} does not load: ${probe.reason}`);
   }
-  if (wanted === "auto") return { kind: "tfjs", reason: `native does not load: ${native.reason}` };
+  throw new UserError("EXECUTOR", `executor: expected one that runs here, found none: ${missing.join("; ")}`);
+}
+
+/**
+ * The kind that a plan counts with: what is asked for by name, else the fastest. What this machine has does not matter: the plan is
+ * for the device.
+ */
+export function plannedExecutor(options: Pick<ExecutorOptions, "executor" | "backend">): ExecutorKind {
+  const { executor = "auto" } = options;
+  if (executor !== "auto") return executor;
+  return claimsOf(options).at(-1)?.kind ?? EXECUTOR_KINDS[0];
+}
+
+async function chosenByName(kind: ExecutorKind): Promise<ChosenExecutor> {
+  const probe = await EXECUTORS[kind].probe();
+  if (probe.works) return { kind, reason: EXECUTORS[kind].whyChosen(true) };
+  const { found, reason, hint } = probe;
+  throw new UserError("EXECUTOR", `executor: expected ${kind}, found ${found}: ${reason}`, hint);
+}
+
+/** The executor that the options name; an option that only one kind has says which one is meant. */
+function askedFor(options: ExecutorOptions): ExecutorChoice {
+  const { executor = "auto" } = options;
+  const claims = claimsOf(options);
+  const meant = executor === "auto" ? claims.at(-1)?.kind : executor;
+  const other = claims.find(({ kind }) => kind !== meant);
+  if (!other) return meant ?? "auto";
   throw new UserError(
     "EXECUTOR",
-    `executor: expected native, found no addon: ${native.reason}`,
-    "use --executor tfjs, or build it with npm run build:native",
+    `executor: ${other.option} was asked for, which only the ${other.kind} executor has`,
+    "leave one of them out",
   );
 }
 
-/** The executor that the options name; a backend or an instruction set by name says which one is meant. */
-function askedFor({ executor = "auto", backend = "auto", isa, activations }: ExecutorOptions): ExecutorChoice {
-  const ofTfjs = backend === "auto" ? null : `backend ${backend}`;
-  const ofNative = isa !== undefined ? `instruction set ${isa}` : activations === "int8" ? "activations int8" : null;
-  if (ofTfjs && executor === "native") throw conflict(ofTfjs, "the tfjs executor has");
-  if (ofNative && (executor === "tfjs" || ofTfjs)) throw conflict(ofNative, "the native executor has");
-  if (executor !== "auto") return executor;
-  return ofNative ? "native" : ofTfjs ? "tfjs" : "auto";
-}
-
-function conflict(option: string, owner: string): UserError {
-  return new UserError("EXECUTOR", `executor: ${option} was asked for, which only ${owner}`, "leave one of them out");
+/** The kinds whose own options were given. */
+function claimsOf(options: ExecutionOptions): { kind: ExecutorKind; option: string }[] {
+  return EXECUTOR_KINDS.flatMap((kind) => {
+    const option = EXECUTORS[kind].ownOption(options);
+    return option === null ? [] : [{ kind, option }];
+  });
 }

@@ -1,13 +1,5 @@
 import { z } from "zod";
 
-/** Executors from the fastest to the slowest. */
-export const EXECUTORS = ["native", "tfjs"] as const;
-export type ExecutorKind = (typeof EXECUTORS)[number];
-
-/** What may be asked for; `auto`: native where its addon loads, else tfjs. */
-export const EXECUTOR_CHOICES = ["auto", ...EXECUTORS] as const;
-export type ExecutorChoice = (typeof EXECUTOR_CHOICES)[number];
-
 /** Type of the activations in products with integer codecs; `int8`: quantized, 32 columns under one scale. Native only. */
 export const ACTIVATION_TYPES = ["int8", "f32"] as const;
 export type ActivationType = (typeof ACTIVATION_TYPES)[number];
@@ -21,7 +13,8 @@ export type Residency = (typeof RESIDENCIES)[number];
 
 /** What an executor says of itself, for `inspect` and `--json`. */
 export const ExecutorInfo = z.strictObject({
-  executor: z.enum(EXECUTORS),
+  /** Its name in the table of executors. */
+  executor: z.string(),
   /** tfjs: `tensorflow`, `wasm` or `cpu`; null for native. */
   backend: z.string().nullable(),
   /** native: the instruction set, `avx2`, `neon`, …; null for tfjs. */

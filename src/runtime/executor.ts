@@ -1,47 +1,14 @@
 import type { Maths } from "../maths/maths.ts";
-import type { DecoderSpec, NormSpec } from "../model/decoder-spec.ts";
+import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { KvType } from "../model/kv-type.ts";
-import type { BlockRole } from "../model/matrix-id.ts";
-import type { Matrix, WeightSource } from "../model/weight-source.ts";
+import type { SkippedParts } from "../model/matrix-inputs.ts";
+import type { WeightSource } from "../model/weight-source.ts";
+import type { LowRankPart } from "./adapters.ts";
 import type { ExecutorInfo } from "./executor-info.ts";
-
-export type { KvType } from "../model/kv-type.ts";
-export type { ActivationType, ExecutorInfo, Residency } from "./executor-info.ts";
-
-/**
- * Keys and values of one sequence, block by block. Lengths are per block: a drafter may have run only the first blocks.
- * Made of 64-position pages; a fork shares full pages; a sliding window keeps window + 64 positions.
- */
-export interface KvCache {
-  readonly kvType: KvType;
-  readonly maxTokens: number;
-  /** Positions held by a block. */
-  length(block: number): number;
-  /** Forgets positions >= length in blocks >= fromBlock (default: all). */
-  truncate(length: number, fromBlock?: number): void;
-  /** An independent cache with the same contents; full pages are shared. */
-  fork(): KvCache;
-  /**
-   * Length that the sequence will reach in this regime: longrope models pick their factors by it (beyond
-   * originalMaxPositions ALL positions use the long factors). May be changed only while the cache is empty or if the
-   * regime stays the same; otherwise throws, and the caller truncates to 0 and feeds the sequence anew.
-   */
-  reserve(totalTokens: number): void;
-  /** True when `reserve(totalTokens)` would need a rebuild. */
-  needsRebuild(totalTokens: number): boolean;
-  dispose(): void;
-}
-
-/**
- * Consecutive rows of one sequence: positions [position, position + count). With a cache the rows attend to everything
- * in it before them, and in every block run the cache must hold exactly `position` positions; without one (null)
- * the span starts at position 0 and is a whole sequence of its own, in f32.
- */
-export interface RowSpan {
-  readonly cache: KvCache | null;
-  readonly position: number;
-  readonly count: number;
-}
+import type { AnswersOptions, HeadAnswers } from "./head-answers.ts";
+import type { ExitHead, LogitsOptions } from "./heads.ts";
+import type { InputObserver } from "./input-capture.ts";
+import type { KvCache, RowSpan } from "./kv-cache.ts";
 
 /** Parts of blocks to leave out (the residual stream passes unchanged): one flag per attention and per MLP. */
 export interface SkipSet {
@@ -49,19 +16,10 @@ export interface SkipSet {
   readonly mlp: readonly boolean[];
 }
 
-/** The rows that some matrices of a block are multiplied with, in f32, before any rounding of activations. */
-export interface MatrixInput {
-  readonly block: number;
-  /** Ids of the matrices that take it, in execution order. */
-  readonly matrices: readonly string[];
-  readonly rows: number;
-  readonly cols: number;
-  /** [rows, cols], the rows of the pass in order. */
-  readonly data: Float32Array;
+/** What of one block a set leaves out. */
+export function skippedAt(skip: SkipSet | undefined, block: number): SkippedParts {
+  return { attention: skip?.attention[block] ?? false, mlp: skip?.mlp[block] ?? false };
 }
-
-/** Sees each distinct input of a block's matrices once; `data` is its to read until it returns, or its promise resolves. */
-export type InputObserver = (input: MatrixInput) => void | Promise<void>;
 
 export interface RunBlocksOptions {
   /** Shown the inputs of every block run, block after block (shared ones once, see model/matrix-inputs.ts). */
@@ -78,81 +36,6 @@ export interface RunBlocksOptions {
   readonly logits?: { readonly rows: Int32Array /** [rows, vocabSize] */; readonly into: Float32Array } | undefined;
   /** Also gives what a head says of these rows of the result, in the same way. */
   readonly answers?: { readonly head: string; readonly rows: Int32Array; readonly into: HeadAnswers } | undefined;
-}
-
-/** A low-rank addition to one matrix: y += factor * B (A x), computed in f32 beside the packed product. */
-export interface LowRankPart {
-  readonly block: number;
-  readonly role: BlockRole;
-  readonly rank: number;
-  /** [rank, cols of the matrix] */
-  readonly a: Float32Array;
-  /** [rows of the matrix, rank] */
-  readonly b: Float32Array;
-  readonly factor: number;
-}
-
-/**
- * An exit head: a norm (null: none), maybe a low-rank residual, then a matrix [ids, hiddenSize] over the vocabulary or a subset of its
- * ids, and maybe one more logit.
- */
-export interface ExitHead {
-  readonly norm: ExitNorm | null;
-  readonly adapter: ExitAdapter | null;
-  readonly matrix: Matrix;
-  /** [ids] */
-  readonly bias: Float32Array | null;
-  readonly tail: ExitTail | null;
-}
-
-/** A low-rank residual on the normed rows: x + up(silu(down(x))), in f32. */
-export interface ExitAdapter {
-  readonly rank: number;
-  /** [rank, hiddenSize] */
-  readonly down: Matrix;
-  /** [hiddenSize, rank] */
-  readonly up: Matrix;
-}
-
-/** The last logit of a head over some ids: that the answer is none of them. */
-export interface ExitTail {
-  /** [hiddenSize] */
-  readonly weight: Float32Array;
-  readonly bias: number;
-}
-
-export interface ExitNorm {
-  readonly spec: NormSpec;
-  readonly weight: Float32Array;
-  /** Layer norm only. */
-  readonly bias: Float32Array | null;
-}
-
-/** What a head says of each row, [rows] each: its answer and three measures of how sure it is, over all of the row's logits. */
-export interface HeadAnswers {
-  /** Index of the largest logit, of equal ones the lowest: a row of the head's matrix, or the number of them where its tail wins. */
-  readonly best: Int32Array;
-  /** In nats. */
-  readonly entropy: Float32Array;
-  readonly maxProbability: Float32Array;
-  /** Largest probability minus the second largest. */
-  readonly margin: Float32Array;
-}
-
-export interface AnswersOptions {
-  /** `output`, or an exit head that `loadHead` has loaded under this name. */
-  readonly head: string;
-  /** Written and returned in place of new arrays; each has room for the rows, and may have more. */
-  readonly into?: HeadAnswers | undefined;
-}
-
-export interface LogitsOptions {
-  /** False leaves the norm out: the rows are taken as normed ones. */
-  readonly norm?: boolean | undefined;
-  /** An exit head that `loadHead` has loaded under this name; default: the output head. */
-  readonly head?: string | undefined;
-  /** Written and returned in place of a new array, where its length is that of the result. */
-  readonly into?: Float32Array | undefined;
 }
 
 /**

@@ -1,7 +1,25 @@
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import { idOf } from "../model/matrix-id.ts";
-import { type MatrixInputKind, type MatrixInputSpec, matrixInputsOf } from "../model/matrix-inputs.ts";
-import type { InputObserver, SkipSet } from "./executor.ts";
+import {
+  type MatrixInputKind,
+  type MatrixInputSpec,
+  matrixInputsOf,
+  type SkippedParts,
+} from "../model/matrix-inputs.ts";
+
+/** The rows that some matrices of a block are multiplied with, in f32, before any rounding of activations. */
+export interface MatrixInput {
+  readonly block: number;
+  /** Ids of the matrices that take it, in execution order. */
+  readonly matrices: readonly string[];
+  readonly rows: number;
+  readonly cols: number;
+  /** [rows, cols], the rows of the pass in order. */
+  readonly data: Float32Array;
+}
+
+/** Sees each distinct input of a block's matrices once; `data` is its to read until it returns, or its promise resolves. */
+export type InputObserver = (input: MatrixInput) => void | Promise<void>;
 
 /** Arrays that the inputs of one block's matrices are written to during a pass. */
 export class BlockInputs {
@@ -44,7 +62,7 @@ export class BlockInputs {
   }
 }
 
-/** The memory of captured inputs: kept from pass to pass, so that a sweep does not fill the heap with arrays of one use. */
+/** The memory of captured inputs: kept from pass to pass, so that a descent does not fill the heap with arrays of one use. */
 export class InputBuffers {
   private readonly spec: DecoderSpec;
   private readonly free = new Map<MatrixInputKind, Float32Array>();
@@ -55,12 +73,11 @@ export class InputBuffers {
 
   /** Runs `pass` with arrays for the inputs of a block and then shows them to the observer. */
   async capture(
-    at: { readonly block: number; readonly rows: number; readonly skip: SkipSet | undefined },
+    at: { readonly block: number; readonly rows: number; readonly skipped: SkippedParts },
     observer: InputObserver,
     pass: (inputs: BlockInputs) => Promise<void>,
   ): Promise<void> {
-    const { block, rows, skip } = at;
-    const skipped = skip && { attention: skip.attention[block], mlp: skip.mlp[block] };
+    const { block, rows, skipped } = at;
     const specs = matrixInputsOf(this.spec.blocks[block], skipped);
     const taken = specs.map(({ kind, cols }): [MatrixInputKind, Float32Array, number] => {
       const length = rows * cols;

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { addExits } from "../../src/artifact/exits/add.ts";
@@ -11,23 +11,23 @@ import { tinyContents, tinyTable } from "../artifact/exits/tiny-exits.ts";
 import { tinyParts, tinyPlan } from "../artifact/tiny-source.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
-import { commandLine, MODELS } from "./command-line.ts";
+import { STORIES } from "../support/fixtures.ts";
+import { commandLine } from "./command-line.ts";
 
-const stories = path.join(MODELS, "stories260k");
 const LITTLE = ["--prompt-count", "2", "--prompt-tokens", "12", "--generate-tokens", "6", "--repeats", "1"];
 const SWEEP = ["--draft-lengths", "2", "--draft-limits", "3", "--threads", "1"];
 
-describe.skipIf(!HAS_ADDON || !existsSync(stories))(needsAddon("bench --drafters (skipped without ../shared)"), () => {
+describe.skipIf(!HAS_ADDON)(needsAddon("bench --drafters"), () => {
   let folder: string;
   let prompts: string;
 
   beforeAll(async () => {
     folder = path.join(temporaryFolder(), "made");
-    const source = await openCheckpoint(stories);
+    const source = await openCheckpoint(STORIES);
     const { spec } = source;
     const writer = await ArtifactWriter.open({ folder, key: "k", spec, plan: tinyPlan(spec, ["q8s-g32"]) });
     await quantizeModel({ source, maths: plainMaths, quantizer: "nearest", writer });
-    await writer.finish(tinyParts(stories, ["tokenizer.json", "tokenizer_config.json"]));
+    await writer.finish(tinyParts(STORIES, ["tokenizer.json", "tokenizer_config.json"]));
     await source.close();
     await addExits(folder, { table: tinyTable(spec), contents: tinyContents(spec) });
     prompts = path.join(temporaryFolder(), "prompts.txt");
@@ -88,7 +88,7 @@ describe.skipIf(!HAS_ADDON || !existsSync(stories))(needsAddon("bench --drafters
   });
 
   test("refuses a model without exits, and a drafter's option without --drafters", async () => {
-    const { code, stderr } = await commandLine(["bench", stories, "--drafters"]);
+    const { code, stderr } = await commandLine(["bench", STORIES, "--drafters"]);
     expect(stderr).toMatch(/expected an artifact with early exits, found none \(layerwise exits trains them\)/);
     expect(code).toBe(1);
     expect((await commandLine(["bench", folder, "--csv", "x.csv"])).stderr).toContain("--csv: expected --drafters");

@@ -10,10 +10,6 @@ const MAIN = path.resolve("dist/cli/main.js");
 /** Why tests of the command line cannot run, or null. */
 export const NOT_BUILT = existsSync(MAIN) ? null : "dist/cli/main.js is absent: build first";
 
-/** Trained checkpoints for tests. */
-export const MODELS = path.resolve("../shared/models");
-export const HAS_MODELS = NOT_BUILT === null && existsSync(MODELS);
-
 export interface Outcome {
   readonly code: number | null;
   readonly stdout: string;

@@ -3,13 +3,13 @@ import os from "node:os";
 import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { HAS_ADDON } from "../runtime/native/addon-state.ts";
-import { commandLine, HAS_MODELS, layerwise, MODELS } from "./command-line.ts";
+import { NEOX } from "../support/fixtures.ts";
+import { commandLine, layerwise, NOT_BUILT } from "./command-line.ts";
 
-const neox = path.join(MODELS, "neox-tiny");
 const folder = mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-"));
 const compressInto = (out: string) => [
   "compress",
-  neox,
+  NEOX,
   "--budget",
   "9.5 MiB",
   "--context",
@@ -20,7 +20,7 @@ const compressInto = (out: string) => [
   out,
 ];
 
-describe.skipIf(!HAS_MODELS)("the pipeline, with a model from ../shared/models", () => {
+describe.skipIf(NOT_BUILT !== null)("the pipeline", () => {
   afterAll(() => rmSync(folder, { recursive: true }));
   const out = path.join(folder, "run");
 
@@ -48,7 +48,7 @@ describe.skipIf(!HAS_MODELS)("the pipeline, with a model from ../shared/models",
       recipe,
       `name: long\ncalibration: { sources: [{ path: ${text}, tokens: 1024 }], sequenceTokens: 512 }\n`,
     );
-    const { code, stderr } = await commandLine(["score", neox, "--recipe", recipe, "--out", path.join(folder, "long")]);
+    const { code, stderr } = await commandLine(["score", NEOX, "--recipe", recipe, "--out", path.join(folder, "long")]);
     expect(stderr).toMatch(
       /^layerwise: calibration: sequenceTokens: expected at most the model's 256 positions, found 512/,
     );

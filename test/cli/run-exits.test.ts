@@ -1,9 +1,10 @@
 import { existsSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
-import { HAS_STORIES, makeStoriesWithExits, STORIES } from "../decoding/artifact-with-exits.ts";
+import { makeStoriesWithExits } from "../decoding/artifact-with-exits.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { HAS_ADDON } from "../runtime/native/addon-state.ts";
+import { STORIES } from "../support/fixtures.ts";
 import { commandLine, layerwise, NOT_BUILT, shell } from "./command-line.ts";
 
 const folder = path.join(temporaryFolder(), "stories");
@@ -21,7 +22,7 @@ async function document(...args: string[]) {
   return JSON.parse((await run("--json", ...args)).stdout);
 }
 
-describe.skipIf(!HAS_STORIES)("run with exits (skipped without ../shared)", () => {
+describe("run with exits", () => {
   beforeAll(async () => {
     await makeStoriesWithExits(folder);
   });
@@ -60,10 +61,10 @@ describe.skipIf(!HAS_STORIES)("run with exits (skipped without ../shared)", () =
   it("--verbose says how tokens came about", async () => {
     const dssd = await run("--decode", "dssd", "--no-adapt", "--verbose");
     expect(dssd.stderr).toMatch(
-      /^decoding: dssd, \d+ drafted, \d+ accepted, \d+ wasted, \d+ sweeps, \d+ plain rounds, mean depth [\d.]+ blocks$/m,
+      /^decoding: dssd, \d+ drafted, \d+ accepted, \d+ wasted, \d+ shared passes, \d+ plain rounds, mean depth [\d.]+ blocks$/m,
     );
     const early = await run("--decode", "early-exit", "--verbose");
-    expect(early.stderr).toMatch(/^decoding: early-exit, \d+ sweeps, mean depth [\d.]+ blocks$/m);
+    expect(early.stderr).toMatch(/^decoding: early-exit, \d+ shared passes, mean depth [\d.]+ blocks$/m);
     expect((await run("--decode", "plain", "--verbose")).stderr).not.toMatch(/^decoding/m);
   });
 

@@ -4,17 +4,17 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { BenchDocument } from "../../src/bench/benchmark.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
-import { HAS_MODELS, layerwise, MODELS, shell } from "./command-line.ts";
+import { STORIES } from "../support/fixtures.ts";
+import { layerwise, NOT_BUILT, shell } from "./command-line.ts";
 
-const stories = path.join(MODELS, "stories260k");
 /** Of util-linux: gives a program a terminal. */
 const HAS_SCRIPT = process.platform === "linux" && existsSync("/usr/bin/script");
 const LITTLE = ["--backend", "wasm", "--max-tokens", "12"];
 const WORDS = ", there was a little girl named Lily";
 
-describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", () => {
+describe.skipIf(NOT_BUILT !== null)("commands that run a model", () => {
   test("run prints the text, and only that, on standard output", async () => {
-    const { code, stdout, stderr } = await layerwise(["run", stories, "Once upon a time", ...LITTLE]);
+    const { code, stdout, stderr } = await layerwise(["run", STORIES, "Once upon a time", ...LITTLE]);
     expect(stdout).toMatch(new RegExp(`^${WORDS}`));
     expect(stdout.length).toBeLessThan(60);
     expect(stderr).toBe("layerwise: ended by --max-tokens after 12 tokens\n");
@@ -22,12 +22,12 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
   });
 
   test("run - reads the prompt from standard input, without its last line end", async () => {
-    const { stdout } = await layerwise(["run", stories, "-", ...LITTLE], { input: "Once upon a time\n" });
+    const { stdout } = await layerwise(["run", STORIES, "-", ...LITTLE], { input: "Once upon a time\n" });
     expect(stdout).toMatch(new RegExp(`^${WORDS}`));
   });
 
   test("run - refuses what is not UTF-8", async () => {
-    const { code, stderr } = await shell(`printf 'Once \\377' | $LAYERWISE run ${stories} - --backend wasm`);
+    const { code, stderr } = await shell(`printf 'Once \\377' | $LAYERWISE run ${STORIES} - --backend wasm`);
     expect(stderr).toBe(
       "layerwise: standard input: expected UTF-8 text, found other bytes (convert the file to UTF-8)\n",
     );
@@ -35,14 +35,14 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
   });
 
   test.skipIf(!existsSync("/dev/full"))("standard output on a full disk gives one line and exit status 1", async () => {
-    const { code, stderr } = await shell(`$LAYERWISE run ${stories} Once ${LITTLE.join(" ")} >/dev/full`);
+    const { code, stderr } = await shell(`$LAYERWISE run ${STORIES} Once ${LITTLE.join(" ")} >/dev/full`);
     expect(stderr).toMatch(/^layerwise: standard output: cannot write: the disk is full$/m);
     expect(stderr).not.toMatch(/^ +at /m);
     expect(code).toBe(1);
   });
 
   test("run --json is one document with the executor and the reason", async () => {
-    const { stdout } = await layerwise(["run", stories, "Once upon a time", ...LITTLE, "--json", "--stop", " girl"]);
+    const { stdout } = await layerwise(["run", STORIES, "Once upon a time", ...LITTLE, "--json", "--stop", " girl"]);
     expect(JSON.parse(stdout)).toMatchObject({
       kind: "checkpoint",
       text: ", there was a little",
@@ -56,7 +56,7 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
     needsAddon("the native executor gives the same text as tfjs, for every KV type"),
     async () => {
       const run = async (...args: string[]) => {
-        const line = ["run", stories, "Once upon a time", "--max-tokens", "12", "--json", ...args];
+        const line = ["run", STORIES, "Once upon a time", "--max-tokens", "12", "--json", ...args];
         return JSON.parse((await layerwise(line)).stdout);
       };
       const tfjs = await run("--backend", "wasm");
@@ -73,7 +73,7 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
   );
 
   test("the same seed draws the same text", async () => {
-    const args = ["run", stories, "Once", ...LITTLE, "--temperature", "1.2", "--top-p", "0.9", "--seed", "7"];
+    const args = ["run", STORIES, "Once", ...LITTLE, "--temperature", "1.2", "--top-p", "0.9", "--seed", "7"];
     const [first, second] = await Promise.all([layerwise(args), layerwise(args)]);
     expect(first.stdout).toBe(second.stdout);
     expect(first.code).toBe(0);
@@ -81,7 +81,7 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
 
   test("a reader that leaves early ends the run quietly", async () => {
     const { code, stdout, stderr } = await shell(
-      `set -o pipefail; $LAYERWISE run ${stories} "Once upon a time" --backend wasm 2>/dev/null | head -c 5`,
+      `set -o pipefail; $LAYERWISE run ${STORIES} "Once upon a time" --backend wasm 2>/dev/null | head -c 5`,
     );
     expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: WORDS.slice(0, 5), stderr: "" });
   });
@@ -90,7 +90,7 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
     ["SIGINT", 130],
     ["SIGTERM", 143],
   ] as const)("%s ends a run with exit status %i, its text kept", async (signal, status) => {
-    const outcome = await layerwise(["run", stories, "Once upon a time", "--backend", "wasm"], {
+    const outcome = await layerwise(["run", STORIES, "Once upon a time", "--backend", "wasm"], {
       signal: { name: signal, stream: "stdout", after: "" },
     });
     expect(outcome.code).toBe(status);
@@ -100,7 +100,7 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
 
   test("chat takes each line of standard input as a turn", async () => {
     const input = "Once upon a time\n\nThe dog\n/reset\nOnce upon a time\n/quit\nnot read\n";
-    const { code, stdout } = await layerwise(["chat", stories, "--raw", ...LITTLE, "--json"], { input });
+    const { code, stdout } = await layerwise(["chat", STORIES, "--raw", ...LITTLE, "--json"], { input });
     const { turns } = JSON.parse(stdout);
     expect(turns.map((turn: { user: string }) => turn.user)).toEqual([
       "Once upon a time",
@@ -114,7 +114,7 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
   });
 
   test.skipIf(!HAS_SCRIPT)("a turn that is too long does not end a conversation at a terminal", async () => {
-    const chat = `$LAYERWISE chat ${stories} --raw --backend wasm --max-tokens 4`;
+    const chat = `$LAYERWISE chat ${STORIES} --raw --backend wasm --max-tokens 4`;
     const { code, stdout } = await shell(
       `printf '%s\\n' ${"x".repeat(600)} "Once upon a time" /quit | script -qec "${chat}" /dev/null`,
     );
@@ -124,15 +124,15 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
 
   test("eval of a checkpoint against itself diverges by nothing", async () => {
     const text = path.join(mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-")), "text.txt");
-    const { text: golden } = JSON.parse(readFileSync(path.join(stories, "golden.json"), "utf8"));
+    const { text: golden } = JSON.parse(readFileSync(path.join(STORIES, "golden.json"), "utf8"));
     writeFileSync(text, golden.seq0);
     const { code, stdout } = await layerwise([
       "eval",
-      stories,
+      STORIES,
       "--text",
       text,
       "--reference",
-      stories,
+      STORIES,
       "--window",
       "64",
       "--backend",
@@ -150,7 +150,7 @@ describe.skipIf(!HAS_MODELS)("commands that run a model from ../shared/models", 
   test("bench measures each backend in a process of its own", async () => {
     const { code, stdout } = await layerwise([
       "bench",
-      stories,
+      STORIES,
       "--backends",
       "cpu",
       "wasm",

@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs";
-import path from "node:path";
 import { addExits } from "../../src/artifact/exits/add.ts";
 import { ArtifactWriter } from "../../src/artifact/writer.ts";
 import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
@@ -8,11 +6,7 @@ import type { DecoderSpec } from "../../src/model/decoder-spec.ts";
 import { quantizeModel } from "../../src/quantization/quantize-model.ts";
 import { tinyContents, tinyTable } from "../artifact/exits/tiny-exits.ts";
 import { tinyParts, tinyPlan } from "../artifact/tiny-source.ts";
-import { MODELS } from "../cli/command-line.ts";
-
-/** The checkpoint that the artifacts here are made of. */
-export const STORIES = path.join(MODELS, "stories260k");
-export const HAS_STORIES = existsSync(STORIES);
+import { STORIES } from "../support/fixtures.ts";
 
 /** Writes an artifact of a checkpoint that can tell stories, without exits; gives the model's spec. */
 export async function makeStories(folder: string): Promise<DecoderSpec> {

@@ -5,10 +5,10 @@ import { type OpenModel, openModel } from "../../src/decoding/open-model.ts";
 import * as layerwise from "../../src/index.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { HAS_ADDON } from "../runtime/native/addon-state.ts";
-import { HAS_STORIES, makeStories, makeStoriesWithExits, STORIES } from "./artifact-with-exits.ts";
+import { STORIES } from "../support/fixtures.ts";
+import { makeStories, makeStoriesWithExits } from "./artifact-with-exits.ts";
 
 const base = temporaryFolder();
-if (!HAS_STORIES) console.log("skipped: how models decode: ../shared/models is not there");
 
 /** Runs `work` with the artifact of the stories, with or without exits. */
 async function withModel(exits: boolean, executor: "native" | "tfjs", work: (model: OpenModel) => Promise<void>) {
@@ -33,7 +33,7 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
   };
 }
 
-describe.skipIf(!HAS_STORIES)("how a model decodes", () => {
+describe("how a model decodes", () => {
   it.skipIf(!HAS_ADDON)("is DSSD where exits are there and the text is plain decoding's own", async () => {
     await withModel(true, "native", async (model) => {
       const chosen = await chooseDecode(model);

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { generate } from "../../src/decoding/generate.ts";
@@ -6,10 +6,11 @@ import { type OpenModel, openModel } from "../../src/decoding/open-model.ts";
 import { mostLikely } from "../../src/decoding/sampler.ts";
 import { Session } from "../../src/decoding/session.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
+import { NEOX_CASE, STORIES_CASE } from "../runtime/goldens.ts";
 import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
+import { ARCHITECTURES } from "../support/fixtures.ts";
 
-const MODELS = path.resolve("../shared/models");
-const LONGROPE = path.resolve("../shared/fixtures/architectures/phi3-longrope");
+const LONGROPE = path.join(ARCHITECTURES, "phi3-longrope");
 
 const largestDifference = (a: Float32Array, b: Float32Array) =>
   a.reduce((most, value, i) => Math.max(most, Math.abs(value - b[i])), 0);
@@ -20,51 +21,47 @@ interface Golden {
 }
 
 const MODEL_CASES = TEST_EXECUTORS.flatMap((executor) =>
-  ["stories260k", "neox-tiny"].map((name) => ({ name, executor })),
+  [STORIES_CASE, NEOX_CASE].map((goldenCase) => ({ ...goldenCase, executor })),
 );
 
-describe.skipIf(!existsSync(MODELS)).each(MODEL_CASES)(
-  "$name from ../shared/models on $executor",
-  ({ name, executor }) => {
-    const folder = path.join(MODELS, name);
-    let golden: Golden;
-    let model: OpenModel;
+describe.each(MODEL_CASES)("$name on $executor", ({ folder, golden: goldenFile, executor }) => {
+  let golden: Golden;
+  let model: OpenModel;
 
-    beforeAll(async () => {
-      golden = JSON.parse(readFileSync(path.join(folder, "golden.json"), "utf8"));
-      model = await openModel(folder, { executor });
-    });
-    afterAll(() => model?.close());
+  beforeAll(async () => {
+    golden = JSON.parse(readFileSync(goldenFile, "utf8"));
+    model = await openModel(folder, { executor });
+  });
+  afterAll(() => model?.close());
 
-    test("greedy generation gives the golden tokens and their text", async () => {
-      const session = model.createSession();
-      const { prompt, continuation } = golden.greedy;
-      const stream = generate(session, model.tokenizer, prompt, { maxTokens: continuation.length, ignoreEos: true });
-      let text = model.tokenizer.decode(prompt, { skipSpecial: true });
-      let step = await stream.next();
-      for (; !step.done; step = await stream.next()) text += step.value.text;
-      session.close();
-      expect(step.value.ids).toEqual(continuation);
-      expect(step.value.reason).toBe("length");
-      expect(text.trim()).toBe(golden.text.greedy_text.trim());
-    });
+  test("greedy generation gives the golden tokens and their text", async () => {
+    const session = model.createSession();
+    const { prompt, continuation } = golden.greedy;
+    const stream = generate(session, model.tokenizer, prompt, { maxTokens: continuation.length, ignoreEos: true });
+    let text = model.tokenizer.decode(prompt, { skipSpecial: true });
+    let step = await stream.next();
+    for (; !step.done; step = await stream.next()) text += step.value.text;
+    session.close();
+    expect(step.value.ids).toEqual(continuation);
+    expect(step.value.reason).toBe("length");
+    expect(text.trim()).toBe(golden.text.greedy_text.trim());
+  });
 
-    test("a forked session and one fed token by token agree", async () => {
-      const session = model.createSession();
-      const { prompt } = golden.greedy;
-      await session.feed(prompt.slice(0, 3));
-      const fork = session.fork();
-      const whole = await session.feed(prompt.slice(3));
-      let last = new Float32Array();
-      for (const id of prompt.slice(3)) last = Float32Array.from(await fork.feed([id]));
-      session.close();
-      fork.close();
-      expect(largestDifference(whole, last)).toBeLessThan(2e-4);
-    });
-  },
-);
+  test("a forked session and one fed token by token agree", async () => {
+    const session = model.createSession();
+    const { prompt } = golden.greedy;
+    await session.feed(prompt.slice(0, 3));
+    const fork = session.fork();
+    const whole = await session.feed(prompt.slice(3));
+    let last = new Float32Array();
+    for (const id of prompt.slice(3)) last = Float32Array.from(await fork.feed([id]));
+    session.close();
+    fork.close();
+    expect(largestDifference(whole, last)).toBeLessThan(2e-4);
+  });
+});
 
-describe.skipIf(!existsSync(LONGROPE)).each(TEST_EXECUTORS)("phi3-longrope from ../shared/fixtures on %s", (kind) => {
+describe.each(TEST_EXECUTORS)("phi3-longrope on %s", (kind) => {
   test("a session crosses into the long factors and back as if fed at once, and gives the golden tokens", async () => {
     const checkpoint = await openCheckpoint(LONGROPE);
     const executor = await executorsOf(kind, "resident")(checkpoint);

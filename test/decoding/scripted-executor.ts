@@ -1,7 +1,9 @@
 import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import type { DecoderSpec } from "../../src/model/decoder-spec.ts";
 import type { Tokenizer } from "../../src/model/tokenizer.ts";
-import type { Executor, KvCache, LogitsOptions, RowSpan, RunBlocksOptions } from "../../src/runtime/executor.ts";
+import type { Executor, RunBlocksOptions } from "../../src/runtime/executor.ts";
+import type { LogitsOptions } from "../../src/runtime/heads.ts";
+import type { KvCache, RowSpan } from "../../src/runtime/kv-cache.ts";
 
 /** What the cache of a scripted executor knows of every position: its id and the regime it was computed in. */
 interface Entry {

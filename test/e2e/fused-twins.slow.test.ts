@@ -1,4 +1,3 @@
-import { existsSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import {
@@ -13,9 +12,8 @@ import * as formats from "../../src/formats/safetensors/index.ts";
 import { ARCHITECTURES } from "../../src/model/architectures/index.ts";
 import { compress } from "../../src/pipeline/compress.ts";
 import { calibrationFiles, loadRecipe, Recipe } from "../../src/pipeline/recipe.ts";
+import { NEOX } from "../support/fixtures.ts";
 import { EXAMPLE, withFolder } from "./command.ts";
-
-const NEOX = path.resolve("../shared/models/neox-tiny");
 
 /** Compresses with every stage that looks at weights by matrix, on as little text as that takes. */
 async function shipped(checkpoint: string, out: string, budget: string): Promise<Manifest> {
@@ -54,18 +52,15 @@ describe("a checkpoint with fused tensors", { timeout: 120_000 }, () => {
       expect(contents(phi3)).toEqual(contents(llama));
     }));
 
-  it.skipIf(!existsSync(NEOX))(
-    "gives the same artifact with GPT-NeoX's q, k and v apart (skipped: ../shared is absent)",
-    () =>
-      withFolder(async (folder) => {
-        const twin = path.join(folder, "separate");
-        await writeSeparateNeox(formats, NEOX, twin);
-        Object.assign(ARCHITECTURES, { [SEPARATE_NEOX]: separateNeox(ARCHITECTURES.gpt_neox) });
-        const fused = await shipped(NEOX, path.join(folder, "a"), "4.2 MiB");
-        const separate = await shipped(twin, path.join(folder, "b"), "4.2 MiB");
-        expect([fused.spec.family, separate.spec.family]).toEqual(["gpt_neox", SEPARATE_NEOX]);
-        expect(new Set(fused.plan.units.map(({ codec }) => codec)).size).toBeGreaterThan(1);
-        expect(contents(separate)).toEqual(contents(fused));
-      }),
-  );
+  it("gives the same artifact with GPT-NeoX's q, k and v apart", () =>
+    withFolder(async (folder) => {
+      const twin = path.join(folder, "separate");
+      await writeSeparateNeox(formats, NEOX, twin);
+      Object.assign(ARCHITECTURES, { [SEPARATE_NEOX]: separateNeox(ARCHITECTURES.gpt_neox) });
+      const fused = await shipped(NEOX, path.join(folder, "a"), "4.2 MiB");
+      const separate = await shipped(twin, path.join(folder, "b"), "4.2 MiB");
+      expect([fused.spec.family, separate.spec.family]).toEqual(["gpt_neox", SEPARATE_NEOX]);
+      expect(new Set(fused.plan.units.map(({ codec }) => codec)).size).toBeGreaterThan(1);
+      expect(contents(separate)).toEqual(contents(fused));
+    }));
 });

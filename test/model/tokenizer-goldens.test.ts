@@ -1,12 +1,15 @@
-import { existsSync, readFileSync } from "node:fs";
-import os from "node:os";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
 import { loadTokenizer } from "../../src/model/tokenizer.ts";
+import { NEOX_CASE, STORIES_CASE } from "../runtime/goldens.ts";
+import { HAS_SMOLLM2, needsSmollm2, SMOLLM2 } from "../support/checkpoints.ts";
+import { dataFile, hasData, needsData, TINYSTORIES_656K } from "../support/data.ts";
+import { FIXTURES } from "../support/fixtures.ts";
+import { unpacked } from "../support/unpacked.ts";
 
-const shared = path.resolve("../shared");
-const tokenizers = path.join(shared, "tokenizers");
+const tokenizers = unpacked("tokenizers");
 const read = (...parts: string[]) => readFileSync(path.join(...parts), "utf8");
 const idsOf = (line: string) => (line.trim() === "" ? [] : line.split(",").map(Number));
 const unescaped = (line: string) => line.replaceAll("\\n", "\n").replaceAll("\\s", " ");
@@ -16,7 +19,7 @@ const lines = (...parts: string[]) =>
     .replace(/\n$/, "")
     .split("\n");
 
-describe.skipIf(!existsSync(tokenizers))("goldens of ../shared/tokenizers (skipped: ../shared is absent)", () => {
+describe("goldens of test/fixtures/tokenizers", () => {
   describe.each(["gpt_neox", "mistral03"])("%s", (name) => {
     const folder = path.join(tokenizers, name);
 
@@ -53,7 +56,7 @@ describe.skipIf(!existsSync(tokenizers))("goldens of ../shared/tokenizers (skipp
   });
 });
 
-describe.skipIf(!existsSync(tokenizers))("texts of llama.cpp's Llama cases (skipped: ../shared is absent)", () => {
+describe("texts of llama.cpp's Llama cases", () => {
   // Their ids need Llama's own tokenizer.json, which is not there; Mistral's is of the same kind (byte fallback, U+2581).
   it.each<[string, (text: string) => string]>([
     // A first space is the mark of a text's beginning: " a" and "a" have the same ids.
@@ -75,25 +78,26 @@ describe.skipIf(!existsSync(tokenizers))("texts of llama.cpp's Llama cases (skip
 const Golden = z.looseObject({
   tokenizer_cases: z.array(z.looseObject({ text: z.string(), ids: z.array(z.number()), decoded: z.string() })),
 });
-const casesOf = (model: string) =>
-  Golden.parse(JSON.parse(read(shared, "models", model, "golden.json"))).tokenizer_cases;
+const casesOf = (file: string) => Golden.parse(JSON.parse(read(file))).tokenizer_cases;
 
-describe.skipIf(!existsSync(tokenizers))("cases of ../shared/models (skipped: ../shared is absent)", () => {
+describe("cases of the models", () => {
   it.each([
-    ["neox-tiny", false],
-    ["stories260k", true],
-  ])("%s: ids and text of every case", async (model, skipSpecial) => {
-    const tokenizer = await loadTokenizer(path.join(shared, "models", model));
-    for (const { text, ids, decoded } of casesOf(model)) {
+    { ...NEOX_CASE, skipSpecial: false },
+    { ...STORIES_CASE, skipSpecial: true },
+  ])("$name: ids and text of every case", async ({ folder, golden, skipSpecial }) => {
+    const tokenizer = await loadTokenizer(folder);
+    for (const { text, ids, decoded } of casesOf(golden)) {
       expect([...tokenizer.encode(text)], text).toEqual(ids);
       expect(tokenizer.decode(ids, { skipSpecial })).toBe(decoded);
     }
   });
 
   // docs/tokenizers.md, "Known disagreements": transformers writes a space before <unk>, which this model marks as normalized.
-  it("tinystories-656k: ids of every case; text but for a space before <unk>", async () => {
-    const tokenizer = await loadTokenizer(path.join(shared, "models/tinystories-656k"));
-    const cases = casesOf("tinystories-656k");
+  const unk = needsData("tinystories-656k: ids of every case; text but for a space before <unk>", TINYSTORIES_656K);
+  it.skipIf(!hasData(TINYSTORIES_656K))(unk, async () => {
+    const folder = dataFile(TINYSTORIES_656K);
+    const tokenizer = await loadTokenizer(folder);
+    const cases = casesOf(path.join(folder, "golden.json"));
     const disagreeing: string[] = [];
     for (const { text, ids, decoded } of cases) {
       expect([...tokenizer.encode(text)], text).toEqual(ids);
@@ -106,19 +110,24 @@ describe.skipIf(!existsSync(tokenizers))("cases of ../shared/models (skipped: ..
   });
 });
 
-const cache = process.env.XDG_CACHE_HOME ?? path.join(os.homedir(), ".cache");
-const smollm2 = path.join(cache, "layerwise-models/smollm2-135m");
 const Reference = z.looseObject({
   prompts: z.array(z.looseObject({ text: z.string(), ids: z.array(z.number()) })),
   ppl: z.array(z.looseObject({ start_token: z.number(), first_ids: z.array(z.number()) })),
 });
 
-describe.skipIf(!existsSync(smollm2) || !existsSync(tokenizers))("SmolLM2 (skipped: its checkpoint is absent)", () => {
-  it("prompts, and all of wikitext-2's test text in one call", async () => {
-    const tokenizer = await loadTokenizer(smollm2);
-    const { prompts, ppl } = Reference.parse(JSON.parse(read(shared, "models/smollm2.json")));
+const WIKITEXT = "corpora/wikitext-2/wiki.test.raw";
+
+describe.skipIf(!HAS_SMOLLM2)(needsSmollm2("SmolLM2"), () => {
+  const { prompts, ppl } = Reference.parse(JSON.parse(read(FIXTURES, "models/smollm2.json")));
+
+  it("has the ids of the prompts", async () => {
+    const tokenizer = await loadTokenizer(SMOLLM2);
     for (const { text, ids } of prompts) expect([...tokenizer.encode(text)], text).toEqual(ids);
-    const all = tokenizer.encode(read(shared, "corpora/wikitext-2/wiki.test.raw"), { specialTokens: false });
+  });
+
+  it.skipIf(!hasData(WIKITEXT))(needsData("reads all of wikitext-2's test text in one call", WIKITEXT), async () => {
+    const tokenizer = await loadTokenizer(SMOLLM2);
+    const all = tokenizer.encode(read(dataFile(WIKITEXT)), { specialTokens: false });
     expect(all).toHaveLength(303_415);
     for (const { start_token, first_ids } of ppl) {
       expect([...all.subarray(start_token, start_token + first_ids.length)]).toEqual(first_ids);

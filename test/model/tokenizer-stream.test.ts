@@ -1,17 +1,16 @@
-import { existsSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { loadTokenizer, type Tokenizer } from "../../src/model/tokenizer.ts";
 import { createTextStream, type TextStreamOptions } from "../../src/model/tokenizer-stream.ts";
+import { modelCases } from "../runtime/goldens.ts";
+import { NEOX, STORIES } from "../support/fixtures.ts";
+import { unpacked } from "../support/unpacked.ts";
 
-const shared = path.resolve("../shared");
+const tokenizers = unpacked("tokenizers");
 const MODELS = [
-  "models/neox-tiny",
-  "models/stories260k",
-  "models/tinystories-656k",
-  "tokenizers/mistral03",
-  "tokenizers/smollm",
+  ...modelCases(),
+  ...["mistral03", "smollm"].map((name) => ({ name, folder: path.join(tokenizers, name) })),
 ];
 
 const piecesOf = (tokenizer: Tokenizer, ids: ArrayLike<number>, options: TextStreamOptions = {}): string[] => {
@@ -19,11 +18,11 @@ const piecesOf = (tokenizer: Tokenizer, ids: ArrayLike<number>, options: TextStr
   return [...Array.from(ids, (id) => stream.push(id)), stream.flush()];
 };
 
-describe.skipIf(!existsSync(shared))("createTextStream (skipped: ../shared is absent)", () => {
-  describe.each(MODELS)("%s", (model) => {
+describe("createTextStream", () => {
+  describe.each(MODELS)("$name", ({ folder }) => {
     let tokenizer: Tokenizer;
     beforeAll(async () => {
-      tokenizer = await loadTokenizer(path.join(shared, model));
+      tokenizer = await loadTokenizer(folder);
     });
 
     it("adds up to decode(all ids) for any ids", () => {
@@ -63,7 +62,7 @@ describe.skipIf(!existsSync(shared))("createTextStream (skipped: ../shared is ab
   });
 
   it("holds back an emoji until its last byte, and gives whole words at once", async () => {
-    const tokenizer = await loadTokenizer(path.join(shared, "models/stories260k"));
+    const tokenizer = await loadTokenizer(STORIES);
     const ids = [...tokenizer.encode("hi 🙂 you", { specialTokens: false })];
     const pieces = piecesOf(tokenizer, ids);
     expect(pieces.filter((piece) => piece !== "")).toContain("🙂");
@@ -79,7 +78,7 @@ describe.skipIf(!existsSync(shared))("createTextStream (skipped: ../shared is ab
   });
 
   it("is empty after a flush", async () => {
-    const tokenizer = await loadTokenizer(path.join(shared, "models/neox-tiny"));
+    const tokenizer = await loadTokenizer(NEOX);
     const stream = createTextStream(tokenizer);
     expect(stream.flush()).toBe("");
     const ids = tokenizer.encode("é");

@@ -8,7 +8,7 @@ import {
   PROMPT_CHUNK_ROWS,
   workspaceBytes,
 } from "../../src/model/workspace.ts";
-import type { Residency } from "../../src/runtime/executor.ts";
+import type { Residency } from "../../src/runtime/executor-info.ts";
 import { openBackend } from "../../src/runtime/tfjs/backend.ts";
 import { createTfjsExecutor } from "../../src/runtime/tfjs/executor.ts";
 import { packedSource, randomSource, type Shape, smallSpec } from "../runtime/random-model.ts";

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { NativeEngine } from "../../src/native/addon.ts";
-import { emptyAnswers } from "../../src/runtime/answers.ts";
+import { emptyAnswers } from "../../src/runtime/head-answers.ts";
 import { expectAnswers } from "../runtime/answer-bounds.ts";
 import { ADDON_STATE, codecNamed, engineOf, expectBits, HAS_ADDON, ISAS, nativeMatrix, normals } from "./engines.ts";
 import { changed, expectRefused, type Loose } from "./refusals.ts";

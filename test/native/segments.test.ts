@@ -1,5 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { AnyExecutor, KvCache, KvType } from "../../src/runtime/executor.ts";
+import type { KvType } from "../../src/model/kv-type.ts";
+import type { AnyExecutor } from "../../src/runtime/executor.ts";
+import type { KvCache } from "../../src/runtime/kv-cache.ts";
 import { createNativeExecutor } from "../../src/runtime/native/executor.ts";
 import { createTfjsExecutor } from "../../src/runtime/tfjs/executor.ts";
 import { Random } from "../../src/tensor/random.ts";

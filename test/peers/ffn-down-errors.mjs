@@ -1,10 +1,10 @@
 // Output error of one block's ffn_down in llama.cpp's files and in layerwise's own packing, under second moments of the matrix's inputs.
 import { CODECS } from "../../dist/codecs/index.js";
-import { openGguf } from "../../dist/formats/gguf/reader.js";
-import { GGUF_READ_TYPES, GGUF_TENSOR_TYPES } from "../../dist/formats/gguf/tensor-types.js";
+import { GGUF_TENSOR_TYPES } from "../../dist/formats/gguf/tensor-types.js";
 import { QUANTIZERS } from "../../dist/quantization/index.js";
 import { packerOf } from "../../dist/quantization/packer.js";
 import { prepareInput } from "../../dist/quantization/quantizer-input.js";
+import { GGUF_READ_TYPES, openGguf } from "./gguf-reader.mjs";
 
 const tensorName = (block) => `blk.${block}.ffn_down.weight`;
 

@@ -4,10 +4,10 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { openGguf } from "../../dist/formats/gguf/reader.js";
 import { matricesOf, vectorsOf } from "../../dist/model/decoder-spec.js";
 import { exportGguf } from "../../dist/model/gguf/export-gguf.js";
 import { Random } from "../../dist/tensor/random.js";
+import { openGguf } from "./gguf-reader.mjs";
 
 /** Type in the file, and what llama-quantize calls it. */
 const TYPES = { Q3_K: "Q3_K_S", Q4_K: "Q4_K_S", Q5_K: "Q5_K_S", Q6_K: "Q6_K", IQ4_NL: "IQ4_NL", IQ4_XS: "IQ4_XS" };

@@ -6,7 +6,7 @@ import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { z } from "zod";
 import { Interrupted } from "../../src/errors.ts";
-import { thisProcess } from "../../src/pipeline/lock-owner.ts";
+import { thisProcess } from "../../src/formats/lock-owner.ts";
 import { openRunFolder, type RunFolder, type StepReport } from "../../src/pipeline/run-folder.ts";
 import { canonicalJson, hashOf, readableJson } from "../../src/pipeline/step-key.ts";
 
@@ -85,7 +85,7 @@ describe("step", () => {
     const { key } = await run.step("numbers", Numbers, [1], async () => ({ numbers: [1, 2] }));
     const file = path.join(folder, "numbers.json");
     const text = await readFile(file, "utf8");
-    expect(JSON.parse(text)).toEqual({ key, inputs: [1], value: { numbers: [1, 2] } });
+    expect(JSON.parse(text)).toEqual({ form: 2, key, inputs: [1], value: { numbers: [1, 2] } });
     expect(text).toContain('"numbers": [1, 2]');
     await rm(file);
     await run.step("numbers", Numbers, [1], async () => ({ numbers: [1, 2] }));

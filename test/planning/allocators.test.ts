@@ -30,7 +30,7 @@ function bitsOf(assignment: Assignment): number[] {
 }
 
 describe("lsaq", () => {
-  // The worked case of papers.md section 4.2, least important block first.
+  // A worked case of LSAQ (arXiv 2412.18135), least important block first.
   it.each([
     [450, [16, 16, 16, 16], 450],
     [449, [8, 16, 16, 16], 405],
@@ -54,7 +54,7 @@ describe("lsaq", () => {
 });
 
 describe("luc", () => {
-  /** Mean MSE of LLaMA-7B's 32 layers, papers.md section 2. */
+  /** Mean MSE of LLaMA-7B's 32 layers (EDGE-LLM, arXiv 2406.15758). */
   const SENSITIVITY = [
     0.0003278, 0.0005447, 0.0007381, 0.001221, 0.002189, 0.003014, 0.004121, 0.005372, 0.006237, 0.007262, 0.008765,
     0.01106, 0.01325, 0.01594, 0.01818, 0.02253, 0.03013, 0.03802, 0.04243, 0.04801, 0.05599, 0.05778, 0.06042, 0.06178,

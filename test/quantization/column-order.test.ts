@@ -2,7 +2,8 @@ import { afterAll, describe, expect, it } from "vitest";
 import { openMaths } from "../../src/maths/open-maths.ts";
 import { inverseUpperFactor } from "../../src/maths/plain/linear-algebra.ts";
 import type { QuantizerInput } from "../../src/quantization/quantizer-input.ts";
-import { HAS_QUANTIZER_CASES, outputError, readQuantizerCases } from "./quantizer-cases.ts";
+import { hasData, needsData, TINYSTORIES_656K } from "../support/data.ts";
+import { outputError, readQuantizerCases } from "./quantizer-cases.ts";
 
 const maths = await openMaths({ threads: 2 });
 afterAll(() => maths[Symbol.dispose]());
@@ -18,8 +19,7 @@ function inPlainOrder(input: QuantizerInput): QuantizerInput {
 /** The only cases in which activation order leaves a larger error than plain order, and by how much (found with these inputs). */
 const WORSE: Readonly<Record<string, number>> = { "blocks.0.attn.q q3s-g32": 1.003 };
 
-// Needs ../shared/fixtures and ../shared/models/tinystories-656k.
-describe.skipIf(!HAS_QUANTIZER_CASES)("activation order", () => {
+describe.skipIf(!hasData(TINYSTORIES_656K))(needsData("activation order", TINYSTORIES_656K), () => {
   it("leaves smaller output errors than plain order in all reference cases but one, some 4 % on the median", async () => {
     const ratios: number[] = [];
     for (const one of await readQuantizerCases(maths)) {

@@ -7,11 +7,13 @@ import type { DenseMatrix } from "../../src/model/weight-source.ts";
 import { gptq } from "../../src/quantization/gptq.ts";
 import { nearest } from "../../src/quantization/nearest.ts";
 import type { Quantizer } from "../../src/quantization/quantizer.ts";
-import { type InputGram, prepareInput, type QuantizerInput } from "../../src/quantization/quantizer-input.ts";
+import { prepareInput, type QuantizerInput } from "../../src/quantization/quantizer-input.ts";
 import { weighted } from "../../src/quantization/weighted.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { valuesOf } from "../codecs/sample-numbers.ts";
-import { HAS_QUANTIZER_CASES, outputError, readQuantizerCases } from "./quantizer-cases.ts";
+import { hasData, needsData, TINYSTORIES_656K } from "../support/data.ts";
+import { correlatedGram } from "./correlated-gram.ts";
+import { outputError, readQuantizerCases } from "./quantizer-cases.ts";
 
 /** Mean squared error of an output. */
 async function errorOf(
@@ -24,23 +26,6 @@ async function errorOf(
   const values = valuesOf(codec, await quantizer.quantize(plainMaths, matrix, codec, { input }));
   const { rows, cols, data } = matrix;
   return plainMaths.hessianError({ w: data, values, gram: input.gram, rows, cols });
-}
-
-/** Inputs with a few common causes, of very different size from column to column. */
-function correlatedGram(cols: number, seed: number): InputGram {
-  const random = new Random(seed);
-  const draw = () => random.nextNormal();
-  const size = Float64Array.from({ length: cols }, () => Math.exp(draw()));
-  const mix = Float64Array.from({ length: 6 * cols }, draw);
-  const gram = new Float64Array(cols * cols);
-  for (let sample = 0; sample < 4 * cols; sample++) {
-    const causes = Array.from({ length: 6 }, draw);
-    const x = size.map(
-      (scale, i) => scale * (0.4 * draw() + causes.reduce((sum, cause, c) => sum + cause * mix[c * cols + i], 0)),
-    );
-    for (let i = 0; i < cols; i++) for (let j = 0; j < cols; j++) gram[i * cols + j] += (x[i] * x[j]) / (4 * cols);
-  }
-  return { cols, gram: Float32Array.from(gram) };
 }
 
 const random = new Random(4);
@@ -61,25 +46,7 @@ describe("gptq and weighted", () => {
     expect(await errorOf(gptq, id, matrix, input)).toBeLessThan(0.6 * byWeights);
   });
 
-  it("treat each row by itself", async () => {
-    const input = await prepareInput(plainMaths, correlatedGram(100, 1), "factor");
-    const codec = CODECS["q3t-g32-s8"];
-    const part: DenseMatrix = { kind: "dense", rows: 4, cols: 100, data: matrix.data.slice(300, 700) };
-    for (const quantizer of [weighted, gptq]) {
-      const whole = valuesOf(codec, await quantizer.quantize(plainMaths, matrix, codec, { input }));
-      expect(valuesOf(codec, await quantizer.quantize(plainMaths, part, codec, { input }))).toEqual(
-        whole.slice(300, 700),
-      );
-    }
-  });
-
-  it("say what they miss: statistics, finite ones", async () => {
-    const codec = CODECS["q4s-g32"];
-    for (const quantizer of [weighted, gptq]) {
-      const quantize = () => quantizer.quantize(plainMaths, matrix, codec, { label: "blocks.0.mlp.up" });
-      await expect(quantize).rejects.toThrow(UserError);
-      await expect(quantize).rejects.toThrow(/^blocks\.0\.mlp\.up: quantizer/);
-    }
+  it("take no gram that is not finite, unless they need none", async () => {
     const { cols, gram } = correlatedGram(20, 1);
     await expect(prepareInput(plainMaths, { cols, gram: gram.with(7, Number.NaN) }, "weights")).rejects.toThrow(
       UserError,
@@ -113,8 +80,7 @@ describe("gptq and weighted", () => {
 const maths = await openMaths({ threads: 2 });
 afterAll(() => maths[Symbol.dispose]());
 
-// Needs ../shared/fixtures and ../shared/models/tinystories-656k.
-describe.skipIf(!HAS_QUANTIZER_CASES)("gptq beside the reference figures", () => {
+describe.skipIf(!hasData(TINYSTORIES_656K))(needsData("gptq beside the reference figures", TINYSTORIES_656K), () => {
   it("is below plain rounding, nearest and both reference GPTQs on every matrix", async () => {
     const cases = await readQuantizerCases(maths);
     for (const one of cases) {

@@ -5,7 +5,6 @@ import { CODEC_IDS, CODECS } from "../../src/codecs/index.ts";
 import { UserError } from "../../src/errors.ts";
 import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import type { DenseMatrix } from "../../src/model/weight-source.ts";
-import { QUANTIZER_IDS, QUANTIZERS, quantizerOf } from "../../src/quantization/index.ts";
 import { nearest } from "../../src/quantization/nearest.ts";
 import type { QuantizeOptions } from "../../src/quantization/quantizer.ts";
 import { roundToF16 } from "../../src/tensor/half.ts";
@@ -172,13 +171,5 @@ describe("nearest", () => {
         ),
       )[0],
     ).toBeGreaterThan(7.9e6);
-  });
-});
-
-describe("the quantizer table", () => {
-  it("finds quantizers by name and names them all otherwise", async () => {
-    expect(QUANTIZER_IDS).toContain("nearest");
-    for (const id of QUANTIZER_IDS) expect(quantizerOf(id)).toBe(QUANTIZERS[id]);
-    expect(() => quantizerOf("gptz")).toThrow(/nearest.*found "gptz"/);
   });
 });

@@ -1,7 +1,7 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { openStatisticsSweep } from "../../src/calibration/statistics.ts";
+import { openStatisticsDescent } from "../../src/calibration/statistics.ts";
 import { CODECS, codecIdOf } from "../../src/codecs/index.ts";
 import type { Maths } from "../../src/maths/maths.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
@@ -10,12 +10,11 @@ import type { QuantizerId } from "../../src/quantization/index.ts";
 import { packerOf } from "../../src/quantization/packer.ts";
 import { prepareInput, type QuantizerInput } from "../../src/quantization/quantizer-input.ts";
 import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
+import { dataFile, TINYSTORIES_656K } from "../support/data.ts";
+import { FIXTURES } from "../support/fixtures.ts";
 
-const FIXTURE = path.resolve("../shared/fixtures/quantizers/quant_reference.json");
-const IDS = path.resolve("../shared/fixtures/scores/calibration_ids.json");
-const MODEL = path.resolve("../shared/models/tinystories-656k");
-/** Whether ../shared/fixtures and ../shared/models/tinystories-656k are there. */
-export const HAS_QUANTIZER_CASES = [FIXTURE, IDS, MODEL].every((file) => existsSync(file));
+const FIXTURE = path.join(FIXTURES, "tinystories-656k/quant_reference.json");
+const IDS = path.join(FIXTURES, "tinystories-656k/calibration_ids.json");
 const Figure = z.object({ out_mse: z.number() });
 const Reference = z.object({
   matrices: z.record(
@@ -49,21 +48,21 @@ export interface QuantizerCase {
   readonly reference: { readonly rtn: number; readonly gptq: number; readonly staticGroups: number };
 }
 
-/** All cases of ../shared/fixtures/quantizers that have figures of GPTQ. */
+/** All cases of test/fixtures/tinystories-656k that have figures of GPTQ; needs the model, TINYSTORIES_656K. */
 export async function readQuantizerCases(maths: Maths): Promise<QuantizerCase[]> {
   const ids = Ids.parse(JSON.parse(readFileSync(IDS, "utf8")))["TinyStories-656K"].ids;
   const reference = Reference.parse(JSON.parse(readFileSync(FIXTURE, "utf8"))).matrices;
-  const source = await openCheckpoint(MODEL);
-  const sweep = await openStatisticsSweep({
+  const source = await openCheckpoint(dataFile(TINYSTORIES_656K));
+  const descent = await openStatisticsDescent({
     source,
     sequences: ids.map((sequence) => Int32Array.from(sequence)),
     createExecutor: executorsOf(TEST_EXECUTORS[0], "streamed"),
     maths,
   });
-  const blocks = [await sweep.collect()];
-  await sweep.advance();
-  blocks.push(await sweep.collect());
-  await sweep.close();
+  const blocks = [await descent.collect()];
+  await descent.advance();
+  blocks.push(await descent.collect());
+  await descent.close();
   const cases: QuantizerCase[] = [];
   for (const [name, id] of MATRICES) {
     const input = await prepareInput(maths, blocks[Number(id.split(".")[1])].of(id), "factor");

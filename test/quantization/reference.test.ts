@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
@@ -9,11 +9,13 @@ import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import type { DenseMatrix } from "../../src/model/weight-source.ts";
 import { nearest } from "../../src/quantization/nearest.ts";
 import { valuesOf } from "../codecs/sample-numbers.ts";
+import { dataFile, hasData, needsData, TINYSTORIES_656K } from "../support/data.ts";
+import { FIXTURES } from "../support/fixtures.ts";
 import { roundToNearest } from "./round-to-nearest.ts";
 
-const FOLDER = path.resolve("../shared/fixtures/quantizers");
-const WEIGHTS = path.resolve("../shared/models/tinystories-656k/model.safetensors");
-const present = existsSync(FOLDER) && existsSync(WEIGHTS);
+const WEIGHTS = `${TINYSTORIES_656K}/model.safetensors`;
+/** Codes of one matrix: part of the model, so they lie beside it. */
+const CODES = "fixtures/quantizers/quant_codes";
 
 const SCHEMES = { sym: "symmetric", asym: "asymmetric", asym_min: "asymmetric-min" } as const;
 const Rtn = z.object({
@@ -29,11 +31,11 @@ const Reference = z.object({
 });
 const Codes = z.object({ scheme: z.enum(["sym", "asym"]), bits: z.number(), rtn_codes: z.array(z.array(z.number())) });
 
-const readJson = (...names: string[]): unknown => JSON.parse(readFileSync(path.join(FOLDER, ...names), "utf8"));
-const reference = present ? Reference.parse(readJson("quant_reference.json")).matrices : {};
+const readJson = (file: string): unknown => JSON.parse(readFileSync(file, "utf8"));
+const reference = Reference.parse(readJson(path.join(FIXTURES, "tinystories-656k/quant_reference.json"))).matrices;
 
 async function readMatrix(name: string): Promise<DenseMatrix> {
-  const file = await openSafetensors(WEIGHTS);
+  const file = await openSafetensors(dataFile(WEIGHTS));
   const [rows, cols] = reference[name].shape;
   const data = await file.readF32(`${name}.weight`, 0, rows * cols);
   await file.close();
@@ -43,34 +45,36 @@ async function readMatrix(name: string): Promise<DenseMatrix> {
 const meanSquare = (found: ArrayLike<number>, { data }: DenseMatrix) =>
   data.reduce((sum, x, i) => sum + (found[i] - x) ** 2, 0) / data.length;
 
-// Needs ../shared/fixtures/quantizers and ../shared/models/tinystories-656k.
-describe.skipIf(!present).each(Object.keys(reference))("the reference figures of %s", (name) => {
-  const cases = reference[name].cases.map((entry) => [entry.scheme, entry.bits, entry.rtn] as const);
+describe.skipIf(!hasData(WEIGHTS)).each(Object.keys(reference))(
+  needsData("the reference figures of %s", WEIGHTS),
+  (name) => {
+    const cases = reference[name].cases.map((entry) => [entry.scheme, entry.bits, entry.rtn] as const);
 
-  it.each(cases)("plain rounding: %s, %i bits", async (scheme, bits, rtn) => {
-    const matrix = await readMatrix(name);
-    const { codes, values } = roundToNearest(matrix, { bits, group: 32, scheme: SCHEMES[scheme] });
-    expect(Math.abs(meanSquare(values, matrix) / rtn.mse - 1)).toBeLessThan(1e-8);
-    const worst = values.reduce((most, x, i) => Math.max(most, Math.abs(x - matrix.data[i])), 0);
-    expect(worst).toBeCloseTo(rtn.mse_max_entry, 7);
-    expect(createHash("sha256").update(Uint8Array.from(codes)).digest("hex")).toBe(rtn.sha256);
-  });
+    it.each(cases)("plain rounding: %s, %i bits", async (scheme, bits, rtn) => {
+      const matrix = await readMatrix(name);
+      const { codes, values } = roundToNearest(matrix, { bits, group: 32, scheme: SCHEMES[scheme] });
+      expect(Math.abs(meanSquare(values, matrix) / rtn.mse - 1)).toBeLessThan(1e-8);
+      const worst = values.reduce((most, x, i) => Math.max(most, Math.abs(x - matrix.data[i])), 0);
+      expect(worst).toBeCloseTo(rtn.mse_max_entry, 7);
+      expect(createHash("sha256").update(Uint8Array.from(codes)).digest("hex")).toBe(rtn.sha256);
+    });
 
-  it.each(cases)("the search leaves no larger error: %s, %i bits", async (scheme, bits, rtn) => {
-    const matrix = await readMatrix(name);
-    const codec = CODECS[codecIdOf(`q${bits}${scheme === "sym" ? "s" : "a"}-g32`)];
-    const error = meanSquare(valuesOf(codec, await nearest.quantize(plainMaths, matrix, codec)), matrix);
-    expect(error).toBeLessThanOrEqual(rtn.mse);
-    // What it is for: a search that found nothing would pass the line above.
-    if (bits <= 4) expect(error).toBeLessThan(0.97 * rtn.mse);
-  });
-});
+    it.each(cases)("the search leaves no larger error: %s, %i bits", async (scheme, bits, rtn) => {
+      const matrix = await readMatrix(name);
+      const codec = CODECS[codecIdOf(`q${bits}${scheme === "sym" ? "s" : "a"}-g32`)];
+      const error = meanSquare(valuesOf(codec, await nearest.quantize(plainMaths, matrix, codec)), matrix);
+      expect(error).toBeLessThanOrEqual(rtn.mse);
+      // What it is for: a search that found nothing would pass the line above.
+      if (bits <= 4) expect(error).toBeLessThan(0.97 * rtn.mse);
+    });
+  },
+);
 
-describe.skipIf(!present)("the reference codes", () => {
+describe.skipIf(!hasData(WEIGHTS) || !hasData(CODES))(needsData("the reference codes", CODES), () => {
   const name = "model.layers.0.self_attn.q_proj";
 
   it.each(["sym4", "asym4"])("%s: all but the ties", async (file) => {
-    const { scheme, bits, rtn_codes } = Codes.parse(readJson("quant_codes", `${name}.${file}.json`));
+    const { scheme, bits, rtn_codes } = Codes.parse(readJson(dataFile(`${CODES}/${name}.${file}.json`)));
     const ties = reference[name].cases.find((entry) => entry.scheme === scheme && entry.bits === bits)?.rtn.ties ?? 0;
     const { codes } = roundToNearest(await readMatrix(name), { bits, group: 32, scheme: SCHEMES[scheme] });
     const differences = rtn_codes.flat().map((code, i) => Math.abs(code - codes[i]));

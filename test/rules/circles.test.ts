@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { importsOf, resolveImport, SOURCE_FILES, textOf } from "./source-files.ts";
 
 /** Circles that still stand, by one file of each: the list only ever gets shorter. */
-const STANDING: readonly string[] = ["calibration/statistics.ts", "planning/allocators/index.ts"];
+const STANDING: readonly string[] = ["planning/allocators/index.ts"];
 
 /** Files that import each other, directly or by way of others: Tarjan's strongly connected parts of two files or more. */
 function circlesOf(imports: ReadonlyMap<string, readonly string[]>): string[][] {

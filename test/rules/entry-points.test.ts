@@ -23,7 +23,9 @@ describe("entry points", () => {
       const { files, modules } = reachableFrom(entry);
       expect(files.size).toBeGreaterThan(20);
       expect([...modules].filter((module) => module.startsWith("@tensorflow/"))).toEqual([]);
-      expect([...files].filter((file) => file.startsWith("runtime/tfjs/"))).toEqual([]);
+      // The table's entry says what it is, and loads the rest when it is chosen.
+      const loaded = [...files].filter((file) => file.startsWith("runtime/tfjs/") && !file.endsWith("/declaration.ts"));
+      expect(loaded).toEqual([]);
     },
   );
 

@@ -7,7 +7,7 @@ const FENCES: readonly { module: RegExp; allowed: readonly string[] }[] = [
   { module: /^(yargs|cli-progress|cli-table3|picocolors)(\/|$)/, allowed: ["cli/"] },
   { module: /^highs$/, allowed: ["planning/optimal/highs-solver.ts"] },
   { module: /^mathjs(\/|$)/, allowed: ["planning/budget/size-expression.ts", "planning/budget/mathjs-bundle.d.ts"] },
-  { module: /^proper-lockfile$/, allowed: ["pipeline/lock.ts"] },
+  { module: /^proper-lockfile$/, allowed: ["formats/lock.ts"] },
   { module: /^picomatch$/, allowed: ["planning/problem/rules.ts"] },
   {
     module: /^node:fs(\/promises)?$/,

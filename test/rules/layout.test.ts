@@ -19,11 +19,11 @@ const FLOORS: readonly (readonly string[])[] = [
 /** What a room imports from rooms of its own floor: only what stands here, and nothing in a circle. */
 const NEIGHBOURS: Readonly<Record<string, readonly string[]>> = {
   native: ["codecs"],
-  quantization: ["calibration"],
+  quantization: ["calibration", "training"],
   evaluation: ["quantization"],
   scoring: ["calibration", "evaluation"],
   planning: ["scoring"],
-  training: ["calibration", "quantization"],
+  training: ["calibration"],
   "compress-entry": ["plan-entry"],
 };
 

@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import type { HeadAnswers } from "../../src/runtime/executor.ts";
+import type { HeadAnswers } from "../../src/runtime/head-answers.ts";
 
 /** Rounding of an f32 number. */
 const U = 2 ** -24;

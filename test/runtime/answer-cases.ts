@@ -1,7 +1,7 @@
 import { expect, it } from "vitest";
 import { type DenseMatrix, denseMatrix, type Matrix } from "../../src/model/weight-source.ts";
-import { emptyAnswers } from "../../src/runtime/answers.ts";
-import type { ExitHead } from "../../src/runtime/executor.ts";
+import { emptyAnswers } from "../../src/runtime/head-answers.ts";
+import type { ExitHead } from "../../src/runtime/heads.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { matMul, rmsNorm, silu } from "../references/ops.ts";
 import { expectAnswers } from "./answer-bounds.ts";

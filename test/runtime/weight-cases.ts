@@ -1,6 +1,6 @@
 import { expect, it } from "vitest";
 import type { WeightSource } from "../../src/model/weight-source.ts";
-import type { Residency } from "../../src/runtime/executor.ts";
+import type { Residency } from "../../src/runtime/executor-info.ts";
 import { logitsOf, maxDifference } from "./compare.ts";
 import { tokens, type WithExecutor } from "./executor-cases.ts";
 import { packedSource, randomSource, smallSpec, unpackedSource } from "./random-model.ts";

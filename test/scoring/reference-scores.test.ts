@@ -1,26 +1,25 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { calibrationFromSequences } from "../../src/calibration/sequences.ts";
 import { type Checkpoint, openCheckpoint } from "../../src/model/checkpoint.ts";
+import { rowsOf } from "../../src/passes/rows.ts";
 import { compareOutputs } from "../../src/scoring/kl/compare.ts";
 import { roundedSource } from "../../src/scoring/rounded-source.ts";
 import { scoreModel, scoreModels } from "../../src/scoring/score-model.ts";
-import { rowGroup } from "../../src/scoring/sweep.ts";
 import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
-import { fixtureRounding, hasReference, MODEL, readReference } from "./reference.ts";
+import { fixtureRounding, REFERENCED, readReference } from "./reference.ts";
 
-if (!hasReference) console.log("skipped: ../shared/fixtures/scores or ../shared/models/tinystories-656k is absent");
+const CASES = TEST_EXECUTORS.flatMap((kind) => REFERENCED.map((referenced) => ({ ...referenced, kind })));
 
-describe.skipIf(!hasReference).each(TEST_EXECUTORS)("reference scores of TinyStories-656K on %s", (kind) => {
+describe.each(CASES)("reference scores of $model on $kind", ({ kind, ...referenced }) => {
   const createExecutor = executorsOf(kind, "streamed");
-  const reference = hasReference ? readReference() : undefined;
+  const reference = readReference(referenced);
   let source: Checkpoint;
   beforeAll(async () => {
-    source = await openCheckpoint(MODEL);
+    source = await openCheckpoint(referenced.checkpoint);
   });
   afterAll(() => source.close());
 
   function use() {
-    if (!reference) throw new Error("no reference");
     const calibration = calibrationFromSequences(reference.sequences);
     const rounding = fixtureRounding;
     const inputs = {
@@ -57,7 +56,7 @@ describe.skipIf(!hasReference).each(TEST_EXECUTORS)("reference scores of TinySto
     });
   });
 
-  it("cosine: block influence; output-mse: the LUC figures; both in one sweep", async () => {
+  it("cosine: block influence; output-mse: the LUC figures; both in one walk", async () => {
     const { inputs, scores } = use();
     const [cosine, outputMse] = await scoreModels(inputs, [{ scorer: "cosine" }, { scorer: "output-mse" }]);
     scores.block_influence.forEach((expected, block) => {
@@ -89,7 +88,7 @@ describe.skipIf(!hasReference).each(TEST_EXECUTORS)("reference scores of TinySto
 
   it.each(["2bit", "4bit", "8bit"] as const)("KL of all blocks at %s", async (codec) => {
     const { inputs, scores } = use();
-    const rows = rowGroup(inputs.calibration.sequences, 0);
+    const rows = rowsOf(inputs.calibration.sequences);
     const executors = [
       await createExecutor(source),
       await createExecutor(roundedSource(source, fixtureRounding(codec))),

@@ -1,12 +1,24 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import type { Rounding } from "../../src/scoring/scorer.ts";
+import { dataFile, hasData, TINYSTORIES_656K } from "../support/data.ts";
+import { FIXTURES, STORIES } from "../support/fixtures.ts";
 
-/** Folders of ../shared that the reference scores need. */
-export const MODEL = path.resolve("../shared/models/tinystories-656k");
-const SCORES = path.resolve("../shared/fixtures/scores");
-export const hasReference = existsSync(path.join(SCORES, "reference_scores.json")) && existsSync(MODEL);
+/** A checkpoint with reference scores in test/fixtures; `model` is the name that the files give it. */
+export interface Referenced {
+  readonly model: string;
+  readonly checkpoint: string;
+  readonly scores: string;
+}
+
+/** The checkpoints with reference scores that are there. */
+export const REFERENCED: readonly Referenced[] = [
+  { model: "stories260k", checkpoint: STORIES, scores: "scores-stories260k" },
+  ...(hasData(TINYSTORIES_656K)
+    ? [{ model: "TinyStories-656K", checkpoint: dataFile(TINYSTORIES_656K), scores: "tinystories-656k" }]
+    : []),
+];
 
 const Luc = z.array(z.object({ mse: z.number(), rel_out: z.number(), rel_delta: z.number() }));
 const Kl = z.object({ per_block: z.array(z.number()), all: z.number() });
@@ -17,15 +29,15 @@ const ModelScores = z.object({
   luc: z.object({ "2bit": Luc, "4bit": Luc, "8bit": Luc }),
 });
 
-/** The reference figures and calibration ids of TinyStories-656K. */
-export function readReference() {
-  const json = (name: string): unknown => JSON.parse(readFileSync(path.join(SCORES, name), "utf8"));
-  const name = "TinyStories-656K";
+/** Reference figures and calibration ids of a checkpoint. */
+export function readReference({ model, scores }: Referenced) {
+  const json = (name: string): unknown => JSON.parse(readFileSync(path.join(FIXTURES, scores, name), "utf8"));
   const { models, k } = z
-    .object({ k: z.number(), models: z.object({ [name]: ModelScores }) })
+    .object({ k: z.number(), models: z.record(z.string(), ModelScores) })
     .parse(json("reference_scores.json"));
-  const ids = z.object({ [name]: z.object({ ids: z.array(z.array(z.number())) }) }).parse(json("calibration_ids.json"));
-  return { k, scores: models[name], sequences: ids[name].ids.map((sequence) => Int32Array.from(sequence)) };
+  const Ids = z.record(z.string(), z.object({ ids: z.array(z.array(z.number())) }));
+  const { ids } = Ids.parse(json("calibration_ids.json"))[model];
+  return { k, scores: models[model], sequences: ids.map((sequence) => Int32Array.from(sequence)) };
 }
 
 /**

@@ -1,8 +1,8 @@
 import type { ExitSet } from "../../decoding/exits/exit-set.ts";
 import { UserError } from "../../errors.ts";
 import type { KvType } from "../../model/kv-type.ts";
-import { emptyAnswers } from "../../runtime/answers.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
+import { emptyAnswers } from "../../runtime/head-answers.ts";
 import { Timer, type TimerOptions } from "../pass-costs.ts";
 import { BenchSequence } from "../sequence.ts";
 import type { DraftCosts } from "./cost-model.ts";

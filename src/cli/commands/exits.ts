@@ -1,6 +1,6 @@
 import { UserError } from "../../errors.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
-import { EXECUTOR_CHOICES } from "../../runtime/executor-info.ts";
+import { EXECUTOR_CHOICES } from "../../runtime/executors.ts";
 import { defineCommand } from "../command.ts";
 import { wholeNumber } from "../options/run-options.ts";
 

@@ -2,12 +2,8 @@ import type { Argv } from "yargs";
 import type { OpenModelOptions } from "../../decoding/open-model.ts";
 import { KV_TYPES, type KvType } from "../../model/kv-type.ts";
 import { BACKEND_CHOICES, type BackendChoice } from "../../runtime/backend-names.ts";
-import {
-  ACTIVATION_TYPES,
-  type ActivationType,
-  EXECUTOR_CHOICES,
-  type ExecutorChoice,
-} from "../../runtime/executor-info.ts";
+import { ACTIVATION_TYPES, type ActivationType } from "../../runtime/executor-info.ts";
+import { EXECUTOR_CHOICES, EXECUTOR_KINDS, EXECUTORS, type ExecutorChoice } from "../../runtime/executors.ts";
 
 /** Which executor computes. */
 export interface ExecutorArguments {
@@ -30,7 +26,7 @@ export function executorOptions<T>(yargs: Argv<T>): Argv<T & ExecutorArguments> 
     .option("executor", {
       choices: EXECUTOR_CHOICES,
       default: "auto" as const,
-      describe: "native: compiled kernels; tfjs: TensorFlow.js; auto takes native where its addon loads",
+      describe: executorsText(),
     })
     .option("isa", {
       type: "string",
@@ -43,6 +39,16 @@ export function executorOptions<T>(yargs: Argv<T>): Argv<T & ExecutorArguments> 
     })
     .option("threads", { type: "number", describe: "Threads to compute with; default: the physical cores" })
     .group(["executor", "isa", "backend", "threads"], "Execution:");
+}
+
+/** What the kinds are, and which of them `auto` takes. */
+function executorsText(): string {
+  const kinds = EXECUTOR_KINDS.map((kind) => `${kind}: ${EXECUTORS[kind].what}`);
+  const taken = EXECUTOR_KINDS.flatMap((kind) => {
+    const { runsWhere } = EXECUTORS[kind];
+    return runsWhere === null ? [] : [`${kind} where ${runsWhere}`];
+  });
+  return `${kinds.join("; ")}; auto takes ${taken.join(", else ")}`;
 }
 
 /** Adds the options of `executorOptions`, `--activations`, `--resident` and `--kv`. */

@@ -4,7 +4,7 @@ import { UserError } from "../../errors.ts";
 import { KV_TYPES, type KvType } from "../../model/kv-type.ts";
 import type { RunOptions } from "../../pipeline/run-options.ts";
 import { BACKEND_CHOICES, type BackendChoice } from "../../runtime/backend-names.ts";
-import { EXECUTOR_CHOICES, type ExecutorChoice } from "../../runtime/executor-info.ts";
+import { EXECUTOR_CHOICES, type ExecutorChoice } from "../../runtime/executors.ts";
 
 /** What commands on a run folder accept; what is not given is as the folder remembers it, or the default. */
 export interface RunArguments {

@@ -1,7 +1,7 @@
 import { type Confidence, type ExitTable, isConfident } from "../../artifact/exits/table.ts";
 import { UserError } from "../../errors.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
-import type { HeadAnswers } from "../../runtime/executor.ts";
+import type { HeadAnswers } from "../../runtime/head-answers.ts";
 
 /** An exit that can be asked: its head is loaded into the executor under a name. */
 export interface Exit {
@@ -71,6 +71,19 @@ export function acceptedId(set: ExitSet, answers: HeadAnswers, threshold: number
   const best = answers.best[row];
   if (set.ids === null) return best;
   return best < set.ids.length ? set.ids[best] : null;
+}
+
+/**
+ * Makes a function from the logits of an exit head, [its ids, and the tail], to logits over the whole vocabulary, [vocabSize]: -Infinity
+ * for what the head cannot say; the tail is left out. The result is overwritten by the next call.
+ */
+export function createSpread(ids: Int32Array | null, vocabSize: number): (headLogits: Float32Array) => Float32Array {
+  const all = new Float32Array(vocabSize).fill(Number.NEGATIVE_INFINITY);
+  return (headLogits) => {
+    if (ids === null) return headLogits.length === vocabSize ? headLogits : headLogits.subarray(0, vocabSize);
+    for (let i = 0; i < ids.length; i++) all[ids[i]] = headLogits[i];
+    return all;
+  };
 }
 
 /** Throws unless the exits lie within the model, in order, and every level has a threshold for each. */

@@ -7,7 +7,8 @@ import { gatherRows } from "../../model/gather-rows.ts";
 import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { DenseMatrix, Matrix, PackedMatrix, WeightSource } from "../../model/weight-source.ts";
 import { aligned } from "../../native/aligned.ts";
-import type { AnyExecutor, ExitHead } from "../../runtime/executor.ts";
+import type { AnyExecutor } from "../../runtime/executor.ts";
+import type { ExitHead } from "../../runtime/heads.ts";
 import { exitHeadName } from "./exit-set.ts";
 
 /** The rows of the output head that adapters over the same ids share. */

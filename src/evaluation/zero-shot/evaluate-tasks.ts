@@ -1,7 +1,8 @@
 import { throwIfAborted } from "../../errors.ts";
+import type { KvType } from "../../model/kv-type.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { WorkOptions } from "../../progress.ts";
-import type { AnyExecutor, KvType } from "../../runtime/executor.ts";
+import type { AnyExecutor } from "../../runtime/executor.ts";
 import { meanWithError } from "../statistics.ts";
 import type { LoadedTask } from "./read-tasks.ts";
 import { type ChoiceScore, scoreChoices } from "./score-choices.ts";

@@ -1,6 +1,5 @@
 import path from "node:path";
 import { UserError } from "../../errors.ts";
-import { decompressBzip2, isBzip2 } from "../../formats/bzip2.ts";
 import { decodeText, isFile, readFileBytes } from "../../formats/files.ts";
 import type { Example, Task } from "./task.ts";
 import { isTaskName, TASK_NAMES, TASKS, type TaskName } from "./tasks/index.ts";
@@ -43,23 +42,21 @@ export async function readTasks(folder: string, names: readonly TaskName[], limi
 
 async function readTask(folder: string, name: TaskName, limit: number | undefined): Promise<LoadedTask> {
   const task: Task = TASKS[name];
-  const file = await findFile(folder, name, task.files);
-  const stored = await readFileBytes(file);
-  const text = decodeText(isBzip2(stored) ? decompressBzip2(stored, file) : stored, file);
+  const file = await findFile(folder, name, task.file);
+  const text = decodeText(await readFileBytes(file), file);
   const examples = task.parse(text, file);
   if (examples.length === 0) throw taskError(`${file}: expected at least one example, found none`);
   return { name, task, examples: examples.slice(0, limit), available: examples.length };
 }
 
-async function findFile(folder: string, name: TaskName, files: readonly string[]): Promise<string> {
-  for (const file of files) {
-    const place = path.join(folder, file);
-    if (await isFile(place)) return place;
-  }
+async function findFile(folder: string, name: TaskName, file: string): Promise<string> {
+  const place = path.join(folder, file);
+  if (await isFile(place)) return place;
+  const packed = await isFile(`${place}.bz2`);
   throw new UserError(
     "ZERO_SHOT_FILE",
-    `${folder}: task ${name}: expected ${files.join(" or ")}, found no such file`,
-    "give the folder with --tasks-folder, or leave the task out",
+    `${folder}: task ${name}: expected ${file}, found ${packed ? `${file}.bz2` : "no such file"}`,
+    packed ? `unpack it: bunzip2 --keep ${place}.bz2` : "give the folder with --tasks-folder, or leave the task out",
   );
 }
 

@@ -19,8 +19,8 @@ type TaskKind = "choose" | "continue";
 /** A task: where its examples are and how they are read. */
 export interface Task {
   readonly kind: TaskKind;
-  /** Names of the file in the tasks folder, the first that is there is read; `.bz2` is unpacked. */
-  readonly files: readonly string[];
+  /** Name of the file in the tasks folder, unpacked. */
+  readonly file: string;
   /** False where all choices end in the same words, so that their lengths say nothing: there is no acc_norm. */
   readonly normalised: boolean;
   /** The examples of a file's text. Throws UserError ZERO_SHOT_FILE with file and line. */

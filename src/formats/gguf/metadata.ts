@@ -51,12 +51,3 @@ export const GGUF_MAGIC = 0x46554747;
 /** Metadata key of the tensors' alignment, and the alignment where it is absent. */
 export const ALIGNMENT_KEY = "general.alignment";
 export const DEFAULT_ALIGNMENT = 32;
-
-/** The kind of a number id; null where it is none. */
-export function numberKindOf(id: number): GgufNumberKind | null {
-  return NUMBER_KINDS.find((kind) => GGUF_NUMBERS[kind].id === id) ?? null;
-}
-
-const NUMBER_KINDS: readonly GgufNumberKind[] = Object.keys(GGUF_NUMBERS).filter((kind): kind is GgufNumberKind =>
-  Object.hasOwn(GGUF_NUMBERS, kind),
-);

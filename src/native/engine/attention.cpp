@@ -16,14 +16,14 @@ constexpr int kPrepareRows = 16;
 int32_t groupSize(const Attention& attention) { return attention.heads / attention.kvHeads; }
 
 /** x of a head, [n]: normed into out, or a copy where a norm over all heads has been there before. */
-void normHead(const KernelTable& kernels, const Norm& norm, const float* x, int32_t n, float* out) {
+void normHead(const DeviceKernels& kernels, const Norm& norm, const float* x, int32_t n, float* out) {
   static const Norm none;
   applyNorm(kernels, norm.size == n ? norm : none, x, out, n);
 }
 
 }  // namespace
 
-AttentionRunner::AttentionRunner(const KernelTable& kernels, int threads)
+AttentionRunner::AttentionRunner(const DeviceKernels& kernels, int threads)
     : kernels_(kernels), threads_(static_cast<size_t>(threads)) {}
 
 int32_t AttentionRunner::positionOf(int32_t row) const {

@@ -1,7 +1,7 @@
 import { type Allocator, firstThatFits, leastImportantFirst } from "./allocator.ts";
 
 /**
- * LSAQ (papers.md section 4.2): all blocks at the widest codec; while that does not fit, the least important blocks
+ * LSAQ (arXiv 2412.18135): all blocks at the widest codec; while that does not fit, the least important blocks
  * go to the next one, and only when all are there does the first go to the one after.
  */
 export const lsaq: Allocator = {

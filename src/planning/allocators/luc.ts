@@ -1,7 +1,7 @@
 import { type Allocator, firstThatFits, importanceOf, leastImportantFirst } from "./allocator.ts";
 
 /**
- * LUC bits (EDGE-LLM, papers.md section 2.2): blocks of above-mean sensitivity get the higher of the two narrowest
+ * LUC bits (EDGE-LLM, arXiv 2406.15758): blocks of above-mean sensitivity get the higher of the two narrowest
  * codecs, the others the narrowest; to meet the budget the least sensitive of the former are lowered too.
  * The budget is a ceiling only: the rule never goes above its own choice.
  */

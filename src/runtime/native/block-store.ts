@@ -1,5 +1,5 @@
 import type { NativeModel } from "../../native/addon.ts";
-import type { Residency } from "../executor.ts";
+import type { Residency } from "../executor-info.ts";
 import { Arena } from "./arena.ts";
 import { Turns } from "./turns.ts";
 import type { LoadedBlock, WeightLoader } from "./weights.ts";

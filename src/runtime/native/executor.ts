@@ -1,27 +1,21 @@
 import { Interrupted, throwIfAborted } from "../../errors.ts";
 import type { Maths } from "../../maths/maths.ts";
 import { nativeMaths } from "../../maths/native.ts";
+import type { KvType } from "../../model/kv-type.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import type { NativeContext, NativeEngine, NativeModel, NativePass } from "../../native/addon.ts";
 import { openEngine } from "../../native/load.ts";
-import { checkAdapter, checkExitHead } from "../additions-check.ts";
+import type { LowRankPart } from "../adapters.ts";
+import { checkAdapter } from "../adapters.ts";
 import { embedRows, scaleEmbedded } from "../embed-rows.ts";
-import type {
-  ActivationType,
-  AnswersOptions,
-  Executor,
-  ExecutorInfo,
-  ExitHead,
-  HeadAnswers,
-  InputObserver,
-  KvType,
-  LogitsOptions,
-  LowRankPart,
-  Residency,
-  RowSpan,
-  RunBlocksOptions,
-} from "../executor.ts";
+import { type Executor, type RunBlocksOptions, skippedAt } from "../executor.ts";
+import type { ActivationType, ExecutorInfo, Residency } from "../executor-info.ts";
+import type { AnswersOptions, HeadAnswers } from "../head-answers.ts";
+import type { ExitHead, LogitsOptions } from "../heads.ts";
+import { checkExitHead } from "../heads.ts";
+import type { InputObserver } from "../input-capture.ts";
 import { InputBuffers } from "../input-capture.ts";
+import type { RowSpan } from "../kv-cache.ts";
 import { BlockStore } from "./block-store.ts";
 import { NativeHeads } from "./heads.ts";
 import { allRows, HiddenPool, type NativeHidden } from "./hidden.ts";
@@ -256,10 +250,14 @@ export class NativeExecutor implements Executor<NativeHidden> {
     to: number,
   ): Promise<void> {
     pass.to = pass.from + 1;
-    await this.inputs.capture({ block: pass.from, rows: pass.rows, skip }, inputs, ({ arrays }) => {
-      pass.capture = Object.fromEntries(arrays);
-      return this.runPart(pass, pass.to === to ? { signal, logits, answers } : { signal });
-    });
+    await this.inputs.capture(
+      { block: pass.from, rows: pass.rows, skipped: skippedAt(skip, pass.from) },
+      inputs,
+      ({ arrays }) => {
+        pass.capture = Object.fromEntries(arrays);
+        return this.runPart(pass, pass.to === to ? { signal, logits, answers } : { signal });
+      },
+    );
   }
 
   /** Runs the pass' range of blocks in one turn; what heads shall say is queued behind it at once, so that the engine need not wait for us. */

@@ -1,7 +1,8 @@
 import type { NativeContext, NativeModel } from "../../native/addon.ts";
-import { OUTPUT_HEAD } from "../additions-check.ts";
-import { answersFor, checkAnswers } from "../answers.ts";
-import type { AnswersOptions, HeadAnswers, LogitsOptions } from "../executor.ts";
+import type { AnswersOptions, HeadAnswers } from "../head-answers.ts";
+import { answersFor, checkAnswers } from "../head-answers.ts";
+import type { LogitsOptions } from "../heads.ts";
+import { OUTPUT_HEAD } from "../heads.ts";
 import type { Head } from "./output-head.ts";
 
 /** The output head and the exit heads of a model. Its calls are queued in the engine at once, within a turn of the caller's. */

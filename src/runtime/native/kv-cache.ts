@@ -1,8 +1,9 @@
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
+import type { KvType } from "../../model/kv-type.ts";
 import { type RopeRegime, ropeRegime } from "../../model/rope.ts";
 import { KV_PAGE_POSITIONS, KV_WINDOW_SLACK } from "../../model/workspace.ts";
 import type { NativeCache } from "../../native/addon.ts";
-import type { KvCache, KvType } from "../executor.ts";
+import type { KvCache } from "../kv-cache.ts";
 
 /** What a cache must know of the blocks: the engine knows the rest. */
 interface CacheShape {

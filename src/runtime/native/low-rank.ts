@@ -1,5 +1,5 @@
 import type { NativeLowRank } from "../../native/addon.ts";
-import type { LowRankPart } from "../executor.ts";
+import type { LowRankPart } from "../adapters.ts";
 import type { WeightLoader } from "./weights.ts";
 
 /** A low-rank addition as the engine takes it. */

@@ -1,6 +1,6 @@
 import type { NativeSpan } from "../../native/addon.ts";
-import type { KvCache, RowSpan } from "../executor.ts";
-import { ownSpans } from "../own-spans.ts";
+import type { KvCache, RowSpan } from "../kv-cache.ts";
+import { ownSpans } from "../kv-cache.ts";
 import { NativeKvCache } from "./kv-cache.ts";
 
 /** The spans with the engine's own caches; throws where they do not cover the rows or cannot be run. */

@@ -10,9 +10,10 @@ import type {
   NativeModel,
   NativeNorm,
 } from "../../native/addon.ts";
-import { OUTPUT_HEAD } from "../additions-check.ts";
-import { answersByLogits } from "../answers.ts";
-import type { ExitHead, ExitTail, Residency } from "../executor.ts";
+import type { Residency } from "../executor-info.ts";
+import { answersByLogits } from "../head-answers.ts";
+import type { ExitHead, ExitTail } from "../heads.ts";
+import { OUTPUT_HEAD } from "../heads.ts";
 import { Arena } from "./arena.ts";
 import { type FloatKind, losslessKind } from "./lossless-kind.ts";
 import type { WeightLoader } from "./weights.ts";

@@ -1,5 +1,5 @@
 import type { WeightSource } from "../../model/weight-source.ts";
-import type { Residency } from "../executor.ts";
+import type { Residency } from "../executor-info.ts";
 import type { BlockWeights } from "./block-weights.ts";
 import { type LoadedBlock, loadBlock } from "./load-weights.ts";
 

@@ -2,27 +2,21 @@ import * as tf from "@tensorflow/tfjs-core";
 import { throwIfAborted } from "../../errors.ts";
 import { plainMaths } from "../../maths/plain/plain-maths.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
+import type { KvType } from "../../model/kv-type.ts";
 import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import { EXPAND_BYTES } from "../../model/workspace.ts";
-import { checkAdapter, checkExitHead, OUTPUT_HEAD } from "../additions-check.ts";
-import { answersByLogits, answersFor } from "../answers.ts";
+import type { LowRankPart } from "../adapters.ts";
+import { checkAdapter } from "../adapters.ts";
 import { embedRows } from "../embed-rows.ts";
-import type {
-  AnswersOptions,
-  Executor,
-  ExecutorInfo,
-  ExitHead,
-  HeadAnswers,
-  KvCache,
-  KvType,
-  LogitsOptions,
-  LowRankPart,
-  Residency,
-  RowSpan,
-  RunBlocksOptions,
-} from "../executor.ts";
+import { type Executor, type RunBlocksOptions, skippedAt } from "../executor.ts";
+import type { ExecutorInfo, Residency } from "../executor-info.ts";
+import type { AnswersOptions, HeadAnswers } from "../head-answers.ts";
+import { answersByLogits, answersFor } from "../head-answers.ts";
+import type { ExitHead, LogitsOptions } from "../heads.ts";
+import { checkExitHead, OUTPUT_HEAD } from "../heads.ts";
 import { type BlockInputs, InputBuffers } from "../input-capture.ts";
+import type { KvCache, RowSpan } from "../kv-cache.ts";
 import { type LoadedAdapter, loadAdapter } from "./adapter.ts";
 import { type BackendOptions, openBackend } from "./backend.ts";
 import { BlockStore } from "./block-store.ts";
@@ -140,9 +134,10 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     try {
       for (let block = from; block < to; block++) {
         throwIfAborted(signal);
+        const skipped = skippedAt(skip, block);
         const choice = {
-          skipAttention: skip?.attention[block] ?? false,
-          skipMlp: skip?.mlp[block] ?? false,
+          skipAttention: skipped.attention,
+          skipMlp: skipped.mlp,
           adapter: adapter?.blocks.get(block) ?? null,
         };
         const run = async (capture?: BlockInputs) => {
@@ -152,7 +147,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
           if (current !== hidden) current.dispose();
           current = next;
         };
-        if (inputs) await this.inputs.capture({ block, rows: hidden.shape[0], skip }, inputs, run);
+        if (inputs) await this.inputs.capture({ block, rows: hidden.shape[0], skipped }, inputs, run);
         else await run();
       }
       if (logits) await this.logits(current, logits.rows, { into: logits.into });

@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
 import type { NormSpec } from "../../model/decoder-spec.ts";
-import type { ExitHead } from "../executor.ts";
+import type { ExitHead } from "../heads.ts";
 import { ACTIVATION_FUNCTIONS } from "./activations.ts";
 import type { NormWeights } from "./block-weights.ts";
 import { normalize } from "./decoder.ts";

@@ -1,7 +1,8 @@
 import type { BlockSpec, DecoderSpec } from "../../model/decoder-spec.ts";
+import type { KvType } from "../../model/kv-type.ts";
 import { type RopeRegime, ropeRegime } from "../../model/rope.ts";
 import { KV_PAGE_POSITIONS, KV_WINDOW_SLACK } from "../../model/workspace.ts";
-import type { KvCache, KvType } from "../executor.ts";
+import type { KvCache } from "../kv-cache.ts";
 import { GrowingArray } from "./growing-array.ts";
 import { copyPage, type KvShape, newPage, type Page, pageBytes, widenKeys, widenValues, writeRows } from "./kv-page.ts";
 

@@ -1,7 +1,7 @@
+import type { KvType } from "../../model/kv-type.ts";
 import { KV_MAX_LEVEL } from "../../model/kv-type.ts";
 import { f16ToF32Array, f32ToF16Array } from "../../tensor/half.ts";
 import { roundHalfToEven } from "../../tensor/rounding.ts";
-import type { KvType } from "../executor.ts";
 import type { GrowingArray } from "./growing-array.ts";
 
 /** f32, f16 as bits, or 8-bit levels. */

@@ -4,7 +4,8 @@ import { codecOf } from "../../codecs/index.ts";
 import { headMatrixId } from "../../model/decoder-spec.ts";
 import type { Matrix, PackedMatrix, WeightSource } from "../../model/weight-source.ts";
 import { PROMPT_CHUNK_ROWS } from "../../model/workspace.ts";
-import type { ExitTail, Residency } from "../executor.ts";
+import type { Residency } from "../executor-info.ts";
+import type { ExitTail } from "../heads.ts";
 import { denseTensor } from "./load-weights.ts";
 import { packedProducts } from "./packed-matmul.ts";
 

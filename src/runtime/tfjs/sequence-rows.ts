@@ -1,6 +1,6 @@
 import { PROMPT_CHUNK_ROWS } from "../../model/workspace.ts";
-import type { KvCache, RowSpan } from "../executor.ts";
-import { ownSpans } from "../own-spans.ts";
+import type { KvCache, RowSpan } from "../kv-cache.ts";
+import { ownSpans } from "../kv-cache.ts";
 import type { SequenceRows } from "./decoder.ts";
 import { PagedKvCache } from "./kv-cache.ts";
 

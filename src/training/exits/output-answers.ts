@@ -1,6 +1,6 @@
-import { OUTPUT_HEAD } from "../../runtime/additions-check.ts";
-import { emptyAnswers } from "../../runtime/answers.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
+import { emptyAnswers } from "../../runtime/head-answers.ts";
+import { OUTPUT_HEAD } from "../../runtime/heads.ts";
 
 /**
  * Most likely ids by final norm and output head of a hidden state [rows, hiddenSize]: the logit lens, and after the last block the model's answer.

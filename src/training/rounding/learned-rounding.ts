@@ -1,18 +1,15 @@
-import { openStatisticsSweep, type StatisticsSweep, type SweepState } from "../../calibration/statistics.ts";
+import { type DescentState, openStatisticsDescent, type StatisticsDescent } from "../../calibration/statistics.ts";
 import { CODECS } from "../../codecs/index.ts";
 import { unpackNumbers } from "../../codecs/integer-numbers.ts";
-import type { Maths } from "../../maths/maths.ts";
-import { levelFormOf } from "../../maths/plain/level-form.ts";
+import { levelFormOf } from "../../maths/level-form.ts";
 import { matricesOf, vectorsOf } from "../../model/decoder-spec.ts";
 import { blockName, idOf, partsOf } from "../../model/matrix-id.ts";
-import { denseMatrix, type PackedMatrix, type WeightSource } from "../../model/weight-source.ts";
-import type { WorkOptions } from "../../progress.ts";
-import type { BlockRefiner, RefinedBlock } from "../../quantization/block-refiner.ts";
-import type { ExecutorFactory } from "../../runtime/executor.ts";
+import { denseMatrix, type PackedMatrix } from "../../model/weight-source.ts";
 import type { BackendOptions } from "../../runtime/tfjs/backend.ts";
 import { openTrainingBackend } from "../../runtime/tfjs/training-backend.ts";
 import { Random } from "../../tensor/random.ts";
 import type { BlockWeight } from "./block-graph.ts";
+import type { BlockRefiner, RefinedBlock, RefinerInputs } from "./block-refiner.ts";
 import { LatentMatrix } from "./latent-matrix.ts";
 import { LatentVector } from "./latent-vector.ts";
 import { type Example, type LatentBlock, type Learned, learnBlock } from "./learn-block.ts";
@@ -23,44 +20,33 @@ const MOST_BITS = 6;
 /** Of so many sequences one is held out to choose the iterate by. */
 const HELD_OUT_SHARE = 8;
 
-export interface LearnedRoundingOptions extends WorkOptions, BackendOptions {
-  readonly source: WeightSource;
-  /** Calibration sequences, as the sweep that calls `refine` has them, in random order. */
-  readonly sequences: readonly Int32Array[];
-  /** Makes streamed executors, for the original model's states. */
-  readonly createExecutor: ExecutorFactory;
-  readonly maths: Maths;
+export interface LearnedRoundingOptions extends RefinerInputs, BackendOptions {
   readonly settings: LearningSettings;
   readonly seed: number;
   /** What became of each block. */
   readonly onBlock?: ((block: number, learned: Learned) => void) | undefined;
 }
 
-/** A refiner that learns rounding, scales and vectors; to be closed. */
-export interface LearnedRounding extends BlockRefiner {
-  close(): Promise<void>;
-}
-
 /**
- * Opens learned rounding (AutoRound, arXiv 2309.05516, papers.md): each block's output on the states that the quantized blocks before it
+ * Opens learned rounding (AutoRound, arXiv 2309.05516): each block's output on the states that the quantized blocks before it
  * produce is drawn to what the original model has there, by gradients through the block on TensorFlow.js. The same backend, version
- * and threads give the same bytes. Holds the original model's states of all sequences beside those of the caller's sweep.
+ * and threads give the same bytes. Holds the original model's states of all sequences beside those of the caller's descent.
  */
-export async function openLearnedRounding(options: LearnedRoundingOptions): Promise<LearnedRounding> {
+export async function openLearnedRounding(options: LearnedRoundingOptions): Promise<BlockRefiner> {
   await openTrainingBackend(options);
   const { source, sequences, createExecutor, maths, signal } = options;
-  const original = await openStatisticsSweep({
+  const original = await openStatisticsDescent({
     ...{ source, sequences, createExecutor, maths, signal },
     keepOutputs: false,
   });
   return new Rounding(options, original);
 }
 
-class Rounding implements LearnedRounding {
+class Rounding implements BlockRefiner {
   private readonly options: LearnedRoundingOptions;
-  private readonly original: StatisticsSweep;
+  private readonly original: StatisticsDescent;
 
-  constructor(options: LearnedRoundingOptions, original: StatisticsSweep) {
+  constructor(options: LearnedRoundingOptions, original: StatisticsDescent) {
     this.options = options;
     this.original = original;
   }
@@ -68,7 +54,7 @@ class Rounding implements LearnedRounding {
   async refine(
     block: number,
     packed: ReadonlyMap<string, PackedMatrix>,
-    states: readonly SweepState[],
+    states: readonly DescentState[],
   ): Promise<RefinedBlock> {
     const { source, settings, seed, signal, onBlock } = this.options;
     this.report(block, 0);
@@ -127,7 +113,7 @@ class Rounding implements LearnedRounding {
 }
 
 /** Sequence by sequence: states before the block, and the original model's after it. */
-function examplesOf(before: readonly SweepState[], after: readonly SweepState[], hiddenSize: number): Example[] {
+function examplesOf(before: readonly DescentState[], after: readonly DescentState[], hiddenSize: number): Example[] {
   return before.flatMap(({ hidden, spans }, i) => {
     let at = 0;
     return spans.map(({ count }): Example => {

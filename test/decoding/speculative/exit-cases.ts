@@ -1,13 +1,14 @@
+import type { DecodeOptions } from "../../../src/decoding/drafters/index.ts";
 import { type ExitSet, exitHeadName } from "../../../src/decoding/exits/exit-set.ts";
 import { type GenerateOptions, type Generation, generate } from "../../../src/decoding/generate.ts";
 import { Session } from "../../../src/decoding/session.ts";
-import type { DecodeOptions } from "../../../src/decoding/speculative/create-decoder.ts";
 import { headMatrixId } from "../../../src/model/decoder-spec.ts";
 import type { Tokenizer } from "../../../src/model/tokenizer.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
 import { createExecutor } from "../../../src/runtime/create-executor.ts";
-import type { AnyExecutor, ExitNorm } from "../../../src/runtime/executor.ts";
-import type { ExecutorKind } from "../../../src/runtime/executor-info.ts";
+import type { AnyExecutor } from "../../../src/runtime/executor.ts";
+import type { ExecutorKind } from "../../../src/runtime/executors.ts";
+import type { ExitNorm } from "../../../src/runtime/heads.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import { LETTERS } from "../scripted-executor.ts";
 

@@ -1,6 +1,7 @@
 import { expect } from "vitest";
 import { plainMaths } from "../../../src/maths/plain/plain-maths.ts";
-import type { AnyExecutor, Executor, KvCache } from "../../../src/runtime/executor.ts";
+import type { AnyExecutor, Executor } from "../../../src/runtime/executor.ts";
+import type { KvCache } from "../../../src/runtime/kv-cache.ts";
 import { tinySpec } from "../../scoring/tiny-model.ts";
 
 /** What a bigram executor was asked to do. */

@@ -1,14 +1,11 @@
-import { existsSync, mkdtempSync, writeFileSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { parseTaskNames, readTasks } from "../../../src/evaluation/zero-shot/read-tasks.ts";
 import { cleanWikiHow } from "../../../src/evaluation/zero-shot/tasks/hellaswag.ts";
 import { TASK_NAMES, TASKS, type TaskName } from "../../../src/evaluation/zero-shot/tasks/index.ts";
-
-const shared = path.resolve("../shared/eval");
-const hasShared = existsSync(shared);
-if (!hasShared) console.log("skipped: ../shared/eval is absent");
+import { dataFile, hasData, needsData } from "../../support/data.ts";
 
 /** The first example of a task's text. */
 function first(name: TaskName, text: string) {
@@ -97,13 +94,17 @@ describe("readTasks", () => {
     expect(task).toMatchObject({ name: "lambada", available: 2 });
     expect(task.examples).toHaveLength(1);
     await expect(readTasks(folder, ["piqa"])).rejects.toThrow("task piqa: expected piqa.jsonl, found no such file");
+    writeFileSync(path.join(folder, "hellaswag_val_full.txt.bz2"), "BZh9");
+    await expect(readTasks(folder, ["hellaswag"])).rejects.toThrow(
+      "task hellaswag: expected hellaswag_val_full.txt, found hellaswag_val_full.txt.bz2",
+    );
     await expect(readTasks(folder, ["copa"])).rejects.toThrow("at least one example");
     await expect(readTasks(folder, ["lambada"], 0)).rejects.toThrow("limit: expected a whole number >= 1, found 0");
   });
 
-  it.skipIf(!hasShared)("reads every example of the files in use", async () => {
+  it.skipIf(!hasData("eval"))(needsData("reads every example of the files in use", "eval"), async () => {
     const names = TASK_NAMES.filter((name) => name !== "hellaswag");
-    const tasks = await readTasks(shared, names);
+    const tasks = await readTasks(dataFile("eval"), names);
     expect(tasks.map(({ name, available }) => `${name} ${available}`)).toEqual([
       "lambada 5153",
       "piqa 1838",

@@ -6,8 +6,8 @@ import { UserError } from "../../../src/errors.ts";
 import { bytesSource } from "../../../src/formats/byte-source.ts";
 import { type GgufTensorEntry, layoutGguf } from "../../../src/formats/gguf/layout.ts";
 import type { GgufMetadata, GgufValue } from "../../../src/formats/gguf/metadata.ts";
-import { openGguf, readGguf } from "../../../src/formats/gguf/reader.ts";
 import { writeGguf } from "../../../src/formats/gguf/writer.ts";
+import { openGguf, readGguf } from "../../support/gguf/reader.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 const folder = temporaryFolder();

@@ -1,13 +1,8 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { z } from "zod";
-import { readBlocks } from "../../../src/formats/gguf/k-blocks.ts";
-import {
-  GGUF_READ_TYPES,
-  ggufTensorBytes,
-  isGgufReadType,
-  tensorTypeOf,
-} from "../../../src/formats/gguf/tensor-types.ts";
+import { readBlocks } from "../../support/gguf/k-blocks.ts";
+import { GGUF_READ_TYPES, isGgufReadType, storedTensorBytes, tensorTypeOf } from "../../support/gguf/stored-types.ts";
 
 /** Blocks and their values as llama.cpp itself gives them; made by test/peers/make-k-blocks.mjs. */
 const Fixture = z.object({
@@ -42,8 +37,8 @@ describe.each(blocks)("blocks of $type", ({ type, bytes, f32 }) => {
   });
 
   test("are as long as the table says, and found by number", () => {
-    expect(ggufTensorBytes(type, 2, 256)).toBe(packed.length);
-    expect(ggufTensorBytes(type, 1, 80)).toBeNull();
+    expect(storedTensorBytes(type, 2, 256)).toBe(packed.length);
+    expect(storedTensorBytes(type, 1, 80)).toBeNull();
     expect(tensorTypeOf(GGUF_READ_TYPES[type].id)).toBe(type);
     expect(isGgufReadType(type)).toBe(true);
   });

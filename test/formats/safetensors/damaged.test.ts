@@ -11,11 +11,11 @@ import {
   MAX_HEADER_BYTES,
   openSafetensors,
 } from "../../../src/formats/safetensors/index.ts";
-import { EXPECTED, FIXTURES } from "./fixtures.ts";
+import { EXPECTED, SAFETENSORS } from "./fixtures.ts";
 
 /** A file of our own, and the good fixtures where they are. */
 const GOOD: Buffer[] = [
-  ...Object.keys(EXPECTED.good).map((name) => readFileSync(path.join(FIXTURES, "good", name))),
+  ...Object.keys(EXPECTED.good).map((name) => readFileSync(path.join(SAFETENSORS, "good", name))),
   Buffer.concat([
     layoutSafetensors(
       [

@@ -1,9 +1,9 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
+import { FIXTURES } from "../../support/fixtures.ts";
 
-/** The shared fixtures, beside the repository; tests skip where they are absent. */
-export const FIXTURES = path.resolve("../shared/fixtures/safetensors");
-export const HAVE_FIXTURES = existsSync(FIXTURES);
+/** Good and bad files; test/fixtures/README.md says what they hold. */
+export const SAFETENSORS = path.join(FIXTURES, "safetensors");
 
 /** What the reference implementation reads from a good file. */
 export interface ExpectedTensor {
@@ -27,6 +27,4 @@ interface Expected {
   readonly bad: Record<string, { verdict: "reject" | "reference-accepts"; file_bytes: number }>;
 }
 
-export const EXPECTED: Expected = HAVE_FIXTURES
-  ? JSON.parse(readFileSync(path.join(FIXTURES, "expected.json"), "utf8"))
-  : { good: {}, bad: {} };
+export const EXPECTED: Expected = JSON.parse(readFileSync(path.join(SAFETENSORS, "expected.json"), "utf8"));

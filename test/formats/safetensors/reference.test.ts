@@ -4,7 +4,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../../src/errors.ts";
 import { decodeValues, isDecodable, openSafetensors } from "../../../src/formats/safetensors/index.ts";
-import { EXPECTED, FIXTURES, HAVE_FIXTURES } from "./fixtures.ts";
+import { EXPECTED, SAFETENSORS } from "./fixtures.ts";
 
 /** A decoded value in the notation of expected.json. */
 function written(value: unknown): unknown {
@@ -16,14 +16,14 @@ function written(value: unknown): unknown {
   return Number.isFinite(value) ? value : String(value);
 }
 
-describe.skipIf(!HAVE_FIXTURES)("safetensors fixtures (needs ../shared)", () => {
+describe("safetensors fixtures", () => {
   test("every file of the folder is in expected.json", () => {
-    expect(readdirSync(path.join(FIXTURES, "good")).sort()).toEqual(Object.keys(EXPECTED.good).sort());
-    expect(readdirSync(path.join(FIXTURES, "bad")).sort()).toEqual(Object.keys(EXPECTED.bad).sort());
+    expect(readdirSync(path.join(SAFETENSORS, "good")).sort()).toEqual(Object.keys(EXPECTED.good).sort());
+    expect(readdirSync(path.join(SAFETENSORS, "bad")).sort()).toEqual(Object.keys(EXPECTED.bad).sort());
   });
 
   test.each(Object.entries(EXPECTED.good))("good: %s", async (name, expected) => {
-    const file = await openSafetensors(path.join(FIXTURES, "good", name));
+    const file = await openSafetensors(path.join(SAFETENSORS, "good", name));
     try {
       expect(file.headerBytes).toBe(expected.header_length);
       expect(file.byteLength).toBe(expected.file_bytes);
@@ -51,7 +51,7 @@ describe.skipIf(!HAVE_FIXTURES)("safetensors fixtures (needs ../shared)", () => 
   });
 
   test.each(Object.entries(EXPECTED.bad))("bad: %s", async (name, expected) => {
-    const file = path.join(FIXTURES, "bad", name);
+    const file = path.join(SAFETENSORS, "bad", name);
     if (expected.verdict === "reference-accepts") {
       await (await openSafetensors(file)).close();
       return;
@@ -71,14 +71,14 @@ describe.skipIf(!HAVE_FIXTURES)("safetensors fixtures (needs ../shared)", () => 
     const { SafeTensor } = await import("safetensors");
     let compared = 0;
     for (const name of Object.keys(EXPECTED.good)) {
-      const whole = readFileSync(path.join(FIXTURES, "good", name));
+      const whole = readFileSync(path.join(SAFETENSORS, "good", name));
       let theirs: InstanceType<typeof SafeTensor>;
       try {
         theirs = new SafeTensor(new Uint8Array(whole));
       } catch {
         continue; // It takes __metadata__ for a tensor and fails.
       }
-      const file = await openSafetensors(path.join(FIXTURES, "good", name));
+      const file = await openSafetensors(path.join(SAFETENSORS, "good", name));
       for (const [key, info] of file.tensors) {
         if (key === "__proto__") continue; // Lost by its JSON.parse into a plain object.
         expect(theirs.metadata.get(key)?.data_offsets).toEqual(

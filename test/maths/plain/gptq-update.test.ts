@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from "node:fs";
+import { readFileSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
@@ -10,6 +10,8 @@ import type { DenseMatrix } from "../../../src/model/weight-source.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import { roundToNearest } from "../../quantization/round-to-nearest.ts";
 import { rmsNorm } from "../../references/ops.ts";
+import { dataFile, hasData, needsData, TINYSTORIES_656K } from "../../support/data.ts";
+import { FIXTURES } from "../../support/fixtures.ts";
 
 interface Problem extends DenseMatrix {
   readonly bits: number;
@@ -17,7 +19,7 @@ interface Problem extends DenseMatrix {
   readonly scheme: "symmetric" | "asymmetric";
 }
 
-/** GPTQ under the scales of plain rounding; `hessian` [cols, cols] is damped as papers.md has it. */
+/** GPTQ under the scales of plain rounding; `hessian` [cols, cols] is damped as GPTQ has it (arXiv 2210.17323). */
 function quantize(problem: Problem, hessian: Float64Array, order?: Int32Array) {
   const { rows, cols, data, bits, group } = problem;
   const plain = roundToNearest(problem, problem);
@@ -134,10 +136,9 @@ describe("gptqUpdate", () => {
   });
 });
 
-const FIXTURE = path.resolve("../shared/fixtures/quantizers/quant_reference.json");
-const IDS = path.resolve("../shared/fixtures/scores/calibration_ids.json");
-const WEIGHTS = path.resolve("../shared/models/tinystories-656k/model.safetensors");
-const present = [FIXTURE, IDS, WEIGHTS].every((file) => existsSync(file));
+const FIXTURE = path.join(FIXTURES, "tinystories-656k/quant_reference.json");
+const IDS = path.join(FIXTURES, "tinystories-656k/calibration_ids.json");
+const WEIGHTS = `${TINYSTORIES_656K}/model.safetensors`;
 
 const Reference = z.object({
   matrices: z.record(
@@ -160,7 +161,7 @@ const NAME = "model.layers.0.self_attn.q_proj";
 
 /** The matrix and its inputs: the first block's normed embeddings of the calibration ids. */
 async function readProblem() {
-  const file = await openSafetensors(WEIGHTS);
+  const file = await openSafetensors(dataFile(WEIGHTS));
   const hidden = 128;
   const embedding = await file.readF32("lm_head.weight", 0, 2048 * hidden);
   const norm = await file.readF32("model.layers.0.input_layernorm.weight", 0, hidden);
@@ -173,8 +174,8 @@ async function readProblem() {
   return { matrix, x: rmsNorm(x, norm, 1e-6) };
 }
 
-// Needs ../shared/fixtures/quantizers and ../shared/models/tinystories-656k.
-describe.skipIf(!present)(`the reference errors of GPTQ with static groups, ${NAME}`, () => {
+const SUITE = `the reference errors of GPTQ with static groups, ${NAME}`;
+describe.skipIf(!hasData(WEIGHTS))(needsData(SUITE, WEIGHTS), () => {
   it("are met within 0.4 %", async () => {
     const { matrix, x } = await readProblem();
     const reference = Reference.parse(JSON.parse(readFileSync(FIXTURE, "utf8"))).matrices[NAME];

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { type DenseMatrix, denseMatrix } from "../../../src/model/weight-source.ts";
-import type { AnyExecutor, ExitHead, HeadAnswers } from "../../../src/runtime/executor.ts";
+import type { AnyExecutor } from "../../../src/runtime/executor.ts";
+import type { HeadAnswers } from "../../../src/runtime/head-answers.ts";
+import type { ExitHead } from "../../../src/runtime/heads.ts";
 import { createNativeExecutor, type NativeOptions } from "../../../src/runtime/native/executor.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import { ISAS } from "../../native/engines.ts";

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import type { Matrix, WeightSource } from "../../../src/model/weight-source.ts";
 import { openEngine } from "../../../src/native/load.ts";
-import { emptyAnswers } from "../../../src/runtime/answers.ts";
+import { emptyAnswers } from "../../../src/runtime/head-answers.ts";
 import { openOutput, type StreamedHeadLimits } from "../../../src/runtime/native/output-head.ts";
 import { WeightLoader } from "../../../src/runtime/native/weights.ts";
 import { expectAnswers } from "../answer-bounds.ts";

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { CODEC_IDS } from "../../../src/codecs/index.ts";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
+import type { KvType } from "../../../src/model/kv-type.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
-import type { ActivationType, KvType } from "../../../src/runtime/executor.ts";
+import type { ActivationType } from "../../../src/runtime/executor-info.ts";
 import { createNativeExecutor } from "../../../src/runtime/native/executor.ts";
 import { feed, logitsOf } from "../compare.ts";
 import { architectureCases, modelCases, readGolden } from "../goldens.ts";

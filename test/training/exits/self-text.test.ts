@@ -4,7 +4,7 @@ import { describe, expect, it } from "vitest";
 import { mostLikely } from "../../../src/decoding/sampler.ts";
 import { Interrupted } from "../../../src/errors.ts";
 import { createExecutor } from "../../../src/runtime/create-executor.ts";
-import type { ExecutorKind } from "../../../src/runtime/executor-info.ts";
+import type { ExecutorKind } from "../../../src/runtime/executors.ts";
 import { type SelfTextOptions, writeSelfText } from "../../../src/training/exits/self-text.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";

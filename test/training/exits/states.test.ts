@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Interrupted } from "../../../src/errors.ts";
-import type { ExecutorKind } from "../../../src/runtime/executor-info.ts";
+import type { ExecutorKind } from "../../../src/runtime/executors.ts";
 import { f16ToF32Array, f32ToF16Array } from "../../../src/tensor/half.ts";
 import { collectStates, type StatesRequest } from "../../../src/training/exits/states.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";

@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
@@ -10,10 +10,10 @@ import { loadTokenizer } from "../../../src/model/tokenizer.ts";
 import { createExecutor } from "../../../src/runtime/create-executor.ts";
 import { type TrainExitsOptions, trainExits } from "../../../src/training/exits/train-exits.ts";
 import { smallSpec } from "../../runtime/random-model.ts";
+import { NEOX, STORIES } from "../../support/fixtures.ts";
 
-const models = path.resolve("../shared/models");
-const hasModels = existsSync(models);
-if (!hasModels) console.log("skipped: exits of real models: ../shared/models is not there");
+const MODELS = { stories260k: STORIES, "neox-tiny": NEOX };
+type ModelName = keyof typeof MODELS;
 
 let folder = "";
 beforeEach(() => {
@@ -24,8 +24,8 @@ afterEach(() => rmSync(folder, { recursive: true, force: true }));
 const settings = { epochs: 3, batchTokens: 128, rate: 5e-3, evaluateEvery: 6 };
 
 /** Exits of a small model. */
-async function exitsOf(name: string, points: readonly number[], work: Partial<TrainExitsOptions> = {}) {
-  const source = await openCheckpoint(path.join(models, name));
+async function exitsOf(name: ModelName, points: readonly number[], work: Partial<TrainExitsOptions> = {}) {
+  const source = await openCheckpoint(MODELS[name]);
   const executor = await createExecutor(source, { executor: "tfjs", threads: 1 });
   try {
     return await trainExits({
@@ -39,18 +39,18 @@ async function exitsOf(name: string, points: readonly number[], work: Partial<Tr
 }
 
 /** Text that ships, in short sequences. */
-async function textOf(name: string): Promise<Int32Array[]> {
-  const tokenizer = await loadTokenizer(path.join(models, name));
+async function textOf(name: ModelName): Promise<Int32Array[]> {
+  const tokenizer = await loadTokenizer(MODELS[name]);
   const text = readFileSync("calibration-data/tinystories-calibration.txt", "utf8").slice(0, 9000);
   const ids = Int32Array.from(tokenizer.encode(text));
   return Array.from({ length: Math.floor(ids.length / 48) }, (_, i) => ids.slice(i * 48, (i + 1) * 48));
 }
 
-describe.skipIf(!hasModels)("trainExits", () => {
+describe("trainExits", () => {
   it.each([
     ["stories260k", [2, 4]],
     ["neox-tiny", [2, 4]],
-  ])("trains heads that beat the logit lens, and says what their thresholds do: %s", async (name, points) => {
+  ] as const)("trains heads that beat the logit lens, and says what their thresholds do: %s", async (name, points) => {
     const { heads, ids, table } = await exitsOf(name, points);
     expect(ExitTable.parse(JSON.parse(JSON.stringify(table)))).toEqual(table);
     expect(ids?.length).toBe(256);

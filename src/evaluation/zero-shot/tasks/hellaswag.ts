@@ -8,7 +8,7 @@ const ENDINGS = LINES - 2;
 /** HellaSwag: which of four endings follows. Six lines an example, "activity: context" first, as llama.cpp takes them. */
 export const hellaswag: Task = {
   kind: "choose",
-  files: ["hellaswag_val_full.txt", "hellaswag_val_full.txt.bz2"],
+  file: "hellaswag_val_full.txt",
   normalised: true,
   parse(text, label) {
     const lines = text.replace(/\n+$/, "").split("\n");

@@ -7,7 +7,7 @@ const Line = z.object({ text: z.string() });
 /** LAMBADA: the last word of a passage, from all that is before it. Lines `{ text }`. */
 export const lambada: Task = {
   kind: "continue",
-  files: ["lambada_test.jsonl"],
+  file: "lambada_test.jsonl",
   normalised: false,
   parse: (text, label) =>
     parseJsonLines(text, label, Line).map(({ text: passage }, i) => {

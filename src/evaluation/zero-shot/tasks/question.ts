@@ -15,7 +15,7 @@ const Line = z.object({
 function questionTask(file: string, prompt: (query: string) => string): Task {
   return {
     kind: "choose",
-    files: [file],
+    file,
     normalised: true,
     parse: (text, label) =>
       parseJsonLines(text, label, Line).map(({ query, choices, gold }, i) => {

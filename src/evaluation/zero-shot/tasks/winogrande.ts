@@ -14,7 +14,7 @@ const Line = z.object({
  */
 export const winogrande: Task = {
   kind: "choose",
-  files: ["winogrande.jsonl"],
+  file: "winogrande.jsonl",
   normalised: false,
   parse: (text, label) =>
     parseJsonLines(text, label, Line).map(({ context_options, continuation, gold }, i) => {

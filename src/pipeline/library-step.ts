@@ -4,7 +4,7 @@ import type { Plan } from "../artifact/plan.ts";
 import { codecIdOf } from "../codecs/index.ts";
 import type { Maths } from "../maths/maths.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
-import { unitsOf } from "../planning/problem/units.ts";
+import { unitsOf } from "../planning/problem/matrices.ts";
 import type { WorkOptions } from "../progress.ts";
 import { matrixQuantizerOf, QUANTIZERS } from "../quantization/index.ts";
 import { buildLibrary } from "../quantization/library/build-library.ts";

@@ -4,7 +4,7 @@ import { CODECS, type CodecId } from "../../src/codecs/index.ts";
 import type { AllocationProblem } from "../../src/planning/allocators/allocator.ts";
 import { ALLOCATOR_IDS, ALLOCATORS } from "../../src/planning/allocators/index.ts";
 import { aboveMean } from "../../src/planning/allocators/luc.ts";
-import type { Assignment, Unit } from "../../src/planning/problem/units.ts";
+import type { Assignment, Unit } from "../../src/planning/problem/matrices.ts";
 
 const CODEC_LADDER: readonly CodecId[] = ["bf16", "q8s-g32", "q4s-g32"];
 

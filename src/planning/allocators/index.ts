@@ -9,6 +9,11 @@ export const ALLOCATORS = { lsaq, luc, optimal, uniform } as const satisfies Rec
 
 export type AllocatorId = keyof typeof ALLOCATORS;
 
+/** The allocator that settings name. */
+export function allocatorOf({ allocator }: { readonly allocator: AllocatorId }): Allocator {
+  return ALLOCATORS[allocator];
+}
+
 function isAllocatorId(id: string): id is AllocatorId {
   return Object.hasOwn(ALLOCATORS, id);
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { CODECS, type CodecId } from "../../codecs/index.ts";
-import type { Unit } from "../problem/units.ts";
+import type { MatrixToPlan } from "../problem/matrices.ts";
 
 /**
  * How long a token may take in the products with packed matrices, and what a matrix costs: its bytes over the bandwidth that the
@@ -16,9 +16,9 @@ export const LatencySettings = z.strictObject({
 export type LatencySettings = z.infer<typeof LatencySettings>;
 
 /** Milliseconds a token that a matrix costs at a codec; of an embedding that is not the head too a single row is read: nothing. */
-export function matrixMs(unit: Unit, codec: CodecId, tied: boolean, latency: LatencySettings): number {
-  if (unit.role === "embedding" && !tied) return 0;
+export function matrixMs(matrix: MatrixToPlan, codec: CodecId, tied: boolean, latency: LatencySettings): number {
+  if (matrix.role === "embedding" && !tied) return 0;
   const { bits } = CODECS[codec];
   const bandwidth = latency.gigabytesPerSecondAt[String(bits)] ?? latency.gigabytesPerSecond;
-  return CODECS[codec].packedBytes(unit.rows, unit.cols) / (bandwidth * 1e6) + latency.msPerMatrix;
+  return CODECS[codec].packedBytes(matrix.rows, matrix.cols) / (bandwidth * 1e6) + latency.msPerMatrix;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { matricesOf } from "../../../src/model/decoder-spec.ts";
 import { nearNames } from "../../../src/near-names.ts";
 import { matchRules, parseRules, RuleText } from "../../../src/planning/problem/rules.ts";
-import { blockCodecs, codecsToScore, outerCodecsToScore, unitsOf } from "../../../src/planning/problem/units.ts";
+import { blockCodecs, codecsToScore, outerCodecsToScore, unitsOf } from "../../../src/planning/problem/matrices.ts";
 import { exampleSpec, planSettings } from "../example-spec.ts";
 
 const SPEC = exampleSpec({ ffn: Array.from({ length: 12 }, () => 96) });

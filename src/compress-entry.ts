@@ -1,12 +1,12 @@
 /** The offline entry point: the whole pipeline, its stages, and what is needed to measure plans. */
 export { buildCalibration } from "./calibration/build.ts";
-export type { InputStatistics } from "./calibration/gram-sum.ts";
 export {
   type BlockStatistics,
   diagonalOf,
-  openStatisticsDescent,
-  type StatisticsDescent,
+  type InputStatistics,
+  openStatisticsSweep,
   type StatisticsOptions,
+  type StatisticsSweep,
 } from "./calibration/statistics.ts";
 export { type EvaluationTimings, evaluate, evaluateAll } from "./evaluation/evaluate.ts";
 export { EvaluationResult } from "./evaluation/evaluation-result.ts";
@@ -28,7 +28,7 @@ export { loadTokenizer } from "./model/tokenizer.ts";
 export * from "./pipeline/compress.ts";
 export { ExitSettings, exitShapeOf } from "./pipeline/exit-settings.ts";
 export { type ExitsOfArtifact, type ExitsRequest, exitsOfArtifact } from "./pipeline/exits-of-artifact.ts";
-export { planRequest, storedDtypeOf } from "./pipeline/plan-step.ts";
+export { planRequest, storedDtypeOf } from "./pipeline/plan-request.ts";
 export { calibrationFiles, type LoadedRecipe, loadRecipe, Recipe } from "./pipeline/recipe.ts";
 export { openRunFolder, type RunFolder } from "./pipeline/run-folder.ts";
 export * from "./pipeline/run-options.ts";
@@ -37,7 +37,6 @@ export { QUANTIZERS } from "./quantization/index.ts";
 export { type BuildLibraryOptions, buildLibrary } from "./quantization/library/build-library.ts";
 export { type LibraryKey, MatrixLibrary } from "./quantization/library/matrix-library.ts";
 export { packMatrix, packWith, quantizedOverlay } from "./quantization/overlay.ts";
-export { createPackedLibrary, type PackedLibrary } from "./quantization/packed-library.ts";
 export { type Packer, packerOf } from "./quantization/packer.ts";
 export { prepareInput, type QuantizerInput } from "./quantization/quantizer-input.ts";
 export { createExecutor, type ExecutorOptions } from "./runtime/create-executor.ts";

@@ -1,24 +1,16 @@
 // What the measuring scripts share: the SmolLM2 checkpoint, stamps of machine and commit, result files and tables.
 import { execFileSync, spawn } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
+import { positionals } from "./data.mjs";
 
 export const MIB = 2 ** 20;
-const MAKE_SMOLLM2 = "../shared/tools/make-smollm2.sh";
-
-/** Folder of the SmolLM2-135M checkpoint: the command's argument, or made by the shared script. */
+/** Folder of the SmolLM2-135M checkpoint: the command's argument, or as `npm run model:smollm2` makes it. */
 export function smollm2Folder() {
-  const given = process.argv.slice(2).find((arg) => !arg.startsWith("--"));
+  const [given] = positionals();
   if (given) return given;
-  if (!existsSync(MAKE_SMOLLM2)) throw new Error(`name the SmolLM2-135M folder, or provide ${MAKE_SMOLLM2}`);
-  return execFileSync("bash", [MAKE_SMOLLM2], { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] }).trim();
-}
-
-/** A file of ../shared, or an error that says so. */
-export function shared(file) {
-  const path = `../shared/${file}`;
-  if (!existsSync(path)) throw new Error(`${path} is not there: it holds the evaluation text`);
-  return path;
+  const options = { encoding: "utf8", stdio: ["ignore", "pipe", "inherit"] };
+  return execFileSync("bash", ["scripts/models/smollm2.sh"], options).trim();
 }
 
 /** Where and on what a figure was taken. */

@@ -2,7 +2,8 @@
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import YAML from "yaml";
-import { layerwise, shared, smollm2Folder } from "./common.mjs";
+import { layerwise, smollm2Folder } from "./common.mjs";
+import { dataFile } from "./data.mjs";
 
 export const OUT = "outputs/results/exits";
 /** Of the recipe's codecs: all subjects are 4-bit models. */
@@ -10,13 +11,13 @@ const CODEC = "q4t-g32-s8";
 /** Tokens of the calibration, of all files together. */
 const CALIBRATION_TOKENS = 32_768;
 /** More text than ships: exits learn on it, or on what the model writes after its beginnings. No prompt is taken from it. */
-const general = () => ["c4", "wiki"].map((text) => shared(`corpora/calibration/${text}.utf8`));
-const stories = () => [shared("corpora/tinystories/tinystories_train_944k.txt")];
+const general = () => ["c4", "wiki"].map((text) => dataFile(`corpora/calibration/${text}.utf8`));
+const stories = () => [dataFile("corpora/tinystories/tinystories_train_944k.txt")];
 
-const novels = { file: "eval/lambada_test.jsonl", what: "LAMBADA passages (../shared/eval)", tokens: 64 };
+const novels = { file: "eval/lambada_test.jsonl", what: "LAMBADA passages", tokens: 64 };
 const tales = {
   file: "corpora/tinystories/tinystories_val_794k.txt",
-  what: "TinyStories validation paragraphs (../shared/corpora)",
+  what: "TinyStories validation paragraphs",
   tokens: 32,
 };
 
@@ -27,7 +28,7 @@ export const SUBJECTS = {
     ...{ context: 2048, sequenceTokens: null, prompts: novels, texts: general, resumeTokens: 40_000 },
   },
   neox: {
-    checkpoint: () => shared("models/neox-tiny"),
+    checkpoint: () => "test/fixtures/models/neox-tiny",
     ...{ context: 256, sequenceTokens: 128, prompts: tales, texts: stories },
   },
   example: {
@@ -85,7 +86,7 @@ export async function trainedAfresh(name) {
 /** A file of so many prompts, evenly over the subject's text. */
 export function promptFile(name, count) {
   const { file, what, tokens } = SUBJECTS[name].prompts;
-  const lines = readFileSync(shared(file), "utf8").split("\n");
+  const lines = readFileSync(dataFile(file), "utf8").split("\n");
   const texts = file.endsWith(".jsonl")
     ? lines.filter(Boolean).map((line) => JSON.parse(line).text)
     : lines.filter((line) => line.length > 120);

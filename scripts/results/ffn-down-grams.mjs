@@ -1,8 +1,7 @@
 // Second moments of the inputs of every block's ffn_down on a text, kept in files: a run that was stopped need not go through the text again.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { openStatisticsSweep } from "../../dist/compress-entry.js";
-import { streamedExecutors } from "../../dist/pipeline/executors.js";
+import { createExecutor as open, openStatisticsSweep } from "../../dist/compress-entry.js";
 import { progressLine } from "./common.mjs";
 
 /** llama-imatrix's context. */
@@ -20,7 +19,8 @@ export async function collectGrams({ source, tokenizer, maths }, { text, chunks,
   const fileOf = (block) => path.join(folder, `gram-${name}-${block}.f32`);
   mkdirSync(folder, { recursive: true });
   if (!existsSync(fileOf(blocks - 1))) {
-    const createExecutor = streamedExecutors({ executor: "native", backend: "auto" });
+    const createExecutor = (weights) =>
+      open(weights, { executor: "native", residency: "streamed", activations: "f32" });
     const onProgress = progressLine();
     const sweep = await openStatisticsSweep({ source, sequences, createExecutor, maths, onProgress });
     for (let block = 0; block < blocks; block++) {

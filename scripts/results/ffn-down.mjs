@@ -1,7 +1,7 @@
 // npm run results:ffn-down [SMOLLM2_FOLDER] [--chunks=32] [--blocks=0-29]: the output error of ffn_down, the one matrix of SmolLM2-135M on which
 // K-quants apply, in llama-quantize's files with an importance matrix and in ours at no more bits a weight. Both are fitted to the same calibration
 // text and measured on it and on text that neither has seen. Needs dist/, the addon and llama.cpp's tools (LLAMA_CPP_BIN, or
-// ../shared/tools/build-llama-cpp.sh). Ten minutes; what llama.cpp makes stays in outputs/peers, and so do measured blocks of the same src/, so
+// test/peers/build-llama-cpp.sh). Ten minutes; what llama.cpp makes stays in outputs/peers, and so do measured blocks of the same src/, so
 // that a stopped run goes on; --blocks measures some of them and saves no result.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
@@ -11,7 +11,8 @@ import { denseMatrix } from "../../dist/model/weight-source.js";
 import { errorsUnder, openTheirs, ourValues } from "../../test/peers/ffn-down-errors.mjs";
 import { makeFiles } from "../../test/peers/ffn-down-files.mjs";
 import { findPeers } from "../../test/peers/runners.mjs";
-import { save, shared, smollm2Folder, stamp } from "./common.mjs";
+import { save, smollm2Folder, stamp } from "./common.mjs";
+import { dataFile } from "./data.mjs";
 import { collectGrams } from "./ffn-down-grams.mjs";
 import { ffnDownText } from "./ffn-down-text.mjs";
 
@@ -49,7 +50,7 @@ const collect = (name, text, length) =>
   );
 const texts = {
   calibration: await collect("calibration", readFileSync(made.text, "utf8"), chunks),
-  heldOut: await collect("held-out", readFileSync(shared(heldOutFile), "utf8").slice(0, 400_000), HELD_OUT_CHUNKS),
+  heldOut: await collect("held-out", readFileSync(dataFile(heldOutFile), "utf8").slice(0, 400_000), HELD_OUT_CHUNKS),
 };
 
 const theirs = {};

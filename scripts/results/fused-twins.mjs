@@ -1,12 +1,13 @@
 // npm run results:fused-twins [SMOLLM2_FOLDER] [--threads=N]: the same weights under fused and unfused tensors, through every stage: SmolLM2-135M and its copy
-// in Phi-3's layout, the shared GPT-NeoX and its copy with q, k and v apart. All that ships has to be the same, to the byte. A stopped run goes on.
+// in Phi-3's layout, the tests' GPT-NeoX and its copy with q, k and v apart. All that ships has to be the same, to the byte. A stopped run goes on.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { openArtifact, readManifest } from "../../dist/artifact/reader.js";
 import * as lw from "../../dist/compress-entry.js";
 import * as formats from "../../dist/formats/safetensors/index.js";
 import { ARCHITECTURES } from "../../dist/model/architectures/index.js";
-import { MIB, progressLine, save, shared, smollm2Folder, stamp, table } from "./common.mjs";
+import { MIB, progressLine, save, smollm2Folder, stamp, table } from "./common.mjs";
+import { dataFile } from "./data.mjs";
 import { SEPARATE_NEOX, separateNeox, writePhi3Layout, writeSeparateNeox } from "./layout-twins.mjs";
 
 const OUT = "outputs/results/fused-twins";
@@ -44,7 +45,7 @@ const PAIRS = [
   {
     ...{ name: "neox-tiny", layouts: ["GPT-NeoX", "q, k and v apart"], budget: "7.5 MiB", contextTokens: 256 },
     recipe: settings({ tokens: 8192, sequenceTokens: 256, probeTokens: 256, guardTokens: 2048, requantize: true }),
-    folder: () => shared("models/neox-tiny"),
+    folder: () => "test/fixtures/models/neox-tiny",
     writeTwin: writeSeparateNeox,
   },
   {
@@ -101,7 +102,7 @@ function weightsHash({ files }) {
 
 async function evaluateArtifact(artifact, original) {
   const tokenizer = await lw.loadTokenizer(original);
-  const ids = tokenizer.encode(readFileSync(shared(TEXT), "utf8").slice(0, 100_000), { specialTokens: false });
+  const ids = tokenizer.encode(readFileSync(dataFile(TEXT), "utf8").slice(0, 100_000), { specialTokens: false });
   const opened = await openArtifact(artifact);
   const checkpoint = await lw.openCheckpoint(original);
   const executor = await lw.createExecutor(opened);

@@ -1,7 +1,8 @@
-// llama.cpp's protocol on SmolLM2-135M (../shared/baselines): the same tokens, chunks and scored positions for any number of our artifacts, with the
+// llama.cpp's protocol on SmolLM2-135M (test/peers/baselines): the same tokens, chunks and scored positions for any number of our artifacts, with the
 // reference computed once.
 import { mkdirSync, readFileSync } from "node:fs";
-import { layerwise, MIB, shared } from "./common.mjs";
+import { layerwise, MIB } from "./common.mjs";
+import { dataFile } from "./data.mjs";
 
 const FOLDER = "outputs/results/llama-protocol";
 const CHUNKS = 40;
@@ -13,7 +14,7 @@ const CHUNKS = 40;
 export async function divergenceOf(artifact, checkpoint, { activations = "int8", chunks = CHUNKS, extra = [] } = {}) {
   mkdirSync(FOLDER, { recursive: true });
   const { document } = await layerwise(
-    ...["eval", artifact, "--text", shared("corpora/wikitext-2/wiki.test.raw"), "--bos", "no", "--no-noise-floor"],
+    ...["eval", artifact, "--text", dataFile("corpora/wikitext-2/wiki.test.raw"), "--bos", "no", "--no-noise-floor"],
     ...["--window", "512", "--score", "second-half", "--windows", String(chunks)],
     ...["--reference", checkpoint, "--reference-states", `${FOLDER}/states-${chunks}.safetensors`],
     ...["--activations", activations, ...extra],
@@ -34,7 +35,7 @@ export async function divergenceOf(artifact, checkpoint, { activations = "int8",
 
 /** llama.cpp's files, smallest first: `{ name, mib, kld, topOne }`; `isFrontier`: none as small is as good. */
 export function llamaCppFiles() {
-  const { rows } = JSON.parse(readFileSync(shared("baselines/smollm2.json"), "utf8"));
+  const { rows } = JSON.parse(readFileSync("test/peers/baselines/smollm2.json", "utf8"));
   const files = rows
     .filter((row) => row.kld_mean !== undefined && row.name !== "BF16")
     .map((row) => ({ name: row.name, mib: row.tensor_bytes / MIB, kld: row.kld_mean }))

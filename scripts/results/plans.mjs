@@ -1,7 +1,8 @@
 // Scores and measured divergence of plans of SmolLM2-135M, for the scripts that compare rankings and predictions.
 import { readFileSync } from "node:fs";
 import * as lw from "../../dist/compress-entry.js";
-import { progressLine, shared } from "./common.mjs";
+import { progressLine } from "./common.mjs";
+import { dataFile } from "./data.mjs";
 
 const CONTEXT = 2048;
 const WINDOW = 512;
@@ -24,12 +25,29 @@ export async function openPlans(folder, windowCount) {
   };
   const request = lw.planRequest(checkpoint, options, { device: null });
   const maths = await lw.openMaths({});
-  const library = lw.createPackedLibrary(maths, checkpoint, lw.QUANTIZERS.nearest);
-  const ids = tokenizer.encode(readFileSync(shared("corpora/wikitext-2/wiki.test.raw"), "utf8").slice(0, 400_000), {
+  const library = packedLibrary(maths, checkpoint);
+  const ids = tokenizer.encode(readFileSync(dataFile("corpora/wikitext-2/wiki.test.raw"), "utf8").slice(0, 400_000), {
     specialTokens: false,
   });
   const windows = lw.cutWindows(ids, { windowTokens: WINDOW, maxWindows: windowCount });
   return { checkpoint, options, request, library, windows };
+}
+
+/** The checkpoint under any choice of codecs (matrix id -> codec id): each matrix at each codec is packed once, and kept. */
+function packedLibrary(maths, checkpoint) {
+  const packed = new Map();
+  const under = (codecs) => {
+    const overlay = lw.quantizedOverlay(checkpoint, (id, matrix) =>
+      lw.packWith(maths, codecs.get(id), "nearest")(id, matrix),
+    );
+    const readMatrix = (id) => {
+      const key = `${codecs.get(id)} ${id}`;
+      if (!packed.has(key)) packed.set(key, overlay.readMatrix(id));
+      return packed.get(key);
+    };
+    return { ...overlay, readMatrix };
+  };
+  return { under };
 }
 
 /** Scores by one scorer, kept in a run folder: a second call reads them. */

@@ -1,6 +1,7 @@
 // npm run results:print: writes docs/results.md from the measured documents in docs/results/. Nothing in it is typed.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { MIB, table } from "./common.mjs";
+import { dataList } from "./data.mjs";
 import { exitsText } from "./exits-text.mjs";
 import { ffnDownText } from "./ffn-down-text.mjs";
 import { nativeText } from "./native-text.mjs";
@@ -143,7 +144,7 @@ const SECTIONS = [
       return `${qualityText(result)}\n\n${taken(result)}`;
     },
     intro:
-      "SmolLM2-135M by the protocol of `../shared/baselines`: KL divergence from the original weights in f32 over llama.cpp's 10,200 scored tokens of wikitext-2, at no more bytes than its file's tensors (ours: whole weights files). Int8 activations and keys and values in f16, as `run` uses them; recipe `max-quality` with llama.cpp's calibration texts. The guard's figures are of 4,096 held-out calibration tokens.",
+      "SmolLM2-135M by the protocol of `test/peers/baselines`: KL divergence from the original weights in f32 over llama.cpp's 10,200 scored tokens of wikitext-2, at no more bytes than its file's tensors (ours: whole weights files). Int8 activations and keys and values in f16, as `run` uses them; recipe `max-quality` with llama.cpp's calibration texts. The guard's figures are of 4,096 held-out calibration tokens.",
   },
   {
     file: "exits",
@@ -151,7 +152,7 @@ const SECTIONS = [
     command: "npm run results:exits",
     print: exitsText,
     intro:
-      "Three models packed by recipe `dssd` at 4 bits a weight, with three adapter exits each; their text, or the beginnings of what the model writes for them, is from `../shared/corpora` (C4 and WikiText-like pages; TinyStories for the two story models). Fixed: one exit, a fixed number of drafts, the same heads. Waste: drafts that the full model did not take.",
+      "Three models packed by recipe `dssd` at 4 bits a weight, with three adapter exits each; their text, or the beginnings of what the model writes for them, is of the data folder (C4 and WikiText-like pages; TinyStories for the two story models). Fixed: one exit, a fixed number of drafts, the same heads. Waste: drafts that the full model did not take.",
   },
   {
     file: "recipes",
@@ -170,6 +171,16 @@ const SECTIONS = [
   },
 ];
 
+/** What must be in the data folder. */
+function dataText() {
+  const rows = dataList().map(({ file, bytes, sha256, what, licence, used }) => [
+    ...[`\`${file}\``, bytes.toLocaleString("en"), `\`${sha256}\``, what, licence, used],
+  ]);
+  const intro =
+    "Large texts and what cannot ship stay outside the project: `--data FOLDER` or `LAYERWISE_DATA` names their folder. `npm run results:data` says which files are there. SmolLM2-135M and Qwen2.5-Coder-0.5B are made by `npm run model:smollm2` and `npm run model:qwen05`.";
+  return `## Data\n\n${intro}\n\n${table(["file", "bytes", "sha256", "what", "licence", "used by"], rows)}`;
+}
+
 const parts = SECTIONS.filter(({ file }) => existsSync(`docs/results/${file}.json`)).map(
   ({ file, title, command, print, intro }) => {
     const result = JSON.parse(readFileSync(`docs/results/${file}.json`, "utf8"));
@@ -178,5 +189,5 @@ const parts = SECTIONS.filter(({ file }) => existsSync(`docs/results/${file}.jso
 );
 writeFileSync(
   "docs/results.md",
-  `# Results\n\nPrinted by \`npm run results:print\` from the measured documents in \`results/\`.\n\n${parts.join("\n\n")}\n`,
+  `# Results\n\nPrinted by \`npm run results:print\` from the measured documents in \`results/\`.\n\n${[...parts, dataText()].join("\n\n")}\n`,
 );

@@ -1,9 +1,11 @@
 // npm run results:quality [SMOLLM2_FOLDER] [--only=frontier,uniform] [--from-library]: KL divergence of SmolLM2-135M at given bytes, beside llama.cpp's files
-// (its protocol, tokens and tensor bytes: ../shared/baselines) and beside uniform plans of the same bytes. Two hours; alone on the machine.
+// (its protocol, tokens and tensor bytes: test/peers/baselines) and beside uniform plans of the same bytes. Two hours; alone on the machine.
 // --from-library: plans are not packed anew on their own blocks' inputs, which is most of that time.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import path from "node:path";
 import YAML from "yaml";
-import { layerwise, MIB, save, shared, smollm2Folder, stamp } from "./common.mjs";
+import { layerwise, MIB, save, smollm2Folder, stamp } from "./common.mjs";
+import { dataFile } from "./data.mjs";
 import { divergenceOf, llamaCppFiles } from "./llama-protocol.mjs";
 
 const OUT = "outputs/results/quality";
@@ -28,7 +30,7 @@ function recipeFile(name, change) {
   const file = `${OUT}/${name}.yaml`;
   const sources = ["c4", "wiki"].map((text) => {
     const tokens = recipe.calibration.sources.reduce((sum, source) => sum + source.tokens, 0) / 2;
-    return { path: `${process.cwd()}/${shared(`corpora/calibration/${text}.utf8`)}`, tokens };
+    return { path: path.resolve(dataFile(`corpora/calibration/${text}.utf8`)), tokens };
   });
   writeFileSync(file, YAML.stringify({ ...change(recipe), name, calibration: { ...recipe.calibration, sources } }));
   return file;

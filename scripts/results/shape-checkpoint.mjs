@@ -1,6 +1,8 @@
 // A checkpoint of one block of TinyLlama-1.1B's shape with random weights: what a larger model's block takes, measured.
-import { cpSync, mkdirSync, writeFileSync } from "node:fs";
-import { shared } from "./common.mjs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { gunzipSync } from "node:zlib";
+
+const TOKENIZER = "test/fixtures/tokenizers/mistral03/tokenizer.json.gz";
 
 /** TinyLlama-1.1B as published, but for the vocabulary: that of the tokenizer at hand (Mistral 0.3). */
 export const SHAPE = {
@@ -53,5 +55,5 @@ export async function writeShape(folder, blocks = 1) {
   mkdirSync(folder, { recursive: true });
   await writeSafetensors(`${folder}/model.safetensors`, layoutSafetensors(tensors), tensors);
   writeFileSync(`${folder}/config.json`, JSON.stringify({ ...SHAPE.config, num_hidden_layers: blocks }, null, 2));
-  cpSync(shared("tokenizers/mistral03/tokenizer.json"), `${folder}/tokenizer.json`);
+  writeFileSync(`${folder}/tokenizer.json`, gunzipSync(readFileSync(TOKENIZER)));
 }

@@ -1,7 +1,8 @@
 // npm run results:smollm2 [FOLDER] [--full]: SmolLM2-135M to 160 MiB at a context of 2048: memory sum, time, peak RSS, held-out quality,
 // the checkpoint against its published reference, and the time of a sweep of plans. --full evaluates the whole text.
 import { existsSync, readFileSync } from "node:fs";
-import { layerwise, MIB, save, shared, smollm2Folder, stamp, table } from "./common.mjs";
+import { layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
+import { dataFile } from "./data.mjs";
 
 const OUT = "outputs/results/smollm2-160";
 const BUDGET = "160 MiB";
@@ -9,7 +10,7 @@ const CONTEXT = "2048";
 
 const folder = smollm2Folder();
 const isFull = process.argv.includes("--full");
-const text = shared("corpora/wikitext-2/wiki.test.raw");
+const text = dataFile("corpora/wikitext-2/wiki.test.raw");
 
 const compress = ["compress", folder, "--budget", BUDGET, "--context", CONTEXT, "--out", OUT];
 const made = await layerwise(...compress);
@@ -24,7 +25,7 @@ const evaluated = await layerwise("eval", `${OUT}/artifact`, "--reference", fold
 const { model, reference, divergence, scoredTokens } = evaluated.document.result;
 
 // The reference's own protocol: 20 windows of 1,024 tokens.
-const published = JSON.parse(readFileSync(shared("models/smollm2.json"), "utf8")).ppl.find(
+const published = JSON.parse(readFileSync("test/fixtures/models/smollm2.json", "utf8")).ppl.find(
   ({ slice }) => slice === "wiki-first-20k",
 );
 const checkpoint = await layerwise("eval", folder, "--text", text, "--window", "1024", "--windows", "20");

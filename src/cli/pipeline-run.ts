@@ -1,15 +1,21 @@
 import path from "node:path";
 import { UserError } from "../errors.ts";
-import type { CompressResult, Stage } from "../pipeline/compress.ts";
-import type { TrainedArtifactExits } from "../pipeline/exits-step.ts";
+import type { CompressResult } from "../pipeline/compress.ts";
 import type { StepReport } from "../pipeline/run-folder.ts";
 import type { RunOptions } from "../pipeline/run-options.ts";
+import type { StepName } from "../pipeline/steps/index.ts";
+import type { TrainedArtifactExits } from "../pipeline/trained-exits.ts";
 import type { Terminal } from "./terminal.ts";
 import { codecCostText, guardText } from "./text/guard-text.ts";
 import { formatDuration } from "./text/number-text.ts";
 
-/** Runs the pipeline up to a stage and prints what it produced; a step that was there already is said to be. */
-export async function runPipeline(out: string, options: RunOptions, until: Stage, terminal: Terminal): Promise<void> {
+/** Runs the pipeline up to a step and prints what it produced; a step that was there already is said to be. */
+export async function runPipeline(
+  out: string,
+  options: RunOptions,
+  until: StepName,
+  terminal: Terminal,
+): Promise<void> {
   terminal.document(await runOnce(out, options, { until }, terminal));
 }
 
@@ -55,7 +61,7 @@ function sameName(name: string, device: string, count: number): UserError {
 async function runOnce(
   out: string,
   options: RunOptions,
-  { until, device }: { readonly until: Stage; readonly device?: string },
+  { until, device }: { readonly until: StepName; readonly device?: string },
   terminal: Terminal,
 ) {
   const { compress } = await import("../pipeline/compress.ts");

@@ -1,10 +1,10 @@
-import path from "node:path";
 import { UserError } from "../errors.ts";
-import { parseWith, readJsonFile } from "../formats/files.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
-import { planRequest } from "../pipeline/plan-step.ts";
+import { planRequest } from "../pipeline/plan-request.ts";
+import { peek, readResult } from "../pipeline/run-folder.ts";
 import { type RunOptions, recallOptions } from "../pipeline/run-options.ts";
-import { ALLOCATORS } from "../planning/allocators/index.ts";
+import { scoresStep } from "../pipeline/steps/scores.ts";
+import { allocatorOf, UNRANKED } from "../planning/allocators/index.ts";
 import type { Budget } from "../planning/budget/budget.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import type { PlanRequest } from "../planning/planner.ts";
@@ -56,26 +56,15 @@ async function savedOptions(source: string): Promise<RunOptions | null> {
 }
 
 /** Scores of the file asked for, or of the run folder where it has them. */
-async function readScores(choice: PlanChoice, isRun: boolean): Promise<Scores | null> {
-  const file = choice.scores ?? (isRun ? path.join(choice.source, "scores.json") : null);
-  if (file === null) return null;
-  const content = await readJsonFile(file).catch((error: unknown) => {
-    if (choice.scores === undefined && error instanceof UserError && error.code === "FILE_NOT_FOUND") return null;
-    throw error;
-  });
-  if (content === null) return null;
-  return parseWith(Scores, isStepFile(content) ? content.value : content, file);
-}
-
-/** A step of a run folder keeps its result under `value`. */
-function isStepFile(content: unknown): content is { value: unknown } {
-  return typeof content === "object" && content !== null && "value" in content && "key" in content;
+async function readScores({ scores: file, source }: PlanChoice, isRun: boolean): Promise<Scores | null> {
+  if (file !== undefined) return readResult(file, Scores);
+  return isRun ? peek(source, scoresStep) : null;
 }
 
 /** Without scores nothing can be ranked: plans uniformly, and says so, unless a recipe asked for more. */
 function withoutRanking(options: RunOptions, choice: PlanChoice, terminal: Terminal): RunOptions {
   const { recipe } = options;
-  if (!ALLOCATORS[recipe.plan.allocator].needsScores || choice.recipe !== undefined) return options;
-  terminal.note(`layerwise: no scores yet: planned by uniform instead of ${recipe.plan.allocator}`);
-  return { ...options, recipe: { ...recipe, plan: { ...recipe.plan, allocator: "uniform" } } };
+  if (!allocatorOf(recipe.plan).needsScores || choice.recipe !== undefined) return options;
+  terminal.note(`layerwise: no scores yet: planned by ${UNRANKED} instead of ${recipe.plan.allocator}`);
+  return { ...options, recipe: { ...recipe, plan: { ...recipe.plan, allocator: UNRANKED } } };
 }

@@ -29,6 +29,11 @@ export function scaleCodeFor(wanted: number, rowScale: number, by = 0): number {
   return nearestLevel(nearest + by, -MOST_SCALE_CODE, MOST_SCALE_CODE);
 }
 
+/** The number nearest to `wanted` that can be stored: a multiple of `step`, or for 0 an f16 number. */
+export function nearestStored(wanted: number, step: number): number {
+  return step === 0 ? roundToF16(wanted) : scaleCodeFor(wanted, step) * step;
+}
+
 /** Scales (or minima) as a codec can store them. */
 export interface SnappedScales {
   /** [rows, groups], what a reader computes: f16 numbers or whole multiples of the row's scale. */

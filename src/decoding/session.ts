@@ -1,7 +1,6 @@
 import { throwIfAborted, UserError } from "../errors.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
-import { runRows } from "../passes/run-rows.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { traitsOf } from "../runtime/executors.ts";
@@ -132,10 +131,14 @@ export class Session {
   private async runChunk(to: number, wanted: WantedOfOutput, signal: AbortSignal | undefined): Promise<void> {
     const { executor, cache } = this;
     const count = to - this.cached;
-    const rows = { ids: this.idsBetween(this.cached, to), spans: [{ cache, position: this.cached, count }] };
+    const span = { cache, position: this.cached, count };
+    const embedded = await executor.embed(this.idsBetween(this.cached, to));
     const atEnd = to === this.tokens.length;
     const asked = atEnd ? this.output.ask(count - 1, count, wanted) : {};
-    executor.release(await runRows(executor, rows, { signal, ...asked }));
+    const hidden = await executor
+      .runBlocks(embedded, 0, executor.spec.blocks.length, [span], { signal, ...asked })
+      .finally(() => executor.release(embedded));
+    executor.release(hidden);
     this.cached = to;
   }
 

@@ -26,7 +26,7 @@ export interface NativeOffline {
    */
   inverseUpperFactor(h: Float64Array, n: number): Promise<boolean>;
   /**
-   * GPTQ (papers.md): quantizes w [rows, cols] in place column by column with the upper factor u of the inverse Hessian, [cols, cols],
+   * GPTQ (arXiv 2210.17323): quantizes w [rows, cols] in place column by column with the upper factor u of the inverse Hessian, [cols, cols],
    * rows and columns in `order`, in blocks of `blockCols` columns; levels go to `codes`. Scales and minima are given per group
    * and stay (static groups).
    */

@@ -1,12 +1,19 @@
+import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
+import type { DecoderSpec } from "../model/decoder-spec.ts";
+import { allocatorOf } from "../planning/allocators/index.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import { createPlanner } from "../planning/planner.ts";
-import { checkSequenceTokens } from "./calibration-step.ts";
-import { checkExitTokens } from "./exit-text-step.ts";
-import { planRequest, type RunRequest } from "./plan-step.ts";
-import { sequenceTokensFor } from "./recipe.ts";
+import { codecsToScore, matricesToPlan, outerCodecsToScore } from "../planning/problem/matrices.ts";
+import { checkProbes } from "../scoring/kl/check-probes.ts";
+import type { ExitSettings } from "./exit-settings.ts";
+import { EXIT_TEXTS } from "./exit-texts/index.ts";
+import { planRequest, type RunRequest } from "./plan-request.ts";
+import { needsScores, type Recipe, sequenceTokensFor, usesLibrary } from "./recipe.ts";
 import type { RunOptions } from "./run-options.ts";
-import { checkProbes, needsScores } from "./score-step.ts";
+
+/** Fewest sequences that can be split by use. */
+const LEAST_EXIT_SEQUENCES = 4;
 
 /**
  * Refuses, from the headers alone, a recipe or a budget (null: none is asked for) that cannot work, before anything that takes long. Throws
@@ -17,16 +24,19 @@ export function checkRequest(
   request: RunRequest,
   budgetBytes: number | null,
 ): void {
+  const { spec, storedDtype } = request;
   if (needsScores(recipe)) {
-    checkSequenceTokens(recipe, request.spec);
-    checkProbes(recipe, request);
+    checkSequenceTokens(recipe, spec);
+    if (usesLibrary(recipe)) {
+      const matrices = matricesToPlan(allocatorOf(recipe.plan).grain, { spec, settings: recipe.plan, storedDtype });
+      // The library has no others.
+      checkProbes(recipe.score.options, {
+        codecs: codecsToScore(matrices),
+        embeddingCodecs: outerCodecsToScore(matrices),
+      });
+    }
   }
-  const { exits } = recipe;
-  if (exits) {
-    checkSequenceTokens(recipe, request.spec);
-    const sequenceTokens = sequenceTokensFor(recipe, request.spec.maxPositions);
-    checkExitTokens(exits, { files: calibration.length, sequenceTokens });
-  }
+  if (recipe.exits) checkExitTexts(recipe, recipe.exits, { spec, files: calibration.length });
   const planner = createPlanner({ ...request, scores: null });
   if (budgetBytes !== null) planner.checkBudget(budgetBytes);
 }
@@ -40,4 +50,36 @@ export async function checkRun(options: RunOptions): Promise<void> {
   } finally {
     await checkpoint.close();
   }
+}
+
+/**
+ * Throws UserError `CALIBRATION_SEQUENCE` where sequences would be longer than the model was made for, `EXIT_TOKENS` where so few tokens
+ * are asked for that they cannot be split by use.
+ */
+export function checkExitTexts(
+  recipe: Recipe,
+  { data, tokens }: Pick<ExitSettings, "data" | "tokens">,
+  { spec, files }: { readonly spec: DecoderSpec; readonly files: number },
+): void {
+  checkSequenceTokens(recipe, spec);
+  const given = { files, sequenceTokens: sequenceTokensFor(recipe, spec.maxPositions) };
+  const { parts, sequenceTokens: length } = EXIT_TEXTS[data].shape(given);
+  const least = Math.ceil(LEAST_EXIT_SEQUENCES / parts) * parts * length;
+  if (tokens >= least) return;
+  const from = parts === 1 ? "" : ` from ${parts} files`;
+  throw new UserError(
+    "EXIT_TOKENS",
+    `exits.tokens: expected at least ${least}, ${least / length} sequences of ${length}${from}, found ${tokens}`,
+    "ask for more tokens",
+  );
+}
+
+function checkSequenceTokens(recipe: Recipe, { maxPositions }: DecoderSpec): void {
+  const sequenceTokens = sequenceTokensFor(recipe, maxPositions);
+  if (sequenceTokens <= maxPositions) return;
+  throw new UserError(
+    "CALIBRATION_SEQUENCE",
+    `calibration: sequenceTokens: expected at most the model's ${maxPositions} positions, found ${sequenceTokens}`,
+    "leave sequenceTokens out of the recipe: it is then chosen for the model",
+  );
 }

@@ -1,8 +1,10 @@
 import { z } from "zod";
 import { Confidence } from "../artifact/exits/table.ts";
 import { UserError } from "../errors.ts";
+import { parseWith } from "../formats/files.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { ExitShape } from "../model/exit-bytes.ts";
+import { EXIT_TEXT_IDS } from "./exit-texts/index.ts";
 
 const positive = z.number().int().positive();
 
@@ -26,7 +28,7 @@ export const ExitSettings = z
     /** Tokens whose hidden states are trained on, held out, calibrated on and reported on, together. */
     tokens: positive.default(300_000),
     /** The recipe's calibration text, or text that the model writes. */
-    data: z.enum(["calibration", "self"]).default("calibration"),
+    data: z.enum(EXIT_TEXT_IDS).default("calibration"),
     confidence: Confidence.default("entropy"),
   })
   .superRefine(({ after, count, kind, rank }, context) => {
@@ -38,6 +40,30 @@ export const ExitSettings = z
     if (wrong > 0) context.addIssue({ code: "custom", path: ["after", wrong], message: "expected rising points" });
   });
 export type ExitSettings = z.infer<typeof ExitSettings>;
+
+/** The exits of a recipe. Throws a plain Error where it has none: a step that trains them is then not wanted. */
+export function exitSettingsOf({ exits }: { readonly exits?: ExitSettings | undefined }): ExitSettings {
+  if (exits) return exits;
+  throw new Error("the recipe has no exits");
+}
+
+/** Settings with other fields; a choice of points, kind or text drops what only went with the old one. Throws UserError `BAD_FIELD`. */
+export function mergeExitSettings(
+  settings: ExitSettings | undefined,
+  asked: Partial<Record<keyof ExitSettings, unknown>>,
+): ExitSettings {
+  const { count, rank, after, ...others } = settings ?? ExitSettings.parse({});
+  const keepsCount = asked.after === undefined || !Array.isArray(asked.after);
+  const merged = {
+    ...others,
+    // A number of exits stands against points of the recipe, not beside them.
+    after: Array.isArray(after) && asked.count !== undefined ? "even" : after,
+    count: keepsCount ? count : undefined,
+    rank: (asked.kind ?? others.kind) === "adapter" ? rank : undefined,
+    ...Object.fromEntries(Object.entries(asked).filter(([, value]) => value !== undefined)),
+  };
+  return parseWith(ExitSettings, merged, "exits");
+}
 
 /** How many exits these settings ask for. */
 export function exitCount({ after, count }: ExitSettings): number {

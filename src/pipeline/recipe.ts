@@ -7,8 +7,9 @@ import { UserError } from "../errors.ts";
 import { fileError } from "../formats/files.ts";
 import { parseYamlDocument } from "../formats/yaml-document.ts";
 import { didYouMean } from "../near-names.ts";
-import { PlanSettings } from "../planning/problem/settings.ts";
-import { isBlockQuantizer, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
+import { allocatorOf } from "../planning/allocators/index.ts";
+import { PlanSettings } from "../planning/plan-settings.ts";
+import { isBlockQuantizer, matrixQuantizerOf, QUANTIZERS, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
 import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
 
@@ -124,6 +125,16 @@ export function recipeNames(): string[] {
 /** The calibration files of a recipe as paths from the current folder, in order. */
 export function calibrationFiles({ recipe, folder }: LoadedRecipe): { path: string; tokens: number }[] {
   return recipe.calibration.sources.map((source) => ({ ...source, path: path.resolve(folder, source.path) }));
+}
+
+/** Whether the recipe's allocator ranks anything. */
+export function needsScores({ plan }: Recipe): boolean {
+  return allocatorOf(plan).needsScores;
+}
+
+/** Whether the recipe's quantizer looks at what a matrix multiplies: its matrices then come from a library. */
+export function usesLibrary({ quantize }: Recipe): boolean {
+  return QUANTIZERS[matrixQuantizerOf(quantize.quantizer)].needs !== "nothing";
 }
 
 /** Tokens of a calibration sequence: as the recipe says, else as many as suit the model. */

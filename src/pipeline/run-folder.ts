@@ -1,8 +1,8 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { throwIfAborted } from "../errors.ts";
-import { fileError, writeFileAtomic } from "../formats/files.ts";
+import { throwIfAborted, UserError } from "../errors.ts";
+import { fileError, parseWith, readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import { type FolderLock, lockFolder } from "../formats/lock.ts";
 import { makeFolders } from "./run-folder-paths.ts";
 import { hashOf, readableJson } from "./step-key.ts";
@@ -37,8 +37,12 @@ export interface StepResult<T> {
 }
 
 /** What a computation is given. */
-export interface StepWork {
+export interface StepWork<T = unknown> {
   readonly key: string;
+  /** What the key was made of. */
+  readonly inputs: unknown;
+  /** What the step's file holds from other inputs, of which parts may serve again; null where there is none of this tool version. */
+  earlier(): Promise<{ readonly inputs: unknown; readonly value: T } | null>;
   /** A folder for partial work: kept when the step is interrupted, found again under the same key, removed at the end. */
   scratch(): Promise<string>;
 }
@@ -50,8 +54,11 @@ export interface StepOptions<T> {
 
 const StepName = z.string().regex(/^[a-z][a-z0-9-]*$/, "a step's name is lower-case words joined by hyphens");
 
+/** Of the form of keys and files: what was saved in another one is computed anew. Form 1 had no such field. */
+const FORM = 2;
+
 /** What `<name>.json` holds. */
-const StepFile = z.object({ key: z.string(), inputs: z.unknown(), value: z.unknown() });
+const StepFile = z.object({ form: z.number().default(1), key: z.string(), inputs: z.unknown(), value: z.unknown() });
 
 /**
  * Opens (and makes) a run folder for writing. Throws UserError `RUN_FOLDER_LOCKED` when another process writes to it,
@@ -60,6 +67,32 @@ const StepFile = z.object({ key: z.string(), inputs: z.unknown(), value: z.unkno
 export async function openRunFolder(folder: string, options: RunFolderOptions): Promise<RunFolder> {
   await makeFolders(folder);
   return new RunFolder(folder, options, await lockFolder(folder));
+}
+
+/** What names a step's file, and what it holds. */
+export interface NamedResult<T> {
+  readonly name: string;
+  readonly schema: z.ZodType<T>;
+}
+
+/**
+ * What a step has left in a run folder, whatever its inputs were; null where it has not run. Needs no lock. Throws UserError `NOT_JSON`,
+ * `BAD_FIELD` or `FILE_*` for a file that is damaged or cannot be read.
+ */
+export async function peek<T>(folder: string, { name, schema }: NamedResult<T>): Promise<T | null> {
+  try {
+    return await readResult(fileOf(folder, name), schema);
+  } catch (error) {
+    if (error instanceof UserError && error.code === "FILE_NOT_FOUND") return null;
+    throw error;
+  }
+}
+
+/** A result out of a step's file, or out of a file that holds nothing else. Throws UserError as {@link peek}, also where there is none. */
+export async function readResult<T>(file: string, schema: z.ZodType<T>): Promise<T> {
+  const content = await readJsonFile(file);
+  const saved = StepFile.safeParse(content);
+  return parseWith(schema, saved.success ? saved.data.value : content, file);
 }
 
 /** The working folder of one offline run: every step leaves a file in it; a step whose inputs are the same is not repeated. */
@@ -82,13 +115,13 @@ export class RunFolder {
     name: string,
     schema: z.ZodType<T>,
     inputs: unknown,
-    compute: (work: StepWork) => Promise<T>,
+    compute: (work: StepWork<T>) => Promise<T>,
     { check }: StepOptions<T> = {},
   ): Promise<StepResult<T>> {
     StepName.parse(name);
     const now = this.options.now ?? (() => performance.now());
     const began = now();
-    const key = hashOf({ name, inputs, toolVersion: this.options.toolVersion });
+    const key = this.keyOf(name, inputs);
     const saved = await this.readStep(name, key, schema);
     const missing = "value" in saved && check ? await check(saved.value) : null;
     const cached = "value" in saved && missing === null;
@@ -108,16 +141,20 @@ export class RunFolder {
     key: string,
     schema: z.ZodType<T>,
     inputs: unknown,
-    compute: (work: StepWork) => Promise<T>,
+    compute: (work: StepWork<T>) => Promise<T>,
   ): Promise<T> {
     throwIfAborted(this.options.signal);
     this.lock.assertHeld();
-    const work: StepWork = { key, scratch: () => this.makeScratch(name, key) };
-    const value = await compute(work);
-    const text = readableJson({ key, inputs, value });
+    const value = await compute({
+      key,
+      inputs,
+      earlier: () => this.earlier({ name, schema }),
+      scratch: () => this.makeScratch(name, key),
+    });
+    const text = readableJson({ form: FORM, key, inputs, value });
     const kept = schema.parse(StepFile.parse(JSON.parse(text)).value);
     this.lock.assertHeld();
-    await writeFileAtomic(this.fileOf(name), text);
+    await writeFileAtomic(fileOf(this.folder, name), text);
     await this.removeScratch(name, null);
     return kept;
   }
@@ -127,7 +164,7 @@ export class RunFolder {
     key: string,
     schema: z.ZodType<T>,
   ): Promise<{ value: T } | { note: string | null }> {
-    const file = this.fileOf(name);
+    const file = fileOf(this.folder, name);
     let text: string;
     try {
       text = await fs.readFile(file, "utf8");
@@ -137,9 +174,21 @@ export class RunFolder {
     }
     try {
       const saved = StepFile.parse(JSON.parse(text));
+      if (saved.form !== FORM) return { note: `${name}.json is of another version of layerwise` };
       return saved.key === key ? { value: schema.parse(saved.value) } : { note: "its inputs changed" };
     } catch {
       return { note: `${name}.json is damaged` };
+    }
+  }
+
+  private async earlier<T>({ name, schema }: NamedResult<T>): ReturnType<StepWork<T>["earlier"]> {
+    try {
+      const saved = await readJsonFile(fileOf(this.folder, name), StepFile);
+      if (saved.form !== FORM || saved.key !== this.keyOf(name, saved.inputs)) return null;
+      return { inputs: saved.inputs, value: parseWith(schema, saved.value, name) };
+    } catch (error) {
+      if (error instanceof UserError) return null;
+      throw error;
     }
   }
 
@@ -161,9 +210,13 @@ export class RunFolder {
     if (keepKey === null) await fs.rmdir(folder).catch(() => undefined);
   }
 
-  private fileOf(name: string): string {
-    return path.join(this.folder, `${name}.json`);
+  private keyOf(name: string, inputs: unknown): string {
+    return hashOf({ name, inputs, toolVersion: this.options.toolVersion });
   }
+}
+
+function fileOf(folder: string, name: string): string {
+  return path.join(folder, `${name}.json`);
 }
 
 function scratchName(name: string, key: string): string {

@@ -1,10 +1,9 @@
 import { trunkSha256 } from "../artifact/exits/add.ts";
 import type { Manifest } from "../artifact/manifest.ts";
 import { type Artifact, openArtifact, readManifest } from "../artifact/reader.ts";
-import { chooseExecutor, createExecutor } from "../runtime/create-executor.ts";
+import { chooseExecutor, createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { EXECUTORS, type ExecutorKind } from "../runtime/executors.ts";
-import type { RunOptions } from "./run-options.ts";
 
 /** A packed model that exits are trained on: opened as it will run, when it is needed. */
 export interface Trunk {
@@ -24,7 +23,7 @@ export interface Trunk {
  */
 export async function openTrunk(
   folder: string,
-  options: Pick<RunOptions, "executor" | "backend" | "threads">,
+  options: Pick<ExecutorOptions, "executor" | "backend" | "threads">,
 ): Promise<Trunk> {
   const { kind: executor } = await chooseExecutor({ executor: options.executor });
   const backend = EXECUTORS[executor].traits.hasBackends ? options.backend : "auto";

@@ -1,5 +1,6 @@
 import type { Plan } from "../artifact/plan.ts";
 import type { CodecId } from "../codecs/index.ts";
+import { UNRANKED } from "./allocators/index.ts";
 import type { Planner } from "./planner.ts";
 import { nearestCandidate } from "./problem/assign-blocks.ts";
 import type { Assignment, MatrixToPlan } from "./problem/matrices.ts";
@@ -19,7 +20,7 @@ export function uniformPlans(planner: Planner): UniformPlan[] {
   const codecs = [
     ...new Set(matrices.flatMap(({ block, rule, candidates }) => (block === null || rule ? [] : candidates))),
   ];
-  return codecs.map((codec) => ({ codec, plan: planner.describe(uniformAssignment(matrices, codec), "uniform") }));
+  return codecs.map((codec) => ({ codec, plan: planner.describe(uniformAssignment(matrices, codec), UNRANKED) }));
 }
 
 function uniformAssignment(matrices: readonly MatrixToPlan[], codec: CodecId): Assignment {

@@ -40,26 +40,11 @@ export function quantizedOverlay(source: WeightSource, transform: MatrixTransfor
   };
 }
 
-/**
- * A transform that stores every matrix by one codec. Throws UserError on an
- * unknown codec or quantizer.
- */
+/** A transform that stores every matrix by one codec. Throws UserError on an unknown codec or quantizer. */
 export function packWith(maths: Maths, codecId: string, quantizer: QuantizerId | Quantizer): MatrixTransform {
   codecOf(codecId);
-  return packAs(maths, () => codecId, quantizer);
-}
-
-/** A transform that stores each matrix by the codec that `codecFor` names; null leaves the matrix alone. */
-export function packAs(
-  maths: Maths,
-  codecFor: (id: string) => string | null,
-  quantizer: QuantizerId | Quantizer,
-): MatrixTransform {
   const packer = packerOf(maths, quantizer);
-  return (id, matrix) => {
-    const codecId = codecFor(id);
-    return codecId === null ? null : packMatrix(id, matrix, codecId, packer);
-  };
+  return (id, matrix) => packMatrix(id, matrix, codecId, packer);
 }
 
 /** Quantizes and packs one matrix; `id` names it in messages. */

@@ -1,6 +1,10 @@
 import { afterAll, describe, expect, it } from "vitest";
-import type { InputStatistics } from "../../src/calibration/gram-sum.ts";
-import { diagonalOf, openStatisticsDescent, type StatisticsOptions } from "../../src/calibration/statistics.ts";
+import {
+  diagonalOf,
+  type InputStatistics,
+  openStatisticsSweep,
+  type StatisticsOptions,
+} from "../../src/calibration/statistics.ts";
 import type { Maths } from "../../src/maths/maths.ts";
 import { nativeMaths } from "../../src/maths/native.ts";
 import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
@@ -10,7 +14,7 @@ import type { WeightSource } from "../../src/model/weight-source.ts";
 import type { NativeEngine } from "../../src/native/addon.ts";
 import { openEngine } from "../../src/native/load.ts";
 import type { Progress } from "../../src/progress.ts";
-import { packAs, packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
+import { packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
 import { createExecutor } from "../../src/runtime/create-executor.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { hiddenStates, maxDifference } from "../runtime/compare.ts";
@@ -18,6 +22,7 @@ import { architectureCases } from "../runtime/goldens.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
 import { randomSource, smallSpec } from "../runtime/random-model.ts";
 import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
+import { packAs } from "../support/pack-as.ts";
 
 const engines: NativeEngine[] = [];
 const mathsOf = (threads: number): Maths => {
@@ -36,13 +41,13 @@ function sequencesOf(lengths: readonly number[], vocabSize: number): Int32Array[
   return lengths.map((length) => Int32Array.from({ length }, () => random.nextInt(vocabSize)));
 }
 
-/** Runs `work` on a descent of the test executor, which is then closed. */
-async function withDescent<T>(
+/** Runs `work` on a sweep of the test executor, which is then closed. */
+async function withSweep<T>(
   source: WeightSource,
   options: Partial<StatisticsOptions>,
-  work: (descent: Awaited<ReturnType<typeof openStatisticsDescent>>) => Promise<T>,
+  work: (sweep: Awaited<ReturnType<typeof openStatisticsSweep>>) => Promise<T>,
 ): Promise<T> {
-  const descent = await openStatisticsDescent({
+  const sweep = await openStatisticsSweep({
     source,
     sequences: sequencesOf([9, 5, 12], source.spec.vocabSize),
     createExecutor: executorsOf(TEST_EXECUTORS[0], "streamed"),
@@ -50,25 +55,25 @@ async function withDescent<T>(
     ...options,
   });
   try {
-    return await work(descent);
+    return await work(sweep);
   } finally {
-    await descent.close();
+    await sweep.close();
   }
 }
 
 /** Statistics of every matrix and of the head's input. */
 async function allStatistics(source: WeightSource, options: Partial<StatisticsOptions> = {}) {
-  return withDescent(source, options, async (descent) => {
+  return withSweep(source, options, async (sweep) => {
     const all = new Map<string, InputStatistics>();
     for (const block of source.spec.blocks) {
-      const statistics = await descent.collect();
+      const statistics = await sweep.collect();
       for (const { role } of linearsOf(block)) {
-        const id = `blocks.${descent.at}.${role}`;
+        const id = `blocks.${sweep.at}.${role}`;
         all.set(id, statistics.of(id));
       }
-      await descent.advance();
+      await sweep.advance();
     }
-    all.set("head", await descent.collectHead());
+    all.set("head", await sweep.collectHead());
     return all;
   });
 }
@@ -163,12 +168,12 @@ async function directInputs(source: WeightSource, sequences: readonly Int32Array
   }
 }
 
-describe("a descent for statistics", () => {
+describe("a sweep for statistics", () => {
   const source = randomSource(smallSpec({ blocks: 3, gated: true }));
 
   it("shares the statistics of shared inputs, over all tokens, unpadded", async () => {
-    await withDescent(source, {}, async (descent) => {
-      const { of, inputs, block } = await descent.collect();
+    await withSweep(source, {}, async (sweep) => {
+      const { of, inputs, block } = await sweep.collect();
       expect(block).toBe(0);
       expect(of("blocks.0.attn.k")).toBe(of("blocks.0.attn.q"));
       expect(of("blocks.0.mlp.up")).toBe(of("blocks.0.mlp.gate"));
@@ -183,7 +188,7 @@ describe("a descent for statistics", () => {
     const quantized = () =>
       quantizedOverlay(
         source,
-        packAs(plainMaths, (id) => (id === "embedding" ? "q8s-g32" : "q3s-g32"), "nearest"),
+        packAs((id) => (id === "embedding" ? "q8s-g32" : "q3s-g32"), "nearest"),
       );
     const sequences = sequencesOf([9, 5, 12], 37);
     const expected: Float32Array[][] = [];
@@ -196,20 +201,20 @@ describe("a descent for statistics", () => {
     const joined = (states: readonly { hidden: Float32Array }[]) => states.flatMap(({ hidden }) => [...hidden]);
     const stateAfter = (kind: number, block: number) =>
       expected[kind].filter((_, i) => i % 2 === block).flatMap((x) => [...x]);
-    await withDescent(source, { rowsPerPass: 14, embedding: quantized() }, async (descent) => {
-      expect(descent.states.map(({ ids }) => ids.length)).toEqual([14, 12]);
-      const first = await descent.collect();
-      await descent.advance(quantized());
-      expect(maxDifference(joined(descent.states), stateAfter(1, 0))).toBeLessThan(1e-5);
-      expect(maxDifference(joined(descent.states), stateAfter(0, 0))).toBeGreaterThan(1e-2);
+    await withSweep(source, { rowsPerPass: 14, embedding: quantized() }, async (sweep) => {
+      expect(sweep.states.map(({ ids }) => ids.length)).toEqual([14, 12]);
+      const first = await sweep.collect();
+      await sweep.advance(quantized());
+      expect(maxDifference(joined(sweep.states), stateAfter(1, 0))).toBeLessThan(1e-5);
+      expect(maxDifference(joined(sweep.states), stateAfter(0, 0))).toBeGreaterThan(1e-2);
       expect(first.of("blocks.0.attn.q").gram).toHaveLength(256);
       // Another object each time, as a pipeline that packs block by block has it.
-      await descent.advance(quantized());
-      expect(maxDifference(joined(descent.states), stateAfter(1, 1))).toBeLessThan(1e-4);
-      await descent.advance();
-      expect(descent.at).toBe(3);
-      await expect(descent.collect()).rejects.toThrow("all 3 blocks");
-      expect((await descent.collectHead()).cols).toBe(16);
+      await sweep.advance(quantized());
+      expect(maxDifference(joined(sweep.states), stateAfter(1, 1))).toBeLessThan(1e-4);
+      await sweep.advance();
+      expect(sweep.at).toBe(3);
+      await expect(sweep.collect()).rejects.toThrow("all 3 blocks");
+      expect((await sweep.collectHead()).cols).toBe(16);
     });
   });
 
@@ -229,14 +234,14 @@ describe("a descent for statistics", () => {
   });
 
   it("refuses the head before the last block, no tokens, and executors that would miss a change of weights", async () => {
-    await withDescent(source, {}, async (descent) => {
-      await expect(descent.collectHead()).rejects.toThrow("block 0 has not been passed");
+    await withSweep(source, {}, async (sweep) => {
+      await expect(sweep.collectHead()).rejects.toThrow("block 0 has not been passed");
     });
-    await expect(withDescent(source, { sequences: [] }, async () => {})).rejects.toThrow("at least one token");
+    await expect(withSweep(source, { sequences: [] }, async () => {})).rejects.toThrow("at least one token");
     const resident = executorsOf(TEST_EXECUTORS[0], "resident");
-    await withDescent(source, { createExecutor: resident }, async (descent) => {
+    await withSweep(source, { createExecutor: resident }, async (sweep) => {
       const other = quantizedOverlay(source, packWith(plainMaths, "q3s-g32", "nearest"));
-      await expect(descent.advance(other)).rejects.toThrow("expected a streamed executor");
+      await expect(sweep.advance(other)).rejects.toThrow("expected a streamed executor");
     });
   });
 

@@ -11,7 +11,7 @@ import { bytesOf, exitsOptions, expectSameAfterStop, stepsOf } from "./exits-run
 describe("compress with exits", () => {
   it("plans their bytes before anything is trained, writes the trunk without them, and adds them", () =>
     withFolder(async (out) => {
-      const planned = await compress(await exitsOptions(out, { until: "quantize" }));
+      const planned = await compress(await exitsOptions(out, { until: "artifact" }));
       expect(planned.exits).toBeNull();
       const trunk = await readManifest(planned.artifact ?? "");
       expect(trunk.exits).toBeNull();

@@ -2,7 +2,8 @@
 import { execFile } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
-import { layerwise, shared } from "../../scripts/results/common.mjs";
+import { layerwise } from "../../scripts/results/common.mjs";
+import { dataFile } from "../../scripts/results/data.mjs";
 
 const run = promisify(execFile);
 const PROMPTS = [
@@ -52,7 +53,7 @@ async function complete(gguf, bin, prompt) {
 }
 
 async function bothPerplexities(artifact, gguf, bin) {
-  const text = readFileSync(shared("corpora/wikitext-2/wiki.test.raw"), "utf8").slice(0, TEXT_CHARACTERS);
+  const text = readFileSync(dataFile("corpora/wikitext-2/wiki.test.raw"), "utf8").slice(0, TEXT_CHARACTERS);
   mkdirSync("outputs/peers", { recursive: true });
   const file = "outputs/peers/text.txt";
   writeFileSync(file, text);

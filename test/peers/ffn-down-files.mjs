@@ -1,9 +1,10 @@
-// The files of llama.cpp that ffn_down is compared with: made by its own tools where they are missing, by the protocol of ../shared/baselines.
+// The files of llama.cpp that ffn_down is compared with: made by its own tools where they are missing, by the protocol of test/peers/baselines.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { loadTokenizer } from "../../dist/model/tokenizer.js";
-import { layerwise, shared } from "../../scripts/results/common.mjs";
+import { layerwise } from "../../scripts/results/common.mjs";
+import { dataFile } from "../../scripts/results/data.mjs";
 
 /** ffn_down in these types; llama-quantize's names are lower-case here. */
 export const FFN_DOWN_TYPES = ["Q3_K", "IQ4_XS", "Q4_K", "Q5_K"];
@@ -58,7 +59,7 @@ async function writeCalibration(checkpoint, file, chunks) {
   const count = Math.ceil(chunks / 2) * CHUNK_TOKENS + SPARE_TOKENS;
   const texts = ["c4", "wiki"].map((name) => {
     // Some characters a token, and the rest is not needed.
-    const text = readFileSync(shared(`corpora/calibration/${name}.utf8`), "utf8").slice(0, 16 * count);
+    const text = readFileSync(dataFile(`corpora/calibration/${name}.utf8`), "utf8").slice(0, 16 * count);
     const ids = tokenizer.encode(text, { specialTokens: false });
     return tokenizer.decode(ids.subarray(0, count));
   });

@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 import { promisify } from "node:util";
 import { layerwise } from "../../scripts/results/common.mjs";
 
-const BUILD_SCRIPT = "../shared/tools/build-llama-cpp.sh";
+const BUILD_SCRIPT = "test/peers/build-llama-cpp.sh";
 const NODE_MODULE = "test/peers/node_modules/node-llama-cpp";
 const run = promisify(execFile);
 
@@ -23,15 +23,12 @@ export async function runOurs({ artifact }, { threads, promptTokens, generateTok
   return { tokensPerSecond: speed.median, result };
 }
 
-/** Builds of llama.cpp that are there: the native one, and node-llama-cpp's. */
+/** Builds of llama.cpp: the native one (LLAMA_CPP_BIN, else built here), and node-llama-cpp's where it is installed. */
 export function findPeers() {
-  const peers = [];
-  const bin = process.env.LLAMA_CPP_BIN ?? (existsSync(BUILD_SCRIPT) ? buildNative() : null);
-  if (bin)
-    peers.push({ name: "llama.cpp, built here", run: (subject, test) => runLlamaBench(bin, subject, test), bin });
+  const bin = process.env.LLAMA_CPP_BIN ?? buildNative();
+  const peers = [{ name: "llama.cpp, built here", run: (subject, test) => runLlamaBench(bin, subject, test), bin }];
   if (existsSync(NODE_MODULE)) peers.push({ name: "node-llama-cpp, prebuilt", run: runNodeLlama, bin: null });
   else process.stderr.write("node-llama-cpp is not installed (npm install --prefix test/peers): left out\n");
-  if (peers.length === 0) throw new Error(`no llama.cpp: name its folder in LLAMA_CPP_BIN, or provide ${BUILD_SCRIPT}`);
   return peers;
 }
 

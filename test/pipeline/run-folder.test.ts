@@ -85,7 +85,7 @@ describe("step", () => {
     const { key } = await run.step("numbers", Numbers, [1], async () => ({ numbers: [1, 2] }));
     const file = path.join(folder, "numbers.json");
     const text = await readFile(file, "utf8");
-    expect(JSON.parse(text)).toEqual({ key, inputs: [1], value: { numbers: [1, 2] } });
+    expect(JSON.parse(text)).toEqual({ form: 2, key, inputs: [1], value: { numbers: [1, 2] } });
     expect(text).toContain('"numbers": [1, 2]');
     await rm(file);
     await run.step("numbers", Numbers, [1], async () => ({ numbers: [1, 2] }));

@@ -4,9 +4,10 @@ import { UserError } from "../../src/errors.ts";
 import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import { denseMatrix } from "../../src/model/weight-source.ts";
 import { nearest } from "../../src/quantization/nearest.ts";
-import { packAs, packMatrix, packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
+import { packMatrix, packWith, quantizedOverlay } from "../../src/quantization/overlay.ts";
 import { packerOf } from "../../src/quantization/packer.ts";
 import { tinySource, tinySpec } from "../artifact/tiny-source.ts";
+import { packAs } from "../support/pack-as.ts";
 
 const source = tinySource(tinySpec(true));
 
@@ -26,7 +27,7 @@ describe("quantizedOverlay", () => {
   it("leaves matrices alone where the transform says null", async () => {
     const overlay = quantizedOverlay(
       source,
-      packAs(plainMaths, (id) => (id === "embedding" ? null : "q8s-row"), nearest),
+      packAs((id) => (id === "embedding" ? null : "q8s-row"), nearest),
     );
     expect(await overlay.readMatrix("embedding")).toEqual(await source.readMatrix("embedding"));
     expect(await overlay.readRows("embedding", 1, 3)).toEqual(await source.readRows("embedding", 1, 3));

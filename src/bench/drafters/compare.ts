@@ -36,8 +36,8 @@ export interface DraftComparison {
 }
 
 /**
- * Compares a drafter with a sweep of fixed ones at the same rate of wasted tokens, as DSSD's 1.66x over LayerSkip is meant (papers.md, section
- * 3). A sweep is a few points, none of which lies at that very rate. `best` is the strongest single point that wastes no more.
+ * Compares a drafter with a sweep of fixed ones at the same rate of wasted tokens, as DSSD's 1.66x over LayerSkip is meant
+ * (arXiv 2407.21082). A sweep is a few points, none of which lies at that very rate. `best` is the strongest single point that wastes no more.
  * `mixedAccepted` interpolates: texts are shared out between two points so that together they waste exactly as much, the most that anyone
  * could take from the sweep; it is never below `best`, so its ratio is the more cautious one.
  */

@@ -1,7 +1,5 @@
 import { acceptedId, type ExitSet } from "../../decoding/exits/exit-set.ts";
 import { throwIfAborted } from "../../errors.ts";
-import { rowsOf } from "../../passes/rows.ts";
-import { moveRows, startRows } from "../../passes/run-rows.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import { emptyAnswers } from "../../runtime/head-answers.ts";
@@ -55,17 +53,24 @@ async function firstRight(executor: AnyExecutor, exits: ExitSet, { prompt, ids }
   const asked = Int32Array.from({ length: rows }, (_, row) => prompt.length + row);
   const found = new Array<number>(rows).fill(-1);
   const into = emptyAnswers(rows);
+  const span = { cache: null, position: 0, count: fed.length };
+  let hidden: unknown = await executor.embed(fed);
   const always = surelyMet(exits.confidence);
-  const moving = await startRows(executor, rowsOf([fed]));
+  let from = 0;
   try {
     for (const [exit, { blocks, head }] of exits.exits.entries()) {
-      await moveRows(executor, moving, blocks, { answers: { head, rows: asked, into } });
+      const next: unknown = await executor.runBlocks(hidden, from, blocks, [span], {
+        answers: { head, rows: asked, into },
+      });
+      executor.release(hidden);
+      hidden = next;
+      from = blocks;
       for (let row = 0; row < rows; row++) {
         if (found[row] < 0 && acceptedId(exits, into, always, row) === ids[row + 1]) found[row] = exit;
       }
     }
   } finally {
-    executor.release(moving.hidden);
+    executor.release(hidden);
   }
   return found;
 }

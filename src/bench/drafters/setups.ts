@@ -7,8 +7,8 @@ import { UserError } from "../../errors.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 
 /**
- * Ways to draft. `fixed`: one exit answers every time and a fixed number of drafts is wanted, LayerSkip's scheme on the same heads (papers.md,
- * section 5); only an answer that is none of the head's ids ends a round before. `dssd`: thresholds of a level and a draft limit;
+ * Ways to draft. `fixed`: one exit answers every time and a fixed number of drafts is wanted, LayerSkip's scheme on the same heads
+ * (arXiv 2404.16710); only an answer that is none of the head's ids ends a round before. `dssd`: thresholds of a level and a draft limit;
  * `adaptive`: the controller changes both as it pays.
  */
 export const DRAFTER_KINDS = ["plain", "fixed", "dssd", "adaptive"] as const;

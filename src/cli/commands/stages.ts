@@ -1,34 +1,37 @@
 import path from "node:path";
 import { UserError } from "../../errors.ts";
-import type { Stage } from "../../pipeline/compress.ts";
+import type { StepName } from "../../pipeline/steps/index.ts";
 import { type Command, defineCommand } from "../command.ts";
 import { mergeRunOptions, runOptions } from "../options/run-options.ts";
 
 /** `layerwise calibrate`: begins a run folder with its calibration tokens. */
-export const calibrateCommand = stageCommand(
+export const calibrateCommand = stepCommand(
   "calibrate",
+  "calibration",
   "Choose and encode the calibration text of a run folder",
   "calibrate models/smollm2 --recipe lsaq --out outputs/smollm2",
 );
 
 /** `layerwise score`: measures how much each block matters. */
-export const scoreCommand = stageCommand(
+export const scoreCommand = stepCommand(
   "score",
+  "scores",
   "Score the blocks on the calibration text of a run folder",
   "score outputs/smollm2",
 );
 
 /** `layerwise quantize`: packs the artifact of a run folder's plan. */
-export const quantizeCommand = stageCommand(
+export const quantizeCommand = stepCommand(
   "quantize",
+  "artifact",
   "Quantize and pack the artifact that a run folder's plan asks for",
   "quantize outputs/smollm2 --budget '120 MiB'",
 );
 
-/** A stage on a run folder, or with --out on a checkpoint that begins one; stages before it run where they have not. */
-function stageCommand(stage: Stage, describe: string, example: string): Command {
+/** Up to a step on a run folder, or with --out on a checkpoint that begins one; steps before it run where they have not. */
+function stepCommand(name: string, until: StepName, describe: string, example: string): Command {
   return defineCommand({
-    command: `${stage} <source>`,
+    command: `${name} <source>`,
     describe,
     examples: [[example, "stages before it run first, where their results are not there"]],
     resumable: true,
@@ -52,10 +55,10 @@ function stageCommand(stage: Stage, describe: string, example: string): Command 
         );
       }
       const checkpoint = args.out === undefined && saved ? saved.checkpoint : args.source;
-      // What is chosen and scored does not depend on the budget, so the early stages do not ask for one.
-      const budget = args.budget ?? saved?.budget ?? (stage === "quantize" ? undefined : "auto");
+      // What is chosen and scored does not depend on the budget, so the early steps do not ask for one.
+      const budget = args.budget ?? saved?.budget ?? (until === "artifact" ? undefined : "auto");
       const options = await mergeRunOptions(checkpoint, { ...args, budget }, saved);
-      await runPipeline(args.out ?? args.source, options, stage, terminal);
+      await runPipeline(args.out ?? args.source, options, until, terminal);
     },
   });
 }

@@ -1,7 +1,7 @@
 import path from "node:path";
 import type { OpenModel } from "../../decoding/open-model.ts";
+import { UserError } from "../../errors.ts";
 import type { Overlap } from "../../evaluation/overlap.ts";
-import { isFile, readJsonFile } from "../../formats/files.ts";
 import { formatCount, formatNumber } from "../text/number-text.ts";
 
 /** Text shared with what calibrated the model. */
@@ -58,14 +58,15 @@ async function textsOf(files: readonly string[], { tokenizer }: CalibratedModel)
 
 /** The calibration step of the run folder that the artifact lies in. */
 async function runFolderTexts({ kind, folder, tokenizer }: CalibratedModel): Promise<CalibrationTexts | null> {
-  const file = path.join(folder, "..", "calibration.json");
-  if (kind !== "artifact" || !(await isFile(file))) return null;
-  const { z } = await import("zod");
-  const { CalibrationStep } = await import("../../pipeline/calibration-step.ts");
-  // A run folder of another version may hold another form, which is no reason not to evaluate.
-  const step = z.object({ value: CalibrationStep }).safeParse(await readJsonFile(file));
-  if (!step.success) return null;
-  const { value } = step.data;
-  const texts = value.sequences.map((ids) => tokenizer.decode(ids, { skipSpecial: true }));
-  return { files: value.sources.map((source) => source.path), texts };
+  if (kind !== "artifact") return null;
+  const { peek } = await import("../../pipeline/run-folder.ts");
+  const { calibrationStep } = await import("../../pipeline/steps/calibration.ts");
+  const found = await peek(path.join(folder, ".."), calibrationStep).catch((error: unknown) => {
+    // A run folder of another version may hold another form, which is no reason not to evaluate.
+    if (error instanceof UserError && error.code === "BAD_FIELD") return null;
+    throw error;
+  });
+  if (!found) return null;
+  const texts = found.sequences.map((ids) => tokenizer.decode(ids, { skipSpecial: true }));
+  return { files: found.sources.map((source) => source.path), texts };
 }

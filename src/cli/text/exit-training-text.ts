@@ -1,4 +1,4 @@
-import type { TrainedArtifactExits } from "../../pipeline/exits-step.ts";
+import type { TrainedArtifactExits } from "../../pipeline/trained-exits.ts";
 import type { Colours } from "../terminal.ts";
 import { exitsText } from "./exits-text.ts";
 import { formatMiB } from "./number-text.ts";

@@ -54,7 +54,7 @@ function decodingLines({
   drafted,
   accepted,
   wasted,
-  sharedPasses,
+  sweeps,
   plainRounds,
   meanBlocks,
 }: DecodingFigures): string[] {
@@ -62,7 +62,7 @@ function decodingLines({
   const drafts = kind === "dssd" ? [`${drafted} drafted, ${accepted} accepted, ${wasted} wasted`] : [];
   const plain = kind === "dssd" ? [`${plainRounds} plain rounds`] : [];
   const depth = `mean depth ${meanBlocks === null ? "–" : formatNumber(meanBlocks)} blocks`;
-  return [`decoding: ${[kind, ...drafts, `${sharedPasses} shared passes`, ...plain, depth].join(", ")}`];
+  return [`decoding: ${[kind, ...drafts, `${sweeps} sweeps`, ...plain, depth].join(", ")}`];
 }
 
 const sumOf = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);

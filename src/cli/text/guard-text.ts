@@ -1,5 +1,5 @@
 import type { GuardResult } from "../../artifact/manifest.ts";
-import type { CodecCost } from "../../pipeline/library-step.ts";
+import type { CodecCost } from "../../pipeline/packing.ts";
 import { formatCount, formatDuration, formatMiB, formatNumber } from "./number-text.ts";
 
 /** The plan beside the best uniform plan on held-out text, and which of them ships: one line. */

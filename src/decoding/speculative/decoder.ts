@@ -33,7 +33,7 @@ export interface DecodingStatistics {
   readonly accepted: number;
   readonly wasted: number;
   /** Passes to the top that took more than one row along: verifications, and catching up. */
-  readonly sharedPasses: number;
+  readonly sweeps: number;
   /** Rounds in which no exit was asked, because plain decoding was expected to be as fast. */
   readonly plainRounds: number;
 }
@@ -53,7 +53,7 @@ export interface TokenDecoder {
 export class DecodingCounts {
   drafted = 0;
   accepted = 0;
-  sharedPasses = 0;
+  sweeps = 0;
   plainRounds = 0;
   private readonly byDepth = new Map<number, number>();
 
@@ -64,8 +64,8 @@ export class DecodingCounts {
 
   /** As they are now. */
   statistics(kind: DecodingStatistics["kind"]): DecodingStatistics {
-    const { drafted, accepted, sharedPasses, plainRounds } = this;
+    const { drafted, accepted, sweeps, plainRounds } = this;
     const depths = [...this.byDepth].sort(([a], [b]) => a - b).map(([blocks, tokens]) => ({ blocks, tokens }));
-    return { kind, depths, drafted, accepted, wasted: drafted - accepted, sharedPasses, plainRounds };
+    return { kind, depths, drafted, accepted, wasted: drafted - accepted, sweeps, plainRounds };
   }
 }

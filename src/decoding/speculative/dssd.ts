@@ -110,7 +110,7 @@ export class DssdDecoder implements TokenDecoder {
       if (reached.exit === null) return { fed, drafts, top: reached };
       const id = judge.propose(reached, drafts.length, seen);
       drafts.push({ id, blocks: exits.exits[reached.exit].blocks });
-      if (limits.ends(id)) return { fed, drafts, top: await this.ladder.catchUp({ askAtTop: "all", signal }) };
+      if (limits.ends(id)) return { fed, drafts, top: await this.ladder.sweep({ askAtTop: "all", signal }) };
       seen.push(id);
       fed.push(id);
     }
@@ -133,7 +133,7 @@ export class DssdDecoder implements TokenDecoder {
       if (!taken || ends(id)) break;
     }
     this.counts.drafted += drafts.length;
-    if (top.rows > 1) this.counts.sharedPasses++;
+    if (top.rows > 1) this.counts.sweeps++;
     session.adopt(fed.slice(0, given.length));
     return given;
   }

@@ -90,10 +90,10 @@ export class EarlyExitDecoder implements TokenDecoder {
     this.running.push(token.id);
     const blocks = reached.exit === null ? spec.blocks.length : exits.exits[reached.exit].blocks;
     const decoded = { id: this.choose(reached), blocks };
-    if (reached.exit === null && reached.rows > 1) this.counts.sharedPasses++;
+    if (reached.exit === null && reached.rows > 1) this.counts.sweeps++;
     if (this.ladder.pending >= MOST_WAITING_ROWS) {
-      await this.ladder.catchUp({ askAtTop: "none", signal });
-      this.counts.sharedPasses++;
+      await this.ladder.sweep({ askAtTop: "none", signal });
+      this.counts.sweeps++;
     }
     this.parts.history.push(decoded.id);
     this.counts.add(decoded);

@@ -1,4 +1,3 @@
-import { moveRows } from "../../passes/run-rows.ts";
 import type { AnyExecutor, RunBlocksOptions } from "../../runtime/executor.ts";
 import { emptyAnswers } from "../../runtime/head-answers.ts";
 import type { KvCache } from "../../runtime/kv-cache.ts";
@@ -49,7 +48,7 @@ export interface TopReached {
 /**
  * Runs the tokens of one sequence up the blocks, each as far as it has to go. Rows that left at an exit wait there with their hidden
  * state, and a later token that goes on pulls them along: before a token runs a block, every earlier position has keys and values in
- * it. So nothing is computed twice, and rows at the top are what a plain pass gives (papers.md 3.6, efficient form). The way from one
+ * it. So nothing is computed twice, and rows at the top are what a plain pass gives (DSSD, arXiv 2407.21082). The way from one
  * exit that is asked to the next, its answer included, is one call of the executor.
  */
 export class RowLadder {
@@ -91,12 +90,12 @@ export class RowLadder {
   }
 
   /** Takes the rows that wait to the top. Throws where none waits. */
-  async catchUp(options: Pick<ClimbOptions, "askAtTop" | "signal">): Promise<TopReached> {
+  async sweep(options: Pick<ClimbOptions, "askAtTop" | "signal">): Promise<TopReached> {
     const lowest = this.waiting.findIndex(({ count }) => count > 0);
-    if (lowest < 0) throw new Error("RowLadder.catchUp: no row waits");
+    if (lowest < 0) throw new Error("RowLadder.sweep: no row waits");
     const thresholds = this.set.exits.map(() => null);
     const top = await this.run({ ...this.waiting[lowest].take(), rung: lowest + 1 }, { thresholds, ...options });
-    if (top.exit !== null) throw new Error("RowLadder.catchUp: an exit answered that was not asked");
+    if (top.exit !== null) throw new Error("RowLadder.sweep: an exit answered that was not asked");
     return top;
   }
 
@@ -136,10 +135,11 @@ export class RowLadder {
 
   private async runTo(batch: Batch, to: number, options: ClimbOptions): Promise<void> {
     const { cache, executor, rungs } = this;
-    const spans = [{ cache, position: batch.first, count: batch.count }];
-    const rows = { hidden: batch.hidden, depth: rungs[batch.rung], spans };
-    await moveRows(executor, rows, rungs[to], { signal: options.signal, ...this.questions(batch, to, options) });
-    batch.hidden = rows.hidden;
+    const span = { cache, position: batch.first, count: batch.count };
+    const asked = { signal: options.signal, ...this.questions(batch, to, options) };
+    const above = await executor.runBlocks(batch.hidden, rungs[batch.rung], rungs[to], [span], asked);
+    executor.release(batch.hidden);
+    batch.hidden = above;
     batch.rung = to;
   }
 

@@ -1,6 +1,6 @@
 import { inverseOf } from "../../tensor/rounding.ts";
+import { codeOf, type LevelForm, levelForm, levelOf } from "../level-form.ts";
 import type { GptqOptions } from "../maths.ts";
-import { codeOf, type LevelForm, levelForm, levelOf } from "./level-form.ts";
 
 /**
  * GPTQ's column loop (arXiv 2210.17323): quantizes w column by column and takes each column's error, weighted by the inverse

@@ -1,7 +1,6 @@
-import { scaleCodeFor } from "../../codecs/two-level.ts";
-import { roundToF16 } from "../../tensor/half.ts";
+import { nearestStored } from "../../codecs/two-level.ts";
 import { inverseOf } from "../../tensor/rounding.ts";
-import { codeOf, type LevelForm, levelOf } from "./level-form.ts";
+import { codeOf, type LevelForm, levelOf } from "../level-form.ts";
 
 /** Columns of a block at most: groups are up to 128, of whole rows 64 columns are taken at a time. */
 export const BLOCK_COLS = 128;
@@ -123,9 +122,4 @@ function refitScale(block: RefineBlock, row: RowBlock, steps: RowSteps): boolean
     values[i] = codeValue(form, row, codes[i]);
   }
   return true;
-}
-
-/** The number nearest to `wanted` that can be stored: a multiple of `step`, or for 0 an f16 number. */
-export function nearestStored(wanted: number, step: number): number {
-  return step === 0 ? roundToF16(wanted) : scaleCodeFor(wanted, step) * step;
 }

@@ -1,5 +1,5 @@
+import { type LevelForm, levelForm } from "../level-form.ts";
 import type { RefineOptions } from "../maths.ts";
-import { type LevelForm, levelForm } from "./level-form.ts";
 import { BLOCK_COLS, codeValue, lowerBlock, type RefineBlock, type RowBlock } from "./refine-block.ts";
 
 /** Columns taken at a time where a row is one group. */

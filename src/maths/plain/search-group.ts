@@ -1,6 +1,6 @@
 import { roundToF16 } from "../../tensor/half.ts";
 import { inverseOf } from "../../tensor/rounding.ts";
-import { codeOf, type LevelForm } from "./level-form.ts";
+import { codeOf, type LevelForm } from "../level-form.ts";
 
 /** Columns from which on a group is long: rare extremes weigh little then, and cutting them off by these factors pays. */
 export const LONG_GROUP = 48;

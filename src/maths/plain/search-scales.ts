@@ -1,6 +1,6 @@
+import { levelForm } from "../level-form.ts";
 import type { ScaleSearch } from "../maths.ts";
 import { fitAsymmetric, snapAsymmetric } from "./asymmetric-search.ts";
-import { levelForm } from "./level-form.ts";
 import { chooseCodes, type Fit, type SearchGroup, STORED } from "./search-group.ts";
 import { fitSymmetric, snapSymmetric } from "./symmetric-search.ts";
 

@@ -1,6 +1,6 @@
 import { scaleCodeFor } from "../../codecs/two-level.ts";
 import { inverseOf } from "../../tensor/rounding.ts";
-import { nearestOf } from "./level-form.ts";
+import { nearestOf } from "../level-form.ts";
 import { CUTS, type Fit, LONG_GROUP, type SearchGroup } from "./search-group.ts";
 
 /**

@@ -1,4 +1,4 @@
-// GPTQ's column loop (papers.md, section 7): rows do not depend on each other, so a thread takes a band of them through
+// GPTQ's column loop (arXiv 2210.17323): rows do not depend on each other, so a thread takes a band of them through
 // all columns. Each element's subtractions run in column order, each rounded by itself, whatever the blocks.
 #include <algorithm>
 #include <vector>

@@ -2,7 +2,7 @@ import { blockAllocator } from "./allocator.ts";
 import { firstThatFits, leastImportantFirst } from "./block-steps.ts";
 
 /**
- * LSAQ (papers.md section 4.2): all blocks at the widest codec; while that does not fit, the least important blocks
+ * LSAQ (arXiv 2412.18135): all blocks at the widest codec; while that does not fit, the least important blocks
  * go to the next one, and only when all are there does the first go to the one after.
  */
 export const lsaq = blockAllocator({

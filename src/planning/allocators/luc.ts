@@ -2,7 +2,7 @@ import { blockAllocator } from "./allocator.ts";
 import { firstThatFits, importanceOf, leastImportantFirst } from "./block-steps.ts";
 
 /**
- * LUC bits (EDGE-LLM, papers.md section 2.2): blocks of above-mean sensitivity get the higher of the two narrowest
+ * LUC bits (EDGE-LLM, arXiv 2406.15758): blocks of above-mean sensitivity get the higher of the two narrowest
  * codecs, the others the narrowest; to meet the budget the least sensitive of the former are lowered too.
  * The budget is a ceiling only: the rule never goes above its own choice.
  */

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { CODECS, type CodecId } from "../../codecs/index.ts";
-import type { MatrixToPlan } from "../problem/matrices.ts";
+import type { MatrixInfo } from "../../model/decoder-spec.ts";
 
 /**
  * How long a token may take in the products with packed matrices, and what a matrix costs: its bytes over the bandwidth that the
@@ -16,7 +16,7 @@ export const LatencySettings = z.strictObject({
 export type LatencySettings = z.infer<typeof LatencySettings>;
 
 /** Milliseconds a token that a matrix costs at a codec; of an embedding that is not the head too a single row is read: nothing. */
-export function matrixMs(matrix: MatrixToPlan, codec: CodecId, tied: boolean, latency: LatencySettings): number {
+export function matrixMs(matrix: MatrixInfo, codec: CodecId, tied: boolean, latency: LatencySettings): number {
   if (matrix.role === "embedding" && !tied) return 0;
   const { bits } = CODECS[codec];
   const bandwidth = latency.gigabytesPerSecondAt[String(bits)] ?? latency.gigabytesPerSecond;

@@ -5,6 +5,7 @@ import { UserError } from "../../errors.ts";
 import type { MatrixInfo } from "../../model/decoder-spec.ts";
 import { blockName } from "../../model/matrix-id.ts";
 import { didYouMean } from "../../near-names.ts";
+import type { Scores } from "../../scoring/scores.ts";
 import { choiceFault, codecOfWidth, float16For, nearestWidth, resolveChoice, widthOf } from "./codec-choice.ts";
 
 /** What a rule does to the matrices it matches. */
@@ -120,4 +121,21 @@ function noMatch(rule: Rule, matrices: readonly MatrixInfo[]): UserError {
   );
   const message = `rule "${rule.text}": expected a glob that matches a matrix, found no match for "${rule.glob}"`;
   return new UserError("RULE_MATCHES_NOTHING", message, hint);
+}
+
+/** Scores by matrix without the codecs that rules forbid a matrix: what was measured there is another codec's. */
+export function withinRules(
+  scores: Scores,
+  matrices: readonly { readonly id: string; readonly candidates: readonly string[] }[],
+): Scores {
+  const allowed = new Map(matrices.map(({ id, candidates }) => [id, new Set(candidates)]));
+  const kept = <T>(table: Readonly<Record<string, Readonly<Record<string, T>>>>) =>
+    Object.fromEntries(
+      Object.entries(table).map(([id, byCodec]) => [
+        id,
+        Object.fromEntries(Object.entries(byCodec).filter(([codec]) => allowed.get(id)?.has(codec) ?? true)),
+      ]),
+    );
+  const { losses, details } = scores;
+  return { ...scores, losses: losses && kept(losses), ...(details && { details: kept(details) }) };
 }

@@ -18,7 +18,7 @@ import {
 import { blockName, blockOf } from "../../model/matrix-id.ts";
 import type { PackedMatrix, WeightSource } from "../../model/weight-source.ts";
 import { TOOL_VERSION } from "../../version.ts";
-import { sourceUnder } from "../source-under.ts";
+import { sourceUnderPlan } from "./source-under-plan.ts";
 
 /** What all matrices of a library have in common: contents, not paths. */
 export interface LibraryKey {
@@ -176,7 +176,7 @@ export class MatrixLibrary {
 
   /** The checkpoint under a choice of codecs (matrix id -> codec), as an artifact of that plan holds it; `source` has its vectors. */
   under(source: WeightSource, codecs: ReadonlyMap<string, string>): WeightSource {
-    return sourceUnder(source, codecs, this);
+    return sourceUnderPlan(source, codecs, this);
   }
 
   private fileOf(id: string, codec: string): string {

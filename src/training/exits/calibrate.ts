@@ -2,7 +2,7 @@ import type { Confidence, ExitLevel } from "../../artifact/exits/table.ts";
 import { reportCascade } from "./cascade-report.ts";
 import { type ExitAnswers, fitCascade } from "./thresholds.ts";
 
-/** Wanted agreements that thresholds are stored for (papers.md 3.4). */
+/** Wanted agreements that thresholds are stored for (arXiv 2407.21082). */
 export const EPSILONS: readonly number[] = [0.6, 0.65, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95, 0.99];
 
 /** Answers on two splits that trained nothing. */

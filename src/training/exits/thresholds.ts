@@ -22,7 +22,7 @@ export interface FittedThreshold {
 
 /**
  * The threshold of largest coverage whose cumulative agreement is at least epsilon, on the tokens listed in `alive`. Equal
- * confidences stand or fall together. (Valade 2024, rule max_coverage; papers.md 3.4.)
+ * confidences stand or fall together. (Valade 2024, arXiv 2407.21082, rule max_coverage.)
  */
 export function fitThreshold(
   answers: ExitAnswers,

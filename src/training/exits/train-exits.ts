@@ -54,7 +54,7 @@ export interface TrainedExits {
 }
 
 /**
- * Trains early exits on a frozen packed model (Valade 2024, papers.md section 3): its states on disk, heads that imitate its answers, thresholds on
+ * Trains early exits on a frozen packed model (Valade 2024, arXiv 2407.21082): its states on disk, heads that imitate its answers, thresholds on
  * text of their own, a report on a third. Interrupted, it goes on where it was, to the same bytes for the same backend, version and threads.
  * Throws UserError for points or text that do not fit.
  */

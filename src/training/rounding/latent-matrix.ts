@@ -1,6 +1,6 @@
 import type { IntegerNumbers } from "../../codecs/integer-numbers.ts";
-import { type LevelForm, levelOf } from "../../maths/plain/level-form.ts";
-import { nearestStored } from "../../maths/plain/refine-block.ts";
+import { nearestStored } from "../../codecs/two-level.ts";
+import { type LevelForm, levelOf } from "../../maths/level-form.ts";
 import type { DenseMatrix } from "../../model/weight-source.ts";
 import type { StepRates } from "./learning-rates.ts";
 

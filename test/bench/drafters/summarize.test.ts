@@ -33,7 +33,7 @@ function run(tokens: number, ms: number, early = 0, wasted = 0): DrafterRun {
     ids: Array.from({ length: tokens }, (_, id) => id),
     generateMs: ms,
     decoding: {
-      ...{ kind: "dssd", depths, drafted: early + wasted, accepted: early, wasted, sharedPasses: 1, plainRounds: 0 },
+      ...{ kind: "dssd", depths, drafted: early + wasted, accepted: early, wasted, sweeps: 1, plainRounds: 0 },
     },
   };
 }

@@ -61,7 +61,7 @@ describe.skipIf(!HAS_ADDON)(needsAddon("early exit on native"), () => {
           sequence.push(id);
         }
         if (epsilon !== NEVER) expect(depths.some((depth) => depth < executor.spec.blocks.length)).toBe(true);
-        if (epsilon === ALWAYS) expect(generation.decoding.sharedPasses).toBe(1);
+        if (epsilon === ALWAYS) expect(generation.decoding.sweeps).toBe(1);
         // What comes next knows full depth of every token: the session goes on as one that was fed.
         const plain = await continueWith(executor, [...prompt, ...generation.ids], { kind: "plain" }, { maxTokens: 1 });
         expect(mostLikely(await session.feed(generation.ids.slice(-1)))).toBe(plain.generation.ids[0]);

@@ -2,17 +2,17 @@ import { readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../../src/errors.ts";
-import { plainMaths } from "../../../src/maths/plain/plain-maths.ts";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import type { DecoderSpec } from "../../../src/model/decoder-spec.ts";
 import { exportGguf } from "../../../src/model/gguf/export-gguf.ts";
 import { pairedRow } from "../../../src/model/gguf/llama-tensors.ts";
 import { readTokenizerFiles } from "../../../src/model/tokenizer-files.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
-import { packAs, quantizedOverlay } from "../../../src/quantization/overlay.ts";
+import { quantizedOverlay } from "../../../src/quantization/overlay.ts";
 import { plainRounding } from "../../codecs/plain-rounding.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
 import { openGguf } from "../../support/gguf/reader.ts";
+import { packAs } from "../../support/pack-as.ts";
 
 const folder = temporaryFolder();
 /** The shipped example: Llama plan, hidden size 64, 8 heads of 8 channels, 4 of keys and values, tied. */
@@ -60,7 +60,7 @@ test("packed matrices keep their numbers in the type of their codec", async () =
   const codecs = ["q4s-g32", "q4a-g32", "q5s-g32", "q5a-g32", "q8s-g32", "f16", "bf16"];
   const roles = ["attn.v", "attn.o", "mlp.gate", "mlp.up", "attn.k", "attn.q", "embedding"];
   const codecFor = (id: string) => codecs[roles.findIndex((role) => id.endsWith(role))] ?? null;
-  const packed = quantizedOverlay(source, packAs(plainMaths, codecFor, "nearest"));
+  const packed = quantizedOverlay(source, packAs(codecFor, "nearest"));
   const { gguf, types } = await exported(packed, "packed");
   const blocks = source.spec.blocks.length;
   const each = { Q4_0: blocks, Q4_1: blocks, Q5_0: blocks, Q5_1: blocks, Q8_0: blocks, F16: blocks, BF16: 1 };
@@ -130,7 +130,7 @@ describe("what GGUF cannot say is refused by name, and nothing is written", () =
     const source = await openCheckpoint(EXAMPLE);
     const packed = quantizedOverlay(
       source,
-      packAs(plainMaths, () => codec, plainRounding),
+      packAs(() => codec, plainRounding),
     );
     await expect(exported(packed, codec)).rejects.toThrow(
       `embedding: expected a codec that GGUF has too, found codec ${codec}`,

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../../src/errors.ts";
-import { checkedPoints, choosePoints, evenly, lensAgreement } from "../../../src/training/exits/points.ts";
+import { checkedPoints, choosePoints, evenly, groupsOf, lensAgreement } from "../../../src/training/exits/points.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";
 import { executorsOf } from "../../runtime/test-executors.ts";
 
 describe("evenly", () => {
   it("is the paper's spacing, counted in blocks that have run", () => {
-    // Block indexes 8, 16, 24 of 32 and 5, 11, 16, 22 of 28 (papers.md 3.1).
+    // Block indexes 8, 16, 24 of 32 and 5, 11, 16, 22 of 28 (arXiv 2407.21082).
     expect(evenly(32, 3)).toEqual([9, 17, 25]);
     expect(evenly(28, 4)).toEqual([6, 12, 17, 23]);
     expect(evenly(2, 1)).toEqual([1]);
@@ -82,5 +82,12 @@ describe("lensAgreement", () => {
     } finally {
       await executor.dispose();
     }
+  });
+});
+
+describe("groupsOf", () => {
+  it("keeps order, drops empty sequences, and never splits one", () => {
+    const lengths = [3, 0, 4, 9, 1].map((length) => new Int32Array(length));
+    expect(groupsOf(lengths, 7).map((group) => group.map(({ length }) => length))).toEqual([[3, 4], [9], [1]]);
   });
 });

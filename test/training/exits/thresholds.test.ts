@@ -12,7 +12,7 @@ const thresholdOf = (given: ExitAnswers, epsilon: number, metric: "entropy" | "m
   fitThreshold(given, all(given), { metric, epsilon });
 
 describe("threshold of an exit", () => {
-  it("has the largest coverage with enough agreement (papers.md, oracles of 3)", () => {
+  it("has the largest coverage with enough agreement", () => {
     const given = answers([0.1, 0.2, 0.3, 0.4, 0.5], [1, 1, 0, 1, 0]);
     expect(thresholdOf(given, 0.75)).toEqual({ threshold: Math.fround(0.4), taken: 4, agreeing: 3 });
     expect(thresholdOf(given, 0.9)).toEqual({ threshold: Math.fround(0.2), taken: 2, agreeing: 2 });

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { CODECS, type CodecId } from "../../../src/codecs/index.ts";
 import { type IntegerNumbers, unpackNumbers } from "../../../src/codecs/integer-numbers.ts";
-import { levelFormOf } from "../../../src/maths/plain/level-form.ts";
+import { levelFormOf } from "../../../src/maths/level-form.ts";
 import { plainMaths } from "../../../src/maths/plain/plain-maths.ts";
 import type { DenseMatrix } from "../../../src/model/weight-source.ts";
 import { nearest } from "../../../src/quantization/nearest.ts";

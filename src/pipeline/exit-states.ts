@@ -1,0 +1,47 @@
+import { promises as fs } from "node:fs";
+import path from "node:path";
+import { fileError } from "../formats/files.ts";
+import type { Job } from "./job.ts";
+import { makeFolders } from "./run-folder-paths.ts";
+import { hashOf } from "./step-key.ts";
+import { exitPointsOf } from "./steps/exit-points.ts";
+import { exitTextStep } from "./steps/exit-text.ts";
+import { trunkOf } from "./trunk-of-job.ts";
+
+/** Where the states of the text's tokens are kept in the run folder. */
+const STATES_FOLDER = "exit-states";
+
+/** The folder of the job's states, for `job.once`: one for a text and a set of points, whatever heads are trained on them. */
+export async function statesFolderOf(job: Job): Promise<string> {
+  const { sha256: trunk, executor } = await job.once(trunkOf);
+  const { id: text } = await job.get(exitTextStep);
+  const points = await job.once(exitPointsOf);
+  const name = hashOf({ trunk, text, points, seed: job.recipe.seed, executor }).slice(0, 16);
+  return path.join(job.folder, job.named(STATES_FOLDER), name);
+}
+
+/** Makes a folder and removes those beside it: states of one text and set of points are kept, no more. */
+export async function makeOnly(folder: string): Promise<void> {
+  const parent = path.dirname(folder);
+  await makeFolders(folder);
+  try {
+    for (const name of await fs.readdir(parent)) {
+      if (name !== path.basename(folder)) await fs.rm(path.join(parent, name), { recursive: true, force: true });
+    }
+  } catch (error) {
+    throw fileError(error, parent, "write");
+  }
+}
+
+/** States that are there; null where they are not (any more). */
+export async function statesIn(folder: string): Promise<{ readonly folder: string; readonly bytes: number } | null> {
+  const names = await fs.readdir(folder).catch(() => null);
+  if (!names) return null;
+  const sizes = await Promise.all(names.map(async (name) => (await fs.stat(path.join(folder, name))).size));
+  return { folder, bytes: sizes.reduce((sum, size) => sum + size, 0) };
+}
+
+/** f16 states after each exit and the last block, and the whole model's answer. */
+export function stateBytes(tokens: number, depths: number, hiddenSize: number): number {
+  return tokens * (depths * hiddenSize * 2 + 8);
+}

@@ -1,0 +1,62 @@
+import { throwIfAborted } from "../errors.ts";
+import { openMaths } from "../maths/open-maths.ts";
+import { openCheckpoint } from "../model/checkpoint.ts";
+import { checkTokenizerFits, loadTokenizer } from "../model/tokenizer.ts";
+import { allocatorOf } from "../planning/allocators/index.ts";
+import { readBudget } from "../planning/budget/device-file.ts";
+import { matricesToPlan } from "../planning/problem/matrices.ts";
+import type { WorkOptions } from "../progress.ts";
+import { chooseExecutor } from "../runtime/create-executor.ts";
+import { wantsNativeMaths } from "../runtime/executors.ts";
+import { TOOL_VERSION } from "../version.ts";
+import { checkRequest } from "./check-request.ts";
+import { Job } from "./job.ts";
+import { planRequest } from "./plan-request.ts";
+import { openRunFolder, type StepReport } from "./run-folder.ts";
+import { type RunOptions, rememberOptions } from "./run-options.ts";
+
+/** What a job on a checkpoint is asked to do, and where. */
+export interface CheckpointJob extends WorkOptions, RunOptions {
+  /** The run folder. */
+  readonly out: string;
+  /** One of several devices that share this run folder: its plan and artifact are kept under this name (`artifact-<device>`). */
+  readonly device?: string | undefined;
+  readonly onStep?: ((report: StepReport) => void) | undefined;
+}
+
+/**
+ * Opens all that a job on a checkpoint needs, for as long as `use` takes. What cannot work is refused before anything that takes long;
+ * a budget only where the job `plans`. Throws UserError, or Interrupted when stopped.
+ */
+export async function withJob<T>(
+  options: CheckpointJob,
+  { plans }: { readonly plans: boolean },
+  use: (job: Job) => Promise<T>,
+): Promise<T> {
+  const { out, recipe, device, signal, onStep } = options;
+  const budget = await readBudget(options.budget);
+  const checkpoint = await openCheckpoint(options.checkpoint);
+  try {
+    const { spec } = checkpoint;
+    const tokenizer = await loadTokenizer(options.checkpoint);
+    checkTokenizerFits(tokenizer, spec);
+    const request = planRequest(checkpoint, options, budget);
+    checkRequest(options, request, plans ? budget.bytes : null);
+    throwIfAborted(signal);
+
+    const { kind: executor } = await chooseExecutor({ executor: options.executor, backend: options.backend });
+    using maths = await openMaths({ native: wantsNativeMaths(options.executor), threads: options.threads });
+    const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });
+    try {
+      await rememberOptions(out, options);
+      const candidates = { spec, settings: recipe.plan, storedDtype: request.storedDtype };
+      const matrices = matricesToPlan(allocatorOf(recipe.plan).grain, candidates);
+      const origin = { checkpoint, request, budget, matrices, executor, maths };
+      return await use(new Job({ run, options, spec, tokenizer, device, origin }));
+    } finally {
+      await run.close();
+    }
+  } finally {
+    await checkpoint.close();
+  }
+}

@@ -1,0 +1,50 @@
+import type { Plan } from "../artifact/plan.ts";
+import type { WeightSource } from "../model/weight-source.ts";
+import { createPlanner } from "../planning/planner.ts";
+import { uniformPlans } from "../planning/uniform-plans.ts";
+import type { Job } from "./job.ts";
+import { type Learning, learningOf } from "./learning.ts";
+import { libraryOf, underPlan } from "./packing.ts";
+import { libraryStep } from "./steps/library.ts";
+import { planStep } from "./steps/plan.ts";
+import { requantizedOf, requantizedStep } from "./steps/requantized.ts";
+import { scoresStep } from "./steps/scores.ts";
+
+/** The matrices of the job's plan. */
+export interface PackedPlan {
+  /** Null: the quantizer needs no statistics, and they are quantized while they are written. */
+  readonly packed: WeightSource | null;
+  /** What learned numbers in them depend on; null where there are none. */
+  readonly learning: Learning["facts"] | null;
+}
+
+/** The plan's own matrices, for `job.once`: requantized where the recipe says so, else out of the library where there is one. */
+export async function packedPlan(job: Job): Promise<PackedPlan> {
+  const { value: plan } = await job.get(planStep);
+  if (!(await job.ask(libraryStep))) return { packed: null, learning: null };
+  if (!(await job.ask(requantizedStep)))
+    return { packed: underPlan(job, await job.once(libraryOf), plan), learning: null };
+  const learning = await job.once(learningOf);
+  return { packed: underPlan(job, await job.once(requantizedOf), plan), learning: learning?.facts ?? null };
+}
+
+/**
+ * The uniform plan to beat, for `job.once`: of those that take no more bytes the one with the least predicted loss, without one the
+ * largest; null where none takes as few.
+ */
+export async function uniformRival(job: Job): Promise<Plan | null> {
+  const { value: plan } = await job.get(planStep);
+  const scores = (await job.ask(scoresStep))?.value ?? null;
+  return leastLoss(
+    uniformPlans(createPlanner({ ...job.origin.request, scores })).map((uniform) => uniform.plan),
+    plan,
+  );
+}
+
+/** Of the rivals with the plan's KV type and no more bytes the one with the least predicted loss, without one the largest. */
+export function leastLoss(rivals: readonly Plan[], plan: Plan): Plan | null {
+  const worth = ({ predictedLoss, memory }: Plan) => predictedLoss ?? -memory.totalBytes;
+  return rivals
+    .filter(({ memory }) => memory.totalBytes <= plan.memory.totalBytes && memory.kvType === plan.memory.kvType)
+    .reduce<Plan | null>((best, one) => (best && worth(best) <= worth(one) ? best : one), null);
+}

@@ -1,0 +1,38 @@
+import type { Checkpoint } from "../model/checkpoint.ts";
+import { headMatrixId } from "../model/decoder-spec.ts";
+import { idOf } from "../model/matrix-id.ts";
+import type { Budget } from "../planning/budget/budget.ts";
+import type { PlanRequest } from "../planning/planner.ts";
+import { plannedBaseBytes } from "../runtime/base-bytes.ts";
+import { exitShapeOf } from "./exit-settings.ts";
+import { contextFor } from "./recipe.ts";
+import type { RunOptions } from "./run-options.ts";
+
+/** What a plan of a run depends on but its scores and budget. */
+export type RunRequest = Omit<PlanRequest, "scores">;
+
+/**
+ * Everything a plan of this run depends on but scores and budget: command options first, then the device's, then the recipe's. Throws
+ * UserError `EXIT_POINTS` or `EXIT_RANK` where the model is too small for the recipe's exits.
+ */
+export function planRequest(checkpoint: Checkpoint, options: RunOptions, { device }: Budget): RunRequest {
+  const { spec } = checkpoint;
+  const { exits } = options.recipe;
+  return {
+    spec,
+    recipe: options.recipe,
+    contextTokens: contextFor(options.recipe, spec.maxPositions, options.contextTokens ?? device?.context ?? undefined),
+    storedDtype: storedDtypeOf(checkpoint),
+    kvType: options.kvType ?? device?.kvType ?? options.recipe.plan.kvType,
+    kvChoices: (options.kvType ?? device?.kvType) ? [] : options.recipe.plan.kvChoices,
+    residency: options.residency ?? device?.residency ?? "packed",
+    budgetCovers: options.budgetCovers ?? device?.budgetCovers ?? "model",
+    runtimeBaseBytes: plannedBaseBytes(options),
+    exits: exits && exitShapeOf(exits, spec),
+  };
+}
+
+/** Type of the blocks' weights in the checkpoint; of the output head where there are no blocks. */
+export function storedDtypeOf(checkpoint: Checkpoint): string {
+  return checkpoint.storedDtype(checkpoint.spec.blocks.length > 0 ? idOf(0, "attn.q") : headMatrixId(checkpoint.spec));
+}

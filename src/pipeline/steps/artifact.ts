@@ -1,0 +1,103 @@
+import path from "node:path";
+import { z } from "zod";
+import { hashFile } from "../../artifact/content-hash.ts";
+import { trunkSha256 } from "../../artifact/exits/add.ts";
+import { type Provenance, Sha256 } from "../../artifact/manifest.ts";
+import { ArtifactWriter } from "../../artifact/writer.ts";
+import { Interrupted, UserError } from "../../errors.ts";
+import type { DecoderSpec } from "../../model/decoder-spec.ts";
+import { memoryWithoutExits } from "../../model/exit-bytes.ts";
+import type { Tokenizer } from "../../model/tokenizer.ts";
+import { matrixQuantizerOf } from "../../quantization/index.ts";
+import { quantizeModel } from "../../quantization/quantize-model.ts";
+import { TOOL_VERSION } from "../../version.ts";
+import type { Job, Step } from "../job.ts";
+import type { Recipe } from "../recipe.ts";
+import { type ShippedPlan, shippedPlan } from "../shipped.ts";
+import { calibrationStep } from "./calibration.ts";
+import { weightsStep } from "./weights.ts";
+
+/** What `artifact.json` holds: which artifact was written. */
+export const ArtifactMade = z.strictObject({ manifestSha256: Sha256 });
+export type ArtifactMade = z.infer<typeof ArtifactMade>;
+
+/**
+ * Quantizes and packs in execution order; a stopped run keeps its finished blocks and goes on from there. The artifact has no exits yet: the
+ * plan left room for them, its own memory sum is of what is there.
+ */
+export const artifactStep: Step<ArtifactMade> = {
+  name: "artifact",
+  schema: ArtifactMade,
+  perDevice: true,
+  id: ({ manifestSha256 }) => manifestSha256,
+
+  async inputs(job) {
+    await job.get(weightsStep);
+    await job.once(shippedPlan);
+    const { files, label } = job.facts.tokenizer;
+    const hashes = files.map(async (name) => [name, (await hashFile(path.join(label, name))).sha256]);
+    return { tokenizer: await Promise.all(hashes), recipe: trunkRecipe(job.recipe) };
+  },
+
+  async compute(job, { key }) {
+    const { tokenizer, spec } = job.facts;
+    const { checkpoint: source, maths } = job.origin;
+    const { recipe, onProgress, signal } = job.options;
+    const shipped = await job.once(shippedPlan);
+    const plan = { ...shipped.plan, memory: memoryWithoutExits(shipped.plan.memory) };
+    const writer = await ArtifactWriter.open({
+      ...{ folder: job.artifactFolder, key, spec: withStopTokens(spec, tokenizer), plan, overwrite: true },
+    });
+    try {
+      const quantizer = matrixQuantizerOf(recipe.quantize.quantizer);
+      const packed = shipped.packed ?? undefined;
+      await quantizeModel({ source, packed, quantizer, maths, writer, onProgress, signal });
+      const copied = { folder: tokenizer.label, files: tokenizer.files };
+      const provenance = await provenanceOf(job, shipped);
+      const { manifestSha256 } = await writer.finish({ tokenizer: copied, provenance }, { signal });
+      return { manifestSha256 };
+    } catch (error) {
+      if (error instanceof Interrupted) await writer.suspend();
+      else await writer.abort();
+      throw error;
+    }
+  },
+
+  check: (job, done) => sameArtifact(job.artifactFolder, done),
+};
+
+/** Null when the artifact of a finished step is still there, with or without exits, else why it is written anew. */
+export async function sameArtifact(folder: string, { manifestSha256 }: ArtifactMade): Promise<string | null> {
+  try {
+    return (await trunkSha256(folder)) === manifestSha256 ? null : "another artifact lies in its place";
+  } catch (error) {
+    if (error instanceof UserError) return "the artifact is not there any more";
+    throw error;
+  }
+}
+
+/** What of a recipe the packed model depends on: exits that are trained on it leave it as it is, but for the room that its plan left them. */
+function trunkRecipe({ exits: _, ...recipe }: Recipe): Omit<Recipe, "exits"> {
+  return recipe;
+}
+
+/** Chat models name some of their stop tokens beside the tokenizer only. */
+function withStopTokens(spec: DecoderSpec, tokenizer: Tokenizer): DecoderSpec {
+  return { ...spec, eosTokens: [...new Set([...spec.eosTokens, ...tokenizer.eosTokens])] };
+}
+
+async function provenanceOf(job: Job, { plan, guard, learning }: ShippedPlan): Promise<Provenance> {
+  const { recipe } = job;
+  const { value: weights } = await job.get(weightsStep);
+  return {
+    toolVersion: TOOL_VERSION,
+    source: { id: weights.checkpointId, files: weights.files },
+    calibrationId: (await job.ask(calibrationStep))?.id ?? null,
+    scorer: plan.scorer,
+    quantizer: recipe.quantize.quantizer,
+    ...(guard ? { guard } : {}),
+    ...(learning ? { learning } : {}),
+    recipe: trunkRecipe(recipe),
+    seed: recipe.seed,
+  };
+}

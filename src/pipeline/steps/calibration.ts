@@ -1,0 +1,63 @@
+import path from "node:path";
+import { z } from "zod";
+import { hashFile } from "../../artifact/content-hash.ts";
+import { buildCalibration } from "../../calibration/build.ts";
+import type { Calibration } from "../../calibration/calibration.ts";
+import type { Job, Step } from "../job.ts";
+import { needsScores, sequenceTokensFor, usesLibrary } from "../recipe.ts";
+
+/** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
+export const CalibrationTokens = z.strictObject({
+  /** Names `sequences` alone: what was made with them stays when another guard holds out more or less. */
+  id: z.string(),
+  tokens: z.number().int().positive(),
+  sources: z.array(z.strictObject({ path: z.string(), sha256: z.string(), tokens: z.number(), sequences: z.number() })),
+  sequences: z.array(z.array(z.number().int().nonnegative())),
+  /** Sequences of the same files that only the guard sees. */
+  heldOut: z.array(z.array(z.number().int().nonnegative())),
+});
+export type CalibrationTokens = z.infer<typeof CalibrationTokens>;
+
+/** Picks the calibration sequences from the text files, by seed. */
+export const calibrationStep: Step<CalibrationTokens> = {
+  name: "calibration",
+  schema: CalibrationTokens,
+  wanted: (recipe) => needsScores(recipe) || usesLibrary(recipe),
+  id: ({ id }) => id,
+
+  /** Contents of the texts, not their paths. */
+  async inputs(job) {
+    const { calibration, recipe } = job.options;
+    const hashes = calibration.map(async ({ path: file, tokens }) => ({
+      sha256: (await hashFile(file)).sha256,
+      tokens,
+    }));
+    return {
+      tokenizer: (await hashFile(path.join(job.facts.tokenizer.label, "tokenizer.json"))).sha256,
+      sources: await Promise.all(hashes),
+      ...lengthsOf(job),
+      seed: recipe.calibration.seed,
+    };
+  },
+
+  async compute(job) {
+    const { calibration, recipe, onProgress, signal } = job.options;
+    const { sequenceTokens, heldOut: heldOutSequences } = lengthsOf(job);
+    const { id, tokens, sources, sequences, heldOut } = await buildCalibration(job.facts.tokenizer, calibration, {
+      ...{ sequenceTokens, heldOutSequences, seed: recipe.calibration.seed, onProgress, signal },
+    });
+    const plain = (all: readonly Int32Array[]) => all.map((sequence) => [...sequence]);
+    return { id, tokens, sources: [...sources], sequences: plain(sequences), heldOut: plain(heldOut) };
+  },
+};
+
+/** Tokens of a sequence, and how many are held out. */
+function lengthsOf({ recipe, facts: { spec } }: Job) {
+  const sequenceTokens = sequenceTokensFor(recipe, spec.maxPositions);
+  return { sequenceTokens, heldOut: Math.ceil(recipe.guard.tokens / sequenceTokens) };
+}
+
+/** The saved sequences as scorers and quantizers take them. */
+export function restoreCalibration(saved: CalibrationTokens): Calibration {
+  return { ...saved, sequences: saved.sequences.map((sequence) => Int32Array.from(sequence)) };
+}

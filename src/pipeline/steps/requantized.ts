@@ -1,0 +1,62 @@
+import type { Plan } from "../../artifact/plan.ts";
+import { codecIdOf } from "../../codecs/index.ts";
+import { buildLibrary } from "../../quantization/library/build-library.ts";
+import type { MatrixLibrary } from "../../quantization/library/matrix-library.ts";
+import type { Job, Step } from "../job.ts";
+import { learningOf } from "../learning.ts";
+import { libraryOf, missingIn, openLibrary, PackingCosts, packingOf, planPairs } from "../packing.ts";
+import { usesLibrary } from "../recipe.ts";
+import { hashOf } from "../step-key.ts";
+import { libraryStep } from "./library.ts";
+import { planStep } from "./plan.ts";
+
+/** The plan's matrices packed anew, block by block, on the inputs that its own blocks produce; refined where the recipe learns. */
+export const requantizedStep: Step<PackingCosts> = {
+  name: "requantized",
+  schema: PackingCosts,
+  perDevice: true,
+  wanted: (recipe) => usesLibrary(recipe) && recipe.quantize.requantize,
+
+  async inputs(job) {
+    await job.get(libraryStep);
+    // Plans of other budgets that choose the same codecs have the same matrices.
+    await job.askPart(planStep, "codecs", codecsOf);
+    const learning = await job.once(learningOf);
+    return learning ? { learning: learning.facts } : {};
+  },
+
+  async compute(job) {
+    const { value: plan } = await job.get(planStep);
+    const library = await job.once(requantizedOf);
+    const codecs = new Map(plan.units.map(({ id, codec }) => [id, [codecIdOf(codec)]]));
+    const options = await packingOf(job);
+    const refiner = await (await job.once(learningOf))?.open(options);
+    try {
+      const sequentialFrom = await job.once(libraryOf);
+      await buildLibrary(library, { ...options, codecsOf: (id) => codecs.get(id) ?? [], sequentialFrom, refiner });
+    } finally {
+      await refiner?.close();
+    }
+    return { codecs: await library.costs(planPairs(plan)) };
+  },
+
+  async check(job) {
+    const library = await job.once(requantizedOf);
+    const blocks = (await job.once(learningOf)) ? job.origin.checkpoint.spec.blocks.keys() : [];
+    for (const block of blocks)
+      if (!(await library.hasVectors(block))) return `the learned vectors of block ${block} are not there any more`;
+    return missingIn(library, planPairs((await job.get(planStep)).value));
+  },
+};
+
+/** The matrices of the plan, packed on the inputs that its own blocks produce. For `job.once`. */
+export async function requantizedOf(job: Job): Promise<MatrixLibrary> {
+  const codecs = codecsOf((await job.get(planStep)).value);
+  const learning = await job.once(learningOf);
+  const plan = hashOf(learning ? { codecs, learning: learning.facts } : codecs);
+  return openLibrary(job, { quantizer: job.recipe.quantize.quantizer, plan });
+}
+
+function codecsOf(plan: Plan): Record<string, string> {
+  return Object.fromEntries(planPairs(plan));
+}

@@ -1,0 +1,83 @@
+import { codecIdOf } from "../../codecs/index.ts";
+import { allocatorOf } from "../../planning/allocators/index.ts";
+import { nearestCandidate } from "../../planning/problem/assign-blocks.ts";
+import { codecsToScore, outerCodecsToScore } from "../../planning/problem/matrices.ts";
+import { withinRules } from "../../planning/problem/rules.ts";
+import { matrixQuantizerOf } from "../../quantization/index.ts";
+import { packWith } from "../../quantization/overlay.ts";
+import { exactCodecs } from "../../scoring/exact-codecs.ts";
+import { SCORERS } from "../../scoring/index.ts";
+import { scoreModel } from "../../scoring/score-model.ts";
+import { Scores } from "../../scoring/scores.ts";
+import type { Job, Step } from "../job.ts";
+import { openKeptLosses } from "../kept-losses.ts";
+import { libraryOf } from "../packing.ts";
+import { needsScores, usesLibrary } from "../recipe.ts";
+import { calibrationStep, restoreCalibration } from "./calibration.ts";
+import { libraryStep } from "./library.ts";
+import { weightsStep } from "./weights.ts";
+
+/** Measures how much each block or matrix matters: the recipe's scorer over the calibration tokens. */
+export const scoresStep: Step<Scores> = {
+  name: "scores",
+  schema: Scores,
+  wanted: needsScores,
+
+  /** Codecs and quantizer count only where losses are measured with them. */
+  async inputs(job) {
+    await job.get(weightsStep);
+    await job.get(calibrationStep);
+    const { recipe, origin } = job;
+    const { scorer, options } = recipe.score;
+    // A library has a matrix only at the codecs that rules leave it: measured is what stands in for the others.
+    const rules = usesLibrary(recipe) ? { rules: recipe.plan.rules } : {};
+    const measured = { ...codecsOf(job), quantizer: matrixQuantizerOf(recipe.quantize.quantizer), ...rules };
+    return { executor: origin.executor, scorer, options, measured: SCORERS[scorer].predictsLoss ? measured : null };
+  },
+
+  /** What is measured is kept, and a stopped run continues from there. */
+  async compute(job, to) {
+    const { checkpoint, matrices } = job.origin;
+    const { id: checkpointId } = await job.get(weightsStep);
+    const calibration = restoreCalibration((await job.get(calibrationStep)).value);
+    const exact = exactCodecs(checkpoint, codecsOf(job));
+    const roundings = await candidateMatrices(job);
+    const kept = await openKeptLosses(to);
+    const { recipe, onProgress, signal } = job.options;
+    const scores = await scoreModel({
+      ...{ source: checkpoint, checkpointId, calibration, ...exact.lossy, ...recipe.score },
+      ...{ createExecutor: job.executors, ...roundings, saved: kept.saved, onPartial: kept.keep, onProgress, signal },
+    }).finally(kept.settled);
+    const isByMatrix = usesLibrary(recipe) && allocatorOf(recipe.plan).grain.name === "matrix";
+    const own = isByMatrix ? withinRules(scores, matrices) : scores;
+    return { ...own, losses: own.losses && exact.withZeros(own.losses) };
+  },
+};
+
+/** The codecs that losses are wanted for. */
+function codecsOf({ origin: { matrices } }: Job) {
+  return { codecs: codecsToScore(matrices), embeddingCodecs: outerCodecsToScore(matrices) };
+}
+
+/**
+ * What the codecs make of the matrices: the library's, or rounded where they are needed. A matrix that may not have a codec by the recipe's
+ * rules is not in the library at that codec: it takes the one that a plan of that codec would give it.
+ */
+async function candidateMatrices(job: Job) {
+  const { maths, matrices } = job.origin;
+  if (!(await job.ask(libraryStep))) {
+    const quantizer = matrixQuantizerOf(job.recipe.quantize.quantizer);
+    return { rounding: (codec: string) => packWith(maths, codec, quantizer) };
+  }
+  const library = await job.once(libraryOf);
+  const byId = new Map(matrices.map((matrix) => [matrix.id, matrix]));
+  const allowed = (id: string, codec: string) => {
+    const matrix = byId.get(id);
+    return matrix ? nearestCandidate(matrix, codecIdOf(codec)) : codec;
+  };
+  return {
+    rounding: (codec: string) => (id: string) => library.matrixAt(id, allowed(id, codec)),
+    matrixAt: (id: string, codec: string) => library.matrixAt(id, allowed(id, codec)),
+    errorOf: (id: string, codec: string) => library.errorOf(id, allowed(id, codec)),
+  };
+}

@@ -1,0 +1,57 @@
+import type { CodecId } from "../codecs/index.ts";
+import type { Checkpoint } from "../model/checkpoint.ts";
+import { matricesOf } from "../model/decoder-spec.ts";
+import { blockOf, isInUnit } from "../model/matrix-id.ts";
+import { type ScoredUnit, scoredUnits } from "./kl/variants.ts";
+import type { Losses } from "./scores.ts";
+
+/** Codecs of the blocks, and of embedding and output head. */
+export interface CodecsToScore {
+  readonly codecs: readonly CodecId[];
+  readonly embeddingCodecs: readonly CodecId[];
+}
+
+/** Codecs that hold the checkpoint's weights exactly: their losses are 0 and need not be measured. */
+export interface ExactCodecs {
+  /** The others. */
+  readonly lossy: CodecsToScore;
+  /** `losses` with the zeros. */
+  withZeros(losses: Losses): Losses;
+}
+
+/** Of the codecs that losses are wanted for those that hold the stored weights as they are. */
+export function exactCodecs(
+  checkpoint: Pick<Checkpoint, "spec" | "storedDtype">,
+  { codecs, embeddingCodecs }: CodecsToScore,
+): ExactCodecs {
+  const matrices = matricesOf(checkpoint.spec);
+  const isExact = (unit: string, codec: CodecId) =>
+    codec === "f32" ||
+    matrices
+      .filter(({ id }) => isInUnit(id, unit))
+      .every(({ id }) => checkpoint.storedDtype(id).toLowerCase() === codec);
+  const units = scoredUnits(checkpoint.spec, "block");
+  const isBlock = ({ kind }: ScoredUnit) => kind === "block";
+  const lossyIn = (ids: readonly CodecId[], among: readonly ScoredUnit[]) =>
+    ids.filter((codec) => !among.every(({ unit }) => isExact(unit, codec)));
+  const zerosOf = (unit: string, isOfBlock: boolean) =>
+    (isOfBlock ? codecs : embeddingCodecs)
+      .filter((codec) => isExact(unit, codec))
+      .map((codec): [string, number] => [codec, 0]);
+  return {
+    lossy: {
+      codecs: lossyIn(codecs, units.filter(isBlock)),
+      embeddingCodecs: lossyIn(
+        embeddingCodecs,
+        units.filter((unit) => !isBlock(unit)),
+      ),
+    },
+    withZeros: (losses) =>
+      Object.fromEntries(
+        Object.entries(losses).map(([unit, byCodec]) => [
+          unit,
+          { ...byCodec, ...Object.fromEntries(zerosOf(unit, blockOf(unit) !== null)) },
+        ]),
+      ),
+  };
+}

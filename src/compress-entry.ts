@@ -1,12 +1,12 @@
 /** The offline entry point: the whole pipeline, its stages, and what is needed to measure plans. */
 export { buildCalibration } from "./calibration/build.ts";
+export type { InputStatistics } from "./calibration/gram-sum.ts";
 export {
   type BlockStatistics,
   diagonalOf,
-  type InputStatistics,
-  openStatisticsSweep,
+  openStatisticsDescent,
+  type StatisticsDescent,
   type StatisticsOptions,
-  type StatisticsSweep,
 } from "./calibration/statistics.ts";
 export { type EvaluationTimings, evaluate, evaluateAll } from "./evaluation/evaluate.ts";
 export { EvaluationResult } from "./evaluation/evaluation-result.ts";

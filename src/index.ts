@@ -5,7 +5,7 @@ export { openArtifact } from "./artifact/reader.ts";
 export { verifyArtifact } from "./artifact/verify.ts";
 export { Conversation, type RenderConversation, type RenderedConversation } from "./decoding/chat.ts";
 export { chooseDecode, type DecodeRequest } from "./decoding/choose-decode.ts";
-export { DECODE_KINDS, type DecodeKind } from "./decoding/decode-kinds.ts";
+export { DECODE_KINDS, type DecodeKind, type DecodeOptions } from "./decoding/drafters/index.ts";
 export { type Exit, type ExitSet, type ExitThresholds, exitSetOf } from "./decoding/exits/exit-set.ts";
 export { type LoadedExits, loadExits, readExits } from "./decoding/exits/load.ts";
 export { type FoundModel, findModel } from "./decoding/find-model.ts";
@@ -19,7 +19,6 @@ export {
 export { type OpenModel, type OpenModelOptions, openModel } from "./decoding/open-model.ts";
 export { createSampler, GREEDY, type Sampler, type SamplerOptions } from "./decoding/sampler.ts";
 export { Session, type SessionOptions } from "./decoding/session.ts";
-export type { DecodeOptions } from "./decoding/speculative/create-decoder.ts";
 export type { DecodingStatistics, TokensAtDepth } from "./decoding/speculative/decoder.ts";
 export { createStopMatcher, type StopMatcher } from "./decoding/stop.ts";
 export { Interrupted, UserError } from "./errors.ts";

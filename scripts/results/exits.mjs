@@ -21,7 +21,7 @@ const dist = (file) => import(`../../dist/${file}.js`);
 async function withModel(name, { executor, count }, use) {
   const [{ openModel }, { exitSetOf }, { readPrompts }] = await Promise.all([
     dist("decoding/open-model"),
-    dist("decoding/speculative/exit-set"),
+    dist("decoding/exits/exit-set"),
     dist("bench/drafters/prompts"),
   ]);
   const prompts = promptFile(name, count);
@@ -43,7 +43,7 @@ async function compareTexts(name, { executor, count, generateTokens }) {
   ]);
   return withModel(name, { executor, count }, async ({ model, exits, prompts }) => {
     const sweep = { draftLengths: [], epsilons: LOSSLESS_EPSILONS, draftLimits: [DRAFT_LIMIT] };
-    const setups = drafterSetups(exits, model.executor.spec, sweep).filter(({ kind }) => kind === "dssd");
+    const setups = (await drafterSetups(exits, model.executor.spec, sweep)).filter(({ kind }) => kind === "dssd");
     const checks = await checkLossless(model, setups, {
       ...{ prompts: prompts.ids, generateTokens, ignoreEos: true, onProgress: progressLine() },
     });

@@ -1,6 +1,8 @@
 import { throwIfAborted } from "../errors.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
+import type { PassRows } from "../passes/rows.ts";
+import { type MovingRows, moveRows, runRows, startRows } from "../passes/run-rows.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, RunBlocksOptions } from "../runtime/executor.ts";
 import type { HeadAnswers } from "../runtime/head-answers.ts";
@@ -65,22 +67,18 @@ export class BenchSequence {
    */
   async climb(rows: number, stages: readonly number[], { around, between, answers }: ClimbHooks): Promise<void> {
     const { executor, cache, length } = this;
-    const span = { cache, position: length, count: rows };
     const wanted = { head: OUTPUT_HEAD, rows: Int32Array.from({ length: rows }, (_, row) => row), into: answers };
-    let hidden: unknown = null;
+    let moving: MovingRows | undefined;
     try {
       for (const [i, to] of stages.entries()) {
         await around(i, async () => {
-          const below: unknown = hidden ?? (await executor.embed(this.ids.slice(length, length + rows)));
-          hidden = below;
-          const options = i === stages.length - 1 ? { answers: wanted } : {};
-          hidden = await executor.runBlocks(below, i === 0 ? 0 : stages[i - 1], to, [span], options);
-          executor.release(below);
+          moving ??= await startRows(executor, this.next(rows));
+          await moveRows(executor, moving, to, i === stages.length - 1 ? { answers: wanted } : {});
         });
-        if (i < stages.length - 1) await between(i, hidden);
+        if (i < stages.length - 1) await between(i, moving?.hidden);
       }
     } finally {
-      if (hidden !== null) executor.release(hidden);
+      if (moving) executor.release(moving.hidden);
       cache.truncate(length);
     }
   }
@@ -101,13 +99,12 @@ export class BenchSequence {
     this.cache.dispose();
   }
 
-  private async run(rows: number, blocks: number, options: RunBlocksOptions = {}) {
-    const { executor, cache, length } = this;
-    const embedded = await executor.embed(this.ids.slice(length, length + rows));
-    try {
-      return await executor.runBlocks(embedded, 0, blocks, [{ cache, position: length, count: rows }], options);
-    } finally {
-      executor.release(embedded);
-    }
+  private run(rows: number, blocks: number, options: RunBlocksOptions = {}): Promise<unknown> {
+    return runRows(this.executor, this.next(rows), options, blocks);
+  }
+
+  private next(rows: number): PassRows {
+    const { cache, length } = this;
+    return { ids: this.ids.slice(length, length + rows), spans: [{ cache, position: length, count: rows }] };
   }
 }

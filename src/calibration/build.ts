@@ -20,7 +20,10 @@ export interface CalibrationOptions extends WorkOptions {
   readonly seed: number;
   /** Tokens of all sources together; without it a source without a number is taken whole. */
   readonly maxTokens?: number | undefined;
-  /** Sequences besides, that share no token with the others; evenly of all sources. Their number does not change the others. Default 0. */
+  /**
+   * Sequences besides, that share no token with the others; evenly of all sources. Their number does not change the
+   * others. Default 0.
+   */
   readonly heldOutSequences?: number | undefined;
 }
 
@@ -33,9 +36,9 @@ export interface SplitCalibration extends Calibration {
 const MAX_PASSAGE_CHARS = 8192;
 
 /**
- * Token sequences from several files, each exactly `sequenceTokens` long and starting with BOS where the tokenizer adds one. Passages
- * are chosen by the seed; of a file much larger than needed only about twice the wanted text is tokenized. Throws UserError for
- * unreadable, empty, malformed or too short files.
+ * Token sequences from several files, each exactly `sequenceTokens` long and starting with BOS where the tokenizer adds
+ * one. Passages are chosen by the seed; of a file much larger than needed only about twice the wanted text is
+ * tokenized. Throws UserError for unreadable, empty, malformed or too short files.
  */
 export async function buildCalibration(
   tokenizer: Tokenizer,
@@ -98,7 +101,10 @@ class Chooser {
     this.random = random;
   }
 
-  /** At most `count` sequences of `body` tokens and `heldOut` others; the former do not depend on how many the latter are. */
+  /**
+   * At most `count` sequences of `body` tokens and `heldOut` others; the former do not depend on how many the latter
+   * are.
+   */
   choose(count: number, heldOut: number): Choice {
     const chars = this.documents.reduce((sum, document) => sum + document.length, 0);
     const charsPerToken = this.measure();

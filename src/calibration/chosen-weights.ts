@@ -2,8 +2,8 @@ import type { WeightSource } from "../model/weight-source.ts";
 import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
 
 /**
- * One executor for weights that change from block to block: it reads a block from whichever source was chosen last. It must be streamed, so
- * that it reads each block when it is run, and each block must be run by one source only.
+ * One executor for weights that change from block to block: it reads a block from whichever source was chosen last. It
+ * must be streamed, so that it reads each block when it is run, and each block must be run by one source only.
  */
 export class ChosenWeights {
   private readonly createExecutor: ExecutorFactory;

@@ -23,8 +23,8 @@ const Message = z.object({ role: z.string(), content: z.string() });
 const Line = z.union([z.object({ text: z.string() }), z.object({ messages: z.array(Message).min(1) })]);
 
 /**
- * Reads a file: `.jsonl` and `.ndjson` hold one `{"text": …}` or `{"messages": […]}` a line, everything else is plain UTF-8 text
- * and one document. Throws UserError for unreadable, oversized, empty or malformed files (with file:line).
+ * Reads a file: `.jsonl` and `.ndjson` hold one `{"text": …}` or `{"messages": […]}` a line, everything else is plain
+ * UTF-8 text and one document. Throws UserError for unreadable, oversized, empty or malformed files (with file:line).
  */
 export async function readSourceText(file: string, renderChat: RenderChat): Promise<SourceText> {
   const bytes = await readBytes(file);

@@ -4,7 +4,10 @@ import { buildCalibration, type SourceRequest } from "./build.ts";
 import type { Calibration } from "./calibration.ts";
 import { calibrationFromSequences } from "./sequences.ts";
 
-/** Tokens of a run that counts as shared: openings that many texts have ("Once upon a time, there was a little …") are shorter. */
+/**
+ * Tokens of a run that counts as shared: openings that many texts have ("Once upon a time, there was a little …") are
+ * shorter.
+ */
 const SHARED_TOKENS = 32;
 
 export interface GatherOptions extends WorkOptions {
@@ -17,8 +20,9 @@ export interface GatherOptions extends WorkOptions {
 }
 
 /**
- * At most so many tokens of some files, in equal parts as far as the files go: what a short one lacks the others give. Sequences that share
- * 32 tokens in a row with held-out ones are left out. Chosen by the seed. Throws UserError as buildCalibration does.
+ * At most so many tokens of some files, in equal parts as far as the files go: what a short one lacks the others give.
+ * Sequences that share 32 tokens in a row with held-out ones are left out. Chosen by the seed. Throws UserError as
+ * buildCalibration does.
  */
 export async function gatherCalibration(
   tokenizer: Tokenizer,

@@ -1,5 +1,15 @@
 import type { Maths } from "../maths/maths.ts";
-import type { InputStatistics } from "./statistics.ts";
+
+/** What the rows of one input of matrices are like, over all calibration tokens. */
+export interface InputStatistics {
+  readonly cols: number;
+  readonly tokens: number;
+  /**
+   * Mean of x^T x over the tokens, [cols, cols], f32, both triangles: half the Hessian of the mean squared output
+   * error.
+   */
+  readonly gram: Float32Array;
+}
 
 /** Sums x^T x / tokens of one input over the passes: f32, in the order of the rows given. */
 export class GramSum {

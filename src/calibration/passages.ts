@@ -1,6 +1,6 @@
 /**
- * Cuts documents into passages of at most `chars` characters that together are the whole text, each cut at the last blank line,
- * line end or space of its second half.
+ * Cuts documents into passages of at most `chars` characters that together are the whole text, each cut at the last
+ * blank line, line end or space of its second half.
  */
 export function cutPassages(documents: readonly string[], chars: number): string[] {
   return documents.flatMap((document) => {
@@ -16,8 +16,9 @@ export function cutPassages(documents: readonly string[], chars: number): string
 }
 
 /**
- * Cuts documents into cells of `chars` characters and starts each but a document's first at the first break in the cell's first
- * fifth, so that a passage begins with a paragraph, a line or a word. At least four fifths of a full cell are kept.
+ * Cuts documents into cells of `chars` characters and starts each but a document's first at the first break in the
+ * cell's first fifth, so that a passage begins with a paragraph, a line or a word. At least four fifths of a full cell
+ * are kept.
  */
 export function startPassages(documents: readonly string[], chars: number): string[] {
   return documents.flatMap((document) => {

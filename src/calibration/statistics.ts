@@ -4,21 +4,16 @@ import type { DecoderSpec } from "../model/decoder-spec.ts";
 import { idOf } from "../model/matrix-id.ts";
 import { matrixInputsOf } from "../model/matrix-inputs.ts";
 import type { WeightSource } from "../model/weight-source.ts";
+import { groupSequences, type RowGroup } from "../passes/rows.ts";
+import { runNumbers } from "../passes/run-rows.ts";
 import type { WorkOptions } from "../progress.ts";
 import { embedRows } from "../runtime/embed-rows.ts";
 import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
+import type { InputObserver } from "../runtime/input-capture.ts";
 import { ChosenWeights } from "./chosen-weights.ts";
-import { GramSum } from "./gram-sum.ts";
-import { normalizeRows, type RowNorm, readNorm } from "./normalize-rows.ts";
-import { groupSequences, type RowGroup } from "./row-groups.ts";
+import { GramSum, type InputStatistics } from "./gram-sum.ts";
 
-/** What the rows of one input of matrices are like, over all calibration tokens. */
-export interface InputStatistics {
-  readonly cols: number;
-  readonly tokens: number;
-  /** Mean of x^T x over the tokens, [cols, cols], f32, both triangles: half the Hessian of the mean squared output error. */
-  readonly gram: Float32Array;
-}
+import { normalizeRows, type RowNorm, readNorm } from "./normalize-rows.ts";
 
 /** Statistics of all matrices of one block. */
 export interface BlockStatistics {
@@ -29,21 +24,27 @@ export interface BlockStatistics {
   readonly inputs: readonly { readonly matrices: readonly string[]; readonly statistics: InputStatistics }[];
 }
 
-/** The hidden states of some sequences at the input of the sweep's block. */
-export interface SweepState extends RowGroup {
+/** The hidden states of some sequences at the input of the block `at`. */
+export interface DescentState extends RowGroup {
   /** [rows, hiddenSize] */
   readonly hidden: Float32Array;
 }
 
 /** Goes through the blocks once, from the first to the last, with the hidden states of all calibration sequences. */
-export interface StatisticsSweep {
+export interface StatisticsDescent {
   /** The block whose inputs `collect` sees; after the last advance the number of blocks. */
   readonly at: number;
   /** Hidden states at the input of block `at`, pass by pass. Not to be written. */
-  readonly states: readonly SweepState[];
-  /** Statistics of the inputs of block `at`'s matrices on these states, by the original weights of the block; does not advance. */
+  readonly states: readonly DescentState[];
+  /**
+   * Statistics of the inputs of block `at`'s matrices on these states, by the original weights of the block; does not
+   * advance.
+   */
   collect(): Promise<BlockStatistics>;
-  /** Moves the states through block `at`: by the weights of `source`, which has the block as it is now; default the original ones. */
+  /**
+   * Moves the states through block `at`: by the weights of `source`, which has the block as it is now; default the
+   * original ones.
+   */
   advance(source?: WeightSource): Promise<void>;
   /** After the last block: statistics of the output head's input, which is the final norm's output. */
   collectHead(): Promise<InputStatistics>;
@@ -56,7 +57,10 @@ export interface StatisticsOptions extends WorkOptions {
   readonly embedding?: WeightSource | undefined;
   /** Run each on its own from position 0, as they are: nothing is padded. */
   readonly sequences: readonly Int32Array[];
-  /** Makes streamed executors; their precision is the precision of the states. Observed rows are f32 before any rounding. */
+  /**
+   * Makes streamed executors; their precision is the precision of the states. Observed rows are f32 before any
+   * rounding.
+   */
   readonly createExecutor: ExecutorFactory;
   /** Sums x^T x. */
   readonly maths: Maths;
@@ -70,16 +74,17 @@ export interface StatisticsOptions extends WorkOptions {
 const ROWS_PER_PASS = 2048;
 
 /**
- * Opens a sweep at block 0. Holds the hidden states of all sequences (tokens x hiddenSize x 4 bytes, twice with `keepOutputs`), the inputs of one pass and the
- * sums of one block. The numbers do not depend on the number of threads. The source stays the caller's to close.
+ * Opens a descent at block 0. Holds the hidden states of all sequences (tokens x hiddenSize x 4 bytes, twice with
+ * `keepOutputs`), the inputs of one pass and the sums of one block. The numbers do not depend on the number of threads.
+ * The source stays the caller's to close.
  */
-export async function openStatisticsSweep(options: StatisticsOptions): Promise<StatisticsSweep> {
+export async function openStatisticsDescent(options: StatisticsOptions): Promise<StatisticsDescent> {
   throwIfAborted(options.signal);
   const groups = groupSequences(options.sequences, options.rowsPerPass ?? ROWS_PER_PASS);
   const tokens = groups.reduce((sum, { ids }) => sum + ids.length, 0);
   if (tokens === 0) throw new Error("statistics: expected at least one token");
   const states = await embedded(options.embedding ?? options.source, groups);
-  return new Sweep(options, { executor: await options.createExecutor(options.source), states, tokens });
+  return new Descent(options, { executor: await options.createExecutor(options.source), states, tokens });
 }
 
 /** Mean of x^2 of every column, [cols]: the diagonal of the Gram matrix. */
@@ -87,9 +92,9 @@ export function diagonalOf({ gram, cols }: InputStatistics): Float32Array {
   return Float32Array.from({ length: cols }, (_, i) => gram[i * cols + i]);
 }
 
-class Sweep implements StatisticsSweep {
+class Descent implements StatisticsDescent {
   at = 0;
-  states: readonly SweepState[];
+  states: readonly DescentState[];
   private readonly options: StatisticsOptions;
   private readonly spec: DecoderSpec;
   private readonly executor: AnyExecutor;
@@ -97,12 +102,12 @@ class Sweep implements StatisticsSweep {
   /** Executor over the weights given to `advance`. */
   private readonly chosen: ChosenWeights;
   /** Outputs of block `at` by the original weights, where `collect` has run it. */
-  private outputs: readonly SweepState[] | null = null;
+  private outputs: readonly DescentState[] | null = null;
   private progress = 0;
 
   constructor(
     options: StatisticsOptions,
-    parts: { executor: AnyExecutor; states: readonly SweepState[]; tokens: number },
+    parts: { executor: AnyExecutor; states: readonly DescentState[]; tokens: number },
   ) {
     this.options = options;
     this.spec = options.source.spec;
@@ -120,11 +125,8 @@ class Sweep implements StatisticsSweep {
         return [matrices[0], { matrices, sum: this.newSum(cols) }];
       }),
     );
-    const outputs = await this.run(this.executor, async (hidden, state) =>
-      this.executor.runBlocks(hidden, block, block + 1, state.spans, {
-        signal: this.options.signal,
-        inputs: async ({ matrices, data, rows }) => sums.get(matrices[0])?.sum.add(data, rows),
-      }),
+    const outputs = await this.run(this.executor, async ({ matrices, data, rows }) =>
+      sums.get(matrices[0])?.sum.add(data, rows),
     );
     if (this.options.keepOutputs ?? true) this.outputs = outputs;
     return blockStatistics(
@@ -138,10 +140,7 @@ class Sweep implements StatisticsSweep {
     const own = source === undefined || source === this.options.source;
     if (own && this.outputs) this.states = this.outputs;
     else {
-      const executor = own ? this.executor : await this.chosen.executorOf(source);
-      this.states = await this.run(executor, (hidden, { spans }) =>
-        executor.runBlocks(hidden, block, block + 1, spans, { signal: this.options.signal }),
-      );
+      this.states = await this.run(own ? this.executor : await this.chosen.executorOf(source));
     }
     this.outputs = null;
     this.at++;
@@ -173,17 +172,15 @@ class Sweep implements StatisticsSweep {
     return new GramSum(cols, this.tokens, this.options.maths);
   }
 
-  /** Runs every pass' states by `step`; its outputs in the same order. */
-  private async run(
-    executor: AnyExecutor,
-    step: (hidden: unknown, state: SweepState) => Promise<unknown>,
-  ): Promise<SweepState[]> {
-    const outputs: SweepState[] = [];
+  /** Runs every pass' states through the block; what comes out in the same order. */
+  private async run(executor: AnyExecutor, inputs?: InputObserver): Promise<DescentState[]> {
+    const outputs: DescentState[] = [];
+    const { signal } = this.options;
     for (const state of this.states) {
-      throwIfAborted(this.options.signal);
-      const input = executor.write(state.hidden, state.ids.length);
-      const output = await step(input, state).finally(() => executor.release(input));
-      outputs.push({ ...state, hidden: await taken(executor, output) });
+      throwIfAborted(signal);
+      const before = { data: state.hidden, spans: state.spans };
+      const hidden = await runNumbers(executor, before, [this.at, this.at + 1], { signal, inputs });
+      outputs.push({ ...state, hidden });
       this.report(this.at * this.states.length + outputs.length, `block ${this.at}`);
     }
     return outputs;
@@ -197,8 +194,8 @@ class Sweep implements StatisticsSweep {
   }
 }
 
-/** The states that the sweep begins with; a row that several groups have is read once. */
-async function embedded(source: WeightSource, groups: readonly RowGroup[]): Promise<SweepState[]> {
+/** The states that the descent begins with; a row that several groups have is read once. */
+async function embedded(source: WeightSource, groups: readonly RowGroup[]): Promise<DescentState[]> {
   const { hiddenSize } = source.spec;
   const ids = Int32Array.from(groups.flatMap((group) => [...group.ids]));
   const hidden = new Float32Array(ids.length * hiddenSize);
@@ -222,13 +219,4 @@ function blockStatistics(block: number, inputs: BlockStatistics["inputs"]): Bloc
       return found;
     },
   };
-}
-
-/** The numbers of a hidden state, which is released. */
-async function taken(executor: AnyExecutor, hidden: unknown): Promise<Float32Array> {
-  try {
-    return await executor.read(hidden);
-  } finally {
-    executor.release(hidden);
-  }
 }

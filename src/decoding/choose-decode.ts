@@ -1,95 +1,57 @@
 import { UserError } from "../errors.ts";
 import { traitsOf } from "../runtime/executors.ts";
-import type { DecodeKind } from "./decode-kinds.ts";
-import { type ExitSet, exitSetOf, levelFor } from "./exits/exit-set.ts";
+import { flagOf } from "./drafters/drafter.ts";
+import {
+  ALL_DRAFTERS,
+  DECODE_KINDS,
+  type DecodeKind,
+  type DecodeOptions,
+  DRAFTERS,
+  type DraftersRequest,
+  OPTION_SCHEMAS,
+  PLAIN,
+} from "./drafters/index.ts";
 import type { OpenModel } from "./open-model.ts";
 import { drawsTokens, type SamplerOptions } from "./sampler.ts";
-import { checkedDraftLimit, type DecodeOptions, DRAFT_LIMIT } from "./speculative/create-decoder.ts";
-import { expectedPlan } from "./speculative/start-plan.ts";
 
 /** How a user wants tokens computed; what is left out is decided by the model. */
-export interface DecodeRequest {
-  readonly kind?: DecodeKind | undefined;
-  /** Wanted agreement with the full model, of `early-exit` (default 0.9) and `dssd` (where it adapts what promises most, else 0.8). */
-  readonly epsilon?: number | undefined;
-  /** Of `dssd`, as are those of DecodeOptions. */
-  readonly draftLimit?: number | undefined;
-  readonly adapt?: boolean | undefined;
-}
-
-/** Drafts are verified, so that a wrong one costs time only: looser than where exits' answers are the text. */
-const EPSILONS = { "early-exit": 0.9, dssd: 0.8 } as const;
+export type DecodeRequest = DraftersRequest & { readonly kind?: DecodeKind | undefined };
 
 /**
- * How a model decodes, with everything said that the request left out. Without a kind: DSSD where the model has exits and the text is plain
- * decoding's own for certain, which is at temperature 0 on the native executor, or where only exits could do what was asked; else plain.
- * Loads the exits. Throws UserError NO_EXITS where the model has none, EPSILON, DRAFT_LIMIT, and DECODE for settings that the kind has not.
+ * How a model decodes, with everything said that the request left out. Without a kind: the drafter that can do what was asked; where
+ * nothing was, one whose text is plain decoding's own for certain, which is at temperature 0 on an executor whose rows are exact, if
+ * the model has what it needs; else plain. Loads what the drafter needs. Throws UserError as the drafter where the model has not what
+ * it needs (NO_EXITS) and for values out of range (EPSILON, DRAFT_LIMIT), and DECODE for settings that the kind has not.
  */
 export async function chooseDecode(
   model: OpenModel,
-  request: DecodeRequest = {},
+  { kind: wanted, ...request }: DecodeRequest = {},
   sampler: Partial<SamplerOptions> = {},
 ): Promise<DecodeOptions> {
-  const { epsilon, draftLimit, adapt } = request;
+  const settings = Object.fromEntries(Object.entries(request).filter(([, value]) => value !== undefined));
   const draws = drawsTokens(sampler);
-  const kind = request.kind ?? (await kindFor(model, request, draws));
-  checkSettings(kind, request);
-  if (kind === "plain") return { kind };
-  const exits = await exitsOf(model);
-  if (epsilon !== undefined) levelFor(exits, epsilon);
-  const highest = exits.levels[exits.levels.length - 1].epsilon;
-  if (kind === "early-exit") return { kind, exits, epsilon: epsilon ?? Math.min(EPSILONS[kind], highest) };
-  if (draftLimit !== undefined) checkedDraftLimit(draftLimit);
-  const settings = { kind, exits, adapt: adapt ?? !draws };
-  const start = settings.adapt ? adaptiveStart(model, exits, { epsilon, draftLimit }) : null;
-  if (start) return { ...settings, ...start };
-  return { ...settings, epsilon: epsilon ?? Math.min(EPSILONS[kind], highest), draftLimit: draftLimit ?? DRAFT_LIMIT };
+  const kind = wanted ?? (await kindFor(model, Object.keys(settings), draws));
+  for (const name of Object.keys(OPTION_SCHEMAS)) if (name in settings) checkTakes(kind, name);
+  return DRAFTERS[kind].choose(model, settings, draws);
 }
 
-/** Where adapting starts: as asked, and in what was left open as it promises most; null where nothing is known of the exits. */
-function adaptiveStart(
-  model: OpenModel,
-  exits: ExitSet,
-  { epsilon, draftLimit }: Pick<DecodeRequest, "epsilon" | "draftLimit">,
-) {
-  const level = epsilon === undefined ? undefined : levelFor(exits, epsilon);
-  const expected = expectedPlan(exits, model.executor.spec, { level, draftLimit });
-  if (!expected) return null;
-  const { plan } = expected;
-  return {
-    epsilon: epsilon ?? exits.levels[plan.level].epsilon,
-    firstExit: plan.firstExit,
-    draftLimit: plan.draftLimit,
-  };
+async function kindFor(model: OpenModel, settings: readonly string[], draws: boolean): Promise<DecodeKind> {
+  if (settings.length > 0) {
+    const able = ALL_DRAFTERS.filter(({ kind }) => settings.every((name) => takes(kind, name)));
+    return (able.find(({ lossless }) => lossless) ?? able[0] ?? PLAIN).kind;
+  }
+  if (draws || !traitsOf(model.executor.info).rowExact) return PLAIN.kind;
+  for (const { kind, unasked, lossless, needs } of ALL_DRAFTERS) {
+    if (unasked && lossless && (needs === null || (await needs.isThere(model)))) return kind;
+  }
+  return PLAIN.kind;
 }
 
-async function kindFor(model: OpenModel, request: DecodeRequest, draws: boolean): Promise<DecodeKind> {
-  const { epsilon, draftLimit, adapt } = request;
-  if (epsilon !== undefined || draftLimit !== undefined || adapt !== undefined) return "dssd";
-  if (draws || !traitsOf(model.executor.info).rowExact) return "plain";
-  return (await model.loadExits()) ? "dssd" : "plain";
-}
+const takes = (kind: DecodeKind, setting: string) => setting in DRAFTERS[kind].options.shape;
 
-function checkSettings(kind: DecodeKind, { epsilon, draftLimit, adapt }: DecodeRequest): void {
-  const refuse = (setting: string, value: unknown, kinds: string) => {
-    if (value === undefined) return;
-    throw new UserError("DECODE", `${setting}: expected decode ${kinds}, found ${kind}`, `leave out ${setting}`);
-  };
-  if (kind === "plain") refuse("epsilon", epsilon, "early-exit or dssd");
-  if (kind === "dssd") return;
-  refuse("draft-limit", draftLimit, "dssd");
-  refuse("adapt", adapt, "dssd");
-}
-
-async function exitsOf(model: OpenModel): Promise<ExitSet> {
-  const loaded = await model.loadExits();
-  if (loaded) return exitSetOf(loaded.table, loaded.ids);
-  const { kind, folder } = model;
-  throw new UserError(
-    "NO_EXITS",
-    `${folder}: expected early exits, found none`,
-    kind === "artifact"
-      ? `layerwise exits ${folder} makes them; --decode plain needs none`
-      : "a checkpoint has none: compress it, then layerwise exits makes them; --decode plain needs none",
-  );
+function checkTakes(kind: DecodeKind, setting: string): void {
+  if (takes(kind, setting)) return;
+  const kinds = DECODE_KINDS.filter((one) => takes(one, setting)).join(" or ");
+  const flag = flagOf(setting);
+  throw new UserError("DECODE", `${flag}: expected decode ${kinds}, found ${kind}`, `leave out ${flag}`);
 }

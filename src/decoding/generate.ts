@@ -2,9 +2,9 @@ import { Interrupted, UserError } from "../errors.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import { createTextStream } from "../model/tokenizer-stream.ts";
 import type { OnProgress } from "../progress.ts";
+import { createDecoder, type DecodeOptions } from "./drafters/index.ts";
 import type { SamplerOptions } from "./sampler.ts";
 import { checkPromptFits, type Session } from "./session.ts";
-import { createDecoder, type DecodeOptions } from "./speculative/create-decoder.ts";
 import type { DecodedToken, DecodingStatistics, RoundLimits, TokenDecoder } from "./speculative/decoder.ts";
 import { createStopMatcher } from "./stop.ts";
 

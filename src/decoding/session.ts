@@ -1,12 +1,13 @@
 import { throwIfAborted, UserError } from "../errors.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
+import { runRows } from "../passes/run-rows.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { traitsOf } from "../runtime/executors.ts";
 import type { KvCache } from "../runtime/kv-cache.ts";
+import { KeptState } from "./kept-state.ts";
 import { OutputRows, type WantedOfOutput } from "./output-rows.ts";
-import { KeptControllers } from "./speculative/kept-controllers.ts";
 
 export interface SessionOptions {
   /** Positions that the sequence may reach: the artifact's context. */
@@ -18,8 +19,8 @@ export interface SessionOptions {
 export class Session {
   readonly executor: AnyExecutor;
   readonly contextTokens: number;
-  /** What decoding with exits has learned here. */
-  readonly controllers = new KeptControllers();
+  /** What drafters have learned here. */
+  readonly kept = new KeptState();
   private readonly cache: KvCache;
   private tokens: number[];
   /** Positions that every block of the cache holds; below `tokens.length` only after a rebuild was interrupted. */
@@ -131,14 +132,10 @@ export class Session {
   private async runChunk(to: number, wanted: WantedOfOutput, signal: AbortSignal | undefined): Promise<void> {
     const { executor, cache } = this;
     const count = to - this.cached;
-    const span = { cache, position: this.cached, count };
-    const embedded = await executor.embed(this.idsBetween(this.cached, to));
+    const rows = { ids: this.idsBetween(this.cached, to), spans: [{ cache, position: this.cached, count }] };
     const atEnd = to === this.tokens.length;
     const asked = atEnd ? this.output.ask(count - 1, count, wanted) : {};
-    const hidden = await executor
-      .runBlocks(embedded, 0, executor.spec.blocks.length, [span], { signal, ...asked })
-      .finally(() => executor.release(embedded));
-    executor.release(hidden);
+    executor.release(await runRows(executor, rows, { signal, ...asked }));
     this.cached = to;
   }
 

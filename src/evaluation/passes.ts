@@ -1,7 +1,9 @@
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import { type KvType, kvVectorBytes } from "../model/kv-type.ts";
+import { cachedSpans } from "../passes/caches.ts";
+import { groupByRows, rowsOf } from "../passes/rows.ts";
+import { runRows } from "../passes/run-rows.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
-import type { KvCache, RowSpan } from "../runtime/kv-cache.ts";
 import type { Window } from "./windows.ts";
 
 /** Bytes of keys and values that a pass may hold. */
@@ -13,19 +15,9 @@ export interface Targets {
   readonly ids: Int32Array;
 }
 
-/** Consecutive windows, at least one a group, up to so many rows. */
+/** Windows of each pass of at most so many rows. */
 export function groupWindows(windows: readonly Window[], rowsPerPass: number): Window[][] {
-  const groups: Window[][] = [];
-  let rows = Number.POSITIVE_INFINITY;
-  for (const window of windows) {
-    if (rows + window.ids.length > rowsPerPass) {
-      groups.push([]);
-      rows = 0;
-    }
-    groups[groups.length - 1].push(window);
-    rows += window.ids.length;
-  }
-  return groups;
+  return groupByRows(windows, ({ ids }) => ids.length, rowsPerPass);
 }
 
 /** Rows whose keys and values fit into 256 MiB; without a cache only one block's exist at a time. */
@@ -45,29 +37,10 @@ export async function runWindows(
   pass: readonly Window[],
   { kvType, signal }: { kvType: KvType; signal?: AbortSignal | undefined },
 ): Promise<unknown> {
-  const ids = new Int32Array(pass.reduce((sum, window) => sum + window.ids.length, 0));
-  const caches: KvCache[] = [];
-  let at = 0;
-  const spans = pass.map((window): RowSpan => {
-    const count = window.ids.length;
-    ids.set(window.ids, at);
-    at += count;
-    if (kvType === "f32") return { cache: null, position: 0, count };
-    const cache = executor.createCache({ maxTokens: count, kvType });
-    caches.push(cache);
-    cache.reserve(count);
-    return { cache, position: 0, count };
-  });
-  try {
-    const embedded = await executor.embed(ids);
-    try {
-      return await executor.runBlocks(embedded, 0, executor.spec.blocks.length, spans, { signal });
-    } finally {
-      executor.release(embedded);
-    }
-  } finally {
-    for (const cache of caches) cache.dispose();
-  }
+  const rows = rowsOf(pass.map(({ ids }) => ids));
+  if (kvType === "f32") return runRows(executor, rows, { signal });
+  const { spans, dispose } = cachedSpans(executor, rows.spans, kvType);
+  return runRows(executor, { ids: rows.ids, spans }, { signal }).finally(dispose);
 }
 
 /** The row before each target: logits of row t say what follows at t + 1. */

@@ -6,7 +6,7 @@ const DAMPING = 0.01;
 /** A gram that is no positive definite one even so is tried again with 10 times as much, so many times. */
 const ATTEMPTS = 8;
 
-/** Second moments of a matrix's inputs; InputStatistics of a calibration sweep are such. */
+/** Second moments of a matrix's inputs; InputStatistics of a calibration are such. */
 export interface InputGram {
   readonly cols: number;
   /** Mean of x^T x over tokens, [cols, cols], symmetric. */

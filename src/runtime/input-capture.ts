@@ -62,7 +62,7 @@ export class BlockInputs {
   }
 }
 
-/** The memory of captured inputs: kept from pass to pass, so that a sweep does not fill the heap with arrays of one use. */
+/** The memory of captured inputs: kept from pass to pass, so that a descent does not fill the heap with arrays of one use. */
 export class InputBuffers {
   private readonly spec: DecoderSpec;
   private readonly free = new Map<MatrixInputKind, Float32Array>();

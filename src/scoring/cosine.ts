@@ -1,16 +1,16 @@
 import { z } from "zod";
-import { parseOptions, type ScoreFigures, type SweepObserver, type SweepScorer, type SweepStep } from "./scorer.ts";
+import { type BlockObserver, type BlockScorer, type BlockStep, parseOptions, type ScoreFigures } from "./scorer.ts";
 
 const CosineOptions = z.strictObject({});
 
 /** Block influence (ShortGPT): 1 - mean over all positions of cos(block input, block output). */
-export const cosine: SweepScorer = {
-  kind: "sweep",
+export const cosine: BlockScorer = {
+  kind: "blocks",
   summary: "block influence: how far a block turns its input, 1 - cos(input, output)",
   predictsLoss: false,
   defaultCalibration: { sequences: 32, sequenceTokens: 128 },
   options: CosineOptions,
-  async start(context, _executor, options): Promise<SweepObserver> {
+  async start(context, _executor, options): Promise<BlockObserver> {
     parseOptions("cosine", CosineOptions, options);
     const distance = new CosineDistance(context.source.spec.blocks.length);
     return {
@@ -31,7 +31,7 @@ export class CosineDistance {
   }
 
   /** Adds the positions of one step. */
-  async add(step: SweepStep): Promise<void> {
+  async add(step: BlockStep): Promise<void> {
     const input = await step.input.data();
     const output = await step.output.data();
     const count = step.group.ids.length;

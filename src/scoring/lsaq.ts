@@ -4,12 +4,12 @@ import { LOGIT_BYTES, rowsOfLogits } from "../evaluation/logit-rows.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { CosineDistance } from "./cosine.ts";
 import {
+  type BlockObserver,
+  type BlockScorer,
   type HiddenState,
   parseOptions,
   type RowGroup,
   type ScoreFigures,
-  type SweepObserver,
-  type SweepScorer,
 } from "./scorer.ts";
 import { countShared, topTokens } from "./top-tokens.ts";
 
@@ -33,13 +33,13 @@ const TIE_BREAK = 1e-9;
  * LSAQ layer importance (arXiv 2412.18135): 1 - mean Jaccard overlap of the top-k token sets that the output head reads from a
  * block's input and from its output. Ties are broken by the cosine distance of the two.
  */
-export const lsaq: SweepScorer = {
-  kind: "sweep",
+export const lsaq: BlockScorer = {
+  kind: "blocks",
   summary: "LSAQ: how much a block changes the set of the k likeliest tokens (Jaccard)",
   predictsLoss: false,
   defaultCalibration: { sequences: 32, sequenceTokens: 128 },
   options: LsaqOptions,
-  async start(context, executor, raw): Promise<SweepObserver> {
+  async start(context, executor, raw): Promise<BlockObserver> {
     const options = parseOptions("lsaq", LsaqOptions, raw);
     const { vocabSize, blocks } = context.source.spec;
     if (options.k > vocabSize) {
@@ -49,7 +49,7 @@ export const lsaq: SweepScorer = {
   },
 };
 
-function observe(executor: AnyExecutor, blocks: number, options: LsaqOptions): SweepObserver {
+function observe(executor: AnyExecutor, blocks: number, options: LsaqOptions): BlockObserver {
   const shared = Array.from({ length: blocks }, () => new Float64Array(options.k + 1)); // [block][common tokens] -> times
   const distance = new CosineDistance(blocks);
   const before: Int32Array[][] = [];

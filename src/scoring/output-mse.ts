@@ -1,14 +1,15 @@
 import { z } from "zod";
 import { blockName } from "../model/matrix-id.ts";
+import { runNumbers } from "../passes/run-rows.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { roundedSource } from "./rounded-source.ts";
 import {
+  type BlockObserver,
+  type BlockScorer,
+  type BlockStep,
   parseOptions,
   type ScoreFigures,
   type ScorerContext,
-  type SweepObserver,
-  type SweepScorer,
-  type SweepStep,
 } from "./scorer.ts";
 import type { Losses } from "./scores.ts";
 
@@ -29,13 +30,13 @@ interface ErrorSums {
  * Relative output error of a block at each candidate codec: |D|^2 / |output|^2, the block run on the full-precision input
  * (EDGE-LLM's LUC, arXiv 2406.15758, divided by the output's power). `details`: mse and |D|^2 / |output - input|^2.
  */
-export const outputMse: SweepScorer = {
-  kind: "sweep",
+export const outputMse: BlockScorer = {
+  kind: "blocks",
   summary: "relative error of a block's output with its matrices at each candidate codec",
   predictsLoss: true,
   defaultCalibration: { sequences: 32, sequenceTokens: 128 },
   options: OutputMseOptions,
-  async start(context, _executor, options): Promise<SweepObserver> {
+  async start(context, _executor, options): Promise<BlockObserver> {
     parseOptions("output-mse", OutputMseOptions, options);
     return observe(context, await roundedExecutors(context));
   },
@@ -49,7 +50,7 @@ async function roundedExecutors(context: ScorerContext): Promise<Map<string, Any
   return executors;
 }
 
-function observe(context: ScorerContext, executors: ReadonlyMap<string, AnyExecutor>): SweepObserver {
+function observe(context: ScorerContext, executors: ReadonlyMap<string, AnyExecutor>): BlockObserver {
   const blocks = context.source.spec.blocks.map(
     () => new Map(context.codecs.map((codec): [string, ErrorSums] => [codec, zeroSums()])),
   );
@@ -72,18 +73,9 @@ function zeroSums(): ErrorSums {
 }
 
 /** The block's output, [rows, hiddenSize], with rounded matrices on the same input. */
-async function runRounded(executor: AnyExecutor, step: SweepStep): Promise<Float32Array> {
-  const input = executor.write(await step.input.data(), step.group.ids.length);
-  try {
-    const output = await executor.runBlocks(input, step.block, step.block + 1, step.group.spans);
-    try {
-      return await executor.read(output);
-    } finally {
-      executor.release(output);
-    }
-  } finally {
-    executor.release(input);
-  }
+async function runRounded(executor: AnyExecutor, step: BlockStep): Promise<Float32Array> {
+  const data = await step.input.data();
+  return runNumbers(executor, { data, spans: step.group.spans }, [step.block, step.block + 1]);
 }
 
 function addErrors(sums: ErrorSums, rounded: Float32Array, input: Float32Array, output: Float32Array): void {

@@ -5,16 +5,16 @@ import type { WeightSource } from "../model/weight-source.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
 import { SCORERS, type ScorerId } from "./index.ts";
+import { observeBlocks } from "./observe-blocks.ts";
 import {
+  type BlockObserver,
   parseOptions,
   type Rounding,
   type ScoreFigures,
   type ScorerContext,
-  type SweepObserver,
   TokensOption,
 } from "./scorer.ts";
 import type { Losses, Scores } from "./scores.ts";
-import { sweepBlocks } from "./sweep.ts";
 
 /** What any number of scorers need. */
 export interface ScoreInputs extends WorkOptions {
@@ -59,12 +59,12 @@ export async function scoreModel(inputs: ScoreInputs & ScorerChoice): Promise<Sc
   return scores;
 }
 
-/** Scores a model by several scorers, in the order of `choices`; those that only look at blocks share one sweep. */
+/** Scores a model by several scorers, in the order of `choices`; those that only look at blocks share one walk. */
 export async function scoreModels(inputs: ScoreInputs, choices: readonly ScorerChoice[]): Promise<Scores[]> {
   const jobs = choices.map((choice) => makeJob(inputs.calibration, choice));
   const executor = await inputs.createExecutor(inputs.source);
   try {
-    const figures = await sweepJobs(inputs, jobs, executor);
+    const figures = await watchBlocks(inputs, jobs, executor);
     for (const job of jobs) {
       const scorer = SCORERS[job.scorer];
       if (scorer.kind === "model") figures.set(job, await scorer.score(contextOf(inputs, job), executor, job.options));
@@ -78,26 +78,26 @@ export async function scoreModels(inputs: ScoreInputs, choices: readonly ScorerC
   }
 }
 
-/** One sweep for all jobs that want the same number of tokens (by default they do). */
-async function sweepJobs(
+/** One walk for all jobs that want the same number of tokens (by default they do). */
+async function watchBlocks(
   inputs: ScoreInputs,
   jobs: readonly Job[],
   executor: AnyExecutor,
 ): Promise<Map<Job, ScoreFigures>> {
   const figures = new Map<Job, ScoreFigures>();
-  const waiting = jobs.filter((job) => SCORERS[job.scorer].kind === "sweep");
+  const waiting = jobs.filter((job) => SCORERS[job.scorer].kind === "blocks");
   for (const tokens of new Set(waiting.map((job) => job.tokens))) {
     const sharing = waiting.filter((job) => job.tokens === tokens);
-    const observers = new Map<Job, SweepObserver>();
+    const observers = new Map<Job, BlockObserver>();
     try {
       for (const job of sharing) {
         const scorer = SCORERS[job.scorer];
-        if (scorer.kind !== "sweep") continue;
+        if (scorer.kind !== "blocks") continue;
         observers.set(job, await scorer.start(contextOf(inputs, job), executor, job.options));
       }
       const { onProgress, signal } = inputs;
       const stage = `scoring ${sharing.map((job) => job.scorer).join(", ")}`;
-      await sweepBlocks(executor, sharing[0].sequences, [...observers.values()], { stage, onProgress, signal });
+      await observeBlocks(executor, sharing[0].sequences, [...observers.values()], { stage, onProgress, signal });
       for (const [job, observer] of observers) figures.set(job, observer.finish());
     } finally {
       for (const observer of observers.values()) await observer.close?.();

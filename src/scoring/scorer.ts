@@ -1,13 +1,15 @@
 import { z } from "zod";
-import type { RowGroup } from "../calibration/row-groups.ts";
 import { UserError } from "../errors.ts";
 import type { DenseMatrix, Matrix, WeightSource } from "../model/weight-source.ts";
+import type { RowGroup } from "../passes/rows.ts";
+import type { HiddenState } from "../passes/walk-blocks.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
 import type { MatrixAt } from "./kl/variant-source.ts";
 import type { Losses, Scores } from "./scores.ts";
 
-export type { RowGroup } from "../calibration/row-groups.ts";
+export type { RowGroup } from "../passes/rows.ts";
+export type { HiddenState } from "../passes/walk-blocks.ts";
 
 /** Gives a matrix as a codec would store it; null leaves it as it is. `packWith(codec, quantizer)` makes one. */
 export type Rounding = (id: string, matrix: DenseMatrix) => Matrix | null | Promise<Matrix | null>;
@@ -46,25 +48,18 @@ export interface ScoreFigures {
   readonly fit?: Scores["fit"];
 }
 
-/** A hidden state of a group: hidden[0] or the output of a block. */
-export interface HiddenState {
-  readonly hidden: unknown;
-  /** The numbers, [rows, hiddenSize]; read once. */
-  data(): Promise<Float32Array>;
-}
-
 /** One block run on one group, by the original weights. */
-export interface SweepStep {
+export interface BlockStep {
   readonly block: number;
   readonly group: RowGroup;
   readonly input: HiddenState;
   readonly output: HiddenState;
 }
 
-/** Looks on while one sweep runs block after block, group after group. */
-export interface SweepObserver {
+/** Looks on while block after block runs, group after group. */
+export interface BlockObserver {
   begin?(group: RowGroup, embedded: HiddenState): Promise<void>;
-  step(step: SweepStep): Promise<void>;
+  step(step: BlockStep): Promise<void>;
   finish(): ScoreFigures;
   close?(): Promise<void>;
 }
@@ -80,10 +75,10 @@ interface ScorerFacts {
   readonly options: z.ZodObject;
 }
 
-/** A scorer that needs each block's input and output only; all of them share one sweep. */
-export interface SweepScorer extends ScorerFacts {
-  readonly kind: "sweep";
-  start(context: ScorerContext, executor: AnyExecutor, options: unknown): Promise<SweepObserver>;
+/** A scorer that needs each block's input and output only; all of them share one walk through the blocks. */
+export interface BlockScorer extends ScorerFacts {
+  readonly kind: "blocks";
+  start(context: ScorerContext, executor: AnyExecutor, options: unknown): Promise<BlockObserver>;
 }
 
 /** A scorer that runs the model its own way. */
@@ -92,7 +87,7 @@ export interface ModelScorer extends ScorerFacts {
   score(context: ScorerContext, executor: AnyExecutor, options: unknown): Promise<ScoreFigures>;
 }
 
-export type Scorer = SweepScorer | ModelScorer;
+export type Scorer = BlockScorer | ModelScorer;
 
 /** The option that every scorer takes: it uses the first so many calibration tokens. */
 export const TokensOption = z.object({ tokens: z.number().int().positive().optional() });

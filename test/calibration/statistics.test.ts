@@ -1,10 +1,6 @@
 import { afterAll, describe, expect, it } from "vitest";
-import {
-  diagonalOf,
-  type InputStatistics,
-  openStatisticsSweep,
-  type StatisticsOptions,
-} from "../../src/calibration/statistics.ts";
+import type { InputStatistics } from "../../src/calibration/gram-sum.ts";
+import { diagonalOf, openStatisticsDescent, type StatisticsOptions } from "../../src/calibration/statistics.ts";
 import type { Maths } from "../../src/maths/maths.ts";
 import { nativeMaths } from "../../src/maths/native.ts";
 import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
@@ -41,13 +37,13 @@ function sequencesOf(lengths: readonly number[], vocabSize: number): Int32Array[
   return lengths.map((length) => Int32Array.from({ length }, () => random.nextInt(vocabSize)));
 }
 
-/** Runs `work` on a sweep of the test executor, which is then closed. */
-async function withSweep<T>(
+/** Runs `work` on a descent of the test executor, which is then closed. */
+async function withDescent<T>(
   source: WeightSource,
   options: Partial<StatisticsOptions>,
-  work: (sweep: Awaited<ReturnType<typeof openStatisticsSweep>>) => Promise<T>,
+  work: (descent: Awaited<ReturnType<typeof openStatisticsDescent>>) => Promise<T>,
 ): Promise<T> {
-  const sweep = await openStatisticsSweep({
+  const descent = await openStatisticsDescent({
     source,
     sequences: sequencesOf([9, 5, 12], source.spec.vocabSize),
     createExecutor: executorsOf(TEST_EXECUTORS[0], "streamed"),
@@ -55,25 +51,25 @@ async function withSweep<T>(
     ...options,
   });
   try {
-    return await work(sweep);
+    return await work(descent);
   } finally {
-    await sweep.close();
+    await descent.close();
   }
 }
 
 /** Statistics of every matrix and of the head's input. */
 async function allStatistics(source: WeightSource, options: Partial<StatisticsOptions> = {}) {
-  return withSweep(source, options, async (sweep) => {
+  return withDescent(source, options, async (descent) => {
     const all = new Map<string, InputStatistics>();
     for (const block of source.spec.blocks) {
-      const statistics = await sweep.collect();
+      const statistics = await descent.collect();
       for (const { role } of linearsOf(block)) {
-        const id = `blocks.${sweep.at}.${role}`;
+        const id = `blocks.${descent.at}.${role}`;
         all.set(id, statistics.of(id));
       }
-      await sweep.advance();
+      await descent.advance();
     }
-    all.set("head", await sweep.collectHead());
+    all.set("head", await descent.collectHead());
     return all;
   });
 }
@@ -168,12 +164,12 @@ async function directInputs(source: WeightSource, sequences: readonly Int32Array
   }
 }
 
-describe("a sweep for statistics", () => {
+describe("a descent for statistics", () => {
   const source = randomSource(smallSpec({ blocks: 3, gated: true }));
 
   it("shares the statistics of shared inputs, over all tokens, unpadded", async () => {
-    await withSweep(source, {}, async (sweep) => {
-      const { of, inputs, block } = await sweep.collect();
+    await withDescent(source, {}, async (descent) => {
+      const { of, inputs, block } = await descent.collect();
       expect(block).toBe(0);
       expect(of("blocks.0.attn.k")).toBe(of("blocks.0.attn.q"));
       expect(of("blocks.0.mlp.up")).toBe(of("blocks.0.mlp.gate"));
@@ -201,20 +197,20 @@ describe("a sweep for statistics", () => {
     const joined = (states: readonly { hidden: Float32Array }[]) => states.flatMap(({ hidden }) => [...hidden]);
     const stateAfter = (kind: number, block: number) =>
       expected[kind].filter((_, i) => i % 2 === block).flatMap((x) => [...x]);
-    await withSweep(source, { rowsPerPass: 14, embedding: quantized() }, async (sweep) => {
-      expect(sweep.states.map(({ ids }) => ids.length)).toEqual([14, 12]);
-      const first = await sweep.collect();
-      await sweep.advance(quantized());
-      expect(maxDifference(joined(sweep.states), stateAfter(1, 0))).toBeLessThan(1e-5);
-      expect(maxDifference(joined(sweep.states), stateAfter(0, 0))).toBeGreaterThan(1e-2);
+    await withDescent(source, { rowsPerPass: 14, embedding: quantized() }, async (descent) => {
+      expect(descent.states.map(({ ids }) => ids.length)).toEqual([14, 12]);
+      const first = await descent.collect();
+      await descent.advance(quantized());
+      expect(maxDifference(joined(descent.states), stateAfter(1, 0))).toBeLessThan(1e-5);
+      expect(maxDifference(joined(descent.states), stateAfter(0, 0))).toBeGreaterThan(1e-2);
       expect(first.of("blocks.0.attn.q").gram).toHaveLength(256);
       // Another object each time, as a pipeline that packs block by block has it.
-      await sweep.advance(quantized());
-      expect(maxDifference(joined(sweep.states), stateAfter(1, 1))).toBeLessThan(1e-4);
-      await sweep.advance();
-      expect(sweep.at).toBe(3);
-      await expect(sweep.collect()).rejects.toThrow("all 3 blocks");
-      expect((await sweep.collectHead()).cols).toBe(16);
+      await descent.advance(quantized());
+      expect(maxDifference(joined(descent.states), stateAfter(1, 1))).toBeLessThan(1e-4);
+      await descent.advance();
+      expect(descent.at).toBe(3);
+      await expect(descent.collect()).rejects.toThrow("all 3 blocks");
+      expect((await descent.collectHead()).cols).toBe(16);
     });
   });
 
@@ -234,14 +230,14 @@ describe("a sweep for statistics", () => {
   });
 
   it("refuses the head before the last block, no tokens, and executors that would miss a change of weights", async () => {
-    await withSweep(source, {}, async (sweep) => {
-      await expect(sweep.collectHead()).rejects.toThrow("block 0 has not been passed");
+    await withDescent(source, {}, async (descent) => {
+      await expect(descent.collectHead()).rejects.toThrow("block 0 has not been passed");
     });
-    await expect(withSweep(source, { sequences: [] }, async () => {})).rejects.toThrow("at least one token");
+    await expect(withDescent(source, { sequences: [] }, async () => {})).rejects.toThrow("at least one token");
     const resident = executorsOf(TEST_EXECUTORS[0], "resident");
-    await withSweep(source, { createExecutor: resident }, async (sweep) => {
+    await withDescent(source, { createExecutor: resident }, async (descent) => {
       const other = quantizedOverlay(source, packWith(plainMaths, "q3s-g32", "nearest"));
-      await expect(sweep.advance(other)).rejects.toThrow("expected a streamed executor");
+      await expect(descent.advance(other)).rejects.toThrow("expected a streamed executor");
     });
   });
 

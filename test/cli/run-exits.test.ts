@@ -61,10 +61,10 @@ describe("run with exits", () => {
   it("--verbose says how tokens came about", async () => {
     const dssd = await run("--decode", "dssd", "--no-adapt", "--verbose");
     expect(dssd.stderr).toMatch(
-      /^decoding: dssd, \d+ drafted, \d+ accepted, \d+ wasted, \d+ sweeps, \d+ plain rounds, mean depth [\d.]+ blocks$/m,
+      /^decoding: dssd, \d+ drafted, \d+ accepted, \d+ wasted, \d+ shared passes, \d+ plain rounds, mean depth [\d.]+ blocks$/m,
     );
     const early = await run("--decode", "early-exit", "--verbose");
-    expect(early.stderr).toMatch(/^decoding: early-exit, \d+ sweeps, mean depth [\d.]+ blocks$/m);
+    expect(early.stderr).toMatch(/^decoding: early-exit, \d+ shared passes, mean depth [\d.]+ blocks$/m);
     expect((await run("--decode", "plain", "--verbose")).stderr).not.toMatch(/^decoding/m);
   });
 

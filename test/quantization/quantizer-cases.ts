@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { openStatisticsSweep } from "../../src/calibration/statistics.ts";
+import { openStatisticsDescent } from "../../src/calibration/statistics.ts";
 import { CODECS, codecIdOf } from "../../src/codecs/index.ts";
 import type { Maths } from "../../src/maths/maths.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
@@ -53,16 +53,16 @@ export async function readQuantizerCases(maths: Maths): Promise<QuantizerCase[]>
   const ids = Ids.parse(JSON.parse(readFileSync(IDS, "utf8")))["TinyStories-656K"].ids;
   const reference = Reference.parse(JSON.parse(readFileSync(FIXTURE, "utf8"))).matrices;
   const source = await openCheckpoint(dataFile(TINYSTORIES_656K));
-  const sweep = await openStatisticsSweep({
+  const descent = await openStatisticsDescent({
     source,
     sequences: ids.map((sequence) => Int32Array.from(sequence)),
     createExecutor: executorsOf(TEST_EXECUTORS[0], "streamed"),
     maths,
   });
-  const blocks = [await sweep.collect()];
-  await sweep.advance();
-  blocks.push(await sweep.collect());
-  await sweep.close();
+  const blocks = [await descent.collect()];
+  await descent.advance();
+  blocks.push(await descent.collect());
+  await descent.close();
   const cases: QuantizerCase[] = [];
   for (const [name, id] of MATRICES) {
     const input = await prepareInput(maths, blocks[Number(id.split(".")[1])].of(id), "factor");

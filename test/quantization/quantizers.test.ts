@@ -80,12 +80,12 @@ describe("the quantizer table", () => {
     for (const id of QUANTIZER_IDS) expect(quantizerOf(id)).toBe(QUANTIZERS[id]);
     for (const other of ["gptz", "learned-rounding"]) {
       expect(() => quantizerOf(other)).toThrow(UserError);
-      expect(() => quantizerOf(other)).toThrow(`nearest, weighted, gptq; found "${other}"`);
+      expect(() => quantizerOf(other)).toThrow(`expected one of ${QUANTIZER_IDS.join(", ")}; found "${other}"`);
     }
   });
 
   it("knows which ones refine whole blocks, and what those begin with", () => {
-    expect(RECIPE_QUANTIZER_IDS.filter(isBlockQuantizer)).toEqual(["learned-rounding"]);
+    expect(RECIPE_QUANTIZER_IDS.filter(isBlockQuantizer)).toContain("learned-rounding");
     expect(matrixQuantizerOf("learned-rounding")).toBe("gptq");
     for (const id of QUANTIZER_IDS) expect(matrixQuantizerOf(id)).toBe(id);
   });

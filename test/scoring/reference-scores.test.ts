@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { calibrationFromSequences } from "../../src/calibration/sequences.ts";
 import { type Checkpoint, openCheckpoint } from "../../src/model/checkpoint.ts";
+import { rowsOf } from "../../src/passes/rows.ts";
 import { compareOutputs } from "../../src/scoring/kl/compare.ts";
 import { roundedSource } from "../../src/scoring/rounded-source.ts";
 import { scoreModel, scoreModels } from "../../src/scoring/score-model.ts";
-import { rowGroup } from "../../src/scoring/sweep.ts";
 import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
 import { fixtureRounding, REFERENCED, readReference } from "./reference.ts";
 
@@ -56,7 +56,7 @@ describe.each(CASES)("reference scores of $model on $kind", ({ kind, ...referenc
     });
   });
 
-  it("cosine: block influence; output-mse: the LUC figures; both in one sweep", async () => {
+  it("cosine: block influence; output-mse: the LUC figures; both in one walk", async () => {
     const { inputs, scores } = use();
     const [cosine, outputMse] = await scoreModels(inputs, [{ scorer: "cosine" }, { scorer: "output-mse" }]);
     scores.block_influence.forEach((expected, block) => {
@@ -88,7 +88,7 @@ describe.each(CASES)("reference scores of $model on $kind", ({ kind, ...referenc
 
   it.each(["2bit", "4bit", "8bit"] as const)("KL of all blocks at %s", async (codec) => {
     const { inputs, scores } = use();
-    const rows = rowGroup(inputs.calibration.sequences, 0);
+    const rows = rowsOf(inputs.calibration.sequences);
     const executors = [
       await createExecutor(source),
       await createExecutor(roundedSource(source, fixtureRounding(codec))),

@@ -106,7 +106,7 @@ describe("scoreModels", () => {
     expect(tf.memory().numTensors).toBe(before);
   });
 
-  it("shares one sweep: every matrix is read once for three scorers", async () => {
+  it("shares one walk: every matrix is read once for three scorers", async () => {
     const given = inputs();
     await scoreModels({ ...given, codecs: [] }, [{ scorer: "lsaq" }, { scorer: "cosine" }, { scorer: "output-mse" }]);
     const reads = given.source.reads.filter((id) => id.startsWith("blocks."));

@@ -1,6 +1,6 @@
+import { MOST_DRAFTS } from "../../decoding/drafters/dssd/controller.ts";
 import { exitSetOf } from "../../decoding/exits/exit-set.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
-import { MOST_DRAFTS } from "../../decoding/speculative/controller.ts";
 import { UserError } from "../../errors.ts";
 import type { WorkOptions } from "../../progress.ts";
 import { describeMachine } from "../machine.ts";
@@ -39,7 +39,7 @@ export async function benchDrafters(model: OpenModel, options: BenchDraftersOpti
   const { executor, tokenizer, contextTokens, kvType } = model;
   const prompts = await readPrompts(tokenizer, options.prompts);
   const tokens = prompts.ids.reduce((sum, { length }) => sum + length, 0);
-  const measured = await measureDrafters(model, drafterSetups(exits, executor.spec, sweep), {
+  const measured = await measureDrafters(model, await drafterSetups(exits, executor.spec, sweep, model), {
     ...{ prompts: prompts.ids, generateTokens, onProgress, signal },
   });
   // Half of the text is there in the mean.

@@ -1,10 +1,12 @@
+import { surelyMet } from "../../decoding/drafters/dssd/variants.ts";
 import { acceptedId, type ExitSet } from "../../decoding/exits/exit-set.ts";
 import { throwIfAborted } from "../../errors.ts";
+import { rowsOf } from "../../passes/rows.ts";
+import { moveRows, startRows } from "../../passes/run-rows.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import { emptyAnswers } from "../../runtime/head-answers.ts";
 import type { DraftUse } from "./cost-model.ts";
-import { surelyMet } from "./setups.ts";
 
 /** A greedy text. */
 export interface PlainText {
@@ -53,24 +55,17 @@ async function firstRight(executor: AnyExecutor, exits: ExitSet, { prompt, ids }
   const asked = Int32Array.from({ length: rows }, (_, row) => prompt.length + row);
   const found = new Array<number>(rows).fill(-1);
   const into = emptyAnswers(rows);
-  const span = { cache: null, position: 0, count: fed.length };
-  let hidden: unknown = await executor.embed(fed);
   const always = surelyMet(exits.confidence);
-  let from = 0;
+  const moving = await startRows(executor, rowsOf([fed]));
   try {
     for (const [exit, { blocks, head }] of exits.exits.entries()) {
-      const next: unknown = await executor.runBlocks(hidden, from, blocks, [span], {
-        answers: { head, rows: asked, into },
-      });
-      executor.release(hidden);
-      hidden = next;
-      from = blocks;
+      await moveRows(executor, moving, blocks, { answers: { head, rows: asked, into } });
       for (let row = 0; row < rows; row++) {
         if (found[row] < 0 && acceptedId(exits, into, always, row) === ids[row + 1]) found[row] = exit;
       }
     }
   } finally {
-    executor.release(hidden);
+    executor.release(moving.hidden);
   }
   return found;
 }

@@ -1,11 +1,15 @@
 import type { DrafterRow } from "./result.ts";
+import { PICTURE_LINES } from "./setups.ts";
 
 const WIDTH = 760;
 const HEIGHT = 460;
 const MARGIN = { left: 70, right: 200, top: 20, bottom: 50 };
-const FIXED_COLOURS = ["#b3261e", "#d9822b", "#a05a8c", "#6b6b6b"];
-const DSSD_COLOURS = ["#8fc1a9", "#3f9a76", "#0b6e4f", "#08402f"];
-const ADAPTIVE_COLOUR = "#1f4fa3";
+/** Colours of the lines of each kind, again from the first where there are more. */
+const PALETTES = [
+  ["#b3261e", "#d9822b", "#a05a8c", "#6b6b6b"],
+  ["#8fc1a9", "#3f9a76", "#0b6e4f", "#08402f"],
+  ["#1f4fa3"],
+];
 /** Tenths from 0 to 1, on both axes. */
 const TICKS = Array.from({ length: 6 }, (_, i) => i / 5);
 
@@ -26,23 +30,16 @@ export function draftersPicture(rows: readonly DrafterRow[]): string {
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="13">\n<rect width="100%" height="100%" fill="#fff"/>\n${body.join("\n")}\n</svg>\n`;
 }
 
+/** Rows by the lines that their drafters put them on, in the table's order; the first kind's colours are the first palette's. */
 function linesOf(rows: readonly DrafterRow[]): Line[] {
-  const fixed = rows.filter(({ kind }) => kind === "fixed");
-  const dssd = rows.filter(({ kind }) => kind === "dssd");
-  const adaptive = rows.filter(({ kind }) => kind === "adaptive");
-  return [
-    ...[...new Set(fixed.map(({ exit }) => exit))].map((exit, i) => ({
-      name: `exit ${exit}, fixed length`,
-      colour: FIXED_COLOURS[i % FIXED_COLOURS.length],
-      rows: fixed.filter((row) => row.exit === exit),
-    })),
-    ...[...new Set(dssd.map(({ draftLimit }) => draftLimit))].map((limit, i) => ({
-      name: `DSSD, up to ${limit}`,
-      colour: DSSD_COLOURS[i % DSSD_COLOURS.length],
-      rows: dssd.filter(({ draftLimit }) => draftLimit === limit),
-    })),
-    ...(adaptive.length > 0 ? [{ name: "DSSD, adaptive", colour: ADAPTIVE_COLOUR, rows: adaptive }] : []),
-  ];
+  return PICTURE_LINES.flatMap(([kind, lineOf], i) => {
+    const palette = PALETTES[i % PALETTES.length];
+    const own = rows.filter((row) => row.kind === kind);
+    return [...new Set(own.map(lineOf))].map((name, j) => ({
+      ...{ name, colour: palette[j % palette.length] },
+      rows: own.filter((row) => lineOf(row) === name),
+    }));
+  });
 }
 
 const x = (share: number) => MARGIN.left + share * (WIDTH - MARGIN.left - MARGIN.right);

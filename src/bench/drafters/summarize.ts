@@ -1,9 +1,10 @@
+import { exitsOfDecode, PLAIN } from "../../decoding/drafters/index.ts";
 import { spreadOf } from "../spread.ts";
 import { acceptedPerToken, compareDrafts, WASTE_RATES, wasteOf } from "./compare.ts";
 import { type DraftCosts, type DraftUse, predictSpeed } from "./cost-model.ts";
 import type { DrafterRun, DrafterRuns, PairedRun } from "./measure.ts";
 import type { DrafterComparison, DrafterRow } from "./result.ts";
-import { askedExits, type DrafterSetup, PLAIN_SETUP } from "./setups.ts";
+import { adapts, askedExits, type DrafterSetup, PLAIN_SETUP } from "./setups.ts";
 
 /** What each way to draft came to, plain decoding (all of its runs) first. `costs`: measured on the same executor. */
 export function summarizeDrafters(measured: readonly DrafterRuns[], costs: DraftCosts, blocks: number): DrafterRow[] {
@@ -18,9 +19,9 @@ export function summarizeDrafters(measured: readonly DrafterRuns[], costs: Draft
 
 /** Every DSSD row beside the fixed ones, by both rates of waste; empty where one of the two was not measured. */
 export function compareRows(rows: readonly DrafterRow[]): DrafterComparison[] {
-  const fixed = rows.filter(({ kind }) => kind === "fixed");
+  const fixed = rows.filter(({ exit }) => exit !== null);
   if (fixed.length === 0) return [];
-  const drafters = rows.filter(({ kind }) => kind === "dssd" || kind === "adaptive");
+  const drafters = rows.filter(({ kind, exit }) => kind !== PLAIN.kind && exit === null);
   return WASTE_RATES.flatMap((rate) =>
     drafters.map((row) => {
       const { waste, best, ratio, mixedAccepted, mixedRatio } = compareDrafts(row, fixed, rate);
@@ -44,7 +45,7 @@ function rowOf(
   const drafted = sumOf(runs, ({ decoding }) => decoding.drafted);
   const accepted = sumOf(runs, ({ decoding }) => decoding.accepted);
   const rounds = sumOf(runs, ({ decoding }) => roundsOf(decoding.depths, blocks));
-  const plainRounds = kind === "plain" ? rounds : sumOf(runs, ({ decoding }) => decoding.plainRounds);
+  const plainRounds = kind === PLAIN.kind ? rounds : sumOf(runs, ({ decoding }) => decoding.plainRounds);
   const counts = { tokens, drafted, accepted };
   const timed = pairs.filter(({ run, plain }) => speedOf(run) !== null && speedOf(plain) !== null);
   const speeds = timed.map(({ run }) => speedOf(run) ?? 0);
@@ -61,7 +62,7 @@ function rowOf(
     ratio:
       speeds.length === 0 ? null : spreadOf(timed.map(({ plain }, i) => speeds[i] / (speedOf(plain) ?? speeds[i]))),
     exact: pairs.every(({ run, plain }) => sameIds(run, plain)),
-    predicted: kind === "plain" ? null : predictSpeed(costs, use),
+    predicted: use && predictSpeed(costs, use),
   };
 }
 
@@ -75,12 +76,14 @@ function speedOf({ ids, generateMs }: DrafterRun): number | null {
   return ids.length > 1 && generateMs > 0 ? ((ids.length - 1) * 1000) / generateMs : null;
 }
 
+/** Null where no exits were drafted with: the cost model is theirs. */
 function useOf(
   setup: DrafterSetup,
   runs: readonly DrafterRun[],
   counts: Pick<DraftUse, "rounds" | "plainRounds" | "drafted" | "accepted">,
-): DraftUse {
-  const exits = setup.decode.kind === "plain" ? [] : setup.decode.exits.exits;
+): DraftUse | null {
+  const exits = exitsOfDecode(setup.decode)?.exits;
+  if (!exits) return null;
   // Which exits wrong drafts came from is not counted: they are taken to come from the same ones.
   const from = exits.map(({ blocks }) => sumOf(runs, ({ decoding }) => tokensAt(decoding.depths, blocks)));
   const all = from.reduce((sum, tokens) => sum + tokens, 0);
@@ -93,8 +96,8 @@ function useOf(
     tokens: sumOf(runs, ({ ids }) => Math.max(0, ids.length - 1)),
     exitShares,
     // The controller comes to leave out exits that do not pay.
-    asked: askedExits(setup).map((asked, i) => asked && (setup.kind !== "adaptive" || exitShares[i] > 0)),
-    endsUnsure: setup.kind !== "fixed",
+    asked: askedExits(setup).map((asked, i) => asked && (!adapts(setup) || exitShares[i] > 0)),
+    endsUnsure: setup.exit === null,
   };
 }
 

@@ -1,67 +1,57 @@
 import type { Argv } from "yargs";
-import { DECODE_KINDS, type DecodeKind } from "../../decoding/decode-kinds.ts";
+import { ZodBoolean, ZodOptional } from "zod";
+import type { DecodeRequest } from "../../decoding/choose-decode.ts";
+import { flagOf } from "../../decoding/drafters/drafter.ts";
+import {
+  ALL_DRAFTERS,
+  DECODE_KINDS,
+  type DecodeKind,
+  type DecodeOptions,
+  DRAFTERS,
+  OPTION_SCHEMAS,
+} from "../../decoding/drafters/index.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
 import type { SamplerOptions } from "../../decoding/sampler.ts";
-import type { DecodeOptions } from "../../decoding/speculative/create-decoder.ts";
 
-/** What commands that generate accept about early exits. */
+/** What commands that generate accept about drafters, besides what the drafters themselves let be asked for. */
 export interface DecodingArguments {
   decode: DecodeKind | undefined;
-  epsilon: number | undefined;
-  "draft-limit": number | undefined;
-  adapt: boolean | undefined;
   "show-exits": boolean | undefined;
 }
 
-/** Adds `--decode`, `--epsilon`, `--draft-limit`, `--no-adapt` and `--show-exits`. */
+/** Adds `--decode`, the drafters' options (`--epsilon`, `--draft-limit`, `--no-adapt`) and `--show-exits`. */
 export function decodingOptions<T>(yargs: Argv<T>): Argv<T & DecodingArguments> {
-  return yargs
-    .option("decode", {
-      choices: DECODE_KINDS,
-      describe:
-        "plain: every block for every token; early-exit: exits answer, faster, slightly other text; dssd: exits draft, the same text. Default: dssd where it is sure to be the same",
-    })
-    .option("epsilon", {
-      type: "number",
-      describe:
-        "Agreement with the full model that exits are to have; default: 0.9 for early-exit, for dssd what promises to be fastest",
-    })
-    .option("draft-limit", {
-      type: "number",
-      describe: "dssd: drafts before they are verified, at most; default: likewise",
-    })
-    .option("adapt", {
-      type: "boolean",
-      describe:
-        "dssd: change both, and which exits are asked, as it pays; default: at temperature 0. --no-adapt keeps to what was asked, or 0.8 and 8",
-    })
+  const options = Object.entries(OPTION_SCHEMAS).map(([name, schema]) => ({ flag: flagOf(name), schema }));
+  const all = yargs
+    .option("decode", { choices: DECODE_KINDS, describe: kindsText() })
     .option("show-exits", { type: "boolean", describe: "Show by each token's colour, or mark, how deep it came from" })
-    .group(["decode", "epsilon", "draft-limit", "adapt", "show-exits"], "Decoding:");
+    .group(["decode", ...options.map(({ flag }) => flag), "show-exits"], "Decoding:");
+  for (const { flag, schema } of options) {
+    const isFlag = schema instanceof ZodOptional && schema.unwrap() instanceof ZodBoolean;
+    all.option(flag, { type: isFlag ? "boolean" : "number", describe: schema.description });
+  }
+  return all;
 }
 
-/** What decoding needs of the parsed arguments. */
-export interface DecodingChoice {
-  readonly decode?: DecodeKind | undefined;
-  readonly epsilon?: number | undefined;
-  readonly draftLimit?: number | undefined;
-  readonly adapt?: boolean | undefined;
+function kindsText(): string {
+  const kinds = ALL_DRAFTERS.map(({ kind, what }) => `${kind}: ${what}`).join("; ");
+  const unasked = ALL_DRAFTERS.filter((drafter) => drafter.unasked).map(({ kind }) => kind);
+  return `${kinds}. Default: ${unasked.join(" or ")} where it is sure to be the same`;
 }
 
-/** The arguments as the library takes them; loads the model's exits where they are needed. */
+/** The arguments as the library takes them; loads what of the model the drafter needs. */
 export async function decodeOptions(
   model: OpenModel,
-  { decode, epsilon, draftLimit, adapt }: DecodingChoice,
+  args: { readonly decode?: DecodeKind | undefined } & Readonly<Record<string, unknown>>,
   sampler: SamplerOptions,
 ): Promise<DecodeOptions> {
   const { chooseDecode } = await import("../../decoding/choose-decode.ts");
-  return chooseDecode(model, { kind: decode, epsilon, draftLimit, adapt }, sampler);
+  const asked = Object.fromEntries(Object.keys(OPTION_SCHEMAS).map((name) => [name, args[name]]));
+  const request: DecodeRequest = { kind: args.decode, ...asked };
+  return chooseDecode(model, request, sampler);
 }
 
 /** The same for `--json`: how tokens were computed. */
-export function decodeDocument(decode: DecodeOptions) {
-  if (decode.kind === "plain") return { kind: decode.kind };
-  const { kind, epsilon } = decode;
-  if (kind === "early-exit") return { kind, epsilon };
-  const firstExit = decode.exits.exits[decode.firstExit ?? 0].blocks;
-  return { kind, epsilon, draftLimit: decode.draftLimit, firstExit, adapt: decode.adapt };
+export function decodeDocument(decode: DecodeOptions): Readonly<Record<string, unknown>> {
+  return DRAFTERS[decode.kind].describe(decode);
 }

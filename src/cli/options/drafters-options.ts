@@ -1,28 +1,26 @@
 import type { Argv } from "yargs";
-import { DEFAULT_SWEEP, type DrafterSweep } from "../../bench/drafters/setups.ts";
+import { type DrafterSweep, SWEEP_SCHEMAS } from "../../bench/drafters/setups.ts";
+import { flagOf } from "../../decoding/drafters/drafter.ts";
 import { UserError } from "../../errors.ts";
 
 interface DraftersOptions {
   drafters: boolean;
   prompts: string | undefined;
   "prompt-count": number;
-  "draft-lengths": string | undefined;
-  epsilons: string | undefined;
-  "draft-limits": string | undefined;
   csv: string | undefined;
   picture: string | undefined;
 }
 
-/** What `bench --drafters` accepts besides what `bench` does, as yargs hands it over. */
-export type DraftersArguments = Pick<DraftersOptions, "drafters" | "prompts" | "epsilons" | "csv" | "picture"> & {
+/** What `bench --drafters` accepts besides what `bench` does, as yargs hands it over; what is swept has the names of the sweep's lists. */
+export type DraftersArguments = Pick<DraftersOptions, "drafters" | "prompts" | "csv" | "picture"> & {
   readonly promptCount: number;
-  readonly draftLengths: string | undefined;
-  readonly draftLimits: string | undefined;
-};
+} & Readonly<Record<string, unknown>>;
+
+const SWEPT = Object.entries(SWEEP_SCHEMAS).map(([name, schema]) => ({ name, flag: flagOf(name), schema }));
 
 /** Adds `--drafters` and what it sweeps and writes. */
 export function draftersOptions<T>(yargs: Argv<T>): Argv<T & DraftersOptions> {
-  return yargs
+  const all = yargs
     .option("drafters", {
       type: "boolean",
       default: false,
@@ -37,21 +35,11 @@ export function draftersOptions<T>(yargs: Argv<T>): Argv<T & DraftersOptions> {
       default: 8,
       describe: "Prompts to take, each of --prompt-tokens at most",
     })
-    .option("draft-lengths", {
-      type: "string",
-      describe: `Drafts of a fixed exit, or none; default: ${DEFAULT_SWEEP.draftLengths.join()}`,
-    })
-    .option("epsilons", { type: "string", describe: "Levels of DSSD; default: all that the exits were calibrated for" })
-    .option("draft-limits", {
-      type: "string",
-      describe: `Most drafts of a round of DSSD, or none; default: ${DEFAULT_SWEEP.draftLimits.join()}`,
-    })
     .option("csv", { type: "string", describe: "File for the table" })
     .option("picture", { type: "string", describe: "File for a picture (.svg): accepted over wasted drafts" })
-    .group(
-      ["drafters", "prompts", "prompt-count", "draft-lengths", "epsilons", "draft-limits", "csv", "picture"],
-      "Drafters:",
-    );
+    .group(["drafters", "prompts", "prompt-count", ...SWEPT.map(({ flag }) => flag), "csv", "picture"], "Drafters:");
+  for (const { flag, schema } of SWEPT) all.option(flag, { type: "string", describe: schema.description });
+  return all;
 }
 
 /** Throws UserError USAGE where what only drafters have is asked for without them, or anything they cannot have with them. */
@@ -59,9 +47,10 @@ export function checkDraftersArguments(
   args: DraftersArguments & { readonly backends: readonly string[] | undefined },
   models: number,
 ): void {
-  const { prompts, draftLengths, epsilons, draftLimits, csv, picture } = args;
-  const theirs = { prompts, "draft-lengths": draftLengths, epsilons, "draft-limits": draftLimits, csv, picture };
-  const stray = Object.entries(theirs).find(([, value]) => value !== undefined);
+  const { prompts, csv, picture } = args;
+  const swept = SWEPT.map(({ name, flag }): [string, unknown] => [flag, args[name]]);
+  const theirs: [string, unknown][] = [["prompts", prompts], ...swept, ["csv", csv], ["picture", picture]];
+  const stray = theirs.find(([, value]) => value !== undefined);
   if (!args.drafters && stray) throw new UserError("USAGE", `--${stray[0]}: expected --drafters beside it, found none`);
   if (!args.drafters) return;
   if (models !== 1) throw new UserError("USAGE", `bench --drafters: expected one model, found ${models}`);
@@ -69,17 +58,17 @@ export function checkDraftersArguments(
 }
 
 /** The sweep that was asked for. Throws UserError USAGE for what is no list of numbers. */
-export function sweepOf({ draftLengths, epsilons, draftLimits }: DraftersArguments): DrafterSweep {
-  return {
-    draftLengths: listOf("draft-lengths", draftLengths) ?? DEFAULT_SWEEP.draftLengths,
-    epsilons: listOf("epsilons", epsilons) ?? DEFAULT_SWEEP.epsilons,
-    draftLimits: listOf("draft-limits", draftLimits) ?? DEFAULT_SWEEP.draftLimits,
-  };
+export function sweepOf(args: DraftersArguments): DrafterSweep {
+  return Object.fromEntries(
+    SWEPT.flatMap(({ name, flag }): [string, number[]][] => {
+      const text = args[name];
+      return typeof text === "string" ? [[name, listOf(flag, text)]] : [];
+    }),
+  );
 }
 
-/** "1,2,4" as numbers, "none" as no number; null where nothing was said. */
-function listOf(name: string, text: string | undefined): number[] | null {
-  if (text === undefined) return null;
+/** "1,2,4" as numbers, "none" as no number. */
+function listOf(name: string, text: string): number[] {
   if (text === "none") return [];
   const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
   if (numbers.every(Number.isFinite)) return numbers;

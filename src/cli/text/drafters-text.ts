@@ -1,5 +1,6 @@
 import type { SpeedPrediction } from "../../bench/drafters/cost-model.ts";
 import type { DrafterComparison, DrafterRow, DraftersResult } from "../../bench/drafters/result.ts";
+import { PLAIN } from "../../decoding/drafters/index.ts";
 import { executorName } from "../../runtime/executor-info.ts";
 import type { Colours } from "../terminal.ts";
 import { formatCount, formatMiB, formatNumber } from "./number-text.ts";
@@ -44,7 +45,7 @@ function rowTable(rows: readonly DrafterRow[], colours: Colours): string {
     percent(row.acceptedPerToken),
     row.meanBlocks.toFixed(1),
     row.tokensPerSecond === null ? "–" : formatNumber(row.tokensPerSecond.median),
-    row.kind === "plain" || row.ratio === null
+    row.kind === PLAIN.kind || row.ratio === null
       ? "–"
       : `${times(row.ratio.median)} ± ${row.ratio.quartileDeviation.toFixed(2)}`,
     times(row.predicted?.ratio),
@@ -73,7 +74,9 @@ function costText({ costs, exits }: DraftersResult): string {
 
 /** What bounds the fastest way to draft. */
 function boundText(rows: readonly DrafterRow[]): string[] {
-  const timed = rows.filter(({ kind, ratio, predicted }) => kind !== "plain" && ratio !== null && predicted !== null);
+  const timed = rows.filter(
+    ({ kind, ratio, predicted }) => kind !== PLAIN.kind && ratio !== null && predicted !== null,
+  );
   if (timed.length === 0) return [];
   const fastest = timed.reduce((best, row) => ((row.ratio?.median ?? 0) > (best.ratio?.median ?? 0) ? row : best));
   const { predicted, name, ratio } = fastest;

@@ -1,5 +1,5 @@
+import { type DecodeOptions, exitsOfDecode } from "../../decoding/drafters/index.ts";
 import type { GeneratedPiece } from "../../decoding/generate.ts";
-import type { DecodeOptions } from "../../decoding/speculative/create-decoder.ts";
 import type { Colours, Terminal } from "../terminal.ts";
 
 /** Colours of the exits from the first one on, again from the first where there are more exits. */
@@ -20,7 +20,7 @@ export function exitMarks(
   { decode, blocks, terminal }: { decode: DecodeOptions; blocks: number; terminal: Terminal },
 ): ExitMarks | null {
   if (!wanted || terminal.json) return null;
-  const exits = decode.kind === "plain" ? [] : decode.exits.exits.map((exit) => exit.blocks);
+  const exits = (exitsOfDecode(decode)?.exits ?? []).map((exit) => exit.blocks);
   return createExitMarks({ exits, blocks, colours: terminal.colours, noteColours: terminal.noteColours });
 }
 

@@ -1,3 +1,5 @@
+import { REPORTED_COUNTS, type ReportedCount } from "../../decoding/drafters/drafter.ts";
+import { ALL_DRAFTERS } from "../../decoding/drafters/index.ts";
 import type { Generation } from "../../decoding/generate.ts";
 import type { DecodingStatistics } from "../../decoding/speculative/decoder.ts";
 import { type ExecutorInfo, executorName } from "../../runtime/executor-info.ts";
@@ -48,21 +50,20 @@ export function statisticsLines(statistics: GenerationStatistics, info: Executor
   ];
 }
 
-/** One line; none of plain decoding, which does the same for every token. */
-function decodingLines({
-  kind,
-  drafted,
-  accepted,
-  wasted,
-  sweeps,
-  plainRounds,
-  meanBlocks,
-}: DecodingFigures): string[] {
-  if (kind === "plain") return [];
-  const drafts = kind === "dssd" ? [`${drafted} drafted, ${accepted} accepted, ${wasted} wasted`] : [];
-  const plain = kind === "dssd" ? [`${plainRounds} plain rounds`] : [];
+const COUNT_TEXTS: Readonly<Record<ReportedCount, (figures: DecodingFigures) => string>> = {
+  drafts: ({ drafted, accepted, wasted }) => `${drafted} drafted, ${accepted} accepted, ${wasted} wasted`,
+  sharedPasses: ({ sharedPasses }) => `${sharedPasses} shared passes`,
+  plainRounds: ({ plainRounds }) => `${plainRounds} plain rounds`,
+};
+
+/** One line; none of a drafter that reports nothing. */
+function decodingLines(figures: DecodingFigures): string[] {
+  const { kind, meanBlocks } = figures;
+  const reports = ALL_DRAFTERS.find((drafter) => drafter.kind === kind)?.reports ?? [];
+  if (reports.length === 0) return [];
+  const counts = REPORTED_COUNTS.filter((count) => reports.includes(count)).map((count) => COUNT_TEXTS[count](figures));
   const depth = `mean depth ${meanBlocks === null ? "–" : formatNumber(meanBlocks)} blocks`;
-  return [`decoding: ${[kind, ...drafts, `${sweeps} sweeps`, ...plain, depth].join(", ")}`];
+  return [`decoding: ${[kind, ...counts, depth].join(", ")}`];
 }
 
 const sumOf = (values: readonly number[]) => values.reduce((total, value) => total + value, 0);

@@ -1,4 +1,7 @@
 import type { WorkOptions } from "../../progress.ts";
+import { chooseAfter, wantedBy } from "../output-rows.ts";
+import type { Sampler, SamplerOptions } from "../sampler.ts";
+import type { Session } from "../session.ts";
 
 /** One token of a text. */
 export interface DecodedToken {
@@ -25,16 +28,17 @@ export interface TokensAtDepth {
 
 /** What a decoder did, the prompt left out but for its first token. */
 export interface DecodingStatistics {
-  readonly kind: "plain" | "early-exit" | "dssd";
+  /** The drafter's. */
+  readonly kind: string;
   /** Tokens given, by the blocks that ran before they were proposed; rising. */
   readonly depths: readonly TokensAtDepth[];
-  /** Draft tokens that exits proposed, those that the full model took, and the others. */
+  /** Draft tokens proposed, those that the full model took, and the others. */
   readonly drafted: number;
   readonly accepted: number;
   readonly wasted: number;
   /** Passes to the top that took more than one row along: verifications, and catching up. */
-  readonly sweeps: number;
-  /** Rounds in which no exit was asked, because plain decoding was expected to be as fast. */
+  readonly sharedPasses: number;
+  /** Rounds without drafts, because plain decoding was expected to be as fast. */
   readonly plainRounds: number;
 }
 
@@ -49,11 +53,24 @@ export interface TokenDecoder {
   close(): void;
 }
 
+/** What every decoder works with. */
+export interface DecoderParts {
+  readonly session: Session;
+  readonly sampler: Sampler;
+  /** What the sampler was made with, and whether it draws. */
+  readonly sampling: Partial<SamplerOptions>;
+  readonly draws: boolean;
+  /** Every id of the sequence, the prompt's first; the decoder appends. */
+  readonly history: number[];
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number;
+}
+
 /** Counts what a decoder does. */
 export class DecodingCounts {
   drafted = 0;
   accepted = 0;
-  sweeps = 0;
+  sharedPasses = 0;
   plainRounds = 0;
   private readonly byDepth = new Map<number, number>();
 
@@ -63,9 +80,24 @@ export class DecodingCounts {
   }
 
   /** As they are now. */
-  statistics(kind: DecodingStatistics["kind"]): DecodingStatistics {
-    const { drafted, accepted, sweeps, plainRounds } = this;
+  statistics(kind: string): DecodingStatistics {
+    const { drafted, accepted, sharedPasses, plainRounds } = this;
     const depths = [...this.byDepth].sort(([a], [b]) => a - b).map(([blocks, tokens]) => ({ blocks, tokens }));
-    return { kind, depths, drafted, accepted, wasted: drafted - accepted, sweeps, plainRounds };
+    return { kind, depths, drafted, accepted, wasted: drafted - accepted, sharedPasses, plainRounds };
   }
+}
+
+/** Feeds ids through every block and chooses the token after them. */
+export async function feedAndChoose(
+  { session, sampler, history }: Pick<DecoderParts, "session" | "sampler" | "history">,
+  ids: ArrayLike<number>,
+  options: WorkOptions,
+  counts: DecodingCounts,
+): Promise<DecodedToken> {
+  const output = await session.feedFor(wantedBy(sampler), ids, options);
+  const id = chooseAfter(output, 0, sampler, history);
+  const token = { id, blocks: session.executor.spec.blocks.length };
+  history.push(id);
+  counts.add(token);
+  return token;
 }

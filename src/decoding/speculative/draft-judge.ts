@@ -1,8 +1,8 @@
 import { Random } from "../../tensor/random.ts";
+import { createSpread } from "../exits/exit-set.ts";
 import { chooseAfter, type OutputAnswers, wantedBy } from "../output-rows.ts";
 import { createDistribution, type Sampler, type SamplerOptions } from "../sampler.ts";
 import type { ExitReached, LadderNeeds } from "./row-ladder.ts";
-import { createSpread } from "./spread-logits.ts";
 
 /** Proposes draft tokens from exits' answers, and settles each against the full model's logits. */
 export interface DraftJudge {

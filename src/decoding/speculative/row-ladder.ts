@@ -1,3 +1,4 @@
+import { moveRows } from "../../passes/run-rows.ts";
 import type { AnyExecutor, RunBlocksOptions } from "../../runtime/executor.ts";
 import { emptyAnswers } from "../../runtime/head-answers.ts";
 import type { KvCache } from "../../runtime/kv-cache.ts";
@@ -90,12 +91,12 @@ export class RowLadder {
   }
 
   /** Takes the rows that wait to the top. Throws where none waits. */
-  async sweep(options: Pick<ClimbOptions, "askAtTop" | "signal">): Promise<TopReached> {
+  async catchUp(options: Pick<ClimbOptions, "askAtTop" | "signal">): Promise<TopReached> {
     const lowest = this.waiting.findIndex(({ count }) => count > 0);
-    if (lowest < 0) throw new Error("RowLadder.sweep: no row waits");
+    if (lowest < 0) throw new Error("RowLadder.catchUp: no row waits");
     const thresholds = this.set.exits.map(() => null);
     const top = await this.run({ ...this.waiting[lowest].take(), rung: lowest + 1 }, { thresholds, ...options });
-    if (top.exit !== null) throw new Error("RowLadder.sweep: an exit answered that was not asked");
+    if (top.exit !== null) throw new Error("RowLadder.catchUp: an exit answered that was not asked");
     return top;
   }
 
@@ -135,11 +136,10 @@ export class RowLadder {
 
   private async runTo(batch: Batch, to: number, options: ClimbOptions): Promise<void> {
     const { cache, executor, rungs } = this;
-    const span = { cache, position: batch.first, count: batch.count };
-    const asked = { signal: options.signal, ...this.questions(batch, to, options) };
-    const above = await executor.runBlocks(batch.hidden, rungs[batch.rung], rungs[to], [span], asked);
-    executor.release(batch.hidden);
-    batch.hidden = above;
+    const spans = [{ cache, position: batch.first, count: batch.count }];
+    const rows = { hidden: batch.hidden, depth: rungs[batch.rung], spans };
+    await moveRows(executor, rows, rungs[to], { signal: options.signal, ...this.questions(batch, to, options) });
+    batch.hidden = rows.hidden;
     batch.rung = to;
   }
 

@@ -1,8 +1,11 @@
 import { throwIfAborted, UserError } from "../../errors.ts";
 import { summarizeRow } from "../../maths/plain/row-distribution.ts";
 import type { KvType } from "../../model/kv-type.ts";
+import { groupByRows } from "../../passes/rows.ts";
+import { runRows } from "../../passes/run-rows.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
-import type { KvCache, RowSpan } from "../../runtime/kv-cache.ts";
+import type { KvCache } from "../../runtime/kv-cache.ts";
+import { joinedInt32 } from "../../tensor/join.ts";
 import { LOGIT_BYTES, rowsOfLogits } from "../logit-rows.ts";
 import type { TokenizedChoice } from "./tokenize.ts";
 
@@ -55,7 +58,7 @@ export async function scoreChoices(
     return { choices, shared: sharedRows(choices), scores };
   });
   let done = 0;
-  for (const group of groupsOf(planned, options.rowsPerPass)) {
+  for (const group of groupByRows(planned, rowsOf, options.rowsPerPass)) {
     throwIfAborted(options.signal);
     await scoreGroup(executor, group, options);
     done += group.length;
@@ -77,20 +80,9 @@ export function sharedRows(choices: readonly TokenizedChoice[]): number {
 /** The last id of a sequence is never an input. */
 const inputRows = ({ ids }: TokenizedChoice) => ids.length - 1;
 
-function* groupsOf(planned: readonly Planned[], rowsPerPass: number): Generator<Planned[]> {
-  let group: Planned[] = [];
-  let rows = 0;
-  for (const one of planned) {
-    const own = one.choices.reduce((sum, choice) => sum + inputRows(choice) - one.shared, one.shared);
-    if (group.length > 0 && rows + own > rowsPerPass) {
-      yield group;
-      group = [];
-      rows = 0;
-    }
-    group.push(one);
-    rows += own;
-  }
-  if (group.length > 0) yield group;
+/** What the choices share is computed once. */
+function rowsOf({ choices, shared }: Planned): number {
+  return choices.reduce((sum, choice) => sum + inputRows(choice) - shared, shared);
 }
 
 async function scoreGroup(
@@ -106,8 +98,8 @@ async function scoreGroup(
       position: from,
       count: inputRows(choice) - from,
     }));
-    const ids = running.map(({ choice, from }) => choice.ids.subarray(from, inputRows(choice)));
-    const hidden = await runRows(executor, ids, spans, options.signal);
+    const ids = joinedInt32(running.map(({ choice, from }) => choice.ids.subarray(from, inputRows(choice))));
+    const hidden = await runRows(executor, { ids, spans }, { signal: options.signal });
     try {
       await addScores(executor, hidden, running, options.signal);
     } finally {
@@ -139,14 +131,8 @@ async function startChoices(
   const used = starts.filter((start) => start !== null);
   if (used.length > 0) {
     const spans = used.map(({ cache, ids }) => ({ cache, position: 0, count: ids.length }));
-    executor.release(
-      await runRows(
-        executor,
-        used.map(({ ids }) => ids),
-        spans,
-        signal,
-      ),
-    );
+    const ids = joinedInt32(used.map((start) => start.ids));
+    executor.release(await runRows(executor, { ids, spans }, { signal }));
   }
   return group.flatMap(({ choices, shared, scores }, at) =>
     choices.map((choice, i): Running => {
@@ -160,26 +146,6 @@ async function startChoices(
       return { choice, score: scores[i], cache, from: isUsable ? shared : 0 };
     }),
   );
-}
-
-async function runRows(
-  executor: AnyExecutor,
-  parts: readonly Int32Array[],
-  spans: readonly RowSpan[],
-  signal: AbortSignal | undefined,
-): Promise<unknown> {
-  const ids = new Int32Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    ids.set(part, at);
-    at += part.length;
-  }
-  const embedded = await executor.embed(ids);
-  try {
-    return await executor.runBlocks(embedded, 0, executor.spec.blocks.length, spans, { signal });
-  } finally {
-    executor.release(embedded);
-  }
 }
 
 /** Adds each scored id's log-probability to its choice; logits are held some rows at a time. */

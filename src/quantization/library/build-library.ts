@@ -1,9 +1,5 @@
-import {
-  type BlockStatistics,
-  type InputStatistics,
-  openStatisticsSweep,
-  type StatisticsSweep,
-} from "../../calibration/statistics.ts";
+import type { InputStatistics } from "../../calibration/gram-sum.ts";
+import { type BlockStatistics, openStatisticsDescent, type StatisticsDescent } from "../../calibration/statistics.ts";
 import type { CodecId } from "../../codecs/index.ts";
 import { throwIfAborted } from "../../errors.ts";
 import type { Maths } from "../../maths/maths.ts";
@@ -44,7 +40,7 @@ interface Wanted {
 
 /** A whole block, packed and not kept yet. */
 interface PackedBlock {
-  readonly sweep: StatisticsSweep;
+  readonly descent: StatisticsDescent;
   readonly statistics: BlockStatistics;
   readonly found: readonly Found[];
 }
@@ -57,7 +53,7 @@ interface Found extends Wanted {
 }
 
 /**
- * Packs whatever the library lacks, block by block in one sweep of the calibration sequences; what is there already is kept, so that an
+ * Packs whatever the library lacks, block by block in one descent of the calibration sequences; what is there already is kept, so that an
  * interrupted build goes on. Statistics of an input, and their factor, serve all matrices that share it at all their codecs.
  */
 export async function buildLibrary(library: MatrixLibrary, options: BuildLibraryOptions): Promise<void> {
@@ -109,7 +105,7 @@ class Build {
   async run(): Promise<void> {
     const { source, sequences, createExecutor, maths, signal, sequentialFrom } = this.options;
     const plan = sequentialFrom && (await this.copyOuter(sequentialFrom));
-    const sweep = await openStatisticsSweep({
+    const descent = await openStatisticsDescent({
       ...{ source, embedding: plan, sequences, createExecutor, maths, signal },
       // A plan's own blocks give the next inputs, not the outputs that collecting has seen.
       keepOutputs: plan === undefined,
@@ -117,18 +113,18 @@ class Build {
     try {
       const outer = this.missing.filter(({ matrix }) => matrix.block === null);
       const last = outer.length > 0 && !plan ? this.spec.blocks.length : 1 + lastBlock(this.missing);
-      while (sweep.at < last) {
-        await this.packBlock(sweep);
+      while (descent.at < last) {
+        await this.packBlock(descent);
         // A plan's own blocks are read back.
         await this.keeping;
-        await sweep.advance(plan);
+        await descent.advance(plan);
       }
-      if (!plan) await this.packOuter(sweep, outer);
+      if (!plan) await this.packOuter(descent, outer);
       await this.keeping;
     } finally {
       // Nothing is written any more once this has ended, however it ends.
       await this.keeping.catch(() => undefined);
-      await sweep.close();
+      await descent.close();
     }
   }
 
@@ -147,30 +143,30 @@ class Build {
     return this.library.under(source, codecs);
   }
 
-  /** Everything that is missing of the sweep's block. */
-  private async packBlock(sweep: StatisticsSweep): Promise<void> {
-    const wanted = this.missing.filter(({ matrix }) => matrix.block === sweep.at);
+  /** Everything that is missing of the block that the descent is at. */
+  private async packBlock(descent: StatisticsDescent): Promise<void> {
+    const wanted = this.missing.filter(({ matrix }) => matrix.block === descent.at);
     if (wanted.length === 0) return;
     const { refiner } = this.options;
-    const statistics = await sweep.collect();
+    const statistics = await descent.collect();
     const found: Found[] = [];
     for (const input of statistics.inputs) {
       const taking = wanted.filter(({ matrix }) => input.matrices.includes(matrix.id));
       if (refiner) for await (const one of this.packed(taking, input.statistics)) found.push(one);
       else await this.packAll(taking, input.statistics);
     }
-    if (refiner) await this.refine(refiner, { sweep, statistics, found });
+    if (refiner) await this.refine(refiner, { descent, statistics, found });
   }
 
   /** Changes a whole block before it is kept. */
-  private async refine(refiner: BlockRefiner, { sweep, statistics, found }: PackedBlock): Promise<void> {
+  private async refine(refiner: BlockRefiner, { descent, statistics, found }: PackedBlock): Promise<void> {
     const { source } = this.options;
     const began = performance.now();
     const given = new Map(found.map(({ matrix, packed }) => [matrix.id, packed]));
-    const { matrices, vectors } = await refiner.refine(sweep.at, given, sweep.states);
+    const { matrices, vectors } = await refiner.refine(descent.at, given, descent.states);
     const share = (performance.now() - began) / 1000 / found.length;
     // Before the matrices: a block whose matrices are all there has its vectors too.
-    await this.library.putVectors(sweep.at, vectors);
+    await this.library.putVectors(descent.at, vectors);
     for (const one of found) {
       const { id } = one.matrix;
       const packed = matrices.get(id) ?? one.packed;
@@ -184,9 +180,9 @@ class Build {
   }
 
   /** Embedding and output head: by the head's inputs where the matrix is multiplied with them, else all columns alike. */
-  private async packOuter(sweep: StatisticsSweep, outer: readonly Wanted[]): Promise<void> {
+  private async packOuter(descent: StatisticsDescent, outer: readonly Wanted[]): Promise<void> {
     if (outer.length === 0) return;
-    const head = await sweep.collectHead();
+    const head = await descent.collectHead();
     const looked = outer.filter(({ matrix }) => matrix.role === "embedding" && !this.spec.tied);
     await this.packAll(looked, allAlike(head));
     await this.packAll(

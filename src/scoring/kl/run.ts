@@ -2,12 +2,13 @@ import { throwIfAborted } from "../../errors.ts";
 import { rowsOfLogits } from "../../evaluation/logit-rows.ts";
 import { KvType } from "../../model/kv-type.ts";
 import { denseMatrix } from "../../model/weight-source.ts";
+import { type CachedSpans, cachedSpans } from "../../passes/caches.ts";
+import { type PassRows, rowsOf } from "../../passes/rows.ts";
+import { type MovingRows, moveRows, runNumbers, startRows, takeNumbers } from "../../passes/run-rows.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
-import type { KvCache, RowSpan } from "../../runtime/kv-cache.ts";
 import { roundedSource } from "../rounded-source.ts";
-import type { RowGroup, ScorerContext } from "../scorer.ts";
+import type { ScorerContext } from "../scorer.ts";
 import type { Losses } from "../scores.ts";
-import { rowGroup } from "../sweep.ts";
 import { compareOutputs, evenChunk, type Output } from "./compare.ts";
 import { durationText } from "./run-estimate.ts";
 import { type MatrixAt, variantSource } from "./variant-source.ts";
@@ -23,41 +24,39 @@ export interface RunLimits {
 /** A comparison of logits in units of one block's pass, for progress only. */
 const COMPARE_WORK = 4;
 
-/** A variant on its way: its state is replaced block by block. */
-interface Active {
+/** A variant on its way. */
+interface Active extends MovingRows {
   readonly variant: Variant;
-  hidden: unknown;
-  readonly spans: readonly RowSpan[];
-  /** Of a variant with a cache of its own. */
-  readonly caches: readonly KvCache[];
+  /** Caches of its own. */
+  readonly cached: CachedSpans | null;
 }
 
 /**
- * KL(model || variant) of any number of variants. Groups of them advance block by block, so that a block is read once a group and
- * not once a variant, and a variant runs nothing before the block that it changes.
+ * KL(model || variant) of any number of variants. Groups of them advance block by block, so that a block is read once a
+ * group and not once a variant, and a variant runs nothing before the block that it changes.
  */
 export class VariantRun {
   private readonly context: ScorerContext;
   private readonly executor: AnyExecutor;
   private readonly limits: RunLimits;
-  private readonly rows: RowGroup;
+  private readonly rows: PassRows;
   private readonly matrixAt: MatrixAt;
   /** For embedding and output head, by codec. */
   private readonly rounded = new Map<string, AnyExecutor>();
   /** Runs the changed blocks: its block i is that of `changed[i]`. */
   private changing: AnyExecutor | undefined;
   private changed: readonly Variant[] = [];
-  /** The original model's state at the input of block `at`; only ever moves on. */
-  private reference: { hidden: unknown; at: number } | undefined;
-  /** The original model's last state. */
-  private last: { hidden: unknown } | undefined;
+  /** The original model's rows before the blocks that change next; they only ever move on. */
+  private reference: MovingRows | undefined;
+  /** The original model's rows after the last block. */
+  private last: MovingRows | undefined;
   private work = { done: 0, total: 0 };
 
   constructor(context: ScorerContext, executor: AnyExecutor, limits: RunLimits) {
     this.context = context;
     this.executor = executor;
     this.limits = limits;
-    this.rows = rowGroup(context.sequences, 0);
+    this.rows = rowsOf(context.sequences);
     this.matrixAt = matrixReader(context);
   }
 
@@ -88,13 +87,10 @@ export class VariantRun {
   /** Runs the reference, and says from its time how long the variants will take. */
   private async prepare(variants: readonly Variant[], runs: number): Promise<void> {
     const { blocks } = this.executor.spec;
-    this.reference = { hidden: await this.executor.embed(this.rows.ids), at: 0 };
-    const last = { hidden: await this.executor.embed(this.rows.ids) };
-    this.last = last;
+    this.reference = await startRows(this.executor, this.rows);
+    this.last = await startRows(this.executor, this.rows);
     const began = performance.now();
-    for (let block = 0; block < blocks.length; block++) {
-      last.hidden = await this.advance(last.hidden, block, this.rows.spans);
-    }
+    for (const _ of blocks) await this.advance(this.last);
     const blockMs = (performance.now() - began) / Math.max(1, blocks.length);
     const compareMs = await this.timeComparison();
     const seconds = (runs * blockMs + variants.length * compareMs) / 1000;
@@ -132,7 +128,7 @@ export class VariantRun {
         const starting = group.filter((variant) => variant.kind === "block" && variant.block === block);
         // The reference first: it reads the block before this one, which the executor still holds.
         if (starting.length > 0) await this.moveReference(block);
-        for (const one of active) one.hidden = await this.advance(one.hidden, block, one.spans);
+        for (const one of active) await this.advance(one);
         for (const variant of starting) active.push(await this.startBlock(variant));
       }
       const means = await this.compare(group, active);
@@ -140,67 +136,55 @@ export class VariantRun {
     } finally {
       for (const one of active) {
         this.executor.release(one.hidden);
-        for (const cache of one.caches) cache.dispose();
+        one.cached?.dispose();
       }
     }
   }
 
-  /** One block by the original weights; releases the input. */
-  private async advance(hidden: unknown, block: number, spans: readonly RowSpan[]): Promise<unknown> {
+  /** One block by the original weights. */
+  private async advance(rows: MovingRows): Promise<void> {
     throwIfAborted(this.context.signal);
-    const next = await this.executor.runBlocks(hidden, block, block + 1, spans);
-    this.executor.release(hidden);
+    const block = rows.depth;
+    await moveRows(this.executor, rows, block + 1);
     this.report(1, `block ${block}`);
-    return next;
   }
 
   private async moveReference(block: number): Promise<void> {
-    const reference = this.reference;
-    while (reference && reference.at < block) {
-      const hidden = await this.executor.runBlocks(reference.hidden, reference.at, reference.at + 1, this.rows.spans);
-      this.executor.release(reference.hidden);
-      reference.hidden = hidden;
-      reference.at++;
-    }
+    const { reference } = this;
+    while (reference && reference.depth < block) await moveRows(this.executor, reference, reference.depth + 1);
   }
 
   private async startEmbedding(variant: Variant): Promise<Active> {
     const executor = await this.roundedExecutor(variant.codec);
-    const embedded = await executor.embed(this.rows.ids);
-    return this.activate(variant, await this.handOver(executor, embedded));
+    const data = await takeNumbers(executor, await executor.embed(this.rows.ids));
+    return this.activate(variant, data, 0);
   }
 
-  /** Keys and values of each sequence in a cache of the variant's type, from which attention reads them back. */
+  /** Keys and values in the variant's type. */
   private async startCache(variant: Variant): Promise<Active> {
     const kvType = KvType.parse(variant.codec);
-    const caches: KvCache[] = [];
-    const spans = this.rows.spans.map((span): RowSpan => {
-      const cache = this.executor.createCache({ maxTokens: span.count, kvType });
-      caches.push(cache);
-      return { ...span, cache };
-    });
-    return { variant, hidden: await this.executor.embed(this.rows.ids), spans, caches };
+    const cached = cachedSpans(this.executor, this.rows.spans, kvType);
+    try {
+      return { variant, cached, ...(await startRows(this.executor, { ids: this.rows.ids, spans: cached.spans })) };
+    } catch (error) {
+      cached.dispose();
+      throw error;
+    }
   }
 
   private async startBlock(variant: Variant): Promise<Active> {
-    const executor = this.changing;
-    if (!executor) throw new Error("no executor for changed blocks");
+    if (!this.changing) throw new Error("no executor for changed blocks");
     const at = this.changed.indexOf(variant);
-    const input = executor.write(await this.executor.read(this.reference?.hidden), this.rows.ids.length);
-    const output = await executor.runBlocks(input, at, at + 1, this.rows.spans).finally(() => executor.release(input));
+    const input = { data: await this.executor.read(this.reference?.hidden), spans: this.rows.spans };
+    const data = await runNumbers(this.changing, input, [at, at + 1]);
     this.report(1, `${variant.unit} at ${variant.codec}`);
-    return this.activate(variant, await this.handOver(executor, output));
+    return this.activate(variant, data, variant.block + 1);
   }
 
-  private activate(variant: Variant, hidden: unknown): Active {
-    return { variant, hidden, spans: this.rows.spans, caches: [] };
-  }
-
-  /** A state of another executor as one of the original's: hidden states belong to the executor that made them. */
-  private async handOver(from: AnyExecutor, hidden: unknown): Promise<unknown> {
-    const data = await from.read(hidden);
-    from.release(hidden);
-    return this.executor.write(data, this.rows.ids.length);
+  /** Rows that another executor has run so far: hidden states belong to the executor that made them. */
+  private activate(variant: Variant, data: Float32Array, depth: number): Active {
+    const hidden: unknown = this.executor.write(data, this.rows.ids.length);
+    return { variant, hidden, depth, spans: this.rows.spans, cached: null };
   }
 
   private async compare(group: readonly Variant[], active: readonly Active[]): Promise<number[]> {

@@ -1,4 +1,6 @@
-import { throwIfAborted, UserError } from "../../errors.ts";
+import { UserError } from "../../errors.ts";
+import { groupSequences } from "../../passes/rows.ts";
+import { everyDepth, walkBlocks } from "../../passes/walk-blocks.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import { outputAnswers } from "./output-answers.ts";
@@ -51,10 +53,16 @@ export async function lensAgreement(
   const blocks = executor.spec.blocks.length;
   const agreeing = new Array<number>(blocks - 1).fill(0);
   let rows = 0;
-  const passes = groupsOf(sequences, ROWS_PER_PASS);
+  const passes = groupSequences(sequences, ROWS_PER_PASS);
   for (const [done, pass] of passes.entries()) {
-    throwIfAborted(signal);
-    const answers = await lensAnswers(executor, pass, signal);
+    const answers: Int32Array[] = [];
+    await walkBlocks(executor, [pass], {
+      depths: everyDepth(blocks),
+      signal,
+      see: async ({ state }) => {
+        answers.push(await outputAnswers(executor, state.hidden, pass.ids.length));
+      },
+    });
     const last = answers[blocks - 1];
     for (let block = 0; block < blocks - 1; block++) {
       for (let row = 0; row < last.length; row++) if (answers[block][row] === last[row]) agreeing[block]++;
@@ -94,43 +102,4 @@ export function choosePoints(agreement: readonly number[], count: number): numbe
 interface Plan {
   readonly saved: number;
   readonly points: number[];
-}
-
-/** Answers of every row after each block, [blocks][rows]. */
-async function lensAnswers(
-  executor: AnyExecutor,
-  pass: readonly Int32Array[],
-  signal: AbortSignal | undefined,
-): Promise<Int32Array[]> {
-  const spans = pass.map(({ length }) => ({ cache: null, position: 0, count: length }));
-  const rows = spans.reduce((sum, { count }) => sum + count, 0);
-  const answers: Int32Array[] = [];
-  let hidden: unknown = await executor.embed(Int32Array.from(pass.flatMap((ids) => [...ids])));
-  try {
-    for (let block = 0; block < executor.spec.blocks.length; block++) {
-      const next: unknown = await executor.runBlocks(hidden, block, block + 1, spans, { signal });
-      executor.release(hidden);
-      hidden = next;
-      answers.push(await outputAnswers(executor, hidden, rows));
-    }
-  } finally {
-    executor.release(hidden);
-  }
-  return answers;
-}
-
-/** Consecutive sequences, at least one a group, up to so many tokens; empty ones are left out. */
-export function groupsOf(sequences: readonly Int32Array[], tokens: number): Int32Array[][] {
-  const groups: Int32Array[][] = [];
-  let inGroup = Number.POSITIVE_INFINITY;
-  for (const sequence of sequences) {
-    if (sequence.length === 0) continue;
-    if (inGroup + sequence.length > tokens) {
-      groups.push([]);
-      inGroup = 0;
-    }
-    groups[groups.length - 1].push(sequence);
-    inGroup += sequence.length;
-  }
-  return groups;
 }

@@ -6,6 +6,7 @@ import { createSampler, type Sampler } from "../../decoding/sampler.ts";
 import { throwIfAborted, UserError } from "../../errors.ts";
 import { isFile, readJsonFile, writeFileAtomic } from "../../formats/files.ts";
 import { type KvType, kvVectorBytes } from "../../model/kv-type.ts";
+import { runRows } from "../../passes/run-rows.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import type { KvCache } from "../../runtime/kv-cache.ts";
@@ -149,7 +150,7 @@ async function extend(
   logits: Float32Array,
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { vocabSize, blocks } = executor.spec;
+  const { vocabSize } = executor.spec;
   const fed = lines.map(({ ids, cached }) => ids.slice(cached));
   const spans = lines.map(({ cache, cached }, i) => ({ cache, position: cached, count: fed[i].length }));
   const rows = new Int32Array(lines.length);
@@ -159,12 +160,8 @@ async function extend(
     rows[i] = end - 1;
   }
   const into = logits.subarray(0, lines.length * vocabSize);
-  const hidden: unknown = await executor.embed(Int32Array.from(fed.flat()));
-  try {
-    executor.release(await executor.runBlocks(hidden, 0, blocks.length, spans, { signal, logits: { rows, into } }));
-  } finally {
-    executor.release(hidden);
-  }
+  const given = { ids: Int32Array.from(fed.flat()), spans };
+  executor.release(await runRows(executor, given, { signal, logits: { rows, into } }));
   for (const [i, line] of lines.entries()) {
     line.cached = line.ids.length;
     line.ids.push(line.sampler.next(into.subarray(i * vocabSize, (i + 1) * vocabSize), line.ids));

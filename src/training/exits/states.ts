@@ -5,12 +5,13 @@ import { hashFile } from "../../artifact/content-hash.ts";
 import { throwIfAborted, UserError } from "../../errors.ts";
 import { isFile, readJsonFile, writeFileAtomic } from "../../formats/files.ts";
 import { layoutSafetensors, openSafetensors, writeSafetensors } from "../../formats/safetensors/index.ts";
+import { groupByRows, groupSequences } from "../../passes/rows.ts";
+import { walkBlocks } from "../../passes/walk-blocks.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import { executorName } from "../../runtime/executor-info.ts";
 import { f32ToF16Array } from "../../tensor/half.ts";
 import { TOOL_VERSION } from "../../version.ts";
-import { groupsOf } from "./points.ts";
 import { type Teacher, teacherOf } from "./teacher.ts";
 
 /** Tokens of one shard at most, in whole sequences: 19 MB for four states of 576 numbers. */
@@ -69,7 +70,7 @@ type Index = z.infer<typeof Index>;
  */
 export async function collectStates(request: StatesRequest): Promise<SavedStates> {
   const { folder, name, signal, onProgress } = request;
-  const groups = groupsOf(request.sequences, request.shardTokens ?? SHARD_TOKENS);
+  const groups = groupByRows(request.sequences, ({ length }) => length, request.shardTokens ?? SHARD_TOKENS);
   const index = await openIndex(request, groups);
   const indexFile = path.join(folder, `${name}.json`);
   const total = index.shards.reduce((sum, { tokens }) => sum + tokens, 0);
@@ -135,26 +136,20 @@ async function computeShard(request: StatesRequest, sequences: readonly Int32Arr
   const states = new Map(depths.map((depth) => [depth, new Uint16Array(tokens * hiddenSize)]));
   const teacher: Teacher = { logSumExp: new Float32Array(tokens), argmax: new Int32Array(tokens) };
   let at = 0;
-  for (const pass of groupsOf(sequences, ROWS_PER_PASS)) {
-    throwIfAborted(signal);
-    const spans = pass.map(({ length }) => ({ cache: null, position: 0, count: length }));
-    const rows = spans.reduce((sum, { count }) => sum + count, 0);
-    let hidden: unknown = await executor.embed(joined(pass, rows));
-    try {
-      let from = 0;
-      for (const [depth, halves] of states) {
-        const next: unknown = await executor.runBlocks(hidden, from, depth, spans, { signal });
-        executor.release(hidden);
-        hidden = next;
-        from = depth;
-        narrow(await executor.read(hidden), halves.subarray(at * hiddenSize, (at + rows) * hiddenSize));
-      }
-      const answers = await teacherOf(executor, hidden, rows);
-      teacher.logSumExp.set(answers.logSumExp, at);
-      teacher.argmax.set(answers.argmax, at);
-    } finally {
-      executor.release(hidden);
-    }
+  for (const pass of groupSequences(sequences, ROWS_PER_PASS)) {
+    const rows = pass.ids.length;
+    await walkBlocks(executor, [pass], {
+      depths,
+      signal,
+      see: async ({ depth, state }) => {
+        const halves = states.get(depth);
+        if (halves) narrow(await state.data(), halves.subarray(at * hiddenSize, (at + rows) * hiddenSize));
+        if (depth < blocks.length) return;
+        const answers = await teacherOf(executor, state.hidden, rows);
+        teacher.logSumExp.set(answers.logSumExp, at);
+        teacher.argmax.set(answers.argmax, at);
+      },
+    });
     at += rows;
   }
   return { tokens, states, teacher };
@@ -163,16 +158,6 @@ async function computeShard(request: StatesRequest, sequences: readonly Int32Arr
 function narrow(values: Float32Array, halves: Uint16Array): void {
   const cut = values.map((value) => Math.min(MAX_F16, Math.max(-MAX_F16, value)));
   f32ToF16Array(cut, halves);
-}
-
-function joined(sequences: readonly Int32Array[], length: number): Int32Array {
-  const ids = new Int32Array(length);
-  let at = 0;
-  for (const sequence of sequences) {
-    ids.set(sequence, at);
-    at += sequence.length;
-  }
-  return ids;
 }
 
 async function writeShard(file: string, { tokens, states, teacher }: StateShard, request: StatesRequest) {

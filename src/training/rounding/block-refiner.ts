@@ -1,4 +1,4 @@
-import type { SweepState } from "../../calibration/statistics.ts";
+import type { DescentState } from "../../calibration/statistics.ts";
 import type { Maths } from "../../maths/maths.ts";
 import type { PackedMatrix, WeightSource } from "../../model/weight-source.ts";
 import type { WorkOptions } from "../../progress.ts";
@@ -21,7 +21,7 @@ export interface BlockRefiner {
   refine(
     block: number,
     packed: ReadonlyMap<string, PackedMatrix>,
-    states: readonly SweepState[],
+    states: readonly DescentState[],
   ): Promise<RefinedBlock>;
   close(): Promise<void>;
 }

@@ -2,6 +2,8 @@ import { setImmediate } from "node:timers/promises";
 import type { IntegerNumbers } from "../../codecs/integer-numbers.ts";
 import { throwIfAborted } from "../../errors.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
+import { groupByRows } from "../../passes/rows.ts";
+import { joinedFloat32 } from "../../tensor/join.ts";
 import type { Random } from "../../tensor/random.ts";
 import { type BlockBatch, type BlockWeight, blockGradients, blockLoss } from "./block-graph.ts";
 import type { LatentMatrix } from "./latent-matrix.ts";
@@ -62,12 +64,12 @@ export async function learnBlock(latent: LatentBlock, options: LearnOptions): Pr
   const learned = latent.matrices.size + latent.vectors.size;
   const lossBefore = heldOutLoss(latent, options);
   let best: Learned = { numbers: numbersOf(latent), lossBefore, loss: lossBefore, iterations: 0 };
-  const batches = new Batches(options.training, random);
+  const batches = new Batches(options.training, random, { tokens: settings.batchTokens, hiddenSize: spec.hiddenSize });
   for (let done = 1; done <= iterations; done++) {
     // TensorFlow.js computes without yielding: what stops the work is heard of here.
     await setImmediate();
     throwIfAborted(signal);
-    const batch = batches.next(settings.batchTokens, spec.hiddenSize);
+    const batch = batches.next();
     const { gradients } = blockGradients(spec, block, batch, weightsOf(latent), learned);
     const left = 1 - (done - 1) / iterations;
     const rates = {
@@ -90,10 +92,9 @@ export async function learnBlock(latent: LatentBlock, options: LearnOptions): Pr
 function heldOutLoss(latent: LatentBlock, { spec, block, heldOut, settings, signal }: LearnOptions): number {
   let sum = 0;
   let rows = 0;
-  const left = [...heldOut];
-  while (left.length > 0) {
+  for (const group of groupExamples(heldOut, settings.batchTokens, spec.hiddenSize)) {
     throwIfAborted(signal);
-    const batch = batchOf(takeTokens(left, settings.batchTokens, spec.hiddenSize), spec.hiddenSize);
+    const batch = batchOf(group, spec.hiddenSize);
     const count = batch.inputs.length / spec.hiddenSize;
     sum += blockLoss(spec, block, batch, weightsOf(latent)) * count;
     rows += count;
@@ -121,43 +122,35 @@ function numbersOf({ matrices, vectors }: LatentBlock): BlockNumbers {
 class Batches {
   private readonly examples: readonly Example[];
   private readonly random: Random;
-  private left: Example[] = [];
+  private readonly batch: { readonly tokens: number; readonly hiddenSize: number };
+  private left: Example[][] = [];
 
-  constructor(examples: readonly Example[], random: Random) {
+  constructor(
+    examples: readonly Example[],
+    random: Random,
+    batch: { readonly tokens: number; readonly hiddenSize: number },
+  ) {
     this.examples = examples;
     this.random = random;
+    this.batch = batch;
   }
 
-  next(tokens: number, hiddenSize: number): BlockBatch {
-    if (this.left.length === 0) this.left = this.random.shuffle([...this.examples]);
-    return batchOf(takeTokens(this.left, tokens, hiddenSize), hiddenSize);
+  next(): BlockBatch {
+    const { tokens, hiddenSize } = this.batch;
+    if (this.left.length === 0) this.left = groupExamples(this.random.shuffle([...this.examples]), tokens, hiddenSize);
+    return batchOf(this.left.splice(0, 1).flat(), hiddenSize);
   }
 }
 
-/** Takes examples off the front until they have that many rows, at least one. */
-function takeTokens(left: Example[], tokens: number, hiddenSize: number): Example[] {
-  let rows = 0;
-  const end = left.findIndex(({ inputs }) => {
-    rows += inputs.length / hiddenSize;
-    return rows > tokens;
-  });
-  return left.splice(0, Math.max(1, end < 0 ? left.length : end));
+/** Consecutive examples of up to so many rows together, at least one a batch. */
+function groupExamples(examples: readonly Example[], tokens: number, hiddenSize: number): Example[][] {
+  return groupByRows(examples, ({ inputs }) => inputs.length / hiddenSize, tokens);
 }
 
 function batchOf(examples: readonly Example[], hiddenSize: number): BlockBatch {
   return {
     counts: examples.map(({ inputs }) => inputs.length / hiddenSize),
-    inputs: joined(examples.map(({ inputs }) => inputs)),
-    targets: joined(examples.map(({ targets }) => targets)),
+    inputs: joinedFloat32(examples.map(({ inputs }) => inputs)),
+    targets: joinedFloat32(examples.map(({ targets }) => targets)),
   };
-}
-
-function joined(parts: readonly Float32Array[]): Float32Array {
-  const whole = new Float32Array(parts.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

@@ -1,4 +1,4 @@
-import { openStatisticsSweep, type StatisticsSweep, type SweepState } from "../../calibration/statistics.ts";
+import { type DescentState, openStatisticsDescent, type StatisticsDescent } from "../../calibration/statistics.ts";
 import { CODECS } from "../../codecs/index.ts";
 import { unpackNumbers } from "../../codecs/integer-numbers.ts";
 import { levelFormOf } from "../../maths/level-form.ts";
@@ -30,12 +30,12 @@ export interface LearnedRoundingOptions extends RefinerInputs, BackendOptions {
 /**
  * Opens learned rounding (AutoRound, arXiv 2309.05516): each block's output on the states that the quantized blocks before it
  * produce is drawn to what the original model has there, by gradients through the block on TensorFlow.js. The same backend, version
- * and threads give the same bytes. Holds the original model's states of all sequences beside those of the caller's sweep.
+ * and threads give the same bytes. Holds the original model's states of all sequences beside those of the caller's descent.
  */
 export async function openLearnedRounding(options: LearnedRoundingOptions): Promise<BlockRefiner> {
   await openTrainingBackend(options);
   const { source, sequences, createExecutor, maths, signal } = options;
-  const original = await openStatisticsSweep({
+  const original = await openStatisticsDescent({
     ...{ source, sequences, createExecutor, maths, signal },
     keepOutputs: false,
   });
@@ -44,9 +44,9 @@ export async function openLearnedRounding(options: LearnedRoundingOptions): Prom
 
 class Rounding implements BlockRefiner {
   private readonly options: LearnedRoundingOptions;
-  private readonly original: StatisticsSweep;
+  private readonly original: StatisticsDescent;
 
-  constructor(options: LearnedRoundingOptions, original: StatisticsSweep) {
+  constructor(options: LearnedRoundingOptions, original: StatisticsDescent) {
     this.options = options;
     this.original = original;
   }
@@ -54,7 +54,7 @@ class Rounding implements BlockRefiner {
   async refine(
     block: number,
     packed: ReadonlyMap<string, PackedMatrix>,
-    states: readonly SweepState[],
+    states: readonly DescentState[],
   ): Promise<RefinedBlock> {
     const { source, settings, seed, signal, onBlock } = this.options;
     this.report(block, 0);
@@ -113,7 +113,7 @@ class Rounding implements BlockRefiner {
 }
 
 /** Sequence by sequence: states before the block, and the original model's after it. */
-function examplesOf(before: readonly SweepState[], after: readonly SweepState[], hiddenSize: number): Example[] {
+function examplesOf(before: readonly DescentState[], after: readonly DescentState[], hiddenSize: number): Example[] {
   return before.flatMap(({ hidden, spans }, i) => {
     let at = 0;
     return spans.map(({ count }): Example => {

@@ -26,11 +26,8 @@ beforeAll(async () => {
 afterAll(() => executor.dispose());
 
 test.skipIf(!HAS_ADDON)("DSSD gives plain decoding's tokens, all of which are compared", async () => {
-  const setups = drafterSetups(exits, executor.spec, {
-    draftLengths: [],
-    epsilons: [ALWAYS, NEVER],
-    draftLimits: [4],
-  }).slice(0, 2);
+  const sweep = { draftLengths: [], epsilons: [ALWAYS, NEVER], draftLimits: [4] };
+  const setups = (await drafterSetups(exits, executor.spec, sweep)).slice(0, 2);
   const checks = await checkLossless(model, setups, OPTIONS);
   expect(checks.map(({ prompts, tokens, differences }) => ({ prompts, tokens, differences }))).toEqual(
     setups.map(() => ({ prompts: 2, tokens: 24, differences: [] })),

@@ -34,7 +34,11 @@ describe.skipIf(!HAS_ADDON)(needsAddon("drafters on a random model"), () => {
 
   test("every way to draft gives plain decoding's text; a fixed exit drafts as many as it was told", async () => {
     const progress: Progress[] = [];
-    const setups = drafterSetups(exits, executor.spec, { draftLengths: [1, 4], epsilons: null, draftLimits: [3] });
+    const setups = await drafterSetups(exits, executor.spec, {
+      draftLengths: [1, 4],
+      epsilons: null,
+      draftLimits: [3],
+    });
     const options = { prompts: PROMPTS, generateTokens: TOKENS, onProgress: (one: Progress) => progress.push(one) };
     const measured = await measureDrafters(model, setups, options);
     const costs = await measureDraftCosts(executor, exits, {
@@ -69,7 +73,7 @@ describe.skipIf(!HAS_ADDON)(needsAddon("drafters on a random model"), () => {
 
   test("goes in turns with plain decoding", async () => {
     const clock = { ms: 0 };
-    const setups = drafterSetups(exits, executor.spec, {
+    const setups = await drafterSetups(exits, executor.spec, {
       draftLengths: [1, 2, 3],
       epsilons: [NEVER],
       draftLimits: [3],
@@ -92,7 +96,7 @@ describe.skipIf(!HAS_ADDON)(needsAddon("drafters on a random model"), () => {
 
   test("stops at once when told to", async () => {
     const signal = AbortSignal.abort();
-    const setups = drafterSetups(exits, executor.spec, { draftLengths: [1], epsilons: [], draftLimits: [] });
+    const setups = await drafterSetups(exits, executor.spec, { draftLengths: [1], epsilons: [], draftLimits: [] });
     const aborted = measureDrafters(model, setups, { prompts: PROMPTS, generateTokens: 8, signal });
     await expect(aborted).rejects.toMatchObject({ name: "Interrupted" });
   });

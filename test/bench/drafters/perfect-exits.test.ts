@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { perfectUse } from "../../../src/bench/drafters/perfect-exits.ts";
-import { fixedExit } from "../../../src/bench/drafters/setups.ts";
+import { fixedExit } from "../../../src/decoding/drafters/dssd/variants.ts";
 import type { ExitSet } from "../../../src/decoding/exits/exit-set.ts";
 import { generate } from "../../../src/decoding/generate.ts";
 import { Session } from "../../../src/decoding/session.ts";

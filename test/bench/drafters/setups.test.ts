@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { isConfident } from "../../../src/artifact/exits/table.ts";
-import { askedExits, DEFAULT_SWEEP, drafterSetups, fixedExit } from "../../../src/bench/drafters/setups.ts";
+import { askedExits, drafterSetups } from "../../../src/bench/drafters/setups.ts";
+import { fixedExit } from "../../../src/decoding/drafters/dssd/variants.ts";
 import type { ExitSet } from "../../../src/decoding/exits/exit-set.ts";
 import { smallSpec } from "../../runtime/random-model.ts";
 
@@ -20,8 +21,8 @@ const EXITS: ExitSet = {
 };
 
 describe("drafterSetups", () => {
-  test("sweeps every exit by length, every level by limit, and adapts once from what promises most, or else from the level next to 0.8", () => {
-    const setups = drafterSetups(EXITS, SPEC, DEFAULT_SWEEP);
+  test("sweeps every exit by length, every level by limit, and adapts once from what promises most, or else from the level next to 0.8", async () => {
+    const setups = await drafterSetups(EXITS, SPEC);
     expect(setups.filter(({ kind }) => kind === "fixed").map(({ exit, draftLimit }) => [exit, draftLimit])).toEqual(
       [2, 5].flatMap((exit) => [1, 2, 4, 6, 8, 12].map((length) => [exit, length])),
     );
@@ -35,23 +36,23 @@ describe("drafterSetups", () => {
       exits: EXITS.exits.map(() => ({ coverage, agreement: coverage === 0 ? null : 0.95 })),
     });
     const levels = EXITS.levels.map((level, i) => ({ ...level, report: report(i === 0 ? 0.4 : 0.01) }));
-    const reported = drafterSetups({ ...EXITS, levels }, SPEC, DEFAULT_SWEEP).at(-1);
+    const reported = (await drafterSetups({ ...EXITS, levels }, SPEC)).at(-1);
     expect(reported).toMatchObject({ kind: "adaptive", epsilon: 0.6 });
-    expect(drafterSetups({ ...EXITS, levels }, SPEC, DEFAULT_SWEEP).at(-2)).toMatchObject({
+    expect((await drafterSetups({ ...EXITS, levels }, SPEC)).at(-2)).toMatchObject({
       kind: "dssd",
       epsilon: 0.6,
     });
   });
 
-  test("leaves out what is not wanted", () => {
-    const none = drafterSetups(EXITS, SPEC, { draftLengths: [], epsilons: null, draftLimits: [] });
+  test("leaves out what is not wanted", async () => {
+    const none = await drafterSetups(EXITS, SPEC, { draftLengths: [], epsilons: null, draftLimits: [] });
     expect(none).toEqual([]);
-    const one = drafterSetups(EXITS, SPEC, { draftLengths: [3], epsilons: [], draftLimits: [4] });
+    const one = await drafterSetups(EXITS, SPEC, { draftLengths: [3], epsilons: [], draftLimits: [4] });
     expect(one.map(({ name }) => name)).toEqual(["exit 2, 3 drafts", "exit 5, 3 drafts"]);
   });
 
-  test("knows which exits each asks", () => {
-    const setups = drafterSetups(EXITS, SPEC, { draftLengths: [1], epsilons: null, draftLimits: [4] });
+  test("knows which exits each asks", async () => {
+    const setups = await drafterSetups(EXITS, SPEC, { draftLengths: [1], epsilons: null, draftLimits: [4] });
     expect(setups.map(askedExits)).toEqual([
       [true, false],
       [false, true],

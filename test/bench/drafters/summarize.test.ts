@@ -33,12 +33,12 @@ function run(tokens: number, ms: number, early = 0, wasted = 0): DrafterRun {
     ids: Array.from({ length: tokens }, (_, id) => id),
     generateMs: ms,
     decoding: {
-      ...{ kind: "dssd", depths, drafted: early + wasted, accepted: early, wasted, sweeps: 1, plainRounds: 0 },
+      ...{ kind: "dssd", depths, drafted: early + wasted, accepted: early, wasted, sharedPasses: 1, plainRounds: 0 },
     },
   };
 }
 
-const [fixed, dssd] = drafterSetups(EXITS, smallSpec({ blocks: BLOCKS }), {
+const [fixed, dssd] = await drafterSetups(EXITS, smallSpec({ blocks: BLOCKS }), {
   draftLengths: [4],
   epsilons: null,
   draftLimits: [8],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { acceptedId, confidencesOf, type ExitSet } from "../../../src/decoding/exits/exit-set.ts";
-import { createSpread } from "../../../src/decoding/speculative/spread-logits.ts";
+import { acceptedId, confidencesOf, createSpread, type ExitSet } from "../../../src/decoding/exits/exit-set.ts";
+
 import { answersOf } from "../../../src/runtime/head-answers.ts";
 
 describe("acceptedId", () => {

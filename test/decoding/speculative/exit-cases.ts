@@ -1,7 +1,7 @@
+import type { DecodeOptions } from "../../../src/decoding/drafters/index.ts";
 import { type ExitSet, exitHeadName } from "../../../src/decoding/exits/exit-set.ts";
 import { type GenerateOptions, type Generation, generate } from "../../../src/decoding/generate.ts";
 import { Session } from "../../../src/decoding/session.ts";
-import type { DecodeOptions } from "../../../src/decoding/speculative/create-decoder.ts";
 import { headMatrixId } from "../../../src/model/decoder-spec.ts";
 import type { Tokenizer } from "../../../src/model/tokenizer.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";

@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
-import { openStatisticsSweep } from "../../../src/calibration/statistics.ts";
+import { openStatisticsDescent } from "../../../src/calibration/statistics.ts";
 import type { CodecId } from "../../../src/codecs/index.ts";
 import { Interrupted, UserError } from "../../../src/errors.ts";
 import { hessianError } from "../../../src/maths/plain/hessian-error.ts";
@@ -67,9 +67,9 @@ describe("MatrixLibrary", () => {
     const { source, library, build } = tinyLibrary(true);
     const id = "blocks.0.mlp.gate";
     await build({ codecsOf: (wanted) => (wanted === id ? CODECS : []) });
-    const sweep = await openStatisticsSweep({ source, sequences, createExecutor, maths: plainMaths });
-    const { gram } = (await sweep.collect()).of(id);
-    await sweep.close();
+    const descent = await openStatisticsDescent({ source, sequences, createExecutor, maths: plainMaths });
+    const { gram } = (await descent.collect()).of(id);
+    await descent.close();
     const { data, rows, cols } = denseMatrix(await source.readMatrix(id));
     for (const codec of CODECS) {
       const found = hessianError({
@@ -128,10 +128,16 @@ describe("MatrixLibrary", () => {
     const plan = tinyLibrary(true, { plan: "p" });
     await plan.build({ codecsOf, sequentialFrom: library });
     const under = plan.library.under(source, new Map(matricesOf(source.spec).map(({ id }) => [id, "q3a-g32"])));
-    const sweep = await openStatisticsSweep({ source, embedding: under, sequences, createExecutor, maths: plainMaths });
+    const descent = await openStatisticsDescent({
+      source,
+      embedding: under,
+      sequences,
+      createExecutor,
+      maths: plainMaths,
+    });
     const packer = packerOf(plainMaths, "gptq");
-    while (sweep.at < source.spec.blocks.length) {
-      for (const { matrices, statistics } of (await sweep.collect()).inputs) {
+    while (descent.at < source.spec.blocks.length) {
+      for (const { matrices, statistics } of (await descent.collect()).inputs) {
         const input = await prepareInput(plainMaths, statistics, "factor");
         for (const id of matrices) {
           const matrix = denseMatrix(await source.readMatrix(id));
@@ -141,9 +147,9 @@ describe("MatrixLibrary", () => {
           expect(await plan.library.matrixAt(id, "q3a-g32")).toEqual(expected);
         }
       }
-      await sweep.advance(under);
+      await descent.advance(under);
     }
-    await sweep.close();
+    await descent.close();
     const last = `blocks.${source.spec.blocks.length - 1}.mlp.down`;
     expect(await plan.library.matrixAt(last, "q3a-g32")).not.toEqual(await library.matrixAt(last, "q3a-g32"));
   });

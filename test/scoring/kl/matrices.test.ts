@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { calibrationFromSequences } from "../../../src/calibration/sequences.ts";
 import { matricesOf } from "../../../src/model/decoder-spec.ts";
 import { denseMatrix } from "../../../src/model/weight-source.ts";
+import { rowsOf } from "../../../src/passes/rows.ts";
 import type { Progress } from "../../../src/progress.ts";
 import { quantizedOverlay } from "../../../src/quantization/overlay.ts";
 import type { ExecutorFactory } from "../../../src/runtime/executor.ts";
@@ -10,7 +11,6 @@ import { compareOutputs } from "../../../src/scoring/kl/compare.ts";
 import { probeCodecs } from "../../../src/scoring/kl/matrices.ts";
 import { scoreModel } from "../../../src/scoring/score-model.ts";
 import { type Losses, Scores } from "../../../src/scoring/scores.ts";
-import { rowGroup } from "../../../src/scoring/sweep.ts";
 import { fixtureRounding } from "../reference.ts";
 import { randomSequences, randomSource, tinySpec } from "../tiny-model.ts";
 
@@ -38,7 +38,7 @@ async function lossOf(id: string, codec: string): Promise<number> {
   const { source } = inputs();
   const rounding = roundAll(codec);
   const changed = quantizedOverlay(source, (name, matrix) => (name === id ? rounding(name, matrix) : null));
-  const rows = rowGroup(calibration.sequences, 0);
+  const rows = rowsOf(calibration.sequences);
   const outputs = [];
   for (const weights of [source, changed]) {
     const executor = await createExecutor(weights);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../../src/errors.ts";
-import { checkedPoints, choosePoints, evenly, groupsOf, lensAgreement } from "../../../src/training/exits/points.ts";
+import { checkedPoints, choosePoints, evenly, lensAgreement } from "../../../src/training/exits/points.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";
 import { executorsOf } from "../../runtime/test-executors.ts";
 
@@ -82,12 +82,5 @@ describe("lensAgreement", () => {
     } finally {
       await executor.dispose();
     }
-  });
-});
-
-describe("groupsOf", () => {
-  it("keeps order, drops empty sequences, and never splits one", () => {
-    const lengths = [3, 0, 4, 9, 1].map((length) => new Int32Array(length));
-    expect(groupsOf(lengths, 7).map((group) => group.map(({ length }) => length))).toEqual([[3, 4], [9], [1]]);
   });
 });

@@ -1,5 +1,5 @@
-import { type DecoderSpec, linearsOf } from "../../model/decoder-spec.ts";
-import type { ExitSet, ExitThresholds } from "../exits/exit-set.ts";
+import { type DecoderSpec, linearsOf } from "../../../model/decoder-spec.ts";
+import type { ExitSet, ExitThresholds } from "../../exits/exit-set.ts";
 import type { DraftPlan } from "./controller.ts";
 
 /** Draft limits that are weighed. */

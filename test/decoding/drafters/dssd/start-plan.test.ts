@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import type { ExitSet, ExitThresholds } from "../../../src/decoding/exits/exit-set.ts";
-import { expectedPlan } from "../../../src/decoding/speculative/start-plan.ts";
-import { smallSpec } from "../../runtime/random-model.ts";
+import { expectedPlan } from "../../../../src/decoding/drafters/dssd/start-plan.ts";
+import type { ExitSet, ExitThresholds } from "../../../../src/decoding/exits/exit-set.ts";
+import { smallSpec } from "../../../runtime/random-model.ts";
 
 const SPEC = smallSpec({ blocks: 12, hiddenSize: 64 });
 

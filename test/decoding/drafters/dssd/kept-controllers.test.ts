@@ -1,12 +1,12 @@
 import { expect, it } from "vitest";
-import type { ExitSet } from "../../../src/decoding/exits/exit-set.ts";
-import type { Generation } from "../../../src/decoding/generate.ts";
-import { generate } from "../../../src/decoding/generate.ts";
-import { Session } from "../../../src/decoding/session.ts";
-import { KeptControllers } from "../../../src/decoding/speculative/kept-controllers.ts";
-import { randomSource, smallSpec } from "../../runtime/random-model.ts";
-import { LETTERS } from "../scripted-executor.ts";
-import { ALWAYS, loadExits, NEVER, openExecutor, quietSource } from "./exit-cases.ts";
+import { KeptControllers } from "../../../../src/decoding/drafters/dssd/kept-controllers.ts";
+import type { ExitSet } from "../../../../src/decoding/exits/exit-set.ts";
+import type { Generation } from "../../../../src/decoding/generate.ts";
+import { generate } from "../../../../src/decoding/generate.ts";
+import { Session } from "../../../../src/decoding/session.ts";
+import { randomSource, smallSpec } from "../../../runtime/random-model.ts";
+import { LETTERS } from "../../scripted-executor.ts";
+import { ALWAYS, loadExits, NEVER, openExecutor, quietSource } from "../../speculative/exit-cases.ts";
 
 const SET: ExitSet = { exits: [], ids: null, confidence: "entropy", levels: [{ epsilon: 0.8, thresholds: [] }] };
 

@@ -15,7 +15,7 @@ const REMEMBERED = 0.95;
 const MOST_SURPRISE = 2;
 
 /** What rounds of one plan cost and gave, the last ones counting most. */
-export class ArmCosts {
+export class PlanCosts {
   rounds = 0;
   private ms = 0;
   private rows = 0;

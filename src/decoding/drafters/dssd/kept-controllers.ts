@@ -1,4 +1,4 @@
-import type { ExitSet } from "../exits/exit-set.ts";
+import type { ExitSet } from "../../exits/exit-set.ts";
 import { adaptiveController, type DraftPlan, type RoundController } from "./controller.ts";
 
 /** What a controller was made for, besides the exits: where one differs, what it learned is of no use. */

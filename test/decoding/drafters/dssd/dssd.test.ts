@@ -1,15 +1,24 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import type { Generation } from "../../../src/decoding/generate.ts";
-import { mostLikely } from "../../../src/decoding/sampler.ts";
-import { Session } from "../../../src/decoding/session.ts";
-import { openCheckpoint } from "../../../src/model/checkpoint.ts";
-import type { WeightSource } from "../../../src/model/weight-source.ts";
-import type { AnyExecutor } from "../../../src/runtime/executor.ts";
-import { softmax } from "../../references/ops.ts";
-import { architectureCases, readGolden } from "../../runtime/goldens.ts";
-import { HAS_ADDON, needsAddon } from "../../runtime/native/addon-state.ts";
-import { randomSource, smallSpec } from "../../runtime/random-model.ts";
-import { ALWAYS, continueWith, dssd, loadExits, NEVER, openExecutor, quietSource, SOMETIMES } from "./exit-cases.ts";
+import type { Generation } from "../../../../src/decoding/generate.ts";
+import { mostLikely } from "../../../../src/decoding/sampler.ts";
+import { Session } from "../../../../src/decoding/session.ts";
+import { openCheckpoint } from "../../../../src/model/checkpoint.ts";
+import type { WeightSource } from "../../../../src/model/weight-source.ts";
+import type { AnyExecutor } from "../../../../src/runtime/executor.ts";
+import { softmax } from "../../../references/ops.ts";
+import { architectureCases, readGolden } from "../../../runtime/goldens.ts";
+import { HAS_ADDON, needsAddon } from "../../../runtime/native/addon-state.ts";
+import { randomSource, smallSpec } from "../../../runtime/random-model.ts";
+import {
+  ALWAYS,
+  continueWith,
+  dssd,
+  loadExits,
+  NEVER,
+  openExecutor,
+  quietSource,
+  SOMETIMES,
+} from "../../speculative/exit-cases.ts";
 
 /** Distance of the two largest logits below which tfjs, whose numbers depend on the batch, may take the other token. */
 const CLOSE = 1e-3;

@@ -1,4 +1,4 @@
-import { ArmCosts, type RoundResult } from "./arm-costs.ts";
+import { PlanCosts, type RoundResult } from "./plan-costs.ts";
 
 /** Drafts of a round, at most: fewer than the positions that a sliding window's cache can take back. */
 export const MOST_DRAFTS = 32;
@@ -72,8 +72,8 @@ export function adaptiveController(options: AdaptiveOptions): RoundController {
 
 class AdaptiveController implements RoundController {
   private readonly options: AdaptiveOptions;
-  private readonly costs = new Map<string, ArmCosts>();
-  private readonly plain = new ArmCosts();
+  private readonly costs = new Map<string, PlanCosts>();
+  private readonly plain = new PlanCosts();
   private best: DraftPlan;
   private trial: { readonly plan: DraftPlan; left: number } | null = null;
   /** Milliseconds measured in all, and of these lost against plain decoding; a gain is negative. */
@@ -165,9 +165,9 @@ class AdaptiveController implements RoundController {
     }
   }
 
-  private costsOf({ level, firstExit, draftLimit }: DraftPlan): ArmCosts {
+  private costsOf({ level, firstExit, draftLimit }: DraftPlan): PlanCosts {
     const key = `${level} ${firstExit} ${draftLimit}`;
-    const known = this.costs.get(key) ?? new ArmCosts();
+    const known = this.costs.get(key) ?? new PlanCosts();
     this.costs.set(key, known);
     return known;
   }

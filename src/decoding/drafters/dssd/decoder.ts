@@ -1,18 +1,20 @@
-import type { WorkOptions } from "../../progress.ts";
-import type { ExitSet } from "../exits/exit-set.ts";
-import { type DraftPlan, MOST_DRAFTS, type RoundController } from "./controller.ts";
+import type { WorkOptions } from "../../../progress.ts";
+import type { ExitSet } from "../../exits/exit-set.ts";
 import {
   type DecodedToken,
+  type DecoderParts,
   DecodingCounts,
   type DecodingStatistics,
+  feedAndChoose,
   type RoundLimits,
   type TokenDecoder,
-} from "./decoder.ts";
-import type { DraftJudge } from "./draft-judge.ts";
-import { type DecoderParts, feedAndChoose } from "./plain.ts";
-import { RowLadder, type TopReached } from "./row-ladder.ts";
+} from "../../speculative/decoder.ts";
+import type { DraftJudge } from "../../speculative/draft-judge.ts";
+import { RowLadder, type TopReached } from "../../speculative/row-ladder.ts";
+import { type DraftPlan, MOST_DRAFTS, type RoundController } from "./controller.ts";
 
-export interface DssdOptions {
+/** What rounds are made with. */
+export interface DssdRounds {
   readonly exits: ExitSet;
   readonly judge: DraftJudge;
   readonly controller: RoundController;
@@ -40,11 +42,11 @@ interface DraftedRound {
  */
 export class DssdDecoder implements TokenDecoder {
   private readonly parts: DecoderParts;
-  private readonly options: DssdOptions;
+  private readonly options: DssdRounds;
   private readonly ladder: RowLadder;
   private readonly counts = new DecodingCounts();
 
-  constructor(parts: DecoderParts, options: DssdOptions) {
+  constructor(parts: DecoderParts, options: DssdRounds) {
     this.parts = parts;
     this.options = options;
     const { executor, kvCache } = parts.session;
@@ -110,7 +112,7 @@ export class DssdDecoder implements TokenDecoder {
       if (reached.exit === null) return { fed, drafts, top: reached };
       const id = judge.propose(reached, drafts.length, seen);
       drafts.push({ id, blocks: exits.exits[reached.exit].blocks });
-      if (limits.ends(id)) return { fed, drafts, top: await this.ladder.sweep({ askAtTop: "all", signal }) };
+      if (limits.ends(id)) return { fed, drafts, top: await this.ladder.catchUp({ askAtTop: "all", signal }) };
       seen.push(id);
       fed.push(id);
     }
@@ -133,7 +135,7 @@ export class DssdDecoder implements TokenDecoder {
       if (!taken || ends(id)) break;
     }
     this.counts.drafted += drafts.length;
-    if (top.rows > 1) this.counts.sweeps++;
+    if (top.rows > 1) this.counts.sharedPasses++;
     session.adopt(fed.slice(0, given.length));
     return given;
   }

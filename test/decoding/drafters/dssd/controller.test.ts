@@ -4,8 +4,8 @@ import {
   type DraftPlan,
   fixedController,
   type RoundPlan,
-} from "../../../src/decoding/speculative/controller.ts";
-import { Random } from "../../../src/tensor/random.ts";
+} from "../../../../src/decoding/drafters/dssd/controller.ts";
+import { Random } from "../../../../src/tensor/random.ts";
 
 /** What a round of a plan costs and gives on a simulated machine. */
 type Machine = (plan: DraftPlan, round: number) => { ms: number; tokens: number; drafted: number; accepted: number };

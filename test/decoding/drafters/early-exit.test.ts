@@ -5,7 +5,7 @@ import type { WeightSource } from "../../../src/model/weight-source.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
 import { HAS_ADDON, needsAddon } from "../../runtime/native/addon-state.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";
-import { ALWAYS, continueWith, loadExits, NEVER, openExecutor, SOMETIMES } from "./exit-cases.ts";
+import { ALWAYS, continueWith, loadExits, NEVER, openExecutor, SOMETIMES } from "../speculative/exit-cases.ts";
 
 /** The next token and its depth, everything computed anew without a cache. */
 async function slowNext(executor: AnyExecutor, ids: readonly number[], exits: ExitSet, epsilon: number) {
@@ -61,7 +61,7 @@ describe.skipIf(!HAS_ADDON)(needsAddon("early exit on native"), () => {
           sequence.push(id);
         }
         if (epsilon !== NEVER) expect(depths.some((depth) => depth < executor.spec.blocks.length)).toBe(true);
-        if (epsilon === ALWAYS) expect(generation.decoding.sweeps).toBe(1);
+        if (epsilon === ALWAYS) expect(generation.decoding.sharedPasses).toBe(1);
         // What comes next knows full depth of every token: the session goes on as one that was fed.
         const plain = await continueWith(executor, [...prompt, ...generation.ids], { kind: "plain" }, { maxTokens: 1 });
         expect(mostLikely(await session.feed(generation.ids.slice(-1)))).toBe(plain.generation.ids[0]);

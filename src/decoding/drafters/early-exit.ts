@@ -1,26 +1,58 @@
+import { z } from "zod";
 import type { WorkOptions } from "../../progress.ts";
-import type { ExitSet } from "../exits/exit-set.ts";
+import { createSpread, levelFor } from "../exits/exit-set.ts";
 import { chooseAfter, wantedBy } from "../output-rows.ts";
 import type { Session } from "../session.ts";
 import {
   type DecodedToken,
+  type DecoderParts,
   DecodingCounts,
   type DecodingStatistics,
+  feedAndChoose,
   type RoundLimits,
   type TokenDecoder,
-} from "./decoder.ts";
-import { type DecoderParts, feedAndChoose } from "./plain.ts";
-import { type ClimbingToken, type ExitReached, RowLadder, type TopReached } from "./row-ladder.ts";
-import { createSpread } from "./spread-logits.ts";
+} from "../speculative/decoder.ts";
+import { type ClimbingToken, type ExitReached, RowLadder, type TopReached } from "../speculative/row-ladder.ts";
+import { defineDrafter } from "./drafter.ts";
+import {
+  checkedLevel,
+  EPSILON_ASKED,
+  EXITS,
+  type ExitLevel,
+  type ExitOptions,
+  exitsOf,
+  highestEpsilon,
+} from "./exits.ts";
 
 /** Rows that may wait, whatever the exits say: a pass over them stays a small one. Nothing but time depends on it. */
 export const MOST_WAITING_ROWS = 32;
 
-export interface EarlyExitOptions {
-  readonly exits: ExitSet;
-  /** Index of the level whose thresholds hold. */
-  readonly level: number;
+export interface EarlyExitOptions extends ExitOptions {
+  /** Exits' answers are the text: faster, and close to plain decoding's. */
+  readonly kind: "early-exit";
 }
+
+/** Agreement wanted where nothing is said: exits' answers are the text. */
+const EPSILON = 0.9;
+
+/** Early exits without verification. */
+export const EARLY_EXIT = defineDrafter({
+  kind: "early-exit",
+  what: "exits answer, faster, slightly other text",
+  lossless: false,
+  unasked: false,
+  needs: EXITS,
+  options: z.strictObject({ epsilon: EPSILON_ASKED }),
+  reports: ["sharedPasses"],
+  bench: null,
+  async choose(model, { epsilon }): Promise<EarlyExitOptions> {
+    const exits = await exitsOf(model);
+    if (epsilon !== undefined) levelFor(exits, epsilon);
+    return { kind: "early-exit", exits, epsilon: epsilon ?? Math.min(EPSILON, highestEpsilon(exits)) };
+  },
+  create: (parts, options) => new EarlyExitDecoder(parts, checkedLevel(parts.session, options)),
+  describe: ({ kind, epsilon }) => ({ kind, epsilon }),
+});
 
 /**
  * Takes each token from the first exit that is sure, else from the output head; the text may differ from plain decoding's. Where the
@@ -31,16 +63,16 @@ export interface EarlyExitOptions {
  * those before it, and a text depends on thresholds only. Where the length of a sequence changes its rotary regime (longrope), that
  * token is computed through every block.
  */
-export class EarlyExitDecoder implements TokenDecoder {
+class EarlyExitDecoder implements TokenDecoder {
   private readonly parts: DecoderParts;
-  private readonly options: EarlyExitOptions;
+  private readonly options: ExitLevel;
   private readonly ladder: RowLadder;
   private readonly spread: ReturnType<typeof createSpread>;
   private readonly counts = new DecodingCounts();
   /** Ids that are run at least in part, and not the session's yet. */
   private running: number[] = [];
 
-  constructor(parts: DecoderParts, options: EarlyExitOptions) {
+  constructor(parts: DecoderParts, options: ExitLevel) {
     const { executor, kvCache } = parts.session;
     const { sampler } = parts;
     this.parts = parts;
@@ -90,10 +122,10 @@ export class EarlyExitDecoder implements TokenDecoder {
     this.running.push(token.id);
     const blocks = reached.exit === null ? spec.blocks.length : exits.exits[reached.exit].blocks;
     const decoded = { id: this.choose(reached), blocks };
-    if (reached.exit === null && reached.rows > 1) this.counts.sweeps++;
+    if (reached.exit === null && reached.rows > 1) this.counts.sharedPasses++;
     if (this.ladder.pending >= MOST_WAITING_ROWS) {
-      await this.ladder.sweep({ askAtTop: "none", signal });
-      this.counts.sweeps++;
+      await this.ladder.catchUp({ askAtTop: "none", signal });
+      this.counts.sharedPasses++;
     }
     this.parts.history.push(decoded.id);
     this.counts.add(decoded);

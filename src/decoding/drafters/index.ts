@@ -1,0 +1,77 @@
+import type { z } from "zod";
+import type { ExitSet } from "../exits/exit-set.ts";
+import { createSampler, drawsTokens, type SamplerOptions } from "../sampler.ts";
+import type { Session } from "../session.ts";
+import type { TokenDecoder } from "../speculative/decoder.ts";
+import { DSSD } from "./dssd.ts";
+import { EARLY_EXIT } from "./early-exit.ts";
+import { PLAIN } from "./plain.ts";
+
+export { PLAIN } from "./plain.ts";
+
+/** Every way to compute tokens. Of those that no kind was asked for, the first that will do is taken (choose-decode.ts). */
+export const DRAFTERS = {
+  plain: PLAIN,
+  "early-exit": EARLY_EXIT,
+  dssd: DSSD,
+} as const;
+
+export type DecodeKind = keyof typeof DRAFTERS;
+
+/** All kinds, in the table's order. */
+export const DECODE_KINDS: readonly DecodeKind[] = Object.keys(DRAFTERS).filter(isDecodeKind);
+
+/** All drafters, in the table's order. */
+export const ALL_DRAFTERS: readonly (typeof DRAFTERS)[DecodeKind][] = Object.values(DRAFTERS);
+
+/** How tokens are computed: the options of one of the drafters. */
+export type DecodeOptions = Awaited<ReturnType<(typeof DRAFTERS)[DecodeKind]["choose"]>>;
+
+/** Everything that may be asked of some drafter; what is left out is decided by the model. */
+export type DraftersRequest = Both<z.infer<(typeof DRAFTERS)[DecodeKind]["options"]>>;
+/** All members of a union at once; one without fields (what zod makes of an empty object) is left out. */
+type Both<Union> = (
+  Union extends unknown
+    ? string extends keyof Union
+      ? never
+      : (one: Union) => void
+    : never
+) extends (all: infer All) => void
+  ? All
+  : never;
+
+/** Schemas of the options of all drafters, by name. */
+export const OPTION_SCHEMAS: Readonly<Record<string, z.ZodType>> = Object.assign(
+  {},
+  ...ALL_DRAFTERS.map(({ options }) => options.shape),
+);
+
+/** What a decoder is made for. */
+export interface DecoderSettings {
+  /** Default: plain. */
+  readonly decode: DecodeOptions | undefined;
+  readonly sampler: Partial<SamplerOptions> | undefined;
+  /** Every id of the sequence, the coming prompt's too. */
+  readonly history: number[];
+  /** Milliseconds on a clock that never goes back. */
+  readonly now: () => number;
+}
+
+/** A decoder that continues a session. Throws UserError SAMPLER as `createSampler`, and what the drafter throws on values out of range. */
+export function createDecoder(session: Session, settings: DecoderSettings): TokenDecoder {
+  const { decode = { kind: PLAIN.kind }, sampler: sampling = {}, history, now } = settings;
+  const sampler = createSampler(sampling);
+  return DRAFTERS[decode.kind].create(
+    { session, sampler, sampling, draws: drawsTokens(sampling), history, now },
+    decode,
+  );
+}
+
+/** The exits that options decode with; null where they need none. */
+export function exitsOfDecode(decode: DecodeOptions): ExitSet | null {
+  return "exits" in decode ? decode.exits : null;
+}
+
+function isDecodeKind(name: string): name is DecodeKind {
+  return Object.hasOwn(DRAFTERS, name);
+}

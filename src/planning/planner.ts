@@ -43,14 +43,22 @@ export interface FeasibleRange {
   readonly largestBytes: number;
 }
 
-/** Plans one model under any number of budgets; memory sums, and what an allocator prepares, are kept from one to the next. */
+/**
+ * Plans one model under any number of budgets; memory sums, and what an allocator prepares, are kept from one to the
+ * next.
+ */
 export interface Planner {
   readonly matrices: readonly MatrixToPlan[];
   /** Throws UserError `BUDGET_TOO_SMALL` where not even the narrowest plan fits. Needs no scores. */
   checkBudget(budgetBytes: number): void;
-  /** The plan under a budget; null for no limit. Throws UserError `BUDGET_TOO_SMALL`, `SCORES_MISSING`, `SCORES_MISMATCH`. */
+  /**
+   * The plan under a budget; null for no limit. Throws UserError `BUDGET_TOO_SMALL`, `SCORES_MISSING`,
+   * `SCORES_MISMATCH`.
+   */
   plan(budgetBytes: number | null): Plan;
-  /** The feasible budgets: everything from the smallest up fits, nothing beyond the largest is used. Throws as `plan`. */
+  /**
+   * The feasible budgets: everything from the smallest up fits, nothing beyond the largest is used. Throws as `plan`.
+   */
   range(): FeasibleRange;
   /** A given assignment as a plan without a budget; `allocator` says whose it is. */
   describe(assignment: Assignment, allocator: string): Plan;
@@ -64,8 +72,8 @@ interface Found {
 }
 
 /**
- * Checks a request and prepares what its plans share. `solver` (loadHighs) is needed, where the allocator needs one, as soon as a budget
- * binds. Throws UserError `CONTEXT_TOO_LONG`, `PLAN_CODECS`, `RULE_MATCHES_NOTHING` or `TIE_*`.
+ * Checks a request and prepares what its plans share. `solver` (loadHighs) is needed, where the allocator needs one, as
+ * soon as a budget binds. Throws UserError `CONTEXT_TOO_LONG`, `PLAN_CODECS`, `RULE_MATCHES_NOTHING` or `TIE_*`.
  */
 export function createPlanner(request: PlanRequest, solver: MilpSolver = noSolver): Planner {
   const { spec, scores, recipe, storedDtype } = request;

@@ -9,8 +9,8 @@ type Losses = NonNullable<Scores["losses"]>;
 
 /**
  * Loss that the scores predict: the sum over matrices (embedding and head too, where they were measured) of the loss at
- * the assigned codec. Where blocks were measured as wholes, a matrix counts by its share of its block's weights. Null where
- * a codec was not measured; a float codec without a measurement counts as no loss.
+ * the assigned codec. Where blocks were measured as wholes, a matrix counts by its share of its block's weights. Null
+ * where a codec was not measured; a float codec without a measurement counts as no loss.
  */
 export function predictedLoss(
   losses: Losses,

@@ -12,8 +12,8 @@ export interface UniformPlan {
 }
 
 /**
- * The uniform plan of each codec of the recipe, widest first: every matrix of the blocks at the codec (rules stand), and embedding
- * and output head too where they may have it, else at the nearest width that they may have.
+ * The uniform plan of each codec of the recipe, widest first: every matrix of the blocks at the codec (rules stand),
+ * and embedding and output head too where they may have it, else at the nearest width that they may have.
  */
 export function uniformPlans(planner: Planner): UniformPlan[] {
   const { matrices } = planner;

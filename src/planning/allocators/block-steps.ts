@@ -2,7 +2,10 @@ import { assignBlocks } from "../problem/assign-blocks.ts";
 import type { BlockProblem } from "../problem/block-problem.ts";
 import type { Assignment } from "../problem/matrices.ts";
 
-/** The first assignment that fits: `steps` yields each block's index into `codecs`, from the widest plan to the narrowest. */
+/**
+ * The first assignment that fits: `steps` yields each block's index into `codecs`, from the widest plan to the
+ * narrowest.
+ */
 export function firstThatFits(problem: BlockProblem, steps: Iterable<readonly number[]>): Assignment | null {
   for (const levels of steps) {
     const assignment = assignBlocks(

@@ -9,9 +9,10 @@ import { matrixAllocator } from "./allocator.ts";
 const HEADER_TRIES = 8;
 
 /**
- * The least sum of losses under the budget, a codec a matrix (or tied group), embedding and output head among them: the best ways to
- * store each block (exact, with its padding), then one of them for every block by a multiple-choice knapsack, proven by HiGHS.
- * Optimal for the losses given; of equally good plans the first found, the same on every machine.
+ * The least sum of losses under the budget, a codec a matrix (or tied group), embedding and output head among them: the
+ * best ways to store each block (exact, with its padding), then one of them for every block by a multiple-choice
+ * knapsack, proven by HiGHS. Optimal for the losses given; of equally good plans the first found, the same on every
+ * machine.
  */
 export const optimal = matrixAllocator({
   needsSolver: true,

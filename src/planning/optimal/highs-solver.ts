@@ -4,8 +4,8 @@ import type { Milp, MilpSolver } from "./milp.ts";
 const TOLERANCE = 1e-9;
 
 /**
- * HiGHS (MIT, highs.dev) as WebAssembly: one thread, a fixed seed and no clock in its decisions, so a program has one answer on
- * every machine. The module's 3.5 MB are loaded here and nowhere else.
+ * HiGHS (MIT, highs.dev) as WebAssembly: one thread, a fixed seed and no clock in its decisions, so a program has one
+ * answer on every machine. The module's 3.5 MB are loaded here and nowhere else.
  */
 export async function loadHighs(): Promise<MilpSolver> {
   const { default: load } = await import("highs");

@@ -9,8 +9,9 @@ const LARGEST_COST = 1e4;
 const SAFETY = 1 - 1e-7;
 
 /**
- * The option of every item of every segment with the least loss whose bytes and milliseconds fit, to within 0.01 %. One program for
- * the whole model: a whole number a option, and one a segment for the pages that it takes. Null where nothing fits.
+ * The option of every item of every segment with the least loss whose bytes and milliseconds fit, to within 0.01 %. One
+ * program for the whole model: a whole number a option, and one a segment for the pages that it takes. Null where
+ * nothing fits.
  */
 export function solveWithLatency(
   segments: readonly Segment[],

@@ -16,7 +16,9 @@ export interface BlockProblem extends ByteBound {
   readonly importance: readonly number[] | null;
 }
 
-/** One codec a block, of a width that no other codec of the recipe has; embedding and output head have the recipe's one. */
+/**
+ * One codec a block, of a width that no other codec of the recipe has; embedding and output head have the recipe's one.
+ */
 export const BLOCK_GRAIN: Grain = {
   name: "block",
   blockCodecs(named) {

@@ -6,9 +6,9 @@ import type { MatrixToPlan } from "./matrices.ts";
 type Losses = NonNullable<Scores["losses"]>;
 
 /**
- * The loss of a matrix at a codec: its own where it was measured or predicted by itself, else its share, by weights, of its
- * block's. Null where the codec has none; a float codec without one counts as no loss, and so do embedding and head where
- * the scorer measures none of theirs.
+ * The loss of a matrix at a codec: its own where it was measured or predicted by itself, else its share, by weights, of
+ * its block's. Null where the codec has none; a float codec without one counts as no loss, and so do embedding and head
+ * where the scorer measures none of theirs.
  */
 export function lossReader(
   losses: Losses,

@@ -22,7 +22,10 @@ export interface Grain {
   readonly name: "block" | "matrix";
   /** The codecs of blocks, of those that the recipe names, widest first. Throws UserError `PLAN_CODECS`. */
   blockCodecs(named: readonly CodecId[]): readonly CodecId[];
-  /** The codecs of embedding or output head: its one codec by the recipe, and the recipe's list for both, which may be empty. */
+  /**
+   * The codecs of embedding or output head: its one codec by the recipe, and the recipe's list for both, which may be
+   * empty.
+   */
   outerCodecs(own: CodecId, listed: readonly CodecId[]): readonly CodecId[];
 }
 
@@ -37,7 +40,10 @@ export interface CandidateRequest {
   readonly storedDtype: string;
 }
 
-/** The recipe's codecs for blocks, widest first. Throws UserError `PLAN_CODECS` where the grain cannot have them together. */
+/**
+ * The recipe's codecs for blocks, widest first. Throws UserError `PLAN_CODECS` where the grain cannot have them
+ * together.
+ */
 export function blockCodecs(grain: Grain, settings: CandidateSettings, storedDtype: string): readonly CodecId[] {
   return grain.blockCodecs(widestFirst(settings.codecs.map((choice) => resolveChoice(choice, storedDtype))));
 }

@@ -12,7 +12,10 @@ export interface MatrixProblem extends SegmentedCosts, ByteBound {
   readonly solver: MilpSolver;
 }
 
-/** One codec a matrix or tied group, of any number a width; embedding and output head choose too, where the recipe lists codecs. */
+/**
+ * One codec a matrix or tied group, of any number a width; embedding and output head choose too, where the recipe lists
+ * codecs.
+ */
 export const MATRIX_GRAIN: Grain = {
   name: "matrix",
   blockCodecs: (named) => named,

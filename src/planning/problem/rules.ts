@@ -48,7 +48,9 @@ export function parseRules(rules: Readonly<Record<string, string>>): Rule[] {
   });
 }
 
-/** The last rule that matches each matrix, by id. Throws UserError `RULE_MATCHES_NOTHING` for a glob without a match. */
+/**
+ * The last rule that matches each matrix, by id. Throws UserError `RULE_MATCHES_NOTHING` for a glob without a match.
+ */
 export function matchRules(rules: readonly Rule[], matrices: readonly MatrixInfo[]): Map<string, Rule> {
   const matched = new Map<string, Rule>();
   for (const rule of rules) {

@@ -10,8 +10,9 @@ export interface Unit {
 }
 
 /**
- * The matrices as units in order, those of a block that one of the globs matches together; one that several match goes with the first.
- * Throws UserError `TIE_MATCHES_NOTHING` for a glob that matches fewer than two matrices, `TIE_RULES` where rules leave no common codec.
+ * The matrices as units in order, those of a block that one of the globs matches together; one that several match goes
+ * with the first. Throws UserError `TIE_MATCHES_NOTHING` for a glob that matches fewer than two matrices, `TIE_RULES`
+ * where rules leave no common codec.
  */
 export function unitsOf(matrices: readonly MatrixToPlan[], globs: readonly string[]): Unit[] {
   const matchers = globs.map((glob) => matcherOf(glob));

@@ -30,10 +30,7 @@ async function openNative() {
   const { openEngine } = await import(new URL("../dist/native/load.js", import.meta.url).href);
   const engine = openEngine();
   const [rows, cols] = [64, 64];
-  await engine.offline.gemm({
-    ...{ m: rows, n: rows, k: cols, transposeB: true },
-    ...{ a: new Float32Array(rows * cols), b: new Float32Array(rows * cols), c: new Float32Array(rows * rows) },
-  });
+  await engine.offline.accumulateGram(new Float32Array(rows * cols), rows, cols, 1, new Float32Array(cols * cols));
   return engine;
 }
 

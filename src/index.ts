@@ -16,7 +16,8 @@ export {
   generate,
   type StopReason,
 } from "./decoding/generate.ts";
-export { type OpenModel, type OpenModelOptions, openModel } from "./decoding/open-model.ts";
+export { type OpenModel, openModel } from "./decoding/open-model.ts";
+export type { OpenModelOptions } from "./decoding/open-weights.ts";
 export { createSampler, GREEDY, type Sampler, type SamplerOptions } from "./decoding/sampler.ts";
 export { Session, type SessionOptions } from "./decoding/session.ts";
 export type { DecodingStatistics, TokensAtDepth } from "./decoding/speculative/decoder.ts";

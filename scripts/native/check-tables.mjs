@@ -16,7 +16,15 @@ const KERNELS = join(ROOT, "src/native/kernels");
 const CHECKS = join(ROOT, "test/native/tables");
 const BUILD = join(ROOT, "src/native/build/tables");
 
-const COMMON = ["-std=c++17", "-ffp-contract=off", "-fno-math-errno", "-Wall", "-Wextra", "-Wno-psabi"];
+const COMMON = [
+  "-std=c++20",
+  "-ffp-contract=off",
+  "-fno-math-errno",
+  "-Wall",
+  "-Wextra",
+  "-Wno-psabi",
+  "-Werror=missing-field-initializers",
+];
 const AVX2 = ["-mavx2", "-mfma", "-mf16c"];
 const AVX512 = [...AVX2, "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq"];
 const CROSS_COMPILER = "aarch64-linux-gnu-g++";

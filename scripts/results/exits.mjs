@@ -82,10 +82,7 @@ async function bench(name, { count, generateTokens }, flags) {
   return { prompts: prompts.what, count, generateTokens, rows, comparisons, perfect, costs, exits, blocks };
 }
 
-const accepted = (name) =>
-  bench(name, { count: 16, generateTokens: 64 }, [
-    ...["--csv", `docs/results/exits-${name}.csv`, "--picture", `docs/results/exits-${name}.svg`],
-  ]);
+const accepted = (name) => bench(name, { count: 16, generateTokens: 64 }, ["--csv", `docs/results/exits-${name}.csv`]);
 
 const SPEED = ["--draft-lengths", "none", "--draft-limits", "4,8", "--epsilons", "0.6,0.7,0.8,0.9,0.95"];
 const speed = (name) => bench(name, { count: 50, generateTokens: 128 }, SPEED);

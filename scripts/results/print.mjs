@@ -1,5 +1,6 @@
 // npm run results:print: writes docs/results.md from the measured documents in docs/results/. Nothing in it is typed.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { draftersPicture } from "../../dist/bench/drafters/picture.js";
 import { MIB, table } from "./common.mjs";
 import { dataList } from "./data.mjs";
 import { exitsText } from "./exits-text.mjs";
@@ -139,8 +140,8 @@ const SECTIONS = [
     file: "quality",
     title: "Quality per byte",
     command: "npm run results:quality",
-    print: (result) => {
-      writeFileSync("docs/results/quality.svg", qualityPicture(result));
+    print: async (result) => {
+      writeFileSync("docs/results/quality.svg", await qualityPicture(result));
       return `${qualityText(result)}\n\n${taken(result)}`;
     },
     intro:
@@ -150,7 +151,12 @@ const SECTIONS = [
     file: "exits",
     title: "Early exits and DSSD",
     command: "npm run results:exits",
-    print: exitsText,
+    print: async (result) => {
+      for (const [name, { rows }] of Object.entries(result.accepted)) {
+        writeFileSync(`docs/results/exits-${name}.svg`, await draftersPicture(rows));
+      }
+      return exitsText(result);
+    },
     intro:
       "Three models packed by recipe `dssd` at 4 bits a weight, with three adapter exits each; their text, or the beginnings of what the model writes for them, is of the data folder (C4 and WikiText-like pages; TinyStories for the two story models). Fixed: one exit, a fixed number of drafts, the same heads. Waste: drafts that the full model did not take.",
   },
@@ -181,12 +187,13 @@ function dataText() {
   return `## Data\n\n${intro}\n\n${table(["file", "bytes", "sha256", "what", "licence", "used by"], rows)}`;
 }
 
-const parts = SECTIONS.filter(({ file }) => existsSync(`docs/results/${file}.json`)).map(
-  ({ file, title, command, print, intro }) => {
-    const result = JSON.parse(readFileSync(`docs/results/${file}.json`, "utf8"));
-    return `## ${title}\n\n\`${command}\`, measured document \`results/${file}.json\`.\n\n${intro ? `${intro}\n\n` : ""}${print(result)}`;
-  },
-);
+const parts = [];
+for (const { file, title, command, print, intro } of SECTIONS) {
+  if (!existsSync(`docs/results/${file}.json`)) continue;
+  const result = JSON.parse(readFileSync(`docs/results/${file}.json`, "utf8"));
+  const head = `## ${title}\n\n\`${command}\`, measured document \`results/${file}.json\`.`;
+  parts.push([head, ...(intro ? [intro] : []), await print(result)].join("\n\n"));
+}
 writeFileSync(
   "docs/results.md",
   `# Results\n\nPrinted by \`npm run results:print\` from the measured documents in \`results/\`.\n\n${[...parts, dataText()].join("\n\n")}\n`,

@@ -1,9 +1,7 @@
 // The section of docs/results.md on quality at given bytes, and its picture.
+import { lineChart } from "../../dist/bench/line-chart.js";
 import { table } from "./common.mjs";
 
-const WIDTH = 760;
-const HEIGHT = 420;
-const MARGIN = { left: 70, right: 20, top: 20, bottom: 50 };
 const SERIES = [
   { name: "layerwise", colour: "#0b6e4f", of: ({ mib, kld }) => [mib, kld] },
   {
@@ -20,43 +18,24 @@ const SERIES = [
 
 /** KL divergence (logarithmic) over MiB, as an SVG document. */
 export function qualityPicture({ points }) {
-  const lines = SERIES.map((series) => ({ ...series, at: points.map(series.of).filter(Boolean) }));
-  const all = lines.flatMap(({ at }) => at);
-  const [xs, ys] = [all.map(([x]) => x), all.map(([, y]) => Math.log10(y))];
-  const [left, right] = [Math.floor(Math.min(...xs) / 10) * 10, Math.ceil(Math.max(...xs) / 10) * 10];
-  const [low, high] = [Math.floor(Math.min(...ys)), Math.ceil(Math.max(...ys))];
-  const x = (mib) => MARGIN.left + ((mib - left) / (right - left)) * (WIDTH - MARGIN.left - MARGIN.right);
-  const y = (log) => MARGIN.top + ((high - log) / (high - low)) * (HEIGHT - MARGIN.top - MARGIN.bottom);
-  const text = (at, content, more = "") =>
-    `<text x="${at[0].toFixed(1)}" y="${at[1].toFixed(1)}" ${more}>${content}</text>`;
-  const across = Array.from({ length: (right - left) / 10 + 1 }, (_, i) => left + 10 * i);
-  const up = Array.from({ length: high - low + 1 }, (_, i) => low + i);
-  const grid = [
-    ...across.map((mib) => `<path d="M${x(mib)} ${y(low)}V${y(high)}"/>`),
-    ...up.map((log) => `<path d="M${x(left)} ${y(log)}H${x(right)}"/>`),
-  ];
-  const labels = [
-    ...across.map((mib) => text([x(mib), y(low) + 18], mib, 'text-anchor="middle"')),
-    ...up.map((log) => text([x(left) - 8, y(log) + 4], 10 ** log, 'text-anchor="end"')),
-    text([x((left + right) / 2), HEIGHT - 8], "MiB of tensors", 'text-anchor="middle"'),
-    text(
-      [0, 0],
-      "KL divergence, nats a token",
-      `text-anchor="middle" transform="translate(16 ${y((low + high) / 2)}) rotate(-90)"`,
-    ),
-  ];
-  const drawn = lines.flatMap(({ name, colour, at }, i) => {
-    const places = at.map(([mib, kld]) => [x(mib), y(Math.log10(kld))]);
-    const legend = [WIDTH - 250, MARGIN.top + 20 + 20 * i];
-    return [
-      `<polyline points="${places.map((place) => place.map((v) => v.toFixed(1)).join()).join(" ")}" fill="none" stroke="${colour}" stroke-width="2"/>`,
-      ...places.map(([cx, cy]) => `<circle cx="${cx.toFixed(1)}" cy="${cy.toFixed(1)}" r="3.5" fill="${colour}"/>`),
-      `<path d="M${legend[0]} ${legend[1]}h24" stroke="${colour}" stroke-width="2"/>`,
-      text([legend[0] + 32, legend[1] + 4], name),
-    ];
+  const lines = SERIES.map(({ name, colour, of }) => {
+    const at = points.map(of).filter(Boolean);
+    return { name, colour, points: at.map(([x, y]) => ({ x, y, title: `${x.toFixed(2)} MiB: ${y.toPrecision(3)}` })) };
   });
-  const parts = [`<g stroke="#ddd">${grid.join("")}</g>`, ...labels, ...drawn];
-  return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${HEIGHT}" font-family="sans-serif" font-size="13">\n<rect width="100%" height="100%" fill="#fff"/>\n${parts.join("\n")}\n</svg>\n`;
+  const all = lines.flatMap((line) => line.points);
+  const [xs, ys] = [all.map(({ x }) => x), all.map(({ y }) => Math.log10(y))];
+  const across = [Math.floor(Math.min(...xs) / 10) * 10, Math.ceil(Math.max(...xs) / 10) * 10];
+  const up = [10 ** Math.floor(Math.min(...ys)), 10 ** Math.ceil(Math.max(...ys))];
+  return lineChart(
+    { label: "MiB of tensors", domain: across },
+    {
+      label: "KL divergence, nats a token",
+      domain: up,
+      log: true,
+      format: (value) => String(Number(value.toPrecision(1))),
+    },
+    lines,
+  );
 }
 
 /** How much lower one is; nothing where one is not known. */

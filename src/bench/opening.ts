@@ -3,7 +3,7 @@ import { mostLikely } from "../decoding/sampler.ts";
 import { Session } from "../decoding/session.ts";
 import type { WorkOptions } from "../progress.ts";
 import { createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
-import { randomIds } from "./random-ids.ts";
+import { randomIds } from "./sequence.ts";
 import { type Spread, spreadOf } from "./spread.ts";
 
 /** Tokens of the prompt whose first answer is waited for. */

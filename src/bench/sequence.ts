@@ -1,4 +1,5 @@
 import { throwIfAborted } from "../errors.ts";
+import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import type { PassRows } from "../passes/rows.ts";
@@ -8,7 +9,7 @@ import type { AnyExecutor, RunBlocksOptions } from "../runtime/executor.ts";
 import type { HeadAnswers } from "../runtime/head-answers.ts";
 import { OUTPUT_HEAD } from "../runtime/heads.ts";
 import type { KvCache } from "../runtime/kv-cache.ts";
-import { randomIds } from "./random-ids.ts";
+import { Random } from "../tensor/random.ts";
 
 const FIRST = Int32Array.of(0);
 
@@ -107,4 +108,10 @@ export class BenchSequence {
     const { cache, length } = this;
     return { ids: this.ids.slice(length, length + rows), spans: [{ cache, position: length, count: rows }] };
   }
+}
+
+/** Ids drawn from the whole vocabulary; the same for the same `name`. */
+export function randomIds({ vocabSize }: DecoderSpec, count: number, name: string): Int32Array {
+  const random = new Random(0).fork(name);
+  return Int32Array.from({ length: count }, () => random.nextInt(vocabSize));
 }

@@ -29,10 +29,8 @@ const Line = z.union([z.object({ text: z.string() }), z.object({ messages: z.arr
 export async function readSourceText(file: string, renderChat: RenderChat): Promise<SourceText> {
   const bytes = await readBytes(file);
   const text = decodeText(file, bytes).replaceAll("\r\n", "\n");
-  const isLines = [".jsonl", ".ndjson"].includes(path.extname(file).toLowerCase());
-  const documents = (isLines ? parseLines(file, text, renderChat) : [text]).filter(
-    (document) => document.trim() !== "",
-  );
+  const form = FORMS.get(path.extname(file).toLowerCase()) ?? plainText;
+  const documents = form(file, text, renderChat).filter((document) => document.trim() !== "");
   if (documents.length === 0) {
     throw new UserError("CALIBRATION_EMPTY", `${file}: calibration text: expected some text, found none`);
   }
@@ -63,6 +61,11 @@ function decodeText(file: string, bytes: Buffer): string {
     throw new UserError("CALIBRATION_ENCODING", message, "convert the file to UTF-8");
   }
 }
+
+/** A file's text as documents; `file` is for messages. Throws UserError naming file and line where the text is not of that form. */
+type Form = (file: string, text: string, renderChat: RenderChat) => string[];
+
+const plainText: Form = (_, text) => [text];
 
 function parseLines(file: string, text: string, renderChat: RenderChat): string[] {
   return text.split("\n").flatMap((line, i) => {
@@ -96,3 +99,9 @@ function parseLine(where: string, line: string): z.infer<typeof Line> {
   const keys = typeof value === "object" && value !== null ? `keys ${Object.keys(value).join(", ")}` : typeof value;
   throw new UserError("CALIBRATION_JSON", `${where}: line: ${expected} with strings, found ${keys}`);
 }
+
+/** Forms of text by the end of a file's name; all others are plain text, one document. A new one is a function and a line here. */
+const FORMS: ReadonlyMap<string, Form> = new Map([
+  [".jsonl", parseLines],
+  [".ndjson", parseLines],
+]);

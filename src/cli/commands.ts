@@ -8,7 +8,7 @@ import { exportGgufCommand } from "./commands/export-gguf.ts";
 import { inspectCommand } from "./commands/inspect.ts";
 import { planCommand } from "./commands/plan.ts";
 import { runCommand } from "./commands/run.ts";
-import { calibrateCommand, quantizeCommand, scoreCommand } from "./commands/stages.ts";
+import { calibrateCommand, quantizeCommand, scoreCommand } from "./commands/steps.ts";
 import { verifyCommand } from "./commands/verify.ts";
 
 /** Every command, in the order of the help. */

@@ -16,6 +16,7 @@ export interface DraftersSubject extends DraftersArguments, ExecutionArguments {
 /** `layerwise bench MODEL --drafters`: measures, prints, and writes the files asked for. */
 export async function benchDraftersOf(target: string, subject: DraftersSubject, terminal: Terminal): Promise<void> {
   const sweep = sweepOf(subject);
+  if (subject.picture !== undefined) await checkPicture();
   const { benchDrafters } = await import("../bench/drafters/bench-drafters.ts");
   const { prompts: file, promptCount: count, promptTokens: maxTokens, generateTokens, repeats } = subject;
   const { onProgress, signal } = terminal;
@@ -31,6 +32,12 @@ export async function benchDraftersOf(target: string, subject: DraftersSubject, 
   }
 }
 
+/** Before minutes of measuring: UserError PICTURE where nothing draws it. */
+async function checkPicture(): Promise<void> {
+  const { openPlot } = await import("../bench/line-chart.ts");
+  await openPlot();
+}
+
 async function writeFiles({ rows }: DraftersResult, { csv, picture }: DraftersSubject): Promise<void> {
   if (csv !== undefined) {
     const { draftersCsv } = await import("../bench/drafters/csv.ts");
@@ -38,6 +45,6 @@ async function writeFiles({ rows }: DraftersResult, { csv, picture }: DraftersSu
   }
   if (picture !== undefined) {
     const { draftersPicture } = await import("../bench/drafters/picture.ts");
-    await writeFileAtomic(picture, draftersPicture(rows));
+    await writeFileAtomic(picture, await draftersPicture(rows));
   }
 }

@@ -1,6 +1,7 @@
 /**
- * Two-level scales: a group's scale is a whole number -127 … 127 times the row's own scale, a bf16 number. The row's scale needs the
- * range of f32, not its precision, since the whole numbers are chosen for it; and a product of 7 and 8 bits is exact in f32.
+ * Two-level scales: a group's scale is a whole number -127 … 127 times the row's own scale, a bf16 number. The row's
+ * scale needs the range of f32, not its precision, since the whole numbers are chosen for it; and a product of 7 and 8
+ * bits is exact in f32.
  */
 import { bf16ToF32, f32ToBf16, roundToF16 } from "../tensor/half.ts";
 import { inverseOf, nearestLevel } from "../tensor/rounding.ts";
@@ -10,8 +11,8 @@ import type { Codec } from "./codec.ts";
 const MOST_SCALE_CODE = 127;
 
 /**
- * The row scale for scales of at most `most` in magnitude: the least bf16 number whose 127-fold reaches it; 0 for 0. Throws nothing:
- * an infinite `most` gives infinity, which packing refuses.
+ * The row scale for scales of at most `most` in magnitude: the least bf16 number whose 127-fold reaches it; 0 for 0.
+ * Throws nothing: an infinite `most` gives infinity, which packing refuses.
  */
 export function rowScaleFor(most: number): number {
   let bits = f32ToBf16(most / MOST_SCALE_CODE);
@@ -21,8 +22,9 @@ export function rowScaleFor(most: number): number {
 }
 
 /**
- * The whole number -127 … 127 whose multiple of `rowScale` is nearest to `wanted`, ties to even, moved by `by`; 0 where the row's
- * scale is 0. By the inverse, as the engine's searches have it: which of two codes a number between them gets shows in the bytes.
+ * The whole number -127 … 127 whose multiple of `rowScale` is nearest to `wanted`, ties to even, moved by `by`; 0 where
+ * the row's scale is 0. By the inverse, as the engine's searches have it: which of two codes a number between them gets
+ * shows in the bytes.
  */
 export function scaleCodeFor(wanted: number, rowScale: number, by = 0): number {
   const nearest = nearestLevel(wanted * inverseOf(rowScale), -MOST_SCALE_CODE, MOST_SCALE_CODE);
@@ -43,8 +45,9 @@ export interface SnappedScales {
 }
 
 /**
- * The nearest scales that an integer codec can store, for wanted ones of either sign, [rows, groups]; `groups` of a row. Asymmetric
- * codecs: once for the scales, once for the minima. What overflows becomes infinite, and is refused by `pack`.
+ * The nearest scales that an integer codec can store, for wanted ones of either sign, [rows, groups]; `groups` of a
+ * row. Asymmetric codecs: once for the scales, once for the minima. What overflows becomes infinite, and is refused by
+ * `pack`.
  */
 export function snapScales(
   { scaleKind }: Pick<Codec, "scaleKind">,

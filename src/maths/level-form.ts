@@ -18,7 +18,10 @@ export interface LevelForm {
   readonly gapHigh: number;
 }
 
-/** A table of levels: `levels[code]`; `nearest` and `codes` hold, at `levelEntry(y)`, the level nearest to y and its code. */
+/**
+ * A table of levels: `levels[code]`; `nearest` and `codes` hold, at `levelEntry(y)`, the level nearest to y and its
+ * code.
+ */
 export interface LevelTable {
   /** [2^bits], ascending */
   readonly levels: Int8Array;
@@ -33,7 +36,9 @@ export function levelFormOf({ bits, scheme, levels }: Codec): LevelForm {
   return levelForm(bits, scheme === "asymmetric", scheme === "table" ? levels : null);
 }
 
-/** The form of whole-number levels, or of a table of 2^bits ascending int8 levels. Twin of native/offline/level-table.h. */
+/**
+ * The form of whole-number levels, or of a table of 2^bits ascending int8 levels. Twin of native/offline/level-table.h.
+ */
 export function levelForm(bits: number, asymmetric: boolean, levels: Int8Array | null): LevelForm {
   const count = 2 ** bits;
   const least = asymmetric ? 0 : -count / 2;

@@ -2,16 +2,16 @@ import type { Codec, Quantized } from "../codecs/codec.ts";
 import type { RowComparer } from "./row-comparison.ts";
 
 /**
- * The maths of the offline stages. Two implementations give the same bytes where a method's comment says so: plain TypeScript
- * (plain/) and the native engine's threads (native.ts). Arrays are row-major; one that is passed in must not be written until the
- * promise settles.
+ * The maths of the offline stages. Two implementations give the same bytes where a method's comment says so: plain
+ * TypeScript (plain/) and the native engine's threads (native.ts). Arrays are row-major; one that is passed in must not
+ * be written until the promise settles.
  */
 export interface Maths {
   /** h [cols, cols] += factor * x^T x of x [rows, cols]; both triangles. Sums in f32 or wider. */
   accumulateGram(x: Float32Array, rows: number, cols: number, factor: number, h: Float32Array): Promise<void>;
   /**
-   * The upper factor u of the inverse of the symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower triangle zeroed);
-   * false where h is not positive definite. The same bytes.
+   * The upper factor u of the inverse of the symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower
+   * triangle zeroed); false where h is not positive definite. The same bytes.
    */
   inverseUpperFactor(h: Float64Array, n: number): Promise<boolean>;
   /** Chooses scales, minima and codes; the first row whose weights no f16 scale reaches, or -1. The same bytes. */
@@ -31,7 +31,10 @@ export interface Maths {
 /** What the levels of a matrix's codes are. */
 export interface LevelOptions {
   readonly bits: number;
-  /** [2^bits], ascending from a negative one; null: whole numbers, from 0 where there are minima, else from -2^(bits - 1) */
+  /**
+   * [2^bits], ascending from a negative one; null: whole numbers, from 0 where there are minima, else from -2^(bits -
+   * 1)
+   */
   readonly levels: Int8Array | null;
   /** Columns that share a scale; 0: a whole row */
   readonly group: number;
@@ -58,8 +61,8 @@ export interface RowScales {
 }
 
 /**
- * Without `rowScales` scales are fitted (f16 numbers or, with `twoLevel`, f32 ones); with them the scales and minima there are
- * snapped to whole multiples of the row's.
+ * Without `rowScales` scales are fitted (f16 numbers or, with `twoLevel`, f32 ones); with them the scales and minima
+ * there are snapped to whole multiples of the row's.
  */
 export interface ScaleSearch extends CodedMatrix, RowScales {
   /** [cols], positive: how much the squared error of a column counts */
@@ -68,7 +71,10 @@ export interface ScaleSearch extends CodedMatrix, RowScales {
   readonly twoLevel: boolean;
 }
 
-/** What GPTQ quantizes, and by what: `w` becomes the quantized values; scales and minima stay, groups go by original columns. */
+/**
+ * What GPTQ quantizes, and by what: `w` becomes the quantized values; scales and minima stay, groups go by original
+ * columns.
+ */
 export interface GptqOptions extends CodedMatrix {
   /** Upper factor of the inverse Hessian (h^-1 = u^T u), [cols, cols], rows and columns in `order` */
   readonly u: Float64Array;

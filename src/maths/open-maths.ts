@@ -6,8 +6,8 @@ import { plainMaths } from "./plain/plain-maths.ts";
 export interface OpenMaths extends Maths, Disposable {}
 
 /**
- * The maths of the offline stages (packing, Hessian sums, GPTQ), chosen once: on a native engine of its own with as many threads as
- * there are physical cores, or `threads`; plain without an addon, or where `native` is false.
+ * The maths of the offline stages (packing, Hessian sums, GPTQ), chosen once: on a native engine of its own with as
+ * many threads as there are physical cores, or `threads`; plain without an addon, or where `native` is false.
  */
 export async function openMaths(options: {
   readonly native?: boolean | undefined;

@@ -16,9 +16,9 @@ export interface ComparedRows extends RowSummaries {
 }
 
 /**
- * Sums up and compares many rows at a time. An array passed in must not be written until the promise settles. The engine's
- * exponentials are f32: a log-sum-exp is within 1e-6 nats of the plain one, a divergence D within 4e-6 sqrt(D) + 1e-5 D; any
- * number of threads gives the same bits.
+ * Sums up and compares many rows at a time. An array passed in must not be written until the promise settles. The
+ * engine's exponentials are f32: a log-sum-exp is within 1e-6 nats of the plain one, a divergence D within 4e-6 sqrt(D)
+ * + 1e-5 D; any number of threads gives the same bits.
  */
 export interface RowComparer {
   /** logits: [rows, vocabSize] */

@@ -9,11 +9,11 @@
     "cflags!": ["-fno-omit-frame-pointer"],
     "cflags_cc!": ["-fno-exceptions", "-fno-rtti", "-std=gnu++17", "-std=gnu++20", "-fno-strict-aliasing"],
     "cflags_cc": [
-      "-std=c++17", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra",
-      "-Wno-unused-parameter", "-Wno-psabi"
+      "-std=c++20", "-O3", "-ffp-contract=off", "-fno-math-errno", "-fvisibility=hidden", "-Wall", "-Wextra",
+      "-Wno-unused-parameter", "-Wno-psabi", "-Werror=missing-field-initializers"
     ],
     "xcode_settings": {
-      "CLANG_CXX_LANGUAGE_STANDARD": "c++17",
+      "CLANG_CXX_LANGUAGE_STANDARD": "c++20",
       "GCC_ENABLE_CPP_EXCEPTIONS": "YES",
       "GCC_ENABLE_CPP_RTTI": "YES",
       "GCC_OPTIMIZATION_LEVEL": "3",
@@ -25,7 +25,7 @@
       "VCCLCompilerTool": {
         "ExceptionHandling": 1,
         "Optimization": 2,
-        "AdditionalOptions": ["/std:c++17", "/fp:precise"]
+        "AdditionalOptions": ["/std:c++20", "/fp:precise"]
       }
     },
     "conditions": [

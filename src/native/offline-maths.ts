@@ -1,28 +1,12 @@
 import type { NativeCodecForm } from "./codec-form.ts";
 
-/** Offline maths; arrays are row-major. Twins: src/tensor/linear-algebra.ts, src/quantization/. */
+/** Offline maths; arrays are row-major. Twins: src/maths/plain/. */
 export interface NativeOffline {
-  /** c [m, n] = a [m, k] b [k, n], or + c; `transposeA`: a is [k, m], `transposeB`: b is [n, k]. f32. */
-  gemm(options: {
-    m: number;
-    n: number;
-    k: number;
-    a: Float32Array;
-    b: Float32Array;
-    c: Float32Array;
-    transposeA?: boolean;
-    transposeB?: boolean;
-    accumulate?: boolean;
-  }): Promise<void>;
   /** h [cols, cols] += factor * x^T x of x [rows, cols]; both triangles. f32. */
   accumulateGram(x: Float32Array, rows: number, cols: number, factor: number, h: Float32Array): Promise<void>;
-  /** Lower Cholesky factor of the symmetric a [n, n] in place, in f64 (upper triangle zeroed); false where a is not positive definite. */
-  cholesky(a: Float64Array, n: number): Promise<boolean>;
-  /** Inverse of a symmetric positive definite matrix from its lower factor: [n, n] in place. */
-  choleskyInverse(l: Float64Array, n: number): Promise<void>;
   /**
-   * The upper factor u of the inverse of the symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower triangle zeroed),
-   * in half the work of cholesky, choleskyInverse and cholesky again; false where h is not positive definite.
+   * The upper factor u of the inverse of the symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower triangle zeroed), in
+   * half the work of a factor, its inverse and the inverse's factor, in f64; false where h is not positive definite.
    */
   inverseUpperFactor(h: Float64Array, n: number): Promise<boolean>;
   /**
@@ -47,7 +31,7 @@ export interface NativeOffline {
     codes: Uint8Array;
   }): Promise<void>;
   /**
-   * The searches of quantization/scale-search.ts: the same bytes. Without `rowScales` it fits scales (f16 or, with `twoLevel`, f32);
+   * The searches of maths/plain/search-scales.ts: the same bytes. Without `rowScales` it fits scales (f16 or, with `twoLevel`, f32);
    * with them the scales and minima there are snapped to whole multiples of the row's. Resolves to the first row whose weights no
    * f16 scale reaches, or -1.
    */
@@ -69,7 +53,7 @@ export interface NativeOffline {
     scales: Float32Array;
     minima: Float32Array | null;
   }): Promise<number>;
-  /** quantization/refine.ts: the same bytes. Scales, minima and codes are changed in place. */
+  /** maths/plain/refine.ts: the same bytes. Scales, minima and codes are changed in place. */
   refine(options: {
     w: Float32Array;
     rows: number;
@@ -87,7 +71,7 @@ export interface NativeOffline {
     minima: Float32Array | null;
     codes: Uint8Array;
   }): Promise<void>;
-  /** Mean over rows of d gram d^T, d = w - values [rows, cols], products in f32 (quantization/hessian-error.ts). */
+  /** Mean over rows of d gram d^T, d = w - values [rows, cols], products in f32 (maths/plain/hessian-error.ts). */
   hessianError(options: {
     w: Float32Array;
     values: Float32Array;
@@ -96,7 +80,7 @@ export interface NativeOffline {
     cols: number;
   }): Promise<number>;
   /**
-   * Compares rows of logits (the fast twin of evaluation/row-distribution.ts): arrays of the reference are given together or not at
+   * Compares rows of logits (the fast twin of maths/plain/row-distribution.ts): arrays of the reference are given together or not at
    * all. A log-sum-exp is NaN where a logit of its row is NaN or +Infinity, a divergence not finite where any of both rows is not.
    */
   compareRows(options: {

@@ -1,7 +1,7 @@
 import { mkdirSync, readFileSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { createRequire } from "node:module";
-import { homedir } from "node:os";
 import path from "node:path";
+import { cacheFolder } from "../cache-folder.ts";
 
 /**
  * What is remembered of a binary: which one it was, and what was wrong with it (null: nothing). A line each in the file: reading it must
@@ -52,10 +52,6 @@ export function proveBinary(file: string): string | null {
   const problem = probe(file);
   remember(places, { binary, problem });
   return problem;
-}
-
-function cacheFolder(): string {
-  return path.join(homedir(), ".cache", "layerwise");
 }
 
 function readProof(place: string): Proof | undefined {

@@ -6,12 +6,11 @@ import { type CheckpointJob, withJob } from "./open-job.ts";
 import type { CodecCost } from "./packing.ts";
 import { shippedPlan } from "./shipped.ts";
 import { artifactStep } from "./steps/artifact.ts";
-import { exitsStep } from "./steps/exits.ts";
+import { exitsStep, type TrainedArtifactExits, trainedExits } from "./steps/exits.ts";
 import { type StepName, stepsUntil } from "./steps/index.ts";
 import { libraryStep } from "./steps/library.ts";
 import { planStep } from "./steps/plan.ts";
 import { scoresStep } from "./steps/scores.ts";
-import { type TrainedArtifactExits, trainedExits } from "./trained-exits.ts";
 
 export interface CompressOptions extends CheckpointJob {
   /** The last step to run; default: all. */

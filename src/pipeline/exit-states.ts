@@ -4,9 +4,9 @@ import { fileError } from "../formats/files.ts";
 import type { Job } from "./job.ts";
 import { makeFolders } from "./run-folder-paths.ts";
 import { hashOf } from "./step-key.ts";
+import { trunkOf } from "./steps/artifact.ts";
 import { exitPointsOf } from "./steps/exit-points.ts";
 import { exitTextStep } from "./steps/exit-text.ts";
-import { trunkOf } from "./trunk-of-job.ts";
 
 /** Where the states of the text's tokens are kept in the run folder. */
 const STATES_FOLDER = "exit-states";

@@ -14,7 +14,7 @@ import { openRunFolder, peek, type StepReport } from "./run-folder.ts";
 import type { RunOptions } from "./run-options.ts";
 import { artifactStep } from "./steps/artifact.ts";
 import { calibrationStep } from "./steps/calibration.ts";
-import { type TrainedArtifactExits, trainedExits } from "./trained-exits.ts";
+import { type TrainedArtifactExits, trainedExits } from "./steps/exits.ts";
 
 /** The recipe whose text and settings serve where no run folder has any. */
 const DEFAULT_RECIPE = "dssd";

@@ -2,12 +2,12 @@ import type { Plan } from "../artifact/plan.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { createPlanner } from "../planning/planner.ts";
 import { uniformPlans } from "../planning/uniform-plans.ts";
+import type { RefinerSetup } from "../training/rounding/block-refiner.ts";
 import type { Job } from "./job.ts";
-import { type Learning, learningOf } from "./learning.ts";
 import { libraryOf, underPlan } from "./packing.ts";
 import { libraryStep } from "./steps/library.ts";
 import { planStep } from "./steps/plan.ts";
-import { requantizedOf, requantizedStep } from "./steps/requantized.ts";
+import { learningOf, requantizedOf, requantizedStep } from "./steps/requantized.ts";
 import { scoresStep } from "./steps/scores.ts";
 
 /** The matrices of the job's plan. */
@@ -15,7 +15,7 @@ export interface PackedPlan {
   /** Null: the quantizer needs no statistics, and they are quantized while they are written. */
   readonly packed: WeightSource | null;
   /** What learned numbers in them depend on; null where there are none. */
-  readonly learning: Learning["facts"] | null;
+  readonly learning: RefinerSetup["facts"] | null;
 }
 
 /** The plan's own matrices, for `job.once`: requantized where the recipe says so, else out of the library where there is one. */

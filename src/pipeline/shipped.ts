@@ -1,22 +1,16 @@
 import type { GuardResult } from "../artifact/manifest.ts";
 import type { Plan } from "../artifact/plan.ts";
-import type { WeightSource } from "../model/weight-source.ts";
 import type { Job } from "./job.ts";
-import type { Learning } from "./learning.ts";
-import { packedPlan, uniformRival } from "./packed-plan.ts";
+import { type PackedPlan, packedPlan, uniformRival } from "./packed-plan.ts";
 import { libraryOf, underPlan } from "./packing.ts";
 import { guardStep } from "./steps/guard.ts";
 import { planStep } from "./steps/plan.ts";
 
-/** What becomes the artifact. */
-export interface ShippedPlan {
+/** What becomes the artifact: a plan and its matrices. */
+export interface ShippedPlan extends PackedPlan {
   readonly plan: Plan;
-  /** Its matrices, packed; null: the quantizer needs no statistics, and they are quantized while they are written. */
-  readonly packed: WeightSource | null;
   /** Null where the recipe asks for no comparison. */
   readonly guard: GuardResult | null;
-  /** What its learned numbers depend on; null where none were learned. */
-  readonly learning: Learning["facts"] | null;
 }
 
 /**

@@ -3,8 +3,8 @@ import { searchScales } from "./scale-search.ts";
 import { checkFinite, floatNumbers } from "./weight-checks.ts";
 
 /**
- * Nearest levels under scales that an error-minimising search chose, group by group: never a larger squared error than plain
- * rounding under the group's largest magnitude. Float codecs take the weights as they are.
+ * Nearest levels under scales that an error-minimising search chose, group by group: never a larger squared error than
+ * plain rounding under the group's largest magnitude. Float codecs take the weights as they are.
  */
 export const nearest: Quantizer = {
   needs: "nothing",

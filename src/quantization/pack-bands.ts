@@ -28,7 +28,10 @@ export interface BandsRequest {
   readonly onBand?: ((band: DenseMatrix, packed: PackedMatrix) => Promise<void>) | undefined;
 }
 
-/** Packs whole tiles at a time: rows do not depend on each other, so that the bands' bytes together are the matrix's. Throws Interrupted. */
+/**
+ * Packs whole tiles at a time: rows do not depend on each other, so that the bands' bytes together are the matrix's.
+ * Throws Interrupted.
+ */
 export async function packBands(request: BandsRequest): Promise<PackedMatrix> {
   const { source, id, rows, cols, codec, packer, input, bandWeights = BAND_WEIGHTS, signal, onBand } = request;
   const bytes = new Uint8Array(CODECS[codec].packedBytes(rows, cols));

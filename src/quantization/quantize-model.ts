@@ -15,7 +15,10 @@ export interface QuantizeModelOptions extends WorkOptions {
   readonly maths: Maths;
   /** Opened for this model and its plan; knows what is written already. */
   readonly writer: ArtifactWriter;
-  /** The model packed already, at the plan's codecs (a library): its matrices and vectors are copied, and nothing is quantized. */
+  /**
+   * The model packed already, at the plan's codecs (a library): its matrices and vectors are copied, and nothing is
+   * quantized.
+   */
   readonly packed?: WeightSource | undefined;
   /** Weights in memory at a time, 4 Mi (16 MiB in f32) by default; at least 16 rows are. */
   readonly bandWeights?: number | undefined;

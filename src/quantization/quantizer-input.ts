@@ -21,7 +21,10 @@ export interface QuantizerInput extends InputGram {
   readonly weights: Float32Array;
   /** Columns by falling diagonal, the first of equals first. */
   readonly order: Int32Array;
-  /** Upper factor u of the damped gram's inverse (u^T u), rows and columns in `order`, [cols, cols]; null if not asked for. */
+  /**
+   * Upper factor u of the damped gram's inverse (u^T u), rows and columns in `order`, [cols, cols]; null if not asked
+   * for.
+   */
   readonly factor: Float64Array | null;
 }
 

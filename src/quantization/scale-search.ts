@@ -7,10 +7,10 @@ import type { QuantizeOptions } from "./quantizer.ts";
 import { outOfRange } from "./weight-checks.ts";
 
 /**
- * Scales (and minima) that leave the least weighted squared error in each group, and the nearest codes under them; `weights`
- * [cols], positive, say how much the error of a column counts. Two-level scales: first the best scale of each group, then the
- * row's scale for these, then the best whole multiple of it around each. The codec is an integer one and the weights of the
- * matrix are finite. Throws UserError WEIGHTS_RANGE where f16 reaches no scale.
+ * Scales (and minima) that leave the least weighted squared error in each group, and the nearest codes under them;
+ * `weights` [cols], positive, say how much the error of a column counts. Two-level scales: first the best scale of each
+ * group, then the row's scale for these, then the best whole multiple of it around each. The codec is an integer one
+ * and the weights of the matrix are finite. Throws UserError WEIGHTS_RANGE where f16 reaches no scale.
  */
 export async function searchScales(
   maths: Maths,

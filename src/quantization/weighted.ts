@@ -3,8 +3,8 @@ import { searchScales } from "./scale-search.ts";
 import { checkFinite, floatNumbers, inputOf } from "./weight-checks.ts";
 
 /**
- * Nearest levels under scales chosen by squared errors that count as much as the column's inputs are large: the diagonal of the
- * Hessian, as llama.cpp's importance matrix has it. Needs the weights of `options.input`.
+ * Nearest levels under scales chosen by squared errors that count as much as the column's inputs are large: the
+ * diagonal of the Hessian, as llama.cpp's importance matrix has it. Needs the weights of `options.input`.
  */
 export const weighted: Quantizer = {
   needs: "weights",

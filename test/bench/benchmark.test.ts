@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { BenchResult, benchmark, measureSpeeds } from "../../src/bench/benchmark.ts";
+import { BenchResult } from "../../src/bench/bench-result.ts";
+import { benchmark, measureSpeeds } from "../../src/bench/benchmark.ts";
 import { ScriptedExecutor } from "../decoding/scripted-executor.ts";
 
 const OPTIONS = {

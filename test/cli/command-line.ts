@@ -10,6 +10,19 @@ const MAIN = path.resolve("dist/cli/main.js");
 /** Why tests of the command line cannot run, or null. */
 export const NOT_BUILT = existsSync(MAIN) ? null : "dist/cli/main.js is absent: build first";
 
+/** Name of a suite that needs the built program: where it is skipped the one line that says why. */
+export function needsBuild(name: string): string {
+  return NOT_BUILT === null ? name : `${name} (skipped: ${NOT_BUILT})`;
+}
+
+/** Of util-linux: gives a program a terminal. */
+export const HAS_SCRIPT = process.platform === "linux" && existsSync("/usr/bin/script");
+
+/** Name of a test that needs a terminal. */
+export function needsScript(name: string): string {
+  return HAS_SCRIPT ? name : `${name} (skipped: /usr/bin/script is absent)`;
+}
+
 export interface Outcome {
   readonly code: number | null;
   readonly stdout: string;

@@ -4,7 +4,7 @@ import path from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { HAS_ADDON } from "../runtime/native/addon-state.ts";
 import { NEOX } from "../support/fixtures.ts";
-import { commandLine, layerwise, NOT_BUILT } from "./command-line.ts";
+import { commandLine, layerwise, NOT_BUILT, needsBuild } from "./command-line.ts";
 
 const folder = mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-"));
 const compressInto = (out: string) => [
@@ -20,7 +20,7 @@ const compressInto = (out: string) => [
   out,
 ];
 
-describe.skipIf(NOT_BUILT !== null)("the pipeline", () => {
+describe.skipIf(NOT_BUILT !== null)(needsBuild("the pipeline"), () => {
   afterAll(() => rmSync(folder, { recursive: true }));
   const out = path.join(folder, "run");
 

@@ -3,7 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { STORIES } from "../support/fixtures.ts";
-import { commandLine, layerwise, NOT_BUILT } from "./command-line.ts";
+import { commandLine, layerwise, NOT_BUILT, needsBuild } from "./command-line.ts";
 
 const empty = mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-"));
 
@@ -93,7 +93,7 @@ describe("mistakes give one line and exit status 1", () => {
   });
 });
 
-test.skipIf(NOT_BUILT)(`the built program exits with that status${NOT_BUILT ? ` (${NOT_BUILT})` : ""}`, async () => {
+test.skipIf(NOT_BUILT)(needsBuild("the built program exits with that status"), async () => {
   const { code, stdout, stderr } = await layerwise(["inspect", "/nowhere"]);
   expect({ code, stdout }).toEqual({ code: 1, stdout: "" });
   expect(stderr).toMatch(/^layerwise: \/nowhere: cannot read: no such file or folder [^\n]+\n$/);

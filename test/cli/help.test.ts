@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { COMMANDS } from "../../src/cli/commands.ts";
-import { layerwise, NOT_BUILT } from "./command-line.ts";
+import { layerwise, NOT_BUILT, needsBuild } from "./command-line.ts";
 
-describe.skipIf(NOT_BUILT)(`help of the built program${NOT_BUILT ? ` (${NOT_BUILT})` : ""}`, () => {
+describe.skipIf(NOT_BUILT)(needsBuild("help of the built program"), () => {
   test("the program's help lists every command", async () => {
     const { code, stdout, stderr } = await layerwise(["--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });

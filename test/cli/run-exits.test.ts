@@ -1,17 +1,14 @@
-import { existsSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, it } from "vitest";
 import { makeStoriesWithExits } from "../decoding/artifact-with-exits.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
-import { HAS_ADDON } from "../runtime/native/addon-state.ts";
+import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
 import { STORIES } from "../support/fixtures.ts";
-import { commandLine, layerwise, NOT_BUILT, shell } from "./command-line.ts";
+import { commandLine, HAS_SCRIPT, layerwise, NOT_BUILT, needsBuild, needsScript, shell } from "./command-line.ts";
 
 const folder = path.join(temporaryFolder(), "stories");
 const PROMPT = "Once upon a time";
 const LITTLE = ["--max-tokens", "10", "--threads", "1"];
-/** Of util-linux: gives a program a terminal. */
-const HAS_SCRIPT = process.platform === "linux" && existsSync("/usr/bin/script");
 const kind = HAS_ADDON ? "native" : "tfjs";
 
 async function run(...args: string[]) {
@@ -42,7 +39,7 @@ describe("run with exits", () => {
     expect(meanBlocks).toBeCloseTo(dssd.depths.reduce((sum: number, depth: number) => sum + depth, 0) / 10, 9);
   });
 
-  it.skipIf(!HAS_ADDON)("takes DSSD by itself where it is lossless for certain", async () => {
+  it.skipIf(!HAS_ADDON)(needsAddon("takes DSSD by itself where it is lossless for certain"), async () => {
     expect((await document()).decode).toMatchObject({ kind: "dssd", firstExit: expect.any(Number), adapt: true });
     expect((await document("--temperature", "1")).decode).toEqual({ kind: "plain" });
   });
@@ -68,7 +65,7 @@ describe("run with exits", () => {
     expect((await run("--decode", "plain", "--verbose")).stderr).not.toMatch(/^decoding/m);
   });
 
-  it.skipIf(NOT_BUILT !== null)("chat decodes with them, turn after turn", async () => {
+  it.skipIf(NOT_BUILT !== null)(needsBuild("chat decodes with them, turn after turn"), async () => {
     const input = "Once upon a time\nThe dog\n";
     const chat = async (...args: string[]) => {
       const line = ["chat", folder, "--raw", ...LITTLE, "--executor", kind, "--json", ...args];
@@ -85,12 +82,15 @@ describe("run with exits", () => {
     }
   });
 
-  it.skipIf(NOT_BUILT !== null || !HAS_SCRIPT)("--show-exits colours at a terminal, in one legend", async () => {
-    const line = `$LAYERWISE run ${folder} Once ${LITTLE.join(" ")} --executor ${kind} --decode early-exit --show-exits`;
-    const { stdout } = await shell(`script -qec "${line}" /dev/null`);
-    expect(stdout).toContain("\u001b[32m");
-    expect(stdout).toMatch(/exits: .*green.* after 1 blocks \d+ %, .*cyan.* after 2 blocks \d+ %/);
-  });
+  it.skipIf(NOT_BUILT !== null || !HAS_SCRIPT)(
+    needsBuild(needsScript("--show-exits colours at a terminal, in one legend")),
+    async () => {
+      const line = `$LAYERWISE run ${folder} Once ${LITTLE.join(" ")} --executor ${kind} --decode early-exit --show-exits`;
+      const { stdout } = await shell(`script -qec "${line}" /dev/null`);
+      expect(stdout).toContain("\u001b[32m");
+      expect(stdout).toMatch(/exits: .*green.* after 1 blocks \d+ %, .*cyan.* after 2 blocks \d+ %/);
+    },
+  );
 
   it("refuses in one line what cannot be", async () => {
     const none = await commandLine(["run", STORIES, PROMPT, ...LITTLE, "--executor", "tfjs", "--decode", "dssd"]);

@@ -1,18 +1,17 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { BenchDocument } from "../../src/bench/benchmark.ts";
+import { BenchDocument } from "../../src/bench/bench-result.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
 import { STORIES } from "../support/fixtures.ts";
-import { layerwise, NOT_BUILT, shell } from "./command-line.ts";
+import { HAS_FULL_DISK, needsFullDisk } from "../support/full-disk.ts";
+import { HAS_SCRIPT, layerwise, NOT_BUILT, needsBuild, needsScript, shell } from "./command-line.ts";
 
-/** Of util-linux: gives a program a terminal. */
-const HAS_SCRIPT = process.platform === "linux" && existsSync("/usr/bin/script");
 const LITTLE = ["--backend", "wasm", "--max-tokens", "12"];
 const WORDS = ", there was a little girl named Lily";
 
-describe.skipIf(NOT_BUILT !== null)("commands that run a model", () => {
+describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () => {
   test("run prints the text, and only that, on standard output", async () => {
     const { code, stdout, stderr } = await layerwise(["run", STORIES, "Once upon a time", ...LITTLE]);
     expect(stdout).toMatch(new RegExp(`^${WORDS}`));
@@ -34,12 +33,15 @@ describe.skipIf(NOT_BUILT !== null)("commands that run a model", () => {
     expect(code).toBe(1);
   });
 
-  test.skipIf(!existsSync("/dev/full"))("standard output on a full disk gives one line and exit status 1", async () => {
-    const { code, stderr } = await shell(`$LAYERWISE run ${STORIES} Once ${LITTLE.join(" ")} >/dev/full`);
-    expect(stderr).toMatch(/^layerwise: standard output: cannot write: the disk is full$/m);
-    expect(stderr).not.toMatch(/^ +at /m);
-    expect(code).toBe(1);
-  });
+  test.skipIf(!HAS_FULL_DISK)(
+    needsFullDisk("standard output on a full disk gives one line and exit status 1"),
+    async () => {
+      const { code, stderr } = await shell(`$LAYERWISE run ${STORIES} Once ${LITTLE.join(" ")} >/dev/full`);
+      expect(stderr).toMatch(/^layerwise: standard output: cannot write: the disk is full$/m);
+      expect(stderr).not.toMatch(/^ +at /m);
+      expect(code).toBe(1);
+    },
+  );
 
   test("run --json is one document with the executor and the reason", async () => {
     const { stdout } = await layerwise(["run", STORIES, "Once upon a time", ...LITTLE, "--json", "--stop", " girl"]);
@@ -113,14 +115,17 @@ describe.skipIf(NOT_BUILT !== null)("commands that run a model", () => {
     expect(code).toBe(0);
   });
 
-  test.skipIf(!HAS_SCRIPT)("a turn that is too long does not end a conversation at a terminal", async () => {
-    const chat = `$LAYERWISE chat ${STORIES} --raw --backend wasm --max-tokens 4`;
-    const { code, stdout } = await shell(
-      `printf '%s\\n' ${"x".repeat(600)} "Once upon a time" /quit | script -qec "${chat}" /dev/null`,
-    );
-    expect(stdout).toMatch(/the artifact's context is 512 tokens \(shorten it, or \/reset\)[\s\S]*, there was a/);
-    expect(code).toBe(0);
-  });
+  test.skipIf(!HAS_SCRIPT)(
+    needsScript("a turn that is too long does not end a conversation at a terminal"),
+    async () => {
+      const chat = `$LAYERWISE chat ${STORIES} --raw --backend wasm --max-tokens 4`;
+      const { code, stdout } = await shell(
+        `printf '%s\\n' ${"x".repeat(600)} "Once upon a time" /quit | script -qec "${chat}" /dev/null`,
+      );
+      expect(stdout).toMatch(/the artifact's context is 512 tokens \(shorten it, or \/reset\)[\s\S]*, there was a/);
+      expect(code).toBe(0);
+    },
+  );
 
   test("eval of a checkpoint against itself diverges by nothing", async () => {
     const text = path.join(mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-")), "text.txt");

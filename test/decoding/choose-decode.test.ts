@@ -4,7 +4,7 @@ import { chooseDecode } from "../../src/decoding/choose-decode.ts";
 import { type OpenModel, openModel } from "../../src/decoding/open-model.ts";
 import * as layerwise from "../../src/index.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
-import { HAS_ADDON } from "../runtime/native/addon-state.ts";
+import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
 import { STORIES } from "../support/fixtures.ts";
 import { makeStories, makeStoriesWithExits } from "./artifact-with-exits.ts";
 
@@ -34,7 +34,7 @@ function once<T>(make: () => Promise<T>): () => Promise<T> {
 }
 
 describe("how a model decodes", () => {
-  it.skipIf(!HAS_ADDON)("is DSSD where exits are there and the text is plain decoding's own", async () => {
+  it.skipIf(!HAS_ADDON)(needsAddon("is DSSD where exits are there and the text is plain decoding's own"), async () => {
     await withModel(true, "native", async (model) => {
       const chosen = await chooseDecode(model);
       expect(chosen).toMatchObject({ kind: "dssd", firstExit: 0, draftLimit: 2, adapt: true });

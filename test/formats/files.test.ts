@@ -14,6 +14,7 @@ import {
   writeFileAtomic,
 } from "../../src/formats/files.ts";
 import { layoutSafetensors, SafetensorsWriter } from "../../src/formats/safetensors/index.ts";
+import { HAS_FULL_DISK, needsFullDisk } from "../support/full-disk.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
 const root = temporaryFolder();
@@ -67,7 +68,7 @@ describe("writeFileAtomic", () => {
     expect(readdirSync(root).filter((name) => name.endsWith(".partial"))).toEqual([]);
   });
 
-  test.skipIf(!existsSync("/dev/full"))("a full disk is a UserError (needs /dev/full)", async () => {
+  test.skipIf(!HAS_FULL_DISK)(needsFullDisk("a full disk is a UserError"), async () => {
     writeFileSync(file("kept"), "old");
     symlinkSync("/dev/full", partialPath(file("kept")));
     expect(await codeOf(writeFileAtomic(file("kept"), "new"))).toBe("DISK_FULL");

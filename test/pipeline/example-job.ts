@@ -28,3 +28,16 @@ export function withExampleJob<T>(options: CheckpointJob, use: (job: Job) => Pro
     return use(job);
   });
 }
+
+const UNIFORM = `
+name: x
+calibration: { sources: [{ path: a.txt, tokens: 8 }], sequenceTokens: 4 }
+plan: { allocator: uniform, codecs: [q8s-g32, q4s-g32], embedding: 8 bits }
+`;
+
+/** Uniform plans: of rounded matrices, of a library's, and packed anew and compared. */
+export const RECIPES = {
+  rounded: UNIFORM,
+  byInputs: `${UNIFORM}quantize: { quantizer: weighted }\n`,
+  requantized: `${UNIFORM}quantize: { quantizer: weighted, requantize: true }\nguard: { tokens: 4 }\n`,
+} as const;

@@ -16,7 +16,10 @@ function inPlainOrder(input: QuantizerInput): QuantizerInput {
   return { ...input, order: Int32Array.from({ length: cols }, (_, i) => i), factor };
 }
 
-/** The only cases in which activation order leaves a larger error than plain order, and by how much (found with these inputs). */
+/**
+ * The only cases in which activation order leaves a larger error than plain order, and by how much (found with these
+ * inputs).
+ */
 const WORSE: Readonly<Record<string, number>> = { "blocks.0.attn.q q3s-g32": 1.003 };
 
 describe.skipIf(!hasData(TINYSTORIES_656K))(needsData("activation order", TINYSTORIES_656K), () => {

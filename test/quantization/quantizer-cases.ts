@@ -39,7 +39,9 @@ const MATRICES = [
   ["model.layers.1.mlp.down_proj", "blocks.1.mlp.down"],
 ] as const;
 
-/** A matrix at a codec, with the inputs that the fixture's calibration ids give it, and the reference's output errors. */
+/**
+ * A matrix at a codec, with the inputs that the fixture's calibration ids give it, and the reference's output errors.
+ */
 export interface QuantizerCase {
   readonly id: string;
   readonly codec: string;

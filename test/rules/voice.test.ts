@@ -2,7 +2,7 @@ import { expect, it } from "vitest";
 import { SOURCE_FILES, textOf } from "./source-files.ts";
 
 /** Who reads the environment beside the command line. */
-const READS_ENVIRONMENT = ["runtime/tfjs/backend.ts", "native/load.ts"];
+const READS_ENVIRONMENT = ["cache-folder.ts", "native/load.ts", "runtime/tfjs/backend.ts"];
 
 const outsideCli = SOURCE_FILES.filter((file) => !file.startsWith("cli/"));
 

@@ -1,10 +1,10 @@
 import path from "node:path";
-import type { BenchResult } from "../../bench/benchmark.ts";
+import type { BenchResult } from "../../bench/bench-result.ts";
 import { SYNTHETIC_NAMES, type SyntheticShape } from "../../bench/synthetic-shapes.ts";
+import { cacheFolder } from "../../cache-folder.ts";
 import { CODEC_IDS, codecIdOf } from "../../codecs/index.ts";
 import { throwIfAborted, UserError } from "../../errors.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
-import { cacheFolder } from "../cache-folder.ts";
 import { defineCommand } from "../command.ts";
 import { checkDraftersArguments, draftersOptions } from "../options/drafters-options.ts";
 import { type ExecutionArguments, executionOptions, openOptions } from "../options/execution-options.ts";
@@ -136,7 +136,7 @@ function rowCounts(text: string): number[] {
 /** In a process of its own: peak memory and the backend belong to a process. */
 async function measureApart(subject: Subject, terminal: Terminal): Promise<BenchResult> {
   const { runSelf } = await import("../run-self.ts");
-  const { BenchDocument } = await import("../../bench/benchmark.ts");
+  const { BenchDocument } = await import("../../bench/bench-result.ts");
   terminal.note(`layerwise: measuring ${path.basename(subject.model)} on ${subject.backend}`);
   const { model, backend, promptTokens, generateTokens, repeats, warmup, rows, context, opening } = subject;
   const { executor, isa, threads, activations, resident, kv } = subject;

@@ -36,7 +36,10 @@ export function draftersOptions<T>(yargs: Argv<T>): Argv<T & DraftersOptions> {
       describe: "Prompts to take, each of --prompt-tokens at most",
     })
     .option("csv", { type: "string", describe: "File for the table" })
-    .option("picture", { type: "string", describe: "File for a picture (.svg): accepted over wasted drafts" })
+    .option("picture", {
+      type: "string",
+      describe: "File for a picture (.svg): accepted over wasted drafts; needs @observablehq/plot and linkedom",
+    })
     .group(["drafters", "prompts", "prompt-count", ...SWEPT.map(({ flag }) => flag), "csv", "picture"], "Drafters:");
   for (const { flag, schema } of SWEPT) all.option(flag, { type: "string", describe: schema.description });
   return all;

@@ -1,5 +1,5 @@
 import type { Argv } from "yargs";
-import type { OpenModelOptions } from "../../decoding/open-model.ts";
+import type { OpenModelOptions } from "../../decoding/open-weights.ts";
 import { KV_TYPES, type KvType } from "../../model/kv-type.ts";
 import { BACKEND_CHOICES, type BackendChoice } from "../../runtime/backend-names.ts";
 import { ACTIVATION_TYPES, type ActivationType } from "../../runtime/executor-info.ts";

@@ -44,18 +44,8 @@ export function samplingOptions<T>(yargs: Argv<T>): Argv<T & SamplingArguments> 
     .group(["temperature", "top-k", "top-p", "min-p", "repetition-penalty", "seed"], "Sampling:");
 }
 
-/** What the sampler needs of the parsed arguments. */
-export interface SamplingChoice {
-  readonly temperature: number;
-  readonly topK: number;
-  readonly topP: number;
-  readonly minP: number;
-  readonly repetitionPenalty: number;
-  readonly seed: number;
-}
-
 /** The arguments as the sampler takes them. */
-export function samplerOptions(args: SamplingChoice): SamplerOptions {
+export function samplerOptions(args: SamplerOptions): SamplerOptions {
   const { temperature, topK, topP, minP, repetitionPenalty, seed } = args;
   return { temperature, topK, topP, minP, repetitionPenalty, seed };
 }

@@ -1,14 +1,13 @@
-import type { BenchResult } from "../../bench/benchmark.ts";
+import type { BenchResult } from "../../bench/bench-result.ts";
 import type { ContextSpeed } from "../../bench/context-speed.ts";
 import type { PassCosts } from "../../bench/pass-costs.ts";
 import { executorName } from "../../runtime/executor-info.ts";
 import type { Colours } from "../terminal.ts";
-import { formatCount, formatMiB, formatNumber } from "./number-text.ts";
+import { formatCount, formatMiB, formatNumber, formatPercent } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 const right = (head: string) => ({ head, align: "right" as const });
 const spread = (s: BenchResult["firstTokenMs"]) => `${formatNumber(s.median)} ± ${formatNumber(s.quartileDeviation)}`;
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
 
 /** The results of `layerwise bench` as tables, with the protocol and the machine. */
 export function benchText(results: readonly BenchResult[], colours: Colours): string {
@@ -43,7 +42,7 @@ function speedTable(results: readonly BenchResult[], colours: Colours): string {
     String(result.executor.threads ?? "?"),
     spread(result.promptTokensPerSecond),
     spread(result.generateTokensPerSecond),
-    result.bandwidth ? percent(result.bandwidth.fraction) : "-",
+    result.bandwidth ? formatPercent(result.bandwidth.fraction) : "-",
     spread(result.firstTokenMs),
     formatNumber(result.coldFirstTokenMs),
     formatMiB(result.weightBytes),
@@ -69,7 +68,7 @@ function moreText({ model, bandwidth, openingMs, passes, longContext }: BenchRes
 function contextText(model: string, context: ContextSpeed): string {
   const { startTokensPerSecond: start, endTokensPerSecond: end } = context;
   const at = (position: number, speed: typeof start) => `${spread(speed)} tokens/s at ${formatCount(position)}`;
-  return `${model}: ${at(context.startPosition, start)}, ${at(context.endPosition, end)}: ${percent(context.ofModel)} of what the bytes let expect`;
+  return `${model}: ${at(context.startPosition, start)}, ${at(context.endPosition, end)}: ${formatPercent(context.ofModel)} of what the bytes let expect`;
 }
 
 function passTable({ position, rows, blocks, outputHeadMs, exitHead }: PassCosts, colours: Colours): string {

@@ -3,11 +3,10 @@ import type { DrafterComparison, DrafterRow, DraftersResult } from "../../bench/
 import { PLAIN } from "../../decoding/drafters/index.ts";
 import { executorName } from "../../runtime/executor-info.ts";
 import type { Colours } from "../terminal.ts";
-import { formatCount, formatMiB, formatNumber } from "./number-text.ts";
+import { formatCount, formatMiB, formatNumber, formatPercent } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 const right = (head: string) => ({ head, align: "right" as const });
-const percent = (share: number | null) => (share === null ? "–" : `${(100 * share).toFixed(1)} %`);
 const times = (ratio: number | null | undefined) => (ratio == null ? "–" : `${ratio.toFixed(2)}x`);
 
 const BOUNDS: Readonly<Record<SpeedPrediction["bound"], string>> = {
@@ -40,9 +39,9 @@ function rowTable(rows: readonly DrafterRow[], colours: Colours): string {
     row.name,
     formatCount(row.drafted),
     formatCount(row.accepted),
-    percent(row.wastedShare),
+    formatPercent(row.wastedShare),
     row.acceptedPerRound.toFixed(2),
-    percent(row.acceptedPerToken),
+    formatPercent(row.acceptedPerToken),
     row.meanBlocks.toFixed(1),
     row.tokensPerSecond === null ? "–" : formatNumber(row.tokensPerSecond.median),
     row.kind === PLAIN.kind || row.ratio === null
@@ -56,7 +55,7 @@ function rowTable(rows: readonly DrafterRow[], colours: Colours): string {
 
 function costText({ costs, exits }: DraftersResult): string {
   const { plainMs, stages } = costs;
-  const of = (ms: number) => `${formatNumber(ms)} ms (${percent(ms / plainMs)})`;
+  const of = (ms: number) => `${formatNumber(ms)} ms (${formatPercent(ms / plainMs)})`;
   const blocks = (from: number) => stages.slice(from).reduce((sum, stage) => sum + stage[0].ms, 0);
   const climbs = exits.map((after, i) => {
     const climb = stages.slice(0, i + 1).reduce((sum, stage) => sum + stage[0].ms, 0);
@@ -85,7 +84,7 @@ function boundText(rows: readonly DrafterRow[]): string[] {
   return [
     [
       `fastest: ${name}, ${times(ratio?.median)} measured, ${times(predicted.ratio)} by the cost model; bound by ${BOUNDS[bound]}`,
-      `its time: drafting blocks ${percent(shares.drafts)}, exit heads ${percent(shares.heads)}, passes to the top ${percent(shares.top)}, plain rounds ${percent(shares.plain)}`,
+      `its time: drafting blocks ${formatPercent(shares.drafts)}, exit heads ${formatPercent(shares.heads)}, passes to the top ${formatPercent(shares.top)}, plain rounds ${formatPercent(shares.plain)}`,
       `by the model it would be ${times(without.waste)} if every draft were right, ${times(without.drafts)} with free drafting blocks, ${times(without.rows)} with free further rows, ${times(without.heads)} with free heads`,
     ].join("\n"),
   ];
@@ -96,7 +95,7 @@ function perfectText({ perfect }: DraftersResult): string[] {
   if (!perfect) return [];
   const { coverage, predicted } = perfect;
   return [
-    `if every exit knew when it is right, ${percent(coverage)} of the tokens would leave early: ${times(predicted.ratio)} at most, ${times(predicted.without.heads)} with free heads`,
+    `if every exit knew when it is right, ${formatPercent(coverage)} of the tokens would leave early: ${times(predicted.ratio)} at most, ${times(predicted.without.heads)} with free heads`,
   ];
 }
 
@@ -111,7 +110,7 @@ function comparisonText(comparisons: readonly DrafterComparison[]): string[] {
     const single = best === null ? "no single one wastes so little" : `${times(ratio)} those of ${best}`;
     const what = rate === "ofDrafts" ? "drafts" : "tokens";
     return [
-      `at the same waste, ${percent(waste)} of the ${what}: ${name} has ${times(mixedRatio)} the accepted drafts of the best mixture of fixed exits; ${single}`,
+      `at the same waste, ${formatPercent(waste)} of the ${what}: ${name} has ${times(mixedRatio)} the accepted drafts of the best mixture of fixed exits; ${single}`,
     ];
   });
   return lines.length === 0 ? [] : [lines.join("\n")];

@@ -58,7 +58,7 @@ export function evaluationText({ text, zeroShot }: Measured, markdown: boolean, 
 }
 
 const plusMinus = (value: number, error: number) => `${formatNumber(value)} ± ${formatNumber(error)}`;
-const percent = ({ value, error }: { value: number; error: number }) =>
+const percentWithError = ({ value, error }: { value: number; error: number }) =>
   `${(100 * value).toFixed(2)} ± ${(100 * error).toFixed(2)}`;
 
 function textRows(result: EvaluationResult): string[][] {
@@ -115,8 +115,8 @@ function taskRow({ task, examples, available, accuracy, accuracyNorm, perplexity
   return [
     task,
     count,
-    percent(accuracy),
-    accuracyNorm ? percent(accuracyNorm) : "",
+    percentWithError(accuracy),
+    accuracyNorm ? percentWithError(accuracyNorm) : "",
     perplexity ? plusMinus(perplexity.value, perplexity.error) : "",
   ];
 }

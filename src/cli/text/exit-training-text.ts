@@ -1,13 +1,12 @@
-import type { TrainedArtifactExits } from "../../pipeline/trained-exits.ts";
+import type { TrainedArtifactExits } from "../../pipeline/steps/exits.ts";
 import type { Colours } from "../terminal.ts";
 import { exitsText } from "./exits-text.ts";
-import { formatMiB } from "./number-text.ts";
+import { formatMiB, formatPercent } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 /** Trained exits for people: what training did, the exits as `inspect` prints them, and where their states are kept. */
 export function exitTrainingText({ table, heads, states }: TrainedArtifactExits, colours: Colours): string {
   const right = { align: "right" as const };
-  const percent = (share: number) => `${(100 * share).toFixed(1)} %`;
   const training = renderTable(
     [
       { head: "exit" },
@@ -15,7 +14,7 @@ export function exitTrainingText({ table, heads, states }: TrainedArtifactExits,
     ],
     heads.map(({ blocks, before, after, steps }) => [
       `after ${blocks} blocks`,
-      ...[percent(before.agreement), percent(after.agreement)],
+      ...[formatPercent(before.agreement), formatPercent(after.agreement)],
       ...[before.loss.toFixed(3), after.loss.toFixed(3), String(steps)],
     ]),
     colours,

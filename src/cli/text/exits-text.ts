@@ -1,6 +1,6 @@
 import type { ExitTable } from "../../artifact/exits/table.ts";
 import type { Colours } from "../terminal.ts";
-import { formatCount, formatMiB } from "./number-text.ts";
+import { formatCount, formatMiB, formatPercent } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 const CONFIDENCE = { entropy: "entropy", max: "largest probability", margin: "lead in probability" } as const;
@@ -26,15 +26,15 @@ export function exitsText({ exits, confidence, vocabulary, levels, training }: E
       `after ${blocks} blocks`,
       rank === null ? kind : `${kind} of rank ${rank}`,
       formatMiB(bytes),
-      ...(alone ? [percent(alone[i].agreement), percent(alone[i].lensAgreement)] : []),
+      ...(alone ? [formatPercent(alone[i].agreement), formatPercent(alone[i].lensAgreement)] : []),
     ]),
     colours,
   );
   const rows = levels.map(({ epsilon, thresholds, report }) => {
     const { coverage, agreement, agreementError, meanBlocks } = report;
-    const agreed = agreement === null ? "–" : `${percent(agreement)} ± ${percent(agreementError ?? 0)}`;
+    const agreed = agreement === null ? "–" : `${formatPercent(agreement)} ± ${formatPercent(agreementError ?? 0)}`;
     const limits = thresholds.map((threshold) => (threshold === null ? "–" : threshold.toPrecision(3)));
-    return [epsilon.toFixed(2), percent(coverage), agreed, meanBlocks.toFixed(1), ...limits];
+    return [epsilon.toFixed(2), formatPercent(coverage), agreed, meanBlocks.toFixed(1), ...limits];
   });
   const columns = ["level", "leave early", "agree", "mean blocks", ...exits.map(({ blocks }) => `after ${blocks}`)];
   const { train, report } = training.tokens;
@@ -50,5 +50,3 @@ export function exitsText({ exits, confidence, vocabulary, levels, training }: E
     `on ${formatCount(report)} held-out tokens; thresholds in the last ${exits.length === 1 ? "column" : "columns"}, – never exits there`,
   ].join("\n");
 }
-
-const percent = (share: number) => `${(100 * share).toFixed(1)} %`;

@@ -17,6 +17,11 @@ export function formatDuration(ms: number): string {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+/** "12.5 %" of a share of 1; a dash where there is none. */
+export function formatPercent(share: number | null): string {
+  return share === null ? "–" : `${(100 * share).toFixed(1)} %`;
+}
+
 /** Four significant digits, without an exponent where that is readable. */
 export function formatNumber(value: number): string {
   if (!Number.isFinite(value)) return String(value);

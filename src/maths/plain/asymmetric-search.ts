@@ -17,8 +17,9 @@ interface Range {
 }
 
 /**
- * The stored scale and minimum that leave the least weighted squared error in a group, among many candidates; the plain ones,
- * minimum = least element and minimum = min(least, 0), are always among them. Null when the stored type reaches none.
+ * The stored scale and minimum that leave the least weighted squared error in a group, among many candidates; the plain
+ * ones, minimum = least element and minimum = min(least, 0), are always among them. Null when the stored type reaches
+ * none.
  */
 export function fitAsymmetric(group: SearchGroup): Fit | null {
   const { stored, form } = group;
@@ -105,8 +106,8 @@ function searchFit(group: SearchGroup, range: Range) {
 }
 
 /**
- * Codes under an inverse scale and a minimum, then the weighted least-squares line through (code, x). `gain` is what it takes
- * off sum(w x x).
+ * Codes under an inverse scale and a minimum, then the weighted least-squares line through (code, x). `gain` is what it
+ * takes off sum(w x x).
  */
 function refit(group: SearchGroup, { sumW, sumX }: Range, inverse: number, minimum: number) {
   const { x, from, to, weights, shift } = group;

@@ -3,9 +3,9 @@ import { codeOf, type LevelForm, levelForm, levelOf } from "../level-form.ts";
 import type { GptqOptions } from "../maths.ts";
 
 /**
- * GPTQ's column loop (arXiv 2210.17323): quantizes w column by column and takes each column's error, weighted by the inverse
- * Hessian, off the columns that follow. Plain twin of the addon's `gptq`, and the same bytes: there the updates run in
- * blocks of columns, which changes no sum.
+ * GPTQ's column loop (arXiv 2210.17323): quantizes w column by column and takes each column's error, weighted by the
+ * inverse Hessian, off the columns that follow. Plain twin of the addon's `gptq`, and the same bytes: there the updates
+ * run in blocks of columns, which changes no sum.
  */
 export function gptqUpdate(options: GptqOptions): void {
   const { w, rows, cols, order, u, bits, levels, minima } = options;

@@ -1,8 +1,8 @@
 import type { HessianErrorOptions } from "../maths.ts";
 
 /**
- * Mean over rows of d gram d^T with d = w - values, both [rows, cols], gram [cols, cols]: the mean squared error that quantized
- * weights make in an output, over the inputs whose second moments the gram has. In doubles.
+ * Mean over rows of d gram d^T with d = w - values, both [rows, cols], gram [cols, cols]: the mean squared error that
+ * quantized weights make in an output, over the inputs whose second moments the gram has. In doubles.
  */
 export function hessianError({ w, values, gram, rows, cols }: HessianErrorOptions): number {
   const difference = new Float64Array(cols);

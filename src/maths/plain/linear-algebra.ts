@@ -3,36 +3,6 @@
  * row-major.
  */
 
-export interface GemmOptions {
-  readonly m: number;
-  readonly n: number;
-  readonly k: number;
-  /** [m, k], or [k, m] with `transposeA` */
-  readonly a: Float32Array;
-  /** [k, n], or [n, k] with `transposeB` */
-  readonly b: Float32Array;
-  /** [m, n] */
-  readonly c: Float32Array;
-  readonly transposeA?: boolean;
-  readonly transposeB?: boolean;
-  readonly accumulate?: boolean;
-}
-
-/** c = a b, or c + a b: sums in double precision, in order, rounded once. */
-export function gemm(options: GemmOptions): void {
-  const { m, n, k, a, b, c, transposeA = false, transposeB = false, accumulate = false } = options;
-  checkLengths({ a: [a, m * k], b: [b, k * n], c: [c, m * n] });
-  const [aRow, aStep] = transposeA ? [1, m] : [k, 1];
-  const [bColumn, bStep] = transposeB ? [k, 1] : [1, n];
-  for (let i = 0; i < m; i++) {
-    for (let j = 0; j < n; j++) {
-      let sum = accumulate ? c[i * n + j] : 0;
-      for (let p = 0; p < k; p++) sum += a[i * aRow + p * aStep] * b[j * bColumn + p * bStep];
-      c[i * n + j] = sum;
-    }
-  }
-}
-
 /** h [cols, cols] += factor * x^T x of x [rows, cols], both triangles; h's lower one is read. */
 export function accumulateGram(x: Float32Array, rows: number, cols: number, factor: number, h: Float32Array): void {
   checkLengths({ x: [x, rows * cols], h: [h, cols * cols] });
@@ -63,19 +33,6 @@ export function cholesky(a: Float64Array, n: number): boolean {
     a.fill(0, j * n + j + 1, (j + 1) * n);
   }
   return true;
-}
-
-/** Inverse of l l^T from its lower factor l [n, n], in place, both triangles. */
-export function choleskyInverse(l: Float64Array, n: number): void {
-  const x = invertLower(l, n);
-  for (let i = 0; i < n; i++) {
-    for (let j = 0; j <= i; j++) {
-      let sum = 0;
-      for (let p = i; p < n; p++) sum += x[p * n + i] * x[p * n + j];
-      l[i * n + j] = sum;
-      l[j * n + i] = sum;
-    }
-  }
 }
 
 /**

@@ -6,7 +6,9 @@ import { refine } from "./refine.ts";
 import { plainComparer } from "./row-comparer.ts";
 import { searchScales } from "./search-scales.ts";
 
-/** The maths in TypeScript, on the caller's thread: what runs where there is no addon. Each call ends before it returns. */
+/**
+ * The maths in TypeScript, on the caller's thread: what runs where there is no addon. Each call ends before it returns.
+ */
 export const plainMaths: Maths = {
   accumulateGram: async (...of) => accumulateGram(...of),
   inverseUpperFactor: async (h, n) => inverseUpperFactor(h, n),

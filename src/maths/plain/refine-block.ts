@@ -47,9 +47,9 @@ export function codeValue(form: LevelForm, { scale, minimum }: RowBlock, code: n
 }
 
 /**
- * Moves a row's codes, scale and minimum as long as the error under the gram falls: coordinate descent on the codes, then the
- * least-squares scale for them as it can be stored, in turn. Every move is taken only where it lowers the error, with what all
- * other columns do counted in. False where nothing moved. Twin of native/offline/refine-block.cpp.
+ * Moves a row's codes, scale and minimum as long as the error under the gram falls: coordinate descent on the codes,
+ * then the least-squares scale for them as it can be stored, in turn. Every move is taken only where it lowers the
+ * error, with what all other columns do counted in. False where nothing moved. Twin of native/offline/refine-block.cpp.
  */
 export function lowerBlock(block: RefineBlock, row: RowBlock, steps: RowSteps): boolean {
   let moved = false;

@@ -6,8 +6,8 @@ import { BLOCK_COLS, codeValue, lowerBlock, type RefineBlock, type RowBlock } fr
 const PART_COLS = 64;
 
 /**
- * Moves codes, scales and minima of a quantized matrix to lower (values - w) H (values - w)^T of each row, group of columns after
- * group; the error never rises. Plain twin of the addon's `refine`, and the same bytes.
+ * Moves codes, scales and minima of a quantized matrix to lower (values - w) H (values - w)^T of each row, group of
+ * columns after group; the error never rises. Plain twin of the addon's `refine`, and the same bytes.
  */
 export function refine(options: RefineOptions): void {
   const { rows, cols, group, passes, bits, levels, minima } = options;

@@ -1,8 +1,9 @@
 /**
  * Softmax arithmetic on one row of logits: float64 sums, one pass over the vocabulary for each exponential.
  *
- * Math.exp costs about 15 ns in V8; at 50,000 entries a row that is more than the matrix product behind it. `expNegative` costs
- * about 4 ns and is exact to 4e-14 relative: e^-x = 2^(-n/64) e^f with a table for the first factor, a short series for f.
+ * Math.exp costs about 15 ns in V8; at 50,000 entries a row that is more than the matrix product behind it.
+ * `expNegative` costs about 4 ns and is exact to 4e-14 relative: e^-x = 2^(-n/64) e^f with a table for the first
+ * factor, a short series for f.
  */
 const STEPS = 64;
 const STEPS_PER_NAT = STEPS / Math.LN2;
@@ -91,8 +92,9 @@ export function prepareReferenceRow(logits: Float32Array, weights: Float32Array)
 }
 
 /**
- * KL(reference || row) = sum p (ln p - ln q), with p = weights / mass. The weights are stored in f32; because the two log-sum-exps
- * enter through the same mass, their rounding weighs only the log ratios, and a row equal to the reference gives exactly 0.
+ * KL(reference || row) = sum p (ln p - ln q), with p = weights / mass. The weights are stored in f32; because the two
+ * log-sum-exps enter through the same mass, their rounding weighs only the log ratios, and a row equal to the reference
+ * gives exactly 0.
  */
 export function compareRow(reference: ReferenceRow, logits: Float32Array): RowDivergence {
   const { weights, logits: base } = reference;

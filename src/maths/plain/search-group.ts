@@ -2,7 +2,9 @@ import { roundToF16 } from "../../tensor/half.ts";
 import { inverseOf } from "../../tensor/rounding.ts";
 import { codeOf, type LevelForm } from "../level-form.ts";
 
-/** Columns from which on a group is long: rare extremes weigh little then, and cutting them off by these factors pays. */
+/**
+ * Columns from which on a group is long: rare extremes weigh little then, and cutting them off by these factors pays.
+ */
 export const LONG_GROUP = 48;
 export const CUTS: readonly number[] = [1.1, 1.2, 1.3, 1.45, 1.6, 1.8, 2.1, 2.5, 3];
 
@@ -20,7 +22,9 @@ export interface SearchGroup {
   readonly stored: (number: number) => number;
 }
 
-/** A scale and minimum (0 where the levels are signed) and the weighted squared error that they leave in their group. */
+/**
+ * A scale and minimum (0 where the levels are signed) and the weighted squared error that they leave in their group.
+ */
 export interface Fit {
   scale: number;
   minimum: number;

@@ -5,9 +5,9 @@ import { chooseCodes, type Fit, type SearchGroup, STORED } from "./search-group.
 import { fitSymmetric, snapSymmetric } from "./symmetric-search.ts";
 
 /**
- * The scales (and minima) that leave the least weighted squared error in each group, and the nearest codes under them: fitted, or
- * with `rowScales` the best whole multiples around those that are there. Returns the first row whose weights no f16 scale reaches,
- * or -1. Plain twin of the addon's `searchScales`, and the same bytes.
+ * The scales (and minima) that leave the least weighted squared error in each group, and the nearest codes under them:
+ * fitted, or with `rowScales` the best whole multiples around those that are there. Returns the first row whose weights
+ * no f16 scale reaches, or -1. Plain twin of the addon's `searchScales`, and the same bytes.
  */
 export function searchScales(options: ScaleSearch): number {
   const { w, rows, cols, weights, bits, levels, asymmetric, twoLevel, rowScales, scales, minima, codes } = options;

@@ -4,8 +4,9 @@ import { nearestOf } from "../level-form.ts";
 import { CUTS, type Fit, LONG_GROUP, type SearchGroup } from "./search-group.ts";
 
 /**
- * Where the group's extreme is tried, in gaps beyond the outermost level. Beyond it some weights are cut off, short of it the
- * outermost level goes unused; both can lower the error of all the others. Finer steps gain less than 1 part in 1,000.
+ * Where the group's extreme is tried, in gaps beyond the outermost level. Beyond it some weights are cut off, short of
+ * it the outermost level goes unused; both can lower the error of all the others. Finer steps gain less than 1 part in
+ * 1,000.
  */
 const OFFSETS: readonly number[] = Array.from({ length: 13 }, (_, i) => (i - 6) * 0.3);
 /** The same for the scale's other sign, where the outermost whole number is the least magnitude of the two. */
@@ -16,8 +17,8 @@ const REFITS = 2;
 const ONE_SIGN_BITS = 5;
 
 /**
- * The stored scale, of either sign, that leaves the least weighted squared error in a group, among many candidates; the plain
- * ones, extreme / most and extreme / least, are always among them. Null when the stored type reaches none.
+ * The stored scale, of either sign, that leaves the least weighted squared error in a group, among many candidates; the
+ * plain ones, extreme / most and extreme / least, are always among them. Null when the stored type reaches none.
  */
 export function fitSymmetric(group: SearchGroup): Fit | null {
   const extreme = extremeOf(group);
@@ -76,8 +77,8 @@ function searchInverse(group: SearchGroup, extreme: number): number {
 }
 
 /**
- * Codes under an inverse scale, then the scale that fits these codes best: sum(w x q) / sum(w q q). `gain` is what it takes
- * off sum(w x x).
+ * Codes under an inverse scale, then the scale that fits these codes best: sum(w x q) / sum(w q q). `gain` is what it
+ * takes off sum(w x x).
  */
 function refitScale({ x, from, to, weights, shift, form }: SearchGroup, inverse: number) {
   let xq = 0;

@@ -5,8 +5,9 @@
 
 namespace layerwise {
 
-EngineCore::EngineCore(Napi::Env env, const KernelTable& kernels, int threads)
-    : kernels(kernels),
+EngineCore::EngineCore(Napi::Env env, const KernelTable& table, int threads)
+    : table(table),
+      kernels(table.device),
       threads(threads),
       pool(std::make_shared<ThreadPool>(threads)),
       runner(new TaskRunner(env, threads < physicalCores())) {}

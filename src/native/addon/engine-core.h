@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "../engine/context.h"
+#include "../kernels/kernel-table.h"
 #include "memory.h"
 #include "task-runner.h"
 
@@ -18,13 +19,14 @@ struct ContextState;
 /** Kernels, a pool of threads, and the thread that runs the calls. Held by every object of the engine and by every call
  * under way. */
 struct EngineCore {
-  EngineCore(Napi::Env env, const KernelTable& kernels, int threads);
+  EngineCore(Napi::Env env, const KernelTable& table, int threads);
   ~EngineCore();
 
   /** Frees threads and contexts where the engine was disposed of and nothing runs. */
   void closeWhenIdle();
 
-  const KernelTable& kernels;
+  const KernelTable& table;
+  const DeviceKernels& kernels;
   const int threads;
   bool disposed = false;
   /** Both null once closed. The runner's thread uses the pool, so it ends first. */

@@ -84,7 +84,7 @@ Napi::Value EngineObject::createEngine(const Napi::CallbackInfo& info) {
 }
 
 Napi::Value EngineObject::isa(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), state_->kernels.name);
+  return Napi::String::New(info.Env(), state_->table.name);
 }
 
 Napi::Value EngineObject::threads(const Napi::CallbackInfo& info) {

@@ -93,24 +93,6 @@ void requireInPlace(Napi::Value array, const void* data) {
   }
 }
 
-OfflineCall<offline::Gemm> gemmOf(const Napi::CallbackInfo& info) {
-  const Path path{"options"};
-  const Napi::Object object = objectOf(info[0], path);
-  OfflineCall<offline::Gemm> out{};
-  offline::Gemm& call = out.call;
-  call.m = integerField(object, path, "m", 1, kMaxSize);
-  call.n = integerField(object, path, "n", 1, kMaxSize);
-  call.k = integerField(object, path, "k", 1, kMaxSize);
-  call.transposeA = flagField(object, path, "transposeA");
-  call.transposeB = flagField(object, path, "transposeB");
-  call.accumulate = flagField(object, path, "accumulate");
-  Arrays<offline::Gemm> arrays(object, path, &out);
-  call.a = arrays.take<float>("a", call.m * call.k, false);
-  call.b = arrays.take<float>("b", call.k * call.n, false);
-  call.c = arrays.take<float>("c", call.m * call.n, true);
-  return out;
-}
-
 OfflineCall<GramCall> gramOf(const Napi::CallbackInfo& info) {
   OfflineCall<GramCall> out{};
   GramCall& call = out.call;

@@ -18,7 +18,6 @@ struct OfflineCall {
 /** Throws where an array was detached after it was looked at, by a getter of a later argument. */
 void requireInPlace(Napi::Value array, const void* data);
 
-OfflineCall<offline::Gemm> gemmOf(const Napi::CallbackInfo& info);
 OfflineCall<offline::Gptq> gptqOf(const Napi::CallbackInfo& info);
 OfflineCall<offline::ScaleSearch> scaleSearchOf(const Napi::CallbackInfo& info);
 OfflineCall<offline::Refine> refineOf(const Napi::CallbackInfo& info);

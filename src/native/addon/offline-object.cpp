@@ -12,6 +12,10 @@ const napi_type_tag OfflineObject::kTag = {0x6c617965722d6f66ULL, 0x666c696e652d
 
 namespace {
 
+offline::Machine machineOf(const EngineCore& core, const AbortFlag& abort) {
+  return {core.kernels, offlineKernelsOf(core.table), *core.pool, abort.get()};
+}
+
 /** Runs compute(machine, call) as a task; what it returns becomes what the promise resolves to. */
 template <class Call, class Compute>
 Napi::Value submitOffline(Napi::Env env, const std::shared_ptr<EngineCore>& core, const OfflineCall<Call>& given,
@@ -25,12 +29,12 @@ Napi::Value submitOffline(Napi::Env env, const std::shared_ptr<EngineCore>& core
   const AbortFlag abort = task->abort;
   if constexpr (std::is_void_v<Result>) {
     task->work = [core = core.get(), call = given.call, abort, compute] {
-      compute(offline::Machine{core->kernels, *core->pool, abort.get()}, call);
+      compute(machineOf(*core, abort), call);
     };
   } else {
     const auto result = std::make_shared<Result>();
     task->work = [core = core.get(), call = given.call, abort, compute, result] {
-      *result = compute(offline::Machine{core->kernels, *core->pool, abort.get()}, call);
+      *result = compute(machineOf(*core, abort), call);
     };
     task->result = [result](Napi::Env env) { return Napi::Value::From(env, *result); };
   }
@@ -50,39 +54,17 @@ void requireFinite(const float* w, int64_t count) {
 Napi::Function OfflineObject::define(Napi::Env env) {
   return DefineClass(
       env, kName,
-      {InstanceMethod<&OfflineObject::gemm>("gemm"), InstanceMethod<&OfflineObject::accumulateGram>("accumulateGram"),
-       InstanceMethod<&OfflineObject::cholesky>("cholesky"),
-       InstanceMethod<&OfflineObject::choleskyInverse>("choleskyInverse"),
+      {InstanceMethod<&OfflineObject::accumulateGram>("accumulateGram"),
        InstanceMethod<&OfflineObject::inverseUpperFactor>("inverseUpperFactor"),
        InstanceMethod<&OfflineObject::gptq>("gptq"), InstanceMethod<&OfflineObject::searchScales>("searchScales"),
        InstanceMethod<&OfflineObject::refine>("refine"), InstanceMethod<&OfflineObject::hessianError>("hessianError"),
        InstanceMethod<&OfflineObject::compareRows>("compareRows"), InstanceMethod<&OfflineObject::pack>("pack")});
 }
 
-Napi::Value OfflineObject::gemm(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  return submitOffline(info.Env(), state_, gemmOf(info),
-                       [](const offline::Machine& on, const offline::Gemm& call) { offline::gemm(on, call); });
-}
-
 Napi::Value OfflineObject::accumulateGram(const Napi::CallbackInfo& info) {
   requireOpen(info.Env(), *state_);
   return submitOffline(info.Env(), state_, gramOf(info), [](const offline::Machine& on, const GramCall& call) {
     offline::accumulateGram(on, call.x, call.rows, call.cols, call.factor, call.h);
-  });
-}
-
-Napi::Value OfflineObject::cholesky(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  return submitOffline(info.Env(), state_, squareOf(info, "a"), [](const offline::Machine& on, const SquareCall& call) {
-    return offline::cholesky(on, call.a, call.n);
-  });
-}
-
-Napi::Value OfflineObject::choleskyInverse(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  return submitOffline(info.Env(), state_, squareOf(info, "l"), [](const offline::Machine& on, const SquareCall& call) {
-    offline::choleskyInverse(on, call.a, call.n);
   });
 }
 

@@ -12,10 +12,7 @@ class OfflineObject : public AddonObject<OfflineObject, EngineCore> {
   explicit OfflineObject(const Napi::CallbackInfo& info) : AddonObject(info) {}
 
  private:
-  Napi::Value gemm(const Napi::CallbackInfo& info);
   Napi::Value accumulateGram(const Napi::CallbackInfo& info);
-  Napi::Value cholesky(const Napi::CallbackInfo& info);
-  Napi::Value choleskyInverse(const Napi::CallbackInfo& info);
   Napi::Value inverseUpperFactor(const Napi::CallbackInfo& info);
   Napi::Value gptq(const Napi::CallbackInfo& info);
   Napi::Value searchScales(const Napi::CallbackInfo& info);

@@ -48,7 +48,7 @@ constexpr int64_t kReadGrain = 1 << 20;
 
 }  // namespace
 
-void product(const KernelTable& kernels, ThreadPool& pool, const PackedMatrix& w, const float* x, int32_t rows,
+void product(const DeviceKernels& kernels, ThreadPool& pool, const PackedMatrix& w, const float* x, int32_t rows,
              float* y) {
   Panels panels(pool.threads());
   for (int32_t from = 0; from < rows; from += kRowsAtATime) {
@@ -64,7 +64,7 @@ void product(const KernelTable& kernels, ThreadPool& pool, const PackedMatrix& w
   }
 }
 
-void productTransposed(const KernelTable& kernels, ThreadPool& pool, const PackedMatrix& w, const float* dy,
+void productTransposed(const DeviceKernels& kernels, ThreadPool& pool, const PackedMatrix& w, const float* dy,
                        int32_t rows, float* dx) {
   Panels panels(pool.threads());
   // The float kinds count no chunks of levels, but columns are dealt out in chunks all the same.
@@ -82,7 +82,7 @@ void productTransposed(const KernelTable& kernels, ThreadPool& pool, const Packe
   }
 }
 
-void productInt8(const KernelTable& kernels, ThreadPool& pool, const PackedMatrix& w, const float* x, int32_t rows,
+void productInt8(const DeviceKernels& kernels, ThreadPool& pool, const PackedMatrix& w, const float* x, int32_t rows,
                  float* y) {
   Quantized quantized(w.chunks, std::min(rows, kRowsAtATime));
   for (int32_t from = 0; from < rows; from += kRowsAtATime) {
@@ -98,7 +98,7 @@ void productInt8(const KernelTable& kernels, ThreadPool& pool, const PackedMatri
   }
 }
 
-double readBandwidth(const KernelTable& kernels, ThreadPool& pool, int64_t bytes) {
+double readBandwidth(const DeviceKernels& kernels, ThreadPool& pool, int64_t bytes) {
   AlignedBuffer<uint8_t> memory(static_cast<size_t>(bytes));
   // Written first: pages that were never written are all the same zero page.
   pool.run([&](Worker& worker) {

@@ -1,23 +1,23 @@
 // Products of packed matrices with rows of floats on all threads of a pool: what an engine offers outside of models.
 #pragma once
 #include "../engine/thread-pool.h"
-#include "../kernels/kernel-table.h"
+#include "../kernels/device-kernels.h"
 
 namespace layerwise {
 
 /** y [rows, w.rows] = x [rows, w.cols] W^T in f32. */
-void product(const KernelTable& kernels, ThreadPool& pool, const PackedMatrix& w, const float* x, int32_t rows,
+void product(const DeviceKernels& kernels, ThreadPool& pool, const PackedMatrix& w, const float* x, int32_t rows,
              float* y);
 
 /** dx [rows, w.cols] = dy [rows, w.rows] W in f32. */
-void productTransposed(const KernelTable& kernels, ThreadPool& pool, const PackedMatrix& w, const float* dy,
+void productTransposed(const DeviceKernels& kernels, ThreadPool& pool, const PackedMatrix& w, const float* dy,
                        int32_t rows, float* dx);
 
 /** y = x W^T with rows quantized to 8 bits a chunk; integer kinds only. */
-void productInt8(const KernelTable& kernels, ThreadPool& pool, const PackedMatrix& w, const float* x, int32_t rows,
+void productInt8(const DeviceKernels& kernels, ThreadPool& pool, const PackedMatrix& w, const float* x, int32_t rows,
                  float* y);
 
 /** Bytes per second at which all threads read `bytes` bytes, best of a few passes. */
-double readBandwidth(const KernelTable& kernels, ThreadPool& pool, int64_t bytes);
+double readBandwidth(const DeviceKernels& kernels, ThreadPool& pool, int64_t bytes);
 
 }  // namespace layerwise

@@ -15,7 +15,7 @@ constexpr int kPrepareRows = 16;
 int32_t groupSize(const Attention& attention) { return attention.heads / attention.kvHeads; }
 
 /** x of a head: norm, or a copy, into out. */
-void normHead(const KernelTable& kernels, const Norm& norm, const float* x, int32_t n, float* out) {
+void normHead(const DeviceKernels& kernels, const Norm& norm, const float* x, int32_t n, float* out) {
   switch (norm.kind) {
     case NormKind::None:
       memcpy(out, x, static_cast<size_t>(n) * sizeof(float));
@@ -29,7 +29,7 @@ void normHead(const KernelTable& kernels, const Norm& norm, const float* x, int3
 
 }  // namespace
 
-AttentionRunner::AttentionRunner(const KernelTable& kernels, int threads)
+AttentionRunner::AttentionRunner(const DeviceKernels& kernels, int threads)
     : kernels_(kernels), threads_(static_cast<size_t>(threads)) {}
 
 int32_t AttentionRunner::positionOf(int32_t row) const {

@@ -43,7 +43,7 @@ int64_t stateFloats(int64_t queries, int32_t headDim);
  */
 class AttentionRunner {
  public:
-  AttentionRunner(const KernelTable& kernels, int threads);
+  AttentionRunner(const DeviceKernels& kernels, int threads);
 
   /**
    * Rotary rows, scratch, and pages for spans without a cache. Throws std::invalid_argument where a cache no longer holds the
@@ -101,7 +101,7 @@ class AttentionRunner {
   void merge(const AttentionChunk& chunk, const Group& group, const States& into, const States& later) const;
   void finish(const AttentionChunk& chunk, const Group& group, const States& states) const;
 
-  const KernelTable& kernels_;
+  const DeviceKernels& kernels_;
   const Model* model_ = nullptr;
   const Pass* pass_ = nullptr;
   RopeTables ropes_;

@@ -59,7 +59,7 @@ BlockLowRanks lowRanksOf(const Adapter* adapter, int32_t block) {
   return out;
 }
 
-BlockRunner::BlockRunner(const KernelTable& kernels, int threads, ActivationType activations,
+BlockRunner::BlockRunner(const DeviceKernels& kernels, int threads, ActivationType activations,
                          AttentionRunner& attention)
     : kernels_(kernels), activations_(activations), attention_(attention), inputs_(kernels, threads) {}
 

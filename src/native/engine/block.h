@@ -29,7 +29,7 @@ struct BlockChunk {
 
 class BlockRunner {
  public:
-  BlockRunner(const KernelTable& kernels, int threads, ActivationType activations, AttentionRunner& attention);
+  BlockRunner(const DeviceKernels& kernels, int threads, ActivationType activations, AttentionRunner& attention);
 
   /** Before a job: room for chunks of `rows` rows of blocks [from, to). Throws std::bad_alloc. */
   void reserve(const Model& model, int32_t rows, int32_t from, int32_t to, const Adapter* adapter);
@@ -51,7 +51,7 @@ class BlockRunner {
   void addToResidual(Worker& worker, const BlockChunk& chunk, Role role, const PreparedRows& rows);
   bool takesLevels(const Linear& linear) const;
 
-  const KernelTable& kernels_;
+  const DeviceKernels& kernels_;
   const ActivationType activations_;
   AttentionRunner& attention_;
   InputRows inputs_;

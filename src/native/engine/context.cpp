@@ -12,7 +12,7 @@
 namespace layerwise {
 
 struct Context::State {
-  State(const KernelTable& kernels, std::shared_ptr<ThreadPool> pool, ActivationType activations)
+  State(const DeviceKernels& kernels, std::shared_ptr<ThreadPool> pool, ActivationType activations)
       : kernels(kernels),
         pool(std::move(pool)),
         activations(activations),
@@ -25,7 +25,7 @@ struct Context::State {
   bool stopAfter(Worker& worker, const std::atomic<bool>* abort, int32_t step);
   HeadChunk prepareHead(const Model& model, const HeadRun& run, int32_t rows);
 
-  const KernelTable& kernels;
+  const DeviceKernels& kernels;
   const std::shared_ptr<ThreadPool> pool;
   const ActivationType activations;
   AttentionRunner attention;
@@ -83,7 +83,7 @@ int32_t rowsAtATime(int32_t width) {
 
 }  // namespace
 
-Context::Context(const KernelTable& kernels, std::shared_ptr<ThreadPool> pool, ActivationType activations)
+Context::Context(const DeviceKernels& kernels, std::shared_ptr<ThreadPool> pool, ActivationType activations)
     : state_(new State(kernels, std::move(pool), activations)) {}
 
 Context::~Context() = default;
@@ -91,7 +91,7 @@ Context::~Context() = default;
 int64_t Context::scratchBytes() const {
   return state_->blocks.scratchBytes() + state_->attention.scratchBytes() + state_->answered.bytes();
 }
-const KernelTable& Context::kernels() const { return state_->kernels; }
+const DeviceKernels& Context::kernels() const { return state_->kernels; }
 ThreadPool& Context::pool() { return *state_->pool; }
 
 /** All that may fail, on one thread. Pages made here and not used after a failure are found again by the next pass. */

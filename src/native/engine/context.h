@@ -83,7 +83,7 @@ constexpr int64_t kAnswerLogits = int64_t{1} << 21;
 class Context {
  public:
   /** `threads` of its own pool; kernels outlive it. */
-  Context(const KernelTable& kernels, std::shared_ptr<ThreadPool> pool, ActivationType activations);
+  Context(const DeviceKernels& kernels, std::shared_ptr<ThreadPool> pool, ActivationType activations);
   ~Context();
 
   /** Runs blocks [from, to). Grows caches, commits lengths block by block. Throws std::runtime_error where a page cannot be had. */
@@ -93,7 +93,7 @@ class Context {
   PassResult answers(const Model& model, const AnswersRun& run);
   /** Bytes of scratch held now. */
   int64_t scratchBytes() const;
-  const KernelTable& kernels() const;
+  const DeviceKernels& kernels() const;
   ThreadPool& pool();
 
  private:

@@ -5,7 +5,7 @@
 
 namespace layerwise {
 
-void runHead(Worker& worker, const KernelTable& kernels, ActivationType activations, InputRows& inputs,
+void runHead(Worker& worker, const DeviceKernels& kernels, ActivationType activations, InputRows& inputs,
              const HeadChunk& chunk) {
   const PackedMatrix& w = chunk.head->linear.matrix;
   InputSource source;
@@ -36,7 +36,7 @@ void runHead(Worker& worker, const KernelTable& kernels, ActivationType activati
   });
 }
 
-void answerRows(Worker& worker, const KernelTable& kernels, const float* logits, int32_t rows, int32_t width,
+void answerRows(Worker& worker, const DeviceKernels& kernels, const float* logits, int32_t rows, int32_t width,
                 const AnswerPlace& out) {
   worker.forParts(rows, 1, [&](int64_t from, int64_t to) {
     for (int64_t row = from; row < to; row++) {

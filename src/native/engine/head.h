@@ -17,7 +17,7 @@ struct HeadChunk {
 };
 
 /** By all threads of a job; the caller's next barrier makes the logits visible. Does not allocate. */
-void runHead(Worker& worker, const KernelTable& kernels, ActivationType activations, InputRows& inputs,
+void runHead(Worker& worker, const DeviceKernels& kernels, ActivationType activations, InputRows& inputs,
              const HeadChunk& chunk);
 
 /** Where answers of rows go: see AnswersRun. */
@@ -29,7 +29,7 @@ struct AnswerPlace {
 };
 
 /** What rows of `width` logits each say, behind a barrier after them. The same numbers on any threads. Does not allocate. */
-void answerRows(Worker& worker, const KernelTable& kernels, const float* logits, int32_t rows, int32_t width,
+void answerRows(Worker& worker, const DeviceKernels& kernels, const float* logits, int32_t rows, int32_t width,
                 const AnswerPlace& out);
 
 }  // namespace layerwise

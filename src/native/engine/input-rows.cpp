@@ -35,7 +35,7 @@ void copyRows(Worker& worker, const ProductInput& input, int32_t cols, float* ou
 
 }  // namespace
 
-void applyNorm(const KernelTable& kernels, const Norm& norm, const float* x, float* out, int32_t size) {
+void applyNorm(const DeviceKernels& kernels, const Norm& norm, const float* x, float* out, int32_t size) {
   switch (norm.kind) {
     case NormKind::Rms: return kernels.rmsNorm(x, size, norm.weight, norm.eps, out);
     case NormKind::Layer: return kernels.layerNorm(x, size, norm.weight, norm.bias, norm.eps, out);
@@ -43,7 +43,7 @@ void applyNorm(const KernelTable& kernels, const Norm& norm, const float* x, flo
   }
 }
 
-InputRows::InputRows(const KernelTable& kernels, int threads) : kernels_(kernels), own_(static_cast<size_t>(threads)) {
+InputRows::InputRows(const DeviceKernels& kernels, int threads) : kernels_(kernels), own_(static_cast<size_t>(threads)) {
   for (Own& own : own_) own.panel.reserve(kPanelFloats);
 }
 

@@ -42,7 +42,7 @@ struct PreparedRows {
  */
 class InputRows {
  public:
-  InputRows(const KernelTable& kernels, int threads);
+  InputRows(const DeviceKernels& kernels, int threads);
 
   /**
    * Before a job: room for inputs of up to that many rows and columns, and low-rank additions of that many ranks in
@@ -91,12 +91,12 @@ class InputRows {
   void make(const InputSource& source, const Place& place, int32_t from, int32_t to, const Own& own) const;
   void adapt(const HeadAdapter& adapter, float* x, int64_t ldx, int32_t rows, const Own& own) const;
 
-  const KernelTable& kernels_;
+  const DeviceKernels& kernels_;
   Rows shared_;
   std::vector<Own> own_;
 };
 
 /** out = norm of x, both [size]; of kind None a copy. */
-void applyNorm(const KernelTable& kernels, const Norm& norm, const float* x, float* out, int32_t size);
+void applyNorm(const DeviceKernels& kernels, const Norm& norm, const float* x, float* out, int32_t size);
 
 }  // namespace layerwise

@@ -28,7 +28,7 @@ Page::Page(const PageMemory& memory, const PageShape& shape) : shape(shape), byt
 
 KvPage Page::head(int32_t kvHead) const { return headOfPage(shape, bytes.get(), kvHead); }
 
-void Page::write(const KernelTable& kernels, int32_t slot, const float* key, const float* value) {
+void Page::write(const DeviceKernels& kernels, int32_t slot, const float* key, const float* value) {
   for (int32_t h = 0; h < shape.kvHeads; h++) {
     const int64_t first = static_cast<int64_t>(h) * shape.headDim;
     writeHead(kernels, shape, bytes.get(), h, slot, key + first, value + first);

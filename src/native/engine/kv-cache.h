@@ -17,7 +17,7 @@ class Page {
   Page(const PageMemory& memory, const PageShape& shape);
   KvPage head(int32_t kvHead) const;
   /** Stores one position; key and value are [kvHeads * headDim] floats. */
-  void write(const KernelTable& kernels, int32_t slot, const float* key, const float* value);
+  void write(const DeviceKernels& kernels, int32_t slot, const float* key, const float* value);
   std::shared_ptr<Page> copy(const PageMemory& memory) const;
   int64_t byteLength() const { return shape.bytes(); }
 

@@ -19,7 +19,7 @@ void writeF32(const float* x, int32_t n, float* out, int32_t step) {
   for (int32_t i = 0; i < n; i++) out[static_cast<int64_t>(i) * step] = x[i];
 }
 
-void writeF16(const KernelTable& kernels, const float* x, int32_t n, uint16_t* out, int32_t step) {
+void writeF16(const DeviceKernels& kernels, const float* x, int32_t n, uint16_t* out, int32_t step) {
   if (step == 1) return kernels.toF16(x, n, out);
   uint16_t part[64];
   for (int32_t from = 0; from < n; from += 64) {
@@ -66,7 +66,7 @@ KvPage headOfPage(const PageShape& shape, const uint8_t* bytes, int32_t kvHead) 
   return head;
 }
 
-void writeHead(const KernelTable& kernels, const PageShape& shape, uint8_t* bytes, int32_t kvHead, int32_t slot, const float* key,
+void writeHead(const DeviceKernels& kernels, const PageShape& shape, uint8_t* bytes, int32_t kvHead, int32_t slot, const float* key,
                const float* value) {
   const int32_t n = shape.headDim;
   uint8_t* const head = bytes + kvHead * shape.headBytes();

@@ -32,7 +32,7 @@ PackedMatrix tilesOf(const PackedMatrix& w, int32_t from, int32_t to) {
 }
 
 /** y += factor * B low, a few tiles at a time. */
-void addLowRank(const KernelTable& kernels, const Product& product, const Part& part, const ProductRoom& room) {
+void addLowRank(const DeviceKernels& kernels, const Product& product, const Part& part, const ProductRoom& room) {
   const PackedMatrix& b = product.lowRank->b;
   const int32_t rows = part.rowTo - part.rowFrom;
   const float* low = product.low + part.rowFrom * product.ldLow;
@@ -54,7 +54,7 @@ QuantizedRows levelsFrom(const QuantizedRows& levels, int32_t chunk, int32_t row
   return {levels.levels + at * kChunkCols, levels.scales + at, levels.sums + at, levels.stride};
 }
 
-void productPart(const KernelTable& kernels, const Product& product, const ProductInput& input, const Part& part,
+void productPart(const DeviceKernels& kernels, const Product& product, const ProductInput& input, const Part& part,
                  const ProductRoom& room) {
   const PackedMatrix& w = product.linear->matrix;
   const int32_t rows = part.rowTo - part.rowFrom;
@@ -74,7 +74,7 @@ void productPart(const KernelTable& kernels, const Product& product, const Produ
   if (product.lowRank != nullptr) addLowRank(kernels, product, part, room);
 }
 
-void addPart(const KernelTable& kernels, float* x, int64_t ldx, const float* y, int64_t ldy, int32_t cols,
+void addPart(const DeviceKernels& kernels, float* x, int64_t ldx, const float* y, int64_t ldy, int32_t cols,
              const Part& part) {
   const int32_t first = part.tileFrom * kTileRows;
   const int32_t count = std::min(cols, part.tileTo * kTileRows) - first;

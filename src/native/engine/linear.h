@@ -44,14 +44,14 @@ struct ProductRoom {
 constexpr int kLowTiles = 4;
 
 /** Computes one part of a product. Any split into parts gives the same bits. */
-void productPart(const KernelTable& kernels, const Product& product, const ProductInput& input, const Part& part,
+void productPart(const DeviceKernels& kernels, const Product& product, const ProductInput& input, const Part& part,
                  const ProductRoom& room);
 
 /**
  * Adds columns of y's rows to x's: the part of a residual connection that belongs to `part`. cols: the rows of the
  * matrix.
  */
-void addPart(const KernelTable& kernels, float* x, int64_t ldx, const float* y, int64_t ldy, int32_t cols,
+void addPart(const DeviceKernels& kernels, float* x, int64_t ldx, const float* y, int64_t ldy, int32_t cols,
              const Part& part);
 
 /**

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "../kernels/kernel-table.h"
+#include "../kernels/device-kernels.h"
 #include "page-memory.h"
 #include "role.h"
 

@@ -1,7 +1,5 @@
 // The loop that both products of attention are: a tile of a few queries by a few vectors, its sums held in registers. Stored
 // numbers are converted on the way in. Included by attention.inc.h.
-#include "unroll.h"
-
 // Without vector registers a larger tile is only more code.
 #if defined(__AVX2__) || defined(__AVX512F__) || defined(__ARM_NEON)
 #define LAYERWISE_VECTORS 1

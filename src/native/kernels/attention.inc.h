@@ -1,4 +1,4 @@
-// Attention over pages of keys and values: kernel-table.h says what attend and mergeStates compute, this file what is open there.
+// Attention over pages of keys and values: device-kernels.h says what attend and mergeStates compute, this file what is open there.
 //
 // One query and one page: [from, to) the page's positions that the query sees, K and V the stored numbers as floats (Q8: levels).
 //   score[j] = fma over channels c in order, from 0, of q[c] * K[c][j]; Q8: that * keyScale[j]

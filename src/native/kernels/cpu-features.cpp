@@ -129,4 +129,8 @@ const KernelChoice* kernelChoices(int* count) {
   return choices;
 }
 
+const OfflineKernels& offlineKernelsOf(const KernelTable& table) {
+  return table.offline != nullptr ? *table.offline : *kScalarTable.offline;
+}
+
 }  // namespace layerwise

@@ -21,7 +21,7 @@ static inline F64x4 nearestLevel(F64x4 x, F64x4 least, F64x4 most) {
 #endif
 }
 
-/** The entry of a table of levels for y, for each lane: the twin of LevelTable in src/quantization/level-table.ts. */
+/** The entry of a table of levels for y, for each lane: the twin of LevelTable in src/maths/level-form.ts. */
 static inline F64x4 tableLevel(F64x4 y, const double* levels) {
   const F64x4 place = y + y;
 #if defined(__GNUC__)

@@ -1,8 +1,6 @@
 // Products of f32 activations with packed matrices of any kind. Each sum runs over its columns (or, transposed, rows)
 // in order, whatever else is computed beside it; all the ways below differ only in what stays in registers and caches.
 
-#include "unroll.h"
-
 /** Rows of activations whose sums fit the registers beside one tile's 16 outputs. */
 constexpr int kProductRows = 6;
 /** Columns expanded at a time: a panel of 16 KiB and six rows of activations stay in the first-level cache. */

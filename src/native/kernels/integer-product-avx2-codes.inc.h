@@ -43,7 +43,7 @@ struct CodePanel {
 
   template <class Codes>
   __attribute__((always_inline)) void expand(Codes codes) {
-#pragma GCC unroll 32
+    LAYERWISE_UNROLL_UP_TO(32)
     for (int i = 0; i < kVectors; i++) {
       const int quad = kBits < 8 ? i / 2 : i / 2 % 8, half = kBits < 8 ? i % 2 : i / 16;
       _mm256_store_si256(&vectors[i], codes(quad, half, i % 2));

@@ -3,12 +3,12 @@
 /** Dot products of half a tile's codes, of at most 6 bits, with 32 activations. */
 template <int kBits>
 static inline __attribute__((always_inline)) __m256i dotCodes(const uint8_t* p, const int8_t* x) {
-  constexpr int safe = safeSums(kBits);
+  constexpr int safe = safeQuads(mostCode(kBits));
   __m256i total = _mm256_setzero_si256();
-#pragma GCC unroll 8
+  LAYERWISE_UNROLL
   for (int from = 0; from < 8; from += safe) {
     __m256i sums = _mm256_maddubs_epi16(halfCodes<kBits>(p, from), fourOf(x + 4 * from));
-#pragma GCC unroll 8
+    LAYERWISE_UNROLL
     for (int q = from + 1; q < from + safe; q++) {
       sums = _mm256_add_epi16(sums, _mm256_maddubs_epi16(halfCodes<kBits>(p, q), fourOf(x + 4 * q)));
     }
@@ -20,7 +20,7 @@ static inline __attribute__((always_inline)) __m256i dotCodes(const uint8_t* p, 
 /** The same for 8 bits, of levels made signed: |w| times x with w's sign; |-128| is 128 as a byte without sign. */
 static inline __attribute__((always_inline)) __m256i dotSigned(const uint8_t* p, const int8_t* x) {
   __m256i total = _mm256_setzero_si256();
-#pragma GCC unroll 8
+  LAYERWISE_UNROLL
   for (int q = 0; q < 8; q++) {
     const __m256i w = _mm256_xor_si256(loadVector(p + 64 * q), _mm256_set1_epi8(static_cast<char>(0x80)));
     const __m256i sums = _mm256_maddubs_epi16(_mm256_abs_epi8(w), _mm256_sign_epi8(fourOf(x + 4 * q), w));
@@ -36,7 +36,7 @@ static inline __attribute__((always_inline)) __m256i dotSigned(const uint8_t* p,
 template <int kBits>
 static inline __attribute__((always_inline)) __m256i dotTable(const uint8_t* p, const int8_t* x, const int8_t* magnitudes) {
   __m256i total = _mm256_setzero_si256();
-#pragma GCC unroll 8
+  LAYERWISE_UNROLL
   for (int i = 0; i < 8; i++) {
     const int q = quadAt<kBits>(i);
     const __m256i w = halfLevels<kBits>(p, q, levelTable(kBits));
@@ -74,7 +74,7 @@ static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w
   TileStream at(w, tile);
   OwnScales own[kStreams];
   __m256 sums[kStreams][2];
-#pragma GCC unroll 4
+  LAYERWISE_UNROLL
   for (int s = 0; s < kStreams; s++) {
     if (F::kTwoLevel) readOwnScales(w, tile + s * apart, &own[s]);
     sums[s][0] = sums[s][1] = _mm256_setzero_ps();
@@ -83,11 +83,11 @@ static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w
   for (int32_t c = 0, i = 0; c < w.chunks; c++, i += x.stride, levels += static_cast<int64_t>(x.stride) * kChunkCols) {
     const RowLevels<F> activations(levels, x.sums[i]);
     const RowScale row = rowScale<F::kLevelBits, F::kAsymmetric>(x.scales[i], x.sums[i]);
-#pragma GCC unroll 4
+    LAYERWISE_UNROLL
     for (int s = 0; s < kStreams; s++) {
       const TileStream one = at.moved(s * bytesApart);
       one.prefetch<F::kBits>();
-#pragma GCC unroll 2
+      LAYERWISE_UNROLL
       for (int half = 0; half < 2; half++) {
         const HalfScales scales = halfScales<F::kAsymmetric, F::kTwoLevel>(one.header, half, own[s]);
         sums[s][half] = addScaledSums<F::kAsymmetric>(activations.dotHalf(one.levels + 32 * half), scales, row, sums[s][half]);
@@ -95,7 +95,7 @@ static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w
     }
     at.next(F::kBits, F::kHeader, w.chunksPerGroup);
   }
-#pragma GCC unroll 4
+  LAYERWISE_UNROLL
   for (int s = 0; s < kStreams; s++) {
     const int32_t first = (tile + s * apart) * kTileRows;
     writeHalf(y, first, w.rows, sums[s][0]);

@@ -47,30 +47,30 @@ static inline __attribute__((always_inline)) void finishHalf(__m256i dots, const
 /** Codes of up to 6 bits, both halves of the tile at once; acc is [row][16]. */
 template <int kBits, bool kAsymmetric, int kRows, class Codes>
 static inline __attribute__((always_inline)) void addSmallCodes(Codes codes, const ChunkScales& w, const ChunkRows& x, float* acc) {
-  constexpr int safe = safeSums(kBits);
+  constexpr int safe = safeQuads(mostCode(kBits));
   const int8_t* levels = inRegister(x.levels);
   __m256i dots[2 * kRows];
-#pragma GCC unroll 8
+  LAYERWISE_UNROLL
   for (int from = 0; from < 8; from += safe) {
     __m256i sums[2 * kRows];
-#pragma GCC unroll 8
+    LAYERWISE_UNROLL
     for (int i = from; i < from + safe; i++) {
       const int q = quadAt<kBits>(i);
       const __m256i low = codes(q, 0, 0), high = codes(q, 1, 0);
-#pragma GCC unroll 8
+      LAYERWISE_UNROLL
       for (int r = 0; r < kRows; r++) {
         const __m256i four = fourOf(levels + kChunkCols * r + 4 * q);
         addProducts(sums[2 * r], low, four, i == from);
         addProducts(sums[2 * r + 1], high, four, i == from);
       }
     }
-#pragma GCC unroll 16
+    LAYERWISE_UNROLL_UP_TO(16)
     for (int i = 0; i < 2 * kRows; i++) {
       const __m256i pairs = pairSums(sums[i]);
       dots[i] = from == 0 ? pairs : _mm256_add_epi32(dots[i], pairs);
     }
   }
-#pragma GCC unroll 8
+  LAYERWISE_UNROLL
   for (int r = 0; r < kRows; r++) {
     const RowScale row = scaleOf<kBits, kAsymmetric>(x, r);
     finishHalf<kAsymmetric>(dots[2 * r], w.half[0], row, acc + kTileRows * r);
@@ -81,21 +81,21 @@ static inline __attribute__((always_inline)) void addSmallCodes(Codes codes, con
 /** Codes of 8 bits as twice 4 bits, one half of the tile after the other. */
 template <bool kAsymmetric, int kRows, class Codes>
 static inline __attribute__((always_inline)) void addByteCodes(Codes codes, const ChunkScales& w, const ChunkRows& x, float* acc) {
-#pragma GCC unroll 2
+  LAYERWISE_UNROLL
   for (int half = 0; half < 2; half++) {
     const int8_t* levels = inRegister(x.levels);
     __m256i low[kRows], high[kRows];
-#pragma GCC unroll 8
+    LAYERWISE_UNROLL
     for (int q = 0; q < 8; q++) {
       const __m256i lowCode = codes(q, half, 0), highCode = codes(q, half, 1);
-#pragma GCC unroll 8
+      LAYERWISE_UNROLL
       for (int r = 0; r < kRows; r++) {
         const __m256i four = fourOf(levels + kChunkCols * r + 4 * q);
         addProducts(low[r], lowCode, four, q == 0);
         addProducts(high[r], highCode, four, q == 0);
       }
     }
-#pragma GCC unroll 8
+    LAYERWISE_UNROLL
     for (int r = 0; r < kRows; r++) {
       const __m256i dots = _mm256_add_epi32(pairSums(low[r]), _mm256_madd_epi16(high[r], _mm256_set1_epi16(16)));
       finishHalf<kAsymmetric>(dots, w.half[half], scaleOf<8, kAsymmetric>(x, r), acc + kTileRows * r + 8 * half);

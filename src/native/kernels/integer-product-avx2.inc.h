@@ -1,7 +1,7 @@
-// The integer product for AVX2. Included by kernels.inc.h inside the table's namespace.
+// The integer product for AVX2. Included by device-kernels.inc.h inside the table's namespace.
 //
 // Half a tile (8 rows of weights) fills a register: four columns of each row. vpmaddubsw multiplies unsigned codes with signed
-// activations and adds pairs in 16 bits; as many products are added there as cannot overflow (safeSums), the rest in 32 bits, so
+// activations and adds pairs in 16 bits; as many products are added there as cannot overflow (safeQuads), the rest in 32 bits, so
 // every sum is exact. Codes of 8 bits would overflow at the first pair: one row of activations takes them signed, with their
 // sign moved to the activations; several rows take them as two codes of 4 bits.
 //
@@ -9,10 +9,14 @@
 // KiB is best on Zen 3: +20 %; 4 KiB is worse), and four tiles are read at once (+30 %: the prefetchers follow several streams).
 // A few rows do the same four rows at a time; many share codes that are expanded to the stack once a chunk.
 
-static constexpr int kPrefetch = 1024;
+struct Lanes {
+  using Bytes = __m256i;
+  static Bytes words(int32_t word) { return _mm256_set1_epi32(word); }
+  static constexpr int kProductsOfQuad = 2;
+  static constexpr int kPrefetch = 1024;
+};
 
-/** Products of a quad that can be added in 16 bits: each is at most 2 * 127 * (2^bits - 1). */
-static constexpr int safeSums(int bits) { return bits <= 4 ? 8 : bits == 5 ? 4 : 2; }
+#include "integer-lanes.inc.h"
 
 static inline __m256i loadVector(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 
@@ -49,13 +53,6 @@ static inline __attribute__((always_inline)) __m256i halfLevels(const uint8_t* p
 template <int kBits>
 static constexpr int quadAt(int i) {
   return kBits == 4 ? i / 2 + i % 2 * 4 : i;
-}
-
-/** Four activations in all lanes. */
-static inline __m256i fourOf(const int8_t* p) {
-  int32_t word;
-  memcpy(&word, p, sizeof word);
-  return _mm256_set1_epi32(word);
 }
 
 /** Keeps the compiler from moving a sum's additions: it would load everything first and spill it (a third of the speed). */
@@ -128,40 +125,6 @@ static inline void writeHalf(float* y, int32_t first, int32_t rows, __m256 acc) 
   _mm256_storeu_ps(part, acc);
   for (int32_t i = 0; first + i < rows; i++) y[first + i] = part[i];
 }
-
-/** A place in a tile's stream of groups and chunks. */
-struct TileStream {
-  const uint8_t* header;
-  const uint8_t* levels;
-  int32_t chunksLeft;
-
-  TileStream(const PackedMatrix& w, int32_t tile)
-      : header(groupAt(w, tile, 0)), levels(header + groupHeaderBytes(w.asymmetric, w.twoLevel)), chunksLeft(w.chunksPerGroup) {}
-
-  /** The same place in a tile so many bytes further. */
-  TileStream moved(int64_t bytes) const {
-    TileStream other = *this;
-    other.header += bytes;
-    other.levels += bytes;
-    return other;
-  }
-
-  void next(int bits, int headerBytes, int32_t chunksPerGroup) {
-    levels += 64 * bits;
-    if (--chunksLeft > 0) return;
-    header = levels;
-    levels += headerBytes;
-    chunksLeft = chunksPerGroup;
-  }
-
-  template <int kBits>
-  void prefetch() const {
-#pragma GCC unroll 8
-    for (int line = 0; line < kBits; line++) {
-      _mm_prefetch(reinterpret_cast<const char*>(levels) + kPrefetch + 64 * line, _MM_HINT_T0);
-    }
-  }
-};
 
 #include "integer-product-avx2-row.inc.h"
 #include "integer-product-avx2-rows.inc.h"

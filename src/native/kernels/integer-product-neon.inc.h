@@ -1,8 +1,17 @@
-// The integer product for 64-bit ARM: four registers are one vector of levels. Included by kernels.inc.h inside the
+// The integer product for 64-bit ARM: four registers are one vector of levels. Included by device-kernels.inc.h inside the
 // table's namespace; LAYERWISE_DOT_PRODUCT is 1 where the table's processors have the dot-product instructions.
 //
 // ARM multiplies signed bytes with signed bytes. Codes of up to 6 bits are that anyway; those of 8 bits are made signed
 // by taking 128 away, and 128 times the activations' sum is put back, so that all kinds have sums of codes.
+
+struct Lanes {
+  using Bytes = int8x16_t;
+  static Bytes words(int32_t word) { return vreinterpretq_s8_s32(vdupq_n_s32(word)); }
+  static constexpr int kProductsOfQuad = 1;
+  static constexpr int kPrefetch = 2048;
+};
+
+#include "integer-lanes.inc.h"
 
 /** Codes of the eight quads of a chunk: quad q, rows 4i … 4i + 3. */
 struct ChunkCodes {
@@ -12,7 +21,7 @@ struct ChunkCodes {
 template <class F>
 static inline ChunkCodes chunkCodes(const uint8_t* p) {
   ChunkCodes out;
-#pragma GCC unroll 8
+  LAYERWISE_UNROLL
   for (int q = 0; q < 8; q++) {
     U32x16 codes = levelCodes<F::kBits, F::kTable>(p, q);
     for (int i = 0; i < 4; i++) {
@@ -23,21 +32,12 @@ static inline ChunkCodes chunkCodes(const uint8_t* p) {
   return out;
 }
 
-static inline void prefetchLine(const uint8_t* p) { __builtin_prefetch(p); }
-
-/** Four activations in all lanes. */
-static inline int8x16_t fourOf(const int8_t* p) {
-  int32_t word;
-  memcpy(&word, p, sizeof word);
-  return vreinterpretq_s8_s32(vdupq_n_s32(word));
-}
-
 #if LAYERWISE_DOT_PRODUCT
 
 /** Dot products of signed bytes, in 32 bits. */
 template <int kBits>
 static inline void signedSums(const ChunkCodes& codes, const int8_t* x, int32x4_t sums[4]) {
-#pragma GCC unroll 8
+  LAYERWISE_UNROLL
   for (int q = 0; q < 8; q++) {
     const int8x16_t four = fourOf(x + 4 * q);
     for (int i = 0; i < 4; i++) sums[i] = vdotq_s32(sums[i], codes.quad[q][i], four);
@@ -46,20 +46,18 @@ static inline void signedSums(const ChunkCodes& codes, const int8_t* x, int32x4_
 
 #else
 
-/** Quads whose products, 127 * (2^bits - 1) or 127 * 128 each, can be added in 16 bits. */
-static constexpr int safeQuads(int bits) { return bits <= 5 ? 8 : bits == 6 ? 4 : 2; }
-
 template <int kBits>
 static inline void signedSums(const ChunkCodes& codes, const int8_t* x, int32x4_t sums[4]) {
-  constexpr int safe = safeQuads(kBits);
+  // Codes of 8 bits were made signed: -128 is the farthest.
+  constexpr int safe = safeQuads(kBits == 8 ? 128 : mostCode(kBits));
   // Pairs of columns of rows 4i, 4i + 1 and of rows 4i + 2, 4i + 3.
   int32x4_t low[4], high[4];
   for (int i = 0; i < 4; i++) low[i] = high[i] = vdupq_n_s32(0);
-#pragma GCC unroll 8
+  LAYERWISE_UNROLL
   for (int from = 0; from < 8; from += safe) {
     for (int i = 0; i < 4; i++) {
       int16x8_t first = vdupq_n_s16(0), second = first;
-#pragma GCC unroll 8
+      LAYERWISE_UNROLL
       for (int q = from; q < from + safe; q++) {
         const int8x16_t four = fourOf(x + 4 * q);
         first = vmlal_s8(first, vget_low_s8(codes.quad[q][i]), vget_low_s8(four));

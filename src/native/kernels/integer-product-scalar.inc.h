@@ -1,4 +1,4 @@
-// The integer product in plain code: the definition of what the fast ones compute. Included by kernels.inc.h.
+// The integer product in plain code: the definition of what the fast ones compute. Included by device-kernels.inc.h.
 
 /** Rows of activations that share one reading of the codes. */
 static constexpr int kScalarRows = 8;

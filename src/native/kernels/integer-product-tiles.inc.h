@@ -3,38 +3,12 @@
 //   ChunkCodes                          a chunk's codes, ready to multiply
 //   chunkCodes<F>(levels)               reads them, of a Form (integer-form.inc.h)
 //   codeSums<kBits>(codes, x, start)    start + exact dot products of the codes with 32 activations, as floats (exact)
-//   prefetchLine(p)
+//   Lanes, with integer-lanes.inc.h
 
-/** Bytes read ahead of a tile's stream. */
-static constexpr int kPrefetch = 2048;
 /** Rows of activations that one reading of the weights serves. */
 static constexpr int32_t kRowBlock = 128;
 
-/** A place in a tile's stream of groups and chunks. */
-struct TileStream {
-  const uint8_t* header;
-  const uint8_t* levels;
-  int32_t chunksLeft;
-};
-
-static inline TileStream streamOf(const PackedMatrix& w, int32_t tile) {
-  const uint8_t* header = groupAt(w, tile, 0);
-  return {header, header + groupHeaderBytes(w.asymmetric, w.twoLevel), w.chunksPerGroup};
-}
-
-template <class F>
-static inline TileStream nextChunk(TileStream at, int32_t chunksPerGroup) {
-  const uint8_t* after = at.levels + 64 * F::kBits;
-  if (at.chunksLeft > 1) return {at.header, after, at.chunksLeft - 1};
-  return {after, after + F::kHeader, chunksPerGroup};
-}
-
-template <int kBits>
-static inline void prefetchChunk(const uint8_t* levels) {
-  for (int line = 0; line < kBits; line++) prefetchLine(levels + kPrefetch + 64 * line);
-}
-
-/** acc takes in one chunk of one row of activations, as kernel-table.h says. */
+/** acc takes in one chunk of one row of activations, as device-kernels.h says. */
 template <class F>
 static inline F32x16 addChunk(const ChunkCodes& codes, TileScales w, const int8_t* x, float xscale, int32_t xsum,
                               F32x16 acc) {
@@ -53,15 +27,15 @@ static inline void writeTile(const PackedMatrix& w, int32_t tile, F32x16 acc, fl
 template <class F>
 static void productOfRow(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, float* y) {
   for (int32_t tile = tileFrom; tile < tileTo; tile++) {
-    TileStream at = streamOf(w, tile);
+    TileStream at(w, tile);
     const TileScales own = rowScales<F>(w, tile);
     F32x16 acc = broadcast(0);
     int64_t i = 0;
     for (int32_t c = 0; c < w.chunks; c++, i += x.stride) {
-      prefetchChunk<F::kBits>(at.levels);
+      at.prefetch<F::kBits>();
       acc = addChunk<F>(chunkCodes<F>(at.levels), tileScales<F>(at.header, own),
                                          x.levels + i * kChunkCols, x.scales[i], x.sums[i], acc);
-      at = nextChunk<F>(at, w.chunksPerGroup);
+      at.next(F::kBits, F::kHeader, w.chunksPerGroup);
     }
     writeTile(w, tile, acc, y);
   }
@@ -74,10 +48,10 @@ static void productOfRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileT
   alignas(64) float sums[kRowBlock * kTileRows];
   for (int32_t tile = tileFrom; tile < tileTo; tile++) {
     for (int32_t r = 0; r < rows; r++) store(sums + r * kTileRows, broadcast(0));
-    TileStream at = streamOf(w, tile);
+    TileStream at(w, tile);
     const TileScales own = rowScales<F>(w, tile);
     for (int32_t c = 0; c < w.chunks; c++) {
-      prefetchChunk<F::kBits>(at.levels);
+      at.prefetch<F::kBits>();
       const ChunkCodes codes = chunkCodes<F>(at.levels);
       const TileScales scales = tileScales<F>(at.header, own);
       const int64_t i = static_cast<int64_t>(c) * x.stride + from;
@@ -86,7 +60,7 @@ static void productOfRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileT
         store(acc, addChunk<F>(codes, scales, x.levels + (i + r) * kChunkCols, x.scales[i + r],
                                                 x.sums[i + r], load(acc)));
       }
-      at = nextChunk<F>(at, w.chunksPerGroup);
+      at.next(F::kBits, F::kHeader, w.chunksPerGroup);
     }
     for (int32_t r = 0; r < rows; r++) writeTile(w, tile, load(sums + r * kTileRows), y + (from + r) * ldy);
   }

@@ -3,13 +3,11 @@
 #include "cpu-features.h"
 #include "simd-avx2.h"
 #define LAYERWISE_INTEGER_PRODUCT "integer-product-avx2.inc.h"
-#include "kernels.inc.h"
+#include "device-kernels.inc.h"
+#include "offline-kernels.inc.h"
 
 namespace layerwise {
 
-const KernelTable kAvx2Table = {
-    "avx2",
-#include "table-fields.inc.h"
-};
+const KernelTable kAvx2Table = {.name = "avx2", .device = avx2::kDevice, .offline = &avx2::kOffline};
 
 }  // namespace layerwise

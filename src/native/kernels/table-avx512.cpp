@@ -5,13 +5,11 @@
 #define LAYERWISE_VNNI 0
 #include "simd-avx512.h"
 #define LAYERWISE_INTEGER_PRODUCT "integer-product-avx512.inc.h"
-#include "kernels.inc.h"
+#include "device-kernels.inc.h"
+#include "offline-kernels.inc.h"
 
 namespace layerwise {
 
-const KernelTable kAvx512Table = {
-    "avx512",
-#include "table-fields.inc.h"
-};
+const KernelTable kAvx512Table = {.name = "avx512", .device = avx512::kDevice, .offline = &avx512::kOffline};
 
 }  // namespace layerwise

@@ -5,13 +5,11 @@
 #define LAYERWISE_VNNI 1
 #include "simd-avx512.h"
 #define LAYERWISE_INTEGER_PRODUCT "integer-product-avx512.inc.h"
-#include "kernels.inc.h"
+#include "device-kernels.inc.h"
+#include "offline-kernels.inc.h"
 
 namespace layerwise {
 
-const KernelTable kAvx512VnniTable = {
-    "avx512vnni",
-#include "table-fields.inc.h"
-};
+const KernelTable kAvx512VnniTable = {.name = "avx512vnni", .device = avx512vnni::kDevice, .offline = &avx512vnni::kOffline};
 
 }  // namespace layerwise

@@ -4,13 +4,11 @@
 #define LAYERWISE_DOT_PRODUCT 0
 #include "simd-neon.h"
 #define LAYERWISE_INTEGER_PRODUCT "integer-product-neon.inc.h"
-#include "kernels.inc.h"
+#include "device-kernels.inc.h"
+#include "offline-kernels.inc.h"
 
 namespace layerwise {
 
-const KernelTable kNeonTable = {
-    "neon",
-#include "table-fields.inc.h"
-};
+const KernelTable kNeonTable = {.name = "neon", .device = neon::kDevice, .offline = &neon::kOffline};
 
 }  // namespace layerwise

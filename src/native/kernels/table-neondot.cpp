@@ -4,13 +4,11 @@
 #define LAYERWISE_DOT_PRODUCT 1
 #include "simd-neon.h"
 #define LAYERWISE_INTEGER_PRODUCT "integer-product-neon.inc.h"
-#include "kernels.inc.h"
+#include "device-kernels.inc.h"
+#include "offline-kernels.inc.h"
 
 namespace layerwise {
 
-const KernelTable kNeonDotTable = {
-    "neondot",
-#include "table-fields.inc.h"
-};
+const KernelTable kNeonDotTable = {.name = "neondot", .device = neondot::kDevice, .offline = &neondot::kOffline};
 
 }  // namespace layerwise

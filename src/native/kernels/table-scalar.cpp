@@ -2,13 +2,11 @@
 #include "cpu-features.h"
 #include "simd-scalar.h"
 #define LAYERWISE_INTEGER_PRODUCT "integer-product-scalar.inc.h"
-#include "kernels.inc.h"
+#include "device-kernels.inc.h"
+#include "offline-kernels.inc.h"
 
 namespace layerwise {
 
-const KernelTable kScalarTable = {
-    "scalar",
-#include "table-fields.inc.h"
-};
+const KernelTable kScalarTable = {.name = "scalar", .device = scalar::kDevice, .offline = &scalar::kOffline};
 
 }  // namespace layerwise

@@ -1,7 +1,7 @@
 // Packed levels to numbers. A value is fma(code, scale, offset), the offset being the minimum, or -scale * 2^(bits-1)
 // where the codec is symmetric: exactly scale * code + offset rounded once, as src/codecs/integer-unpack.ts has it
 // (also the sign of a zero). A table's level plus 128 is a code of the symmetric 8-bit codec, and is used as one.
-// Included by kernels.inc.h inside the table's namespace.
+// Included by device-kernels.inc.h inside the table's namespace.
 
 /** Bits of a level's first plane; the rest are in a second one (docs/artifact-format.md, section 6). */
 static constexpr int firstPlaneBits(int bits) { return bits == 8 ? 8 : bits >= 4 ? 4 : 2; }

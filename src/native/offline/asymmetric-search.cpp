@@ -1,4 +1,4 @@
-// The search of src/quantization/asymmetric-search.ts, which has the reasons; here candidates are summed several at a
+// The search of src/maths/plain/asymmetric-search.ts, which has the reasons; here candidates are summed several at a
 // time.
 #include <limits>
 

@@ -47,7 +47,7 @@ struct ColumnBlock {
 };
 
 /** Solves rows [from, to) under the square, of a multiple of kSolveRows, and leaves them in both kinds of panel. */
-void solveRows(const KernelTable& kernels, const ColumnBlock& block, int64_t from, int64_t to, double* high,
+void solveRows(const OfflineKernels& kernels, const ColumnBlock& block, int64_t from, int64_t to, double* high,
                double* wide) {
   const int64_t depth = block.count;
   for (int64_t i = from; i < to; i += kDoubleWidth) {
@@ -67,7 +67,7 @@ void solveRows(const KernelTable& kernels, const ColumnBlock& block, int64_t fro
 }
 
 /** Takes the product of the solved rows off a part of the triangle to the right of the block. */
-void updatePart(const KernelTable& kernels, const ColumnBlock& block, const double* high, const double* wide,
+void updatePart(const OfflineKernels& kernels, const ColumnBlock& block, const double* high, const double* wide,
                 int64_t rowFrom, int64_t rowTo, int64_t colFrom, int64_t colTo) {
   for (int64_t j = colFrom; j < colTo; j += kDoubleWidth) {
     for (int64_t i = rowFrom; i < rowTo; i += kTileHeight) {
@@ -80,7 +80,7 @@ void updatePart(const KernelTable& kernels, const ColumnBlock& block, const doub
 }
 
 /** Factors a square of up to kBlock columns on the calling thread; high and wide have room for its rows. */
-bool factorSquare(const KernelTable& kernels, double* a, int64_t lda, int64_t n, double* high, double* wide) {
+bool factorSquare(const OfflineKernels& kernels, double* a, int64_t lda, int64_t n, double* high, double* wide) {
   for (int64_t k = 0; k < n; k += kSmall) {
     const int64_t count = least(kSmall, n - k);
     const ColumnBlock block = {a + k * lda + k, lda, count, n - k - count};

@@ -1,4 +1,4 @@
-// Rows of logits compared: the fast twin of src/evaluation/row-distribution.ts.
+// Rows of logits compared: the fast twin of src/maths/plain/row-distribution.ts.
 #include <cmath>
 
 #include "offline.h"
@@ -17,7 +17,7 @@ double divergenceOf(const RowSums& s, double shiftError) {
   return std::log(s.mass / s.referenceMass) + shiftError - slope;
 }
 
-void compareRow(const KernelTable& kernels, const RowComparison& call, int64_t row) {
+void compareRow(const OfflineKernels& kernels, const RowComparison& call, int64_t row) {
   const float* logits = call.logits + row * call.vocab;
   const float* reference = call.reference ? call.reference + row * call.vocab : nullptr;
   RowSums sums;

@@ -2,6 +2,8 @@
 // X_K).
 #include "factor-inverse.h"
 
+#include <algorithm>
+
 namespace layerwise {
 namespace offline {
 namespace {
@@ -61,6 +63,25 @@ void FactorInverse::computeColumns(int64_t colFrom, int64_t colTo, double* high)
       on_.kernels.solveTile(static_cast<int32_t>(row + rows - from), l_ + from * n_ + from, n_, panelRow(col, from));
     }
   }
+}
+
+bool inverseUpperFactor(const Machine& on, double* h, int64_t n) {
+  if (n == 0) return true;
+  // With J the reversal of rows and columns and J h J = L L^T: h^-1 = (J L^-1 J)^T (J L^-1 J), and J L^-1 J is upper.
+  std::reverse(h, h + n * n);
+  if (!cholesky(on, h, n)) return false;
+  if (on.aborted()) return true;
+  FactorInverse x(on, h, n);
+  on.pool.run([&](Worker& me) {
+    if (!x.compute(me)) return;
+    me.forParts(n, 16, [&](int64_t from, int64_t to) {
+      for (int64_t i = from; i < to; i++) {
+        for (int64_t j = 0; j < n; j++) h[i * n + j] = j <= i ? x.at(i, j) : 0;
+      }
+    });
+  });
+  std::reverse(h, h + n * n);
+  return true;
 }
 
 }  // namespace offline

@@ -28,8 +28,6 @@ class FactorInverse {
     return panelRow(col / kDoubleWidth * kDoubleWidth, row)[col % kDoubleWidth];
   }
 
-  int64_t size() const { return n_; }
-
  private:
   void computeColumns(int64_t colFrom, int64_t colTo, double* high);
 

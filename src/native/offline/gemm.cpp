@@ -24,8 +24,8 @@ class Product {
   Product(const Machine& on, const Gemm& call)
       : on_(on),
         call_(call),
-        rows_(call.transposeA ? Strided<float>{call.a, 1, call.m} : Strided<float>{call.a, call.k, 1}),
-        cols_(call.transposeB ? Strided<float>{call.b, call.k, 1} : Strided<float>{call.b, 1, call.n}),
+        rows_{call.a, call.k, 1},
+        cols_{call.b, 1, call.n},
         a_(ceilDiv(least(call.m, kRows), kTileHeight) * kTileHeight * kDepth),
         b_(ceilDiv(least(call.n, kCols), kFloatWidth) * kFloatWidth * kDepth) {}
 
@@ -77,13 +77,12 @@ class Product {
 
   void multiplyPart(const Region& at, int64_t rowFrom, int64_t colFrom) {
     const int64_t rowTo = least(at.rows, rowFrom + kPartRows), colTo = least(at.cols, colFrom + kPartCols);
-    const bool goesOn = call_.accumulate || at.depth > 0;
     for (int64_t j = colFrom; j < colTo; j += kFloatWidth) {
       for (int64_t i = rowFrom; i < rowTo; i += kTileHeight) {
         on_.kernels.gemmTile(at.depths, a_.data() + i * at.depths, b_.data() + j * at.depths,
                              call_.c + (at.row + i) * call_.n + at.col + j, call_.n,
                              static_cast<int32_t>(least(kTileHeight, rowTo - i)),
-                             static_cast<int32_t>(least(kFloatWidth, colTo - j)), goesOn);
+                             static_cast<int32_t>(least(kFloatWidth, colTo - j)), at.depth > 0);
       }
     }
   }
@@ -99,10 +98,6 @@ class Product {
 }  // namespace
 
 void gemm(const Machine& on, const Gemm& call) {
-  if (call.k == 0 && !call.accumulate) {
-    for (int64_t i = 0; i < call.m * call.n; i++) call.c[i] = 0;
-  }
-  if (call.m == 0 || call.n == 0 || call.k == 0) return;
   Product product(on, call);
   on.pool.run([&](Worker& me) { product.run(me); });
 }

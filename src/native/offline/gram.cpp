@@ -76,7 +76,7 @@ class Gram {
     for (int r = 0; r < height; r++) {
       // Up to the diagonal; what lies beyond is the mirror's.
       const int64_t count = least(width, i + r + 1 - j);
-      if (count > 0) on_.kernels.addScaled(h_ + (i + r) * cols_ + j, sums + r * kFloatWidth, factor_, count);
+      if (count > 0) on_.device.addScaled(h_ + (i + r) * cols_ + j, sums + r * kFloatWidth, factor_, count);
     }
   }
 

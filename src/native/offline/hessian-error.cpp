@@ -1,4 +1,4 @@
-// The error that quantized weights make in a matrix's outputs: the fast twin of src/quantization/hessian-error.ts.
+// The error that quantized weights make in a matrix's outputs: the fast twin of src/maths/plain/hessian-error.ts.
 #include "offline.h"
 #include "panels.h"
 

@@ -1,4 +1,4 @@
-// Levels of a codec: whole numbers or a table. The twin of src/quantization/level-table.ts.
+// Levels of a codec: whole numbers or a table. The twin of src/maths/level-form.ts.
 #pragma once
 #include <cstdint>
 

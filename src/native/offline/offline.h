@@ -14,7 +14,8 @@ namespace offline {
 
 /** What a function runs on. */
 struct Machine {
-  const KernelTable& kernels;
+  const DeviceKernels& device;
+  const OfflineKernels& kernels;
   ThreadPool& pool;
   /** Looked at now and then; null: cannot be stopped. */
   const std::atomic<bool>* abort = nullptr;
@@ -22,17 +23,15 @@ struct Machine {
   bool aborted() const { return abort != nullptr && abort->load(std::memory_order_relaxed); }
 };
 
+/** Sizes of 1 or more. */
 struct Gemm {
   int64_t m, n, k;
-  const float* a;  // [m, k], or [k, m] where transposeA
-  const float* b;  // [k, n], or [n, k] where transposeB
+  const float* a;  // [m, k]
+  const float* b;  // [k, n]
   float* c;        // [m, n]
-  bool transposeA = false;
-  bool transposeB = false;
-  bool accumulate = false;
 };
 
-/** c = a b, or c + a b: fma over k in order, from 0 or from c. */
+/** c = a b: fma over k in order, from 0. */
 void gemm(const Machine& on, const Gemm& call);
 
 /**
@@ -47,12 +46,9 @@ void accumulateGram(const Machine& on, const float* x, int64_t rows, int64_t col
  */
 bool cholesky(const Machine& on, double* a, int64_t n);
 
-/** From the lower factor l [n, n] the inverse of l l^T in place, both triangles. */
-void choleskyInverse(const Machine& on, double* l, int64_t n);
-
 /**
  * The upper factor u of the inverse of symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower triangle
- * zeroed); false: not positive definite. Half the work of cholesky, choleskyInverse and cholesky again.
+ * zeroed); false: not positive definite. Half the work of a factor, its inverse and the inverse's factor.
  */
 bool inverseUpperFactor(const Machine& on, double* h, int64_t n);
 

@@ -22,7 +22,7 @@ uint16_t floatToBf16(float x) {
   return static_cast<uint16_t>((bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16);
 }
 
-void narrow(const KernelTable& kernels, CodecKind kind, const float* columns, int64_t n, uint8_t* out) {
+void narrow(const DeviceKernels& kernels, CodecKind kind, const float* columns, int64_t n, uint8_t* out) {
   if (kind == CodecKind::F32) {
     std::memcpy(out, columns, static_cast<size_t>(n) * sizeof(float));
   } else if (kind == CodecKind::F16) {
@@ -48,7 +48,7 @@ bool finiteAt(CodecKind kind, const uint8_t* out, int64_t i) {
 
 }  // namespace
 
-void packFloatTile(const KernelTable& kernels, const PackCall& call, int64_t tile, int64_t stride, uint8_t* out,
+void packFloatTile(const DeviceKernels& kernels, const PackCall& call, int64_t tile, int64_t stride, uint8_t* out,
                    float* columns, FirstProblem* problem) {
   const int64_t first = tile * kTileRows, cols = call.cols, n = cols * kTileRows;
   const int64_t rows = least(kTileRows, call.rows - first);

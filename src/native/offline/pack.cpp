@@ -32,7 +32,7 @@ PackProblem pack(const Machine& on, const PackCall& call) {
         if (isInteger(call.form.kind)) {
           packIntegerTile(call, tile, stride, out, &problem);
         } else {
-          packFloatTile(on.kernels, call, tile, stride, out, columns.data() + me.index * scratch, &problem);
+          packFloatTile(on.device, call, tile, stride, out, columns.data() + me.index * scratch, &problem);
         }
       }
     });

@@ -22,7 +22,7 @@ class FirstProblem {
 void packIntegerTile(const PackCall& call, int64_t tile, int64_t stride, uint8_t* out, FirstProblem* problem);
 
 /** Packs one tile of a float kind; `columns` has room for [cols][16] floats. */
-void packFloatTile(const KernelTable& kernels, const PackCall& call, int64_t tile, int64_t stride, uint8_t* out,
+void packFloatTile(const DeviceKernels& kernels, const PackCall& call, int64_t tile, int64_t stride, uint8_t* out,
                    float* columns, FirstProblem* problem);
 
 }  // namespace offline

@@ -1,7 +1,7 @@
 // One row's codes and scale in one block of columns, moved to lower its error: for refine.cpp. The twin of
-// src/quantization/refine-block.ts, which has the reasons, sum for sum.
+// src/maths/plain/refine-block.ts, which has the reasons, sum for sum.
 #pragma once
-#include "../kernels/kernel-table.h"
+#include "../kernels/offline-kernels.h"
 #include "level-table.h"
 
 namespace layerwise {
@@ -12,7 +12,7 @@ constexpr int kBlockCols = 128;
 
 /** What all rows of a block share. */
 struct RefineBlock {
-  const KernelTable* kernels;
+  const OfflineKernels* kernels;
   const LevelForm* form;
   int32_t n;
   /** n as kernels take it: a multiple of 4. */

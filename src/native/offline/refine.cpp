@@ -1,4 +1,4 @@
-// Lowers the error that a quantized matrix leaves under the gram of its inputs: the twin of src/quantization/refine.ts.
+// Lowers the error that a quantized matrix leaves under the gram of its inputs: the twin of src/maths/plain/refine.ts.
 // Rows do not depend on each other: a thread takes a band of them through all blocks of columns, so that a block's
 // products with the gram are shared by the band.
 #include <algorithm>

@@ -1,7 +1,7 @@
-// The scales of least weighted squared error: twins of src/quantization/symmetric-search.ts and asymmetric-search.ts,
+// The scales of least weighted squared error: twins of src/maths/plain/symmetric-search.ts and asymmetric-search.ts,
 // candidate for candidate and sum for sum, so that both choose the same.
 #pragma once
-#include "../kernels/kernel-table.h"
+#include "../kernels/offline-kernels.h"
 #include "level-table.h"
 
 namespace layerwise {
@@ -21,11 +21,11 @@ struct Fit {
 
 /** One group and the levels that its weights may take. */
 struct SearchGroup {
-  const KernelTable& kernels;
+  const OfflineKernels& kernels;
   const LevelForm& form;
   FitGroup fit;
 
-  SearchGroup(const KernelTable& on, const LevelForm& levels, const float* x, const float* weights, int32_t n)
+  SearchGroup(const OfflineKernels& on, const LevelForm& levels, const float* x, const float* weights, int32_t n)
       : kernels(on), form(levels), fit{x, weights, n, levels.least, levels.most, levels.nearest()} {}
 
   /** A candidate as the codec stores it: f16, or f32 where it is only wished for (two-level scales). */

@@ -1,4 +1,4 @@
-// Scale search over a whole matrix: the twin of src/quantization/search-scales.ts.
+// Scale search over a whole matrix: the twin of src/maths/plain/search-scales.ts.
 #include "offline.h"
 #include "panels.h"
 #include "scale-search.h"

@@ -1,4 +1,4 @@
-// The search of src/quantization/symmetric-search.ts, which has the reasons; here candidates are summed several at a
+// The search of src/maths/plain/symmetric-search.ts, which has the reasons; here candidates are summed several at a
 // time.
 #include <limits>
 

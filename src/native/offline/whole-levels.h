@@ -1,4 +1,4 @@
-// Rounding to levels: the twin of src/quantization/nearest-level.ts.
+// Rounding to levels: the twin of src/tensor/rounding.ts.
 #pragma once
 #include <cmath>
 

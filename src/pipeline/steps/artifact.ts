@@ -14,6 +14,7 @@ import { TOOL_VERSION } from "../../version.ts";
 import type { Job, Step } from "../job.ts";
 import type { Recipe } from "../recipe.ts";
 import { type ShippedPlan, shippedPlan } from "../shipped.ts";
+import { openTrunk, type Trunk } from "../trunk.ts";
 import { calibrationStep } from "./calibration.ts";
 import { weightsStep } from "./weights.ts";
 
@@ -65,6 +66,12 @@ export const artifactStep: Step<ArtifactMade> = {
 
   check: (job, done) => sameArtifact(job.artifactFolder, done),
 };
+
+/** The packed model as exits are trained on it, for `job.once`. Throws UserError as {@link openTrunk}. */
+export async function trunkOf(job: Job): Promise<Trunk> {
+  await job.get(artifactStep);
+  return openTrunk(job.artifactFolder, job.options);
+}
 
 /** Null when the artifact of a finished step is still there, with or without exits, else why it is written anew. */
 export async function sameArtifact(folder: string, { manifestSha256 }: ArtifactMade): Promise<string | null> {

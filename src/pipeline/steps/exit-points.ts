@@ -4,7 +4,7 @@ import { choosePoints, evenly, lensAgreement } from "../../training/exits/points
 import { splitSequences } from "../../training/exits/splits.ts";
 import { exitCount, exitSettingsOf } from "../exit-settings.ts";
 import type { Job, Step } from "../job.ts";
-import { trunkOf } from "../trunk-of-job.ts";
+import { trunkOf } from "./artifact.ts";
 import { exitTextStep, sequencesOf } from "./exit-text.ts";
 
 /** Tokens that `auto` chooses points by: the whole vocabulary's answer after every block is computed for each. Shares within 1 %. */

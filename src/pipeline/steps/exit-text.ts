@@ -7,7 +7,7 @@ import type { ExitTextWork } from "../exit-texts/exit-text.ts";
 import { EXIT_TEXTS } from "../exit-texts/index.ts";
 import type { Job, Step } from "../job.ts";
 import { sequenceTokensFor } from "../recipe.ts";
-import { trunkOf } from "../trunk-of-job.ts";
+import { trunkOf } from "./artifact.ts";
 import { calibrationStep } from "./calibration.ts";
 
 /** What `exit-text.json` holds: the token ids that exits are trained, calibrated and reported on. */

@@ -1,14 +1,15 @@
 import { z } from "zod";
 import { addExits } from "../../artifact/exits/add.ts";
+import type { ExitTable } from "../../artifact/exits/table.ts";
 import { Sha256 } from "../../artifact/manifest.ts";
 import { readManifest } from "../../artifact/reader.ts";
 import { UserError } from "../../errors.ts";
 import { exitWeightsOf } from "../../training/exits/head-parameters.ts";
 import { HeadScore } from "../../training/exits/training-state.ts";
 import { exitRank, exitSettingsOf } from "../exit-settings.ts";
-import { makeOnly, stateBytes, statesFolderOf } from "../exit-states.ts";
+import { makeOnly, stateBytes, statesFolderOf, statesIn } from "../exit-states.ts";
 import type { Job, Step } from "../job.ts";
-import { trunkOf } from "../trunk-of-job.ts";
+import { trunkOf } from "./artifact.ts";
 import { exitPointsOf } from "./exit-points.ts";
 import { exitTextStep, sequencesOf } from "./exit-text.ts";
 
@@ -21,7 +22,7 @@ const ExitTraining = z.strictObject({
   after: HeadScore,
   steps: z.number().int().nonnegative(),
 });
-export type ExitTraining = z.infer<typeof ExitTraining>;
+type ExitTraining = z.infer<typeof ExitTraining>;
 
 /** What `exits.json` holds: which artifact the exits were added to, as it then was, and how they were trained. */
 export const ExitsAdded = z.strictObject({ manifestSha256: Sha256, heads: z.array(ExitTraining) });
@@ -77,6 +78,22 @@ export const exitsStep: Step<ExitsAdded> = {
 
   check: (job, done) => sameExits(job.artifactFolder, done),
 };
+
+/** Exits of an artifact. */
+export interface TrainedArtifactExits {
+  readonly table: ExitTable;
+  readonly heads: readonly ExitTraining[];
+  /** Where the states of their text lie, for other exits at the same points; null where they are not there (any more). */
+  readonly states: { readonly folder: string; readonly bytes: number } | null;
+}
+
+/** What the step has made of the job's artifact. */
+export async function trainedExits(job: Job): Promise<TrainedArtifactExits> {
+  const { heads } = (await job.get(exitsStep)).value;
+  const { exits: table } = await readManifest(job.artifactFolder);
+  if (!table) throw new Error(`${job.artifactFolder}: the exits that were added are not there`);
+  return { table, heads, states: await statesIn(await job.once(statesFolderOf)) };
+}
 
 /** What computes: trained numbers are the same for the same backend, version and threads. */
 async function trainerOf({ options: { backend: wanted, threads: asked } }: Job) {

@@ -1,3 +1,4 @@
+import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { buildLibrary } from "../../quantization/library/build-library.ts";
 import type { Job, Step } from "../job.ts";
 import { libraryOf, missingIn, PackingCosts, type Pair, packingOf } from "../packing.ts";
@@ -14,7 +15,7 @@ export const libraryStep: Step<PackingCosts> = {
   async inputs(job) {
     await job.get(weightsStep);
     await job.get(calibrationStep);
-    const { quantizer } = await packingOf(job);
+    const quantizer = matrixQuantizerOf(job.recipe.quantize.quantizer);
     return { quantizer, codecs: Object.fromEntries(codecsOf(job)) };
   },
 

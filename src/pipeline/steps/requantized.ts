@@ -1,9 +1,10 @@
 import type { Plan } from "../../artifact/plan.ts";
 import { codecIdOf } from "../../codecs/index.ts";
+import { isBlockQuantizer, QUANTIZERS } from "../../quantization/index.ts";
 import { buildLibrary } from "../../quantization/library/build-library.ts";
 import type { MatrixLibrary } from "../../quantization/library/matrix-library.ts";
+import type { RefinerSetup } from "../../training/rounding/block-refiner.ts";
 import type { Job, Step } from "../job.ts";
-import { learningOf } from "../learning.ts";
 import { libraryOf, missingIn, openLibrary, PackingCosts, packingOf, planPairs } from "../packing.ts";
 import { usesLibrary } from "../recipe.ts";
 import { hashOf } from "../step-key.ts";
@@ -48,6 +49,13 @@ export const requantizedStep: Step<PackingCosts> = {
     return missingIn(library, planPairs((await job.get(planStep)).value));
   },
 };
+
+/** How the recipe's quantizer refines whole blocks, for `job.once`; null where it has matrices only. Throws as its `prepare` does. */
+export async function learningOf({ recipe, options: { backend, threads } }: Job): Promise<RefinerSetup | null> {
+  const { quantizer, iterations } = recipe.quantize;
+  if (!isBlockQuantizer(quantizer)) return null;
+  return QUANTIZERS[quantizer].prepare({ iterations, seed: recipe.seed, backend, threads });
+}
 
 /** The matrices of the plan, packed on the inputs that its own blocks produce. For `job.once`. */
 export async function requantizedOf(job: Job): Promise<MatrixLibrary> {

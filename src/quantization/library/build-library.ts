@@ -24,11 +24,15 @@ export interface BuildLibraryOptions extends WorkOptions {
   readonly createExecutor: ExecutorFactory;
   readonly maths: Maths;
   /**
-   * Absent: every matrix by the inputs that the original model gives it, so that any plan can be assembled. Given: the library holds one
-   * plan, and a block's inputs are those that the blocks before it, quantized, produce; embedding and untied head come from this library.
+   * Absent: every matrix by the inputs that the original model gives it, so that any plan can be assembled. Given: the
+   * library holds one plan, and a block's inputs are those that the blocks before it, quantized, produce; embedding and
+   * untied head come from this library.
    */
   readonly sequentialFrom?: MatrixLibrary | undefined;
-  /** With `sequentialFrom`: changes each block once its matrices are packed; the next blocks see it changed. Reports the progress. */
+  /**
+   * With `sequentialFrom`: changes each block once its matrices are packed; the next blocks see it changed. Reports the
+   * progress.
+   */
   readonly refiner?: BlockRefiner | undefined;
 }
 
@@ -53,8 +57,9 @@ interface Found extends Wanted {
 }
 
 /**
- * Packs whatever the library lacks, block by block in one descent of the calibration sequences; what is there already is kept, so that an
- * interrupted build goes on. Statistics of an input, and their factor, serve all matrices that share it at all their codecs.
+ * Packs whatever the library lacks, block by block in one descent of the calibration sequences; what is there already
+ * is kept, so that an interrupted build goes on. Statistics of an input, and their factor, serve all matrices that
+ * share it at all their codecs.
  */
 export async function buildLibrary(library: MatrixLibrary, options: BuildLibraryOptions): Promise<void> {
   const build = new Build(library, options, await (options.refiner ? missingBlocksOf : missingOf)(library, options));
@@ -179,7 +184,9 @@ class Build {
     }
   }
 
-  /** Embedding and output head: by the head's inputs where the matrix is multiplied with them, else all columns alike. */
+  /**
+   * Embedding and output head: by the head's inputs where the matrix is multiplied with them, else all columns alike.
+   */
   private async packOuter(descent: StatisticsDescent, outer: readonly Wanted[]): Promise<void> {
     if (outer.length === 0) return;
     const head = await descent.collectHead();

@@ -27,7 +27,10 @@ export interface LibraryKey {
   /** Names the calibration text whose statistics the quantizer used; null where it uses none. */
   readonly calibrationId: string | null;
   readonly quantizer: string;
-  /** Whatever else the bytes depend on: null for statistics of the original model, else the plan whose quantized blocks fed the next ones. */
+  /**
+   * Whatever else the bytes depend on: null for statistics of the original model, else the plan whose quantized blocks
+   * fed the next ones.
+   */
   readonly plan: string | null;
 }
 
@@ -59,8 +62,8 @@ const TENSOR = "packed";
 const VECTORS = "vectors";
 
 /**
- * Packed matrices of one checkpoint in a folder: a file for each (matrix, codec), named by the hash of all that its bytes depend on, so
- * that runs may share the folder. Plans are assembled from it without quantizing anything again.
+ * Packed matrices of one checkpoint in a folder: a file for each (matrix, codec), named by the hash of all that its
+ * bytes depend on, so that runs may share the folder. Plans are assembled from it without quantizing anything again.
  */
 export class MatrixLibrary {
   readonly folder: string;
@@ -111,7 +114,10 @@ export class MatrixLibrary {
     );
   }
 
-  /** A vector that `putVectors` has kept; null: the model's own serves. Throws UserError LIBRARY_ENTRY where it is damaged. */
+  /**
+   * A vector that `putVectors` has kept; null: the model's own serves. Throws UserError LIBRARY_ENTRY where it is
+   * damaged.
+   */
   async vectorAt(id: string): Promise<Float32Array | null> {
     const block = blockOf(id);
     if (block === null || !(await this.hasVectors(block))) return null;
@@ -138,7 +144,10 @@ export class MatrixLibrary {
     });
   }
 
-  /** Rows [from, to) of the matrix at a codec in f32; reads no other tiles, since an embedding is large. Throws as `matrixAt`. */
+  /**
+   * Rows [from, to) of the matrix at a codec in f32; reads no other tiles, since an embedding is large. Throws as
+   * `matrixAt`.
+   */
   async rowsAt(id: string, codec: string, from: number, to: number): Promise<Float32Array> {
     if (from === to) return new Float32Array(0);
     return this.reading(id, codec, async (file, { rows, cols }) => {
@@ -174,7 +183,10 @@ export class MatrixLibrary {
     return [...costs.values()];
   }
 
-  /** The checkpoint under a choice of codecs (matrix id -> codec), as an artifact of that plan holds it; `source` has its vectors. */
+  /**
+   * The checkpoint under a choice of codecs (matrix id -> codec), as an artifact of that plan holds it; `source` has
+   * its vectors.
+   */
   under(source: WeightSource, codecs: ReadonlyMap<string, string>): WeightSource {
     return sourceUnderPlan(source, codecs, this);
   }

@@ -1,3 +1,4 @@
+import { TILE_ROWS } from "../../codecs/codec.ts";
 import { headMatrixId } from "../../model/decoder-spec.ts";
 import type { DenseMatrix, WeightSource } from "../../model/weight-source.ts";
 import type {
@@ -16,8 +17,6 @@ import { OUTPUT_HEAD } from "../heads.ts";
 import { Arena } from "./arena.ts";
 import { type FloatKind, losslessKind } from "./lossless-kind.ts";
 import type { WeightLoader } from "./weights.ts";
-
-const TILE_ROWS = 16;
 
 /** Limits of a head that the source keeps; none changes the numbers. */
 export interface StreamedHeadLimits {

@@ -170,3 +170,10 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 function firstLine(error: unknown): string {
   return (error instanceof Error ? error.message : String(error)).split("\n")[0].trim();
 }
+
+/** Opens the backend on which gradients are computed. Throws as openBackend does. */
+export async function openTrainingBackend(options: BackendOptions): Promise<BackendInfo> {
+  const info = await openBackend(options);
+  await ensureGradients();
+  return info;
+}

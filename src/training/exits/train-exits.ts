@@ -6,7 +6,7 @@ import type { WeightSource } from "../../model/weight-source.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import type { BackendInfo, BackendOptions } from "../../runtime/tfjs/backend.ts";
-import { openTrainingBackend } from "../../runtime/tfjs/training-backend.ts";
+import { openTrainingBackend } from "../../runtime/tfjs/backend.ts";
 import { TOOL_VERSION } from "../../version.ts";
 import { calibrateLevels, EPSILONS } from "./calibrate.ts";
 import { headAnswers, loadTrainedHeads } from "./head-answers.ts";

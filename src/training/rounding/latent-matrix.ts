@@ -2,7 +2,7 @@ import type { IntegerNumbers } from "../../codecs/integer-numbers.ts";
 import { nearestStored } from "../../codecs/two-level.ts";
 import { type LevelForm, levelOf } from "../../maths/level-form.ts";
 import type { DenseMatrix } from "../../model/weight-source.ts";
-import type { StepRates } from "./learning-rates.ts";
+import type { StepRates } from "./latent-vector.ts";
 
 /** How far a weight's place may move from where it began, in codes: the next code on one side is in reach, sometimes both. */
 const MOST_OFFSET = 0.5;

@@ -1,4 +1,12 @@
-import type { StepRates } from "./learning-rates.ts";
+/** How far one step moves what is learned. */
+export interface StepRates {
+  /** Of a weight's place, in codes. */
+  readonly rounding: number;
+  /** Of a scale, as a part of itself. */
+  readonly scale: number;
+  /** Of a norm's weight or a bias, as a part of the vector's root mean square. */
+  readonly vector: number;
+}
 
 /** How far an element may move from where it began, as a part of the vector's root mean square. */
 const MOST_CHANGE = 0.1;

@@ -6,7 +6,7 @@ import { matricesOf, vectorsOf } from "../../model/decoder-spec.ts";
 import { blockName, idOf, partsOf } from "../../model/matrix-id.ts";
 import { denseMatrix, type PackedMatrix } from "../../model/weight-source.ts";
 import type { BackendOptions } from "../../runtime/tfjs/backend.ts";
-import { openTrainingBackend } from "../../runtime/tfjs/training-backend.ts";
+import { openTrainingBackend } from "../../runtime/tfjs/backend.ts";
 import { Random } from "../../tensor/random.ts";
 import type { BlockWeight } from "./block-graph.ts";
 import type { BlockRefiner, RefinedBlock, RefinerInputs } from "./block-refiner.ts";

@@ -7,7 +7,7 @@ import { Session } from "../../../src/decoding/session.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
 import { LETTERS } from "../../decoding/scripted-executor.ts";
 import { ALWAYS, loadExits, NEVER, openExecutor, quietSource } from "../../decoding/speculative/exit-cases.ts";
-import { HAS_ADDON } from "../../runtime/native/addon-state.ts";
+import { HAS_ADDON, needsAddon } from "../../runtime/native/addon-state.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";
 
 const OPTIONS = { prompts: [[3, 1], [9]].map((ids) => Int32Array.from(ids)), generateTokens: 12, ignoreEos: true };
@@ -25,7 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => executor.dispose());
 
-test.skipIf(!HAS_ADDON)("DSSD gives plain decoding's tokens, all of which are compared", async () => {
+test.skipIf(!HAS_ADDON)(needsAddon("DSSD gives plain decoding's tokens, all of which are compared"), async () => {
   const sweep = { draftLengths: [], epsilons: [ALWAYS, NEVER], draftLimits: [4] };
   const setups = (await drafterSetups(exits, executor.spec, sweep)).slice(0, 2);
   const checks = await checkLossless(model, setups, OPTIONS);

@@ -108,13 +108,14 @@ describe("summarizeDrafters", () => {
     expect(draftersCsv(rows).endsWith("\n")).toBe(true);
   });
 
-  test("the picture has a point for each row with drafts, up where more are taken, right where more are wasted", () => {
-    const svg = draftersPicture(rows);
-    const points = [...svg.matchAll(/<circle cx="([\d.]+)" cy="([\d.]+)"[^>]*><title>([^<]*)/g)];
+  test("the picture has a point for each row with drafts, up where more are taken, right where more are wasted", async () => {
+    const svg = await draftersPicture(rows);
+    const points = [...svg.matchAll(/<circle r="3.5" cy="([\d.]+)" cx="([\d.]+)"><title>([^<]*)/g)];
     expect(points.map(([, , , name]) => name)).toEqual([fixed.name, dssd.name]);
-    const [[, fixedX, fixedY], [, dssdX, dssdY]] = points;
+    const [[, fixedY, fixedX], [, dssdY, dssdX]] = points;
     expect(Number(dssdX)).toBeLessThan(Number(fixedX));
     expect(Number(dssdY)).toBeLessThan(Number(fixedY));
+    expect(svg).toMatch(/^<svg [\s\S]*<\/svg>\n$/);
     expect(svg).not.toContain("NaN");
   });
 });

@@ -1,11 +1,10 @@
-import { existsSync } from "node:fs";
-import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { scoreChoices, sharedRows } from "../../../src/evaluation/zero-shot/score-choices.ts";
 import { summarizeRow } from "../../../src/maths/plain/row-distribution.ts";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import { executorsOf, TEST_EXECUTORS } from "../../runtime/test-executors.ts";
+import { STORIES } from "../../support/fixtures.ts";
 import { type BigramLog, bigramExecutor } from "./bigram-executor.ts";
 
 const TABLE = [
@@ -99,11 +98,9 @@ describe("sharedRows", () => {
   });
 });
 
-const stories = path.resolve("examples/stories260k");
-
-describe.skipIf(!existsSync(stories)).each(TEST_EXECUTORS)("choices on %s", (kind) => {
+describe.each(TEST_EXECUTORS)("choices on %s", (kind) => {
   it("are as likely as whole sequences without a cache say", async () => {
-    const source = await openCheckpoint(stories);
+    const source = await openCheckpoint(STORIES);
     const executor = await executorsOf(kind, "resident")(source);
     const random = new Random(5);
     const context = Array.from({ length: 70 }, () => 5 + random.nextInt(400));

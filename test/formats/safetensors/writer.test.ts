@@ -14,6 +14,7 @@ import {
   writeSafetensors,
 } from "../../../src/formats/safetensors/index.ts";
 import { Random } from "../../../src/tensor/random.ts";
+import { HAS_FULL_DISK, needsFullDisk } from "../../support/full-disk.ts";
 import { temporaryFolder } from "../temporary-folder.ts";
 
 const root = temporaryFolder();
@@ -190,16 +191,13 @@ describe("writing", () => {
     await expect(open).rejects.toBeInstanceOf(UserError);
   });
 
-  test.skipIf(!existsSync("/dev/full"))(
-    "a full disk is a UserError that leaves the old file (needs /dev/full)",
-    async () => {
-      const file = newFile();
-      writeFileSync(file, "old");
-      symlinkSync("/dev/full", partialPath(file));
-      const written = writeSafetensors(file, layoutSafetensors(THREE), []);
-      await expect(written).rejects.toMatchObject({ code: "DISK_FULL" });
-      expect(readFileSync(file, "utf8")).toBe("old");
-      expect(existsSync(partialPath(file))).toBe(false);
-    },
-  );
+  test.skipIf(!HAS_FULL_DISK)(needsFullDisk("a full disk is a UserError that leaves the old file"), async () => {
+    const file = newFile();
+    writeFileSync(file, "old");
+    symlinkSync("/dev/full", partialPath(file));
+    const written = writeSafetensors(file, layoutSafetensors(THREE), []);
+    await expect(written).rejects.toMatchObject({ code: "DISK_FULL" });
+    expect(readFileSync(file, "utf8")).toBe("old");
+    expect(existsSync(partialPath(file))).toBe(false);
+  });
 });

@@ -70,7 +70,8 @@ describe("compareRow", () => {
       const b = a.map((value) => value + noise * random.nextNormal());
       const expected = plainDivergence(a, b);
       const { divergence } = compareRow(prepare(a), b);
-      // The f32 weights are off by up to 6e-8 each, and weigh log ratios whose mean square is about twice the divergence.
+      // The f32 weights are off by up to 6e-8 each, and weigh log ratios whose mean square is about twice the
+      // divergence.
       expect(Math.abs(divergence - expected)).toBeLessThan(6e-8 * Math.sqrt(2 * expected) + 1e-13);
     });
     fc.assert(property, { numRuns: 100 });

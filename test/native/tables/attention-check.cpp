@@ -87,8 +87,8 @@ void checkRun(const Subject& s, Random& random, KvType type, int32_t headDim, in
     const AttendRun run = {type,         headDim,  queries.data(),           headDim + 2,          count,
                            from.data(),  to.data(), pages.pages.data() + firstPage, part == 0 ? 2 : 1,
                            part == 0 ? &pages.pages[2] : nullptr, kFirst + firstPage * kPagePositions, scratch.data()};
-    s.table.attend(run, found.view(headDim));
-    s.scalar.attend(run, expected.view(headDim));
+    s.table.device.attend(run, found.view(headDim));
+    s.scalar.device.attend(run, expected.view(headDim));
   }
   compareStates(s, name, found, expected);
   if (scratch.overrun()) s.report.fail("attend overruns its scratch, " + name);
@@ -103,8 +103,8 @@ void checkMerging(const Subject& s, Random& random, int32_t headDim) {
       std::vector<float> found = numbers(random, dims), expected = found;
       float foundMax = max, expectedMax = max, foundSum = max == -INFINITY ? 0.0f : 2.5f, expectedSum = foundSum;
       const float laterSum = laterMax == -INFINITY ? 0.0f : 1.25f;
-      s.table.mergeStates(headDim, &foundMax, &foundSum, found.data(), laterMax, laterSum, later.data());
-      s.scalar.mergeStates(headDim, &expectedMax, &expectedSum, expected.data(), laterMax, laterSum, later.data());
+      s.table.device.mergeStates(headDim, &foundMax, &foundSum, found.data(), laterMax, laterSum, later.data());
+      s.scalar.device.mergeStates(headDim, &expectedMax, &expectedSum, expected.data(), laterMax, laterSum, later.data());
       s.report.same("mergeStates max", &foundMax, &expectedMax, 1);
       s.report.same("mergeStates sum", &foundSum, &expectedSum, 1);
       s.report.same("mergeStates output", found.data(), expected.data(), dims);

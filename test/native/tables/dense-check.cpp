@@ -26,14 +26,14 @@ void checkTiles(const Subject& s, Random& random) {
         const std::string name = std::to_string(mr) + "x" + std::to_string(nr) + ", k = " + std::to_string(k);
         for (bool accumulate : {false, true}) {
           compareOn(s, "gemmTile " + name, c,
-                    [&](const KernelTable& t, float* out) { t.gemmTile(k, a.data(), b.data(), out, 20, mr, nr, accumulate); });
+                    [&](const KernelTable& t, float* out) { offlineKernelsOf(t).gemmTile(k, a.data(), b.data(), out, 20, mr, nr, accumulate); });
         }
         if (nr > 8) continue;
         compareOn(s, "subtractTile " + name, dc,
-                  [&](const KernelTable& t, double* out) { t.subtractTile(k, da.data(), db.data(), out, 12, mr, nr); });
+                  [&](const KernelTable& t, double* out) { offlineKernelsOf(t).subtractTile(k, da.data(), db.data(), out, 12, mr, nr); });
         compareOn(s, "subtractChosen " + name, dc, [&](const KernelTable& t, double* out) {
           double* const rows[] = {out + 48, out, out + 12, out + 60, out + 36, out + 24};
-          t.subtractChosen(k, da.data(), chosen.data(), db.data(), rows, mr, nr);
+          offlineKernelsOf(t).subtractChosen(k, da.data(), chosen.data(), db.data(), rows, mr, nr);
         });
       }
     }
@@ -46,7 +46,7 @@ void checkSolving(const Subject& s, Random& random) {
     std::vector<double> l = doubles(random, static_cast<size_t>(n) * ldl);
     for (size_t i = 0; i < static_cast<size_t>(n); i++) l[i * ldl + i] = 2.5 + random.uniform();
     compareOn(s, "solveTile " + std::to_string(n), doubles(random, static_cast<size_t>(n) * 8),
-              [&](const KernelTable& t, double* x) { t.solveTile(n, l.data(), static_cast<int64_t>(ldl), x); });
+              [&](const KernelTable& t, double* x) { offlineKernelsOf(t).solveTile(n, l.data(), static_cast<int64_t>(ldl), x); });
   }
 }
 
@@ -55,11 +55,11 @@ void checkFits(const Subject& s, const std::string& name, const FitGroup& group,
                const std::vector<double>& scales, const double* offsets) {
   const int32_t count = static_cast<int32_t>(factors.size());
   compareOn(s, "fitSums " + name, std::vector<double>(3 * factors.size(), 0), [&](const KernelTable& t, double* out) {
-    t.fitSums(group, factors.data(), offsets, count, out, out + count, out + 2 * count);
+    offlineKernelsOf(t).fitSums(group, factors.data(), offsets, count, out, out + count, out + 2 * count);
   });
   for (bool twoSums : {false, true}) {
     compareOn(s, "fitErrors " + name, std::vector<double>(factors.size(), 0), [&](const KernelTable& t, double* out) {
-      t.fitErrors(group, factors.data(), scales.data(), offsets, count, twoSums, out);
+      offlineKernelsOf(t).fitErrors(group, factors.data(), scales.data(), offsets, count, twoSums, out);
     });
   }
 }
@@ -100,7 +100,7 @@ void checkSweep(const Subject& s, Random& random, int32_t n, const double* level
   const double scale = 0.3 + 0.1 * random.uniform(), minimum = shifted ? 0.1 * random.uniform() : 0;
   const std::string name = "sweepLevels, n = " + std::to_string(n) + (levels ? ", table" : "") + (shifted ? ", shifted" : "");
   compareOn(s, name, start, [&](const KernelTable& t, double* out) {
-    const bool moved = t.sweepLevels({n, ld, h.data(), diagonal.data(), -4, 3, levels, scale, 1 / scale, minimum, shifted, out,
+    const bool moved = offlineKernelsOf(t).sweepLevels({n, ld, h.data(), diagonal.data(), -4, 3, levels, scale, 1 / scale, minimum, shifted, out,
                                       out + room, out + 2 * room});
     out[3 * room] = moved ? 1 : 0;
   });
@@ -113,7 +113,7 @@ void checkRefinement(const Subject& s, Random& random) {
     const int32_t ld = (n + 3) / 4 * 4;
     const std::vector<double> h = symmetric(random, n, ld), chosen = doubles(random, static_cast<size_t>(n));
     compareOn(s, "levelProduct " + std::to_string(n), std::vector<double>(static_cast<size_t>(ld), 7),
-              [&](const KernelTable& t, double* out) { t.levelProduct(n, ld, h.data(), chosen.data(), out); });
+              [&](const KernelTable& t, double* out) { offlineKernelsOf(t).levelProduct(n, ld, h.data(), chosen.data(), out); });
     for (bool shifted : {false, true}) checkSweep(s, random, n, nullptr, shifted);
     checkSweep(s, random, n, levels.data(), false);
   }
@@ -123,7 +123,7 @@ void checkReading(const Subject& s, Random& random) {
   std::vector<uint8_t> bytes(5000);
   for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.bits());
   for (int64_t n : {0, 1, 8, 63, 64, 255, 256, 257, 1000, 4096, 5000}) {
-    if (s.table.readBytes(bytes.data(), n) != s.scalar.readBytes(bytes.data(), n)) s.report.fail("readBytes " + std::to_string(n));
+    if (s.table.device.readBytes(bytes.data(), n) != s.scalar.device.readBytes(bytes.data(), n)) s.report.fail("readBytes " + std::to_string(n));
     s.report.compared++;
   }
 }

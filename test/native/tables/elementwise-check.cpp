@@ -22,20 +22,20 @@ void compareInPlace(const Subject& s, const std::string& what, const std::vector
 void checkNorms(const Subject& s, Random& random, int32_t n, Sort sort, const std::string& name) {
   const size_t count = static_cast<size_t>(n);
   const std::vector<float> x = numbers(random, count, sort), weight = numbers(random, count), bias = numbers(random, count);
-  compareInPlace(s, "rmsNorm" + name, x, [&](const KernelTable& t, float* y) { t.rmsNorm(y, n, weight.data(), 1e-5f, y); });
+  compareInPlace(s, "rmsNorm" + name, x, [&](const KernelTable& t, float* y) { t.device.rmsNorm(y, n, weight.data(), 1e-5f, y); });
   compareInPlace(s, "layerNorm" + name, x,
-                 [&](const KernelTable& t, float* y) { t.layerNorm(y, n, weight.data(), bias.data(), 1e-5f, y); });
+                 [&](const KernelTable& t, float* y) { t.device.layerNorm(y, n, weight.data(), bias.data(), 1e-5f, y); });
   compareInPlace(s, "rmsNorm to another row" + name, weight,
-                 [&](const KernelTable& t, float* y) { t.rmsNorm(x.data(), n, bias.data(), 1e-6f, y); });
+                 [&](const KernelTable& t, float* y) { t.device.rmsNorm(x.data(), n, bias.data(), 1e-6f, y); });
 }
 
 void checkActivations(const Subject& s, Random& random, int32_t n, Sort sort, const std::string& name) {
   const std::vector<float> x = numbers(random, static_cast<size_t>(n), sort), up = numbers(random, static_cast<size_t>(n));
   for (Activation kind : {Activation::Silu, Activation::GeluErf, Activation::GeluTanh, Activation::Relu}) {
     const std::string which = " " + std::to_string(static_cast<int>(kind)) + name;
-    compareInPlace(s, "activate" + which, x, [&](const KernelTable& t, float* y) { t.activate(kind, y, n); });
+    compareInPlace(s, "activate" + which, x, [&](const KernelTable& t, float* y) { t.device.activate(kind, y, n); });
     compareInPlace(s, "activateGated" + which, x,
-                   [&](const KernelTable& t, float* y) { t.activateGated(kind, y, up.data(), n); });
+                   [&](const KernelTable& t, float* y) { t.device.activateGated(kind, y, up.data(), n); });
   }
 }
 
@@ -43,17 +43,17 @@ void checkSums(const Subject& s, Random& random, int32_t n, Sort sort, const std
   const size_t count = static_cast<size_t>(n);
   const std::vector<float> x = numbers(random, count, sort), y = numbers(random, count, sort);
   const std::vector<float> cos = numbers(random, count), sin = numbers(random, count), pairs = numbers(random, 2 * count, sort);
-  compareInPlace(s, "add" + name, y, [&](const KernelTable& t, float* out) { t.add(out, x.data(), n); });
-  compareInPlace(s, "addScaled" + name, y, [&](const KernelTable& t, float* out) { t.addScaled(out, x.data(), 0.37f, n); });
-  compareInPlace(s, "scale" + name, y, [&](const KernelTable& t, float* out) { t.scale(out, -1.7f, n); });
-  compareInPlace(s, "rotate" + name, pairs, [&](const KernelTable& t, float* out) { t.rotate(out, 2 * n, cos.data(), sin.data()); });
+  compareInPlace(s, "add" + name, y, [&](const KernelTable& t, float* out) { t.device.add(out, x.data(), n); });
+  compareInPlace(s, "addScaled" + name, y, [&](const KernelTable& t, float* out) { t.device.addScaled(out, x.data(), 0.37f, n); });
+  compareInPlace(s, "scale" + name, y, [&](const KernelTable& t, float* out) { t.device.scale(out, -1.7f, n); });
+  compareInPlace(s, "rotate" + name, pairs, [&](const KernelTable& t, float* out) { t.device.rotate(out, 2 * n, cos.data(), sin.data()); });
 }
 
 void checkNarrowing(const Subject& s, Random& random, int32_t n, Sort sort, const std::string& name) {
   const std::vector<float> x = numbers(random, static_cast<size_t>(n), sort);
   Guarded<uint16_t> found(x.size(), 0x5a), expected(x.size(), 0x5a);
-  s.table.toF16(x.data(), n, found.data());
-  s.scalar.toF16(x.data(), n, expected.data());
+  s.table.device.toF16(x.data(), n, found.data());
+  s.scalar.device.toF16(x.data(), n, expected.data());
   s.report.same("toF16" + name, found.data(), expected.data(), x.size());
   if (found.overrun()) s.report.fail("toF16" + name + ": writes beyond the end");
 }
@@ -64,8 +64,8 @@ void checkAllHalves(const Subject& s) {
   for (int i = 0; i < 65536; i++) halves[static_cast<size_t>(i)] = static_cast<uint16_t>(i);
   std::vector<float> found(65536), expected(65536), ties;
   for (int64_t n : {65536, 37, 16, 1}) {
-    s.table.fromF16(halves.data(), n, found.data());
-    s.scalar.fromF16(halves.data(), n, expected.data());
+    s.table.device.fromF16(halves.data(), n, found.data());
+    s.scalar.device.fromF16(halves.data(), n, expected.data());
     s.report.same("fromF16", found.data(), expected.data(), static_cast<size_t>(n));
   }
   for (uint32_t half = 0; half < 65536; half++) {
@@ -79,8 +79,8 @@ void checkAllHalves(const Subject& s) {
     }
   }
   std::vector<uint16_t> narrow(ties.size()), wanted(ties.size());
-  s.table.toF16(ties.data(), static_cast<int64_t>(ties.size()), narrow.data());
-  s.scalar.toF16(ties.data(), static_cast<int64_t>(ties.size()), wanted.data());
+  s.table.device.toF16(ties.data(), static_cast<int64_t>(ties.size()), narrow.data());
+  s.scalar.device.toF16(ties.data(), static_cast<int64_t>(ties.size()), wanted.data());
   s.report.same("toF16 of ties", narrow.data(), wanted.data(), ties.size());
 }
 

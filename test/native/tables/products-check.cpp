@@ -34,8 +34,8 @@ struct Quantized {
 Quantized quantizeBoth(const Subject& s, const float* x, int64_t ldx, int32_t rows, int32_t cols, const std::string& name) {
   const int32_t stride = (rows + 3) / 4 * 4;
   Quantized found(cols, stride), expected(cols, stride);
-  s.table.quantizeRows(x, ldx, rows, cols, found.view());
-  s.scalar.quantizeRows(x, ldx, rows, cols, expected.view());
+  s.table.device.quantizeRows(x, ldx, rows, cols, found.view());
+  s.scalar.device.quantizeRows(x, ldx, rows, cols, expected.view());
   s.report.same("quantizeRows levels, " + name, found.levels.data(), expected.levels.data(), expected.levels.count());
   s.report.same("quantizeRows scales, " + name, found.scales.data(), expected.scales.data(), expected.scales.count());
   s.report.same("quantizeRows sums, " + name, found.sums.data(), expected.sums.data(), expected.sums.count());
@@ -59,20 +59,20 @@ void checkFloatProducts(const Subject& s, const PackedMatrix& w, const std::vect
   const size_t outputs = static_cast<size_t>(xrows * ldy), inputs = static_cast<size_t>(xrows * ldx);
   const int32_t from = w.tiles > 2 ? 1 : 0;
   compareProduct(s, "floatProduct, " + name, outputs, [&](const KernelTable& table, float* y) {
-    table.floatProduct(w, from, w.tiles, x.data(), ldx, xrows, y, ldy, panel.data());
+    table.device.floatProduct(w, from, w.tiles, x.data(), ldx, xrows, y, ldy, panel.data());
   });
   std::vector<float> dy(outputs);
   for (size_t i = 0; i < outputs; i++) dy[i] = x[i % x.size()];
   compareProduct(s, "floatProductTransposed, " + name, inputs, [&](const KernelTable& table, float* dx) {
     const int32_t chunkFrom = w.chunks > 2 ? 1 : 0;
-    table.floatProductTransposed(w, chunkFrom, w.chunks, dy.data(), ldy, xrows, dx, ldx, panel.data());
+    table.device.floatProductTransposed(w, chunkFrom, w.chunks, dy.data(), ldy, xrows, dx, ldx, panel.data());
   });
 }
 
 void checkUnpacking(const Subject& s, const PackedMatrix& w, const std::string& name) {
   for (int32_t row = 0; row < w.rows; row += 5) {
     compareProduct(s, "unpackRow, " + name, static_cast<size_t>(w.cols),
-                   [&](const KernelTable& table, float* out) { table.unpackRow(w, row, out); });
+                   [&](const KernelTable& table, float* out) { table.device.unpackRow(w, row, out); });
   }
 }
 
@@ -92,7 +92,7 @@ void checkMatrix(const Subject& s, Random& random, const CodecForm& form, const 
   Quantized levels = quantizeBoth(s, x.data(), ldx, shape.xrows, shape.cols, name);
   const int32_t from = w.tiles > 2 ? 1 : 0;
   compareProduct(s, "integerProduct, " + name, static_cast<size_t>(shape.xrows * ldy), [&](const KernelTable& table, float* y) {
-    table.integerProduct(w, from, w.tiles, levels.view(), shape.xrows, y, ldy);
+    table.device.integerProduct(w, from, w.tiles, levels.view(), shape.xrows, y, ldy);
   });
 }
 

@@ -9,6 +9,7 @@ import { loadHighs } from "../../../src/planning/optimal/highs-solver.ts";
 import { makePlan } from "../../../src/planning/plan.ts";
 import type { Progress } from "../../../src/progress.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
+import { HAS_FULL_DISK, needsFullDisk } from "../../support/full-disk.ts";
 import { exampleOptions, withExampleJob } from "../example-job.ts";
 
 const base = temporaryFolder();
@@ -35,7 +36,7 @@ describe("scoring with kl", () => {
     expect(await scoreIn(scratch)).toEqual(scores);
   });
 
-  it.skipIf(!existsSync("/dev/full"))("ends with one UserError where the disk is full (needs /dev/full)", async () => {
+  it.skipIf(!HAS_FULL_DISK)(needsFullDisk("ends with one UserError where the disk is full"), async () => {
     const scratch = path.join(base, "full");
     mkdirSync(scratch);
     symlinkSync("/dev/full", partialPath(path.join(scratch, "losses.json")));

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it, vi } from "vitest";
 import { MEASURED_BASE_BYTES } from "../../../src/runtime/base-bytes-measured.ts";
 import { BACKENDS, ensureGradients, openBackend } from "../../../src/runtime/tfjs/backend.ts";
 import { PACKED_MATMUL } from "../../../src/runtime/tfjs/packed-matmul.ts";
+import { describeOnBackends, HAS_TENSORFLOW, needsTensorflow } from "../../support/tensorflow.ts";
 
 describe("backend", () => {
   afterEach(() => {
@@ -11,22 +12,24 @@ describe("backend", () => {
     vi.doUnmock("@tensorflow/tfjs-backend-wasm");
   });
 
-  it.each(BACKENDS)("opens %s by name, with the packed product registered", async (backend) => {
-    const info = await openBackend({ backend });
-    expect(tf.getBackend()).toBe(backend);
-    expect(info).toMatchObject({ backend, reason: "asked for by name" });
-    expect(info.version).toMatch(/^4\.\d+\.\d+/);
-    expect(tf.getKernel(PACKED_MATMUL, backend)).toBeDefined();
-    if (backend !== "tensorflow") expect(info.threads).toBe(1);
+  describeOnBackends("%s", (backend) => {
+    it("opens by name, with the packed product registered", async () => {
+      const info = await openBackend({ backend });
+      expect(tf.getBackend()).toBe(backend);
+      expect(info).toMatchObject({ backend, reason: "asked for by name" });
+      expect(info.version).toMatch(/^4\.\d+\.\d+/);
+      expect(tf.getKernel(PACKED_MATMUL, backend)).toBeDefined();
+      if (backend !== "tensorflow") expect(info.threads).toBe(1);
+    });
   });
 
-  it("uses tfjs-node where it works", async () => {
+  it.skipIf(!HAS_TENSORFLOW)(needsTensorflow("uses tfjs-node where it works"), async () => {
     const info = await openBackend();
     expect(info).toMatchObject({ backend: "tensorflow", reason: "tfjs-node is installed and works" });
     expect(info.version).toMatch(/libtensorflow 2\./);
   });
 
-  it("reports the threads that libtensorflow was loaded with", async () => {
+  it.skipIf(!HAS_TENSORFLOW)(needsTensorflow("reports the threads that libtensorflow was loaded with"), async () => {
     const first = await openBackend({ backend: "tensorflow" });
     const later = await openBackend({ backend: "tensorflow", threads: first.threads + 3 });
     expect(later.threads).toBe(first.threads);
@@ -51,7 +54,8 @@ describe("backend", () => {
     await expect(refused).rejects.toThrow(/^backend: expected one that works, found: tfjs-node does not work: .+$/);
   });
 
-  it("differentiates products without transposed operands on wasm, equal to tensorflow's", async () => {
+  const differentiates = "differentiates products without transposed operands on wasm, equal to tensorflow's";
+  it.skipIf(!HAS_TENSORFLOW)(needsTensorflow(differentiates), async () => {
     const gradients = async (backend: "wasm" | "tensorflow") => {
       await openBackend({ backend });
       await ensureGradients();

@@ -4,13 +4,14 @@ import type { AttentionSpec } from "../../../src/model/decoder-spec.ts";
 import { ropeTable } from "../../../src/model/rope.ts";
 import { ACTIVATION_FUNCTIONS } from "../../../src/runtime/tfjs/activations.ts";
 import { attendCached, attendWithin } from "../../../src/runtime/tfjs/attention.ts";
-import { BACKENDS, ensureGradients, openBackend } from "../../../src/runtime/tfjs/backend.ts";
+import { ensureGradients, openBackend } from "../../../src/runtime/tfjs/backend.ts";
 import { normalize, type RunBuffers, rotate, runBlock } from "../../../src/runtime/tfjs/decoder.ts";
 import { createWideningBuffers, PagedKvCache } from "../../../src/runtime/tfjs/kv-cache.ts";
 import { loadBlock } from "../../../src/runtime/tfjs/load-weights.ts";
 import { ropeRows } from "../../../src/runtime/tfjs/rope-rows.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import * as plain from "../../references/ops.ts";
+import { describeOnBackends } from "../../support/tensorflow.ts";
 import { maxDifference } from "../compare.ts";
 import { packedSource, randomSource, type Shape, smallSpec } from "../random-model.ts";
 
@@ -35,7 +36,7 @@ function attentionOf(shape: Shape): AttentionSpec {
   return attention;
 }
 
-describe.each(BACKENDS)("decoder on %s against the plain maths", (backend) => {
+describeOnBackends("decoder on %s against the plain maths", (backend) => {
   beforeAll(() => openBackend({ backend }).then(() => undefined));
 
   it("normalises", () => {

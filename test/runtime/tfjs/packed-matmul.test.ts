@@ -5,11 +5,13 @@ import { CODECS, type CodecId, codecOf } from "../../../src/codecs/index.ts";
 import type { PackedMatrix } from "../../../src/model/weight-source.ts";
 import { aligned, alignedBytes, isAligned } from "../../../src/native/aligned.ts";
 import { loadNative } from "../../../src/native/load.ts";
-import { BACKENDS, ensureGradients, openBackend } from "../../../src/runtime/tfjs/backend.ts";
+import { ensureGradients, openBackend } from "../../../src/runtime/tfjs/backend.ts";
 import { headOf } from "../../../src/runtime/tfjs/output-head.ts";
 import { packedMatMul, packedProducts } from "../../../src/runtime/tfjs/packed-matmul.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import { matMul } from "../../references/ops.ts";
+import { describeOnBackends } from "../../support/tensorflow.ts";
+import { HAS_ADDON, needsAddon } from "../native/addon-state.ts";
 import { packRounded } from "../random-model.ts";
 
 const SOME_CODECS: readonly CodecId[] = [
@@ -50,83 +52,85 @@ function expectProduct(found: Float32Array, x: Float32Array, weights: Float32Arr
 }
 
 const native = loadNative();
-const CASES = BACKENDS.flatMap((backend) =>
-  (["typescript", "native"] as const)
-    .filter((packedProducts) => packedProducts === "typescript" || native.addon)
-    .map((packedProducts) => ({ backend, packedProducts })),
-);
+const PRODUCTS = (["typescript", "native"] as const).filter((products) => products === "typescript" || native.addon);
 
-describe.each(CASES)("PackedMatMul on $backend, products by $packedProducts", ({ backend, packedProducts }) => {
-  beforeAll(async () => {
-    await openBackend({ backend, packedProducts });
-    await ensureGradients();
-  });
-
-  it.each(SOME_CODECS)("equals the dense product of the unpacked weights, %s", (codec) => {
-    for (const { rows, cols } of SHAPES) {
-      const matrix = randomPacked(rows, cols, codec);
-      const x = normals(3 * cols, "x");
-      // One row at a time; a few tiles; all at once.
-      for (const scratch of [cols, 20 * cols, rows * cols + 5]) {
-        const before = tf.memory().numTensors;
-        const input = tf.tensor2d(x, [3, cols]);
-        const y = packedMatMul(input, matrix, new Float32Array(scratch));
-        expect(y.shape).toEqual([3, rows]);
-        expectProduct(y.dataSync<"float32">(), x, unpacked(matrix), 3, cols);
-        tf.dispose([input, y]);
-        expect(tf.memory().numTensors).toBe(before);
-      }
-    }
-  });
-
-  it("has the gradient of the dense product, and that of finite differences", () => {
-    const [rows, cols] = [40, 33];
-    const matrix = randomPacked(rows, cols, "q8s-g32");
-    const weights = unpacked(matrix);
-    const scratch = new Float32Array(17 * cols);
-    const probe = normals(2 * rows, "probe");
-    const loss = (product: tf.Tensor2D) => tf.sum<tf.Scalar>(tf.mul(tf.square(product), tf.tensor2d(probe, [2, rows])));
-    const before = tf.memory().numTensors;
-    const numbers = tf.tidy(() => {
-      const x = tf.tensor2d(normals(2 * cols, "x"), [2, cols]);
-      const dense = tf.transpose(tf.tensor2d(weights, [rows, cols]));
-      const packedLoss = (input: tf.Tensor) => loss(packedMatMul(tf.reshape(input, [2, cols]), matrix, scratch));
-      const ofPacked = tf.grad(packedLoss)(x);
-      const ofDense = tf.grad((input: tf.Tensor) => loss(tf.matMul(tf.reshape(input, [2, cols]), dense)))(x);
-      const step = 1 / 64;
-      const along = tf.tensor2d(normals(2 * cols, "direction"), [2, cols]);
-      const difference = tf.sub(packedLoss(tf.add(x, tf.mul(along, step))), packedLoss(tf.sub(x, tf.mul(along, step))));
-      return {
-        apart: tf.max(tf.abs(tf.sub(ofPacked, ofDense))).arraySync(),
-        largest: tf.max(tf.abs(ofDense)).arraySync(),
-        slope: tf.sum(tf.mul(ofPacked, along)).arraySync(),
-        measured: Number(difference.arraySync()) / (2 * step),
-      };
+describeOnBackends("PackedMatMul on %s", (backend) => {
+  describe.each(PRODUCTS)("products by %s", (packedProducts) => {
+    beforeAll(async () => {
+      await openBackend({ backend, packedProducts });
+      await ensureGradients();
     });
-    expect(tf.memory().numTensors).toBe(before);
-    expect(numbers.largest).toBeGreaterThan(1);
-    expect(numbers.apart).toBeLessThanOrEqual(1e-5 * Number(numbers.largest));
-    // The loss is quadratic in x: central differences are exact but for rounding.
-    expect(Math.abs(Number(numbers.slope) - numbers.measured)).toBeLessThanOrEqual(2e-3 * Math.abs(numbers.measured));
-  });
 
-  it("refuses inputs of another width and type", () => {
-    const matrix = randomPacked(4, 8, "f32");
-    tf.tidy(() => {
-      expect(() => packedMatMul(tf.zeros([1, 7]), matrix, new Float32Array(64))).toThrow(
-        /x has 7 columns, the matrix 8/,
-      );
-      if (packedProducts === "native") {
-        const whole = () => packedMatMul(tf.zeros([1, 8], "int32"), matrix, new Float32Array(64));
-        expect(whole).toThrow(/expected a tensor of float32/);
-        return;
+    it.each(SOME_CODECS)("equals the dense product of the unpacked weights, %s", (codec) => {
+      for (const { rows, cols } of SHAPES) {
+        const matrix = randomPacked(rows, cols, codec);
+        const x = normals(3 * cols, "x");
+        // One row at a time; a few tiles; all at once.
+        for (const scratch of [cols, 20 * cols, rows * cols + 5]) {
+          const before = tf.memory().numTensors;
+          const input = tf.tensor2d(x, [3, cols]);
+          const y = packedMatMul(input, matrix, new Float32Array(scratch));
+          expect(y.shape).toEqual([3, rows]);
+          expectProduct(y.dataSync<"float32">(), x, unpacked(matrix), 3, cols);
+          tf.dispose([input, y]);
+          expect(tf.memory().numTensors).toBe(before);
+        }
       }
-      expect(() => packedMatMul(tf.zeros([1, 8]), matrix, new Float32Array(7))).toThrow(/does not fit the scratch/);
+    });
+
+    it("has the gradient of the dense product, and that of finite differences", () => {
+      const [rows, cols] = [40, 33];
+      const matrix = randomPacked(rows, cols, "q8s-g32");
+      const weights = unpacked(matrix);
+      const scratch = new Float32Array(17 * cols);
+      const probe = normals(2 * rows, "probe");
+      const loss = (product: tf.Tensor2D) =>
+        tf.sum<tf.Scalar>(tf.mul(tf.square(product), tf.tensor2d(probe, [2, rows])));
+      const before = tf.memory().numTensors;
+      const numbers = tf.tidy(() => {
+        const x = tf.tensor2d(normals(2 * cols, "x"), [2, cols]);
+        const dense = tf.transpose(tf.tensor2d(weights, [rows, cols]));
+        const packedLoss = (input: tf.Tensor) => loss(packedMatMul(tf.reshape(input, [2, cols]), matrix, scratch));
+        const ofPacked = tf.grad(packedLoss)(x);
+        const ofDense = tf.grad((input: tf.Tensor) => loss(tf.matMul(tf.reshape(input, [2, cols]), dense)))(x);
+        const step = 1 / 64;
+        const along = tf.tensor2d(normals(2 * cols, "direction"), [2, cols]);
+        const difference = tf.sub(
+          packedLoss(tf.add(x, tf.mul(along, step))),
+          packedLoss(tf.sub(x, tf.mul(along, step))),
+        );
+        return {
+          apart: tf.max(tf.abs(tf.sub(ofPacked, ofDense))).arraySync(),
+          largest: tf.max(tf.abs(ofDense)).arraySync(),
+          slope: tf.sum(tf.mul(ofPacked, along)).arraySync(),
+          measured: Number(difference.arraySync()) / (2 * step),
+        };
+      });
+      expect(tf.memory().numTensors).toBe(before);
+      expect(numbers.largest).toBeGreaterThan(1);
+      expect(numbers.apart).toBeLessThanOrEqual(1e-5 * Number(numbers.largest));
+      // The loss is quadratic in x: central differences are exact but for rounding.
+      expect(Math.abs(Number(numbers.slope) - numbers.measured)).toBeLessThanOrEqual(2e-3 * Math.abs(numbers.measured));
+    });
+
+    it("refuses inputs of another width and type", () => {
+      const matrix = randomPacked(4, 8, "f32");
+      tf.tidy(() => {
+        expect(() => packedMatMul(tf.zeros([1, 7]), matrix, new Float32Array(64))).toThrow(
+          /x has 7 columns, the matrix 8/,
+        );
+        if (packedProducts === "native") {
+          const whole = () => packedMatMul(tf.zeros([1, 8], "int32"), matrix, new Float32Array(64));
+          expect(whole).toThrow(/expected a tensor of float32/);
+          return;
+        }
+        expect(() => packedMatMul(tf.zeros([1, 8]), matrix, new Float32Array(7))).toThrow(/does not fit the scratch/);
+      });
     });
   });
 });
 
-describe.skipIf(!native.addon)(`the addon's products (${native.addon ? "built" : native.reason})`, () => {
+describe.skipIf(!HAS_ADDON)(needsAddon("the addon's products"), () => {
   beforeAll(async () => {
     await openBackend({ backend: "cpu", packedProducts: "native" });
     await ensureGradients();

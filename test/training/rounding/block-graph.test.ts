@@ -1,8 +1,7 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { matricesOf, vectorsOf } from "../../../src/model/decoder-spec.ts";
 import { denseMatrix, type WeightSource } from "../../../src/model/weight-source.ts";
-import { BACKENDS } from "../../../src/runtime/tfjs/backend.ts";
-import { openTrainingBackend } from "../../../src/runtime/tfjs/training-backend.ts";
+import { openTrainingBackend } from "../../../src/runtime/tfjs/backend.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import {
   type BlockBatch,
@@ -12,6 +11,7 @@ import {
 } from "../../../src/training/rounding/block-graph.ts";
 import { randomSource, type Shape, smallSpec } from "../../runtime/random-model.ts";
 import { executorsOf } from "../../runtime/test-executors.ts";
+import { describeOnBackends } from "../../support/tensorflow.ts";
 
 const SHAPES: Readonly<Record<string, Shape>> = {
   "gated, sequential": {},
@@ -87,22 +87,24 @@ describe("the loss of a block", () => {
     });
   });
 
-  it.each(BACKENDS)("is the same on %s", async (backend) => {
-    const source = randomSource(smallSpec(SHAPES["plain MLP, layer norms, biases"]));
-    const batch = batchOf(source.spec.hiddenSize);
-    const weights = await weightsOf(source);
-    await openTrainingBackend({});
-    const expected = blockGradients(source.spec, 1, batch, weights, 3);
-    await openTrainingBackend({ backend });
-    const found = blockGradients(source.spec, 1, batch, weights, 3);
-    expect(Math.abs(found.loss / expected.loss - 1)).toBeLessThan(1e-4);
-    found.gradients.forEach((gradient, i) => {
-      const worst = gradient.reduce(
-        (most, value, at) => Math.max(most, Math.abs(value - expected.gradients[i][at])),
-        0,
-      );
-      expect(worst).toBeLessThan(1e-4);
+  describeOnBackends("on %s", (backend) => {
+    it("gives the same gradients", async () => {
+      const source = randomSource(smallSpec(SHAPES["plain MLP, layer norms, biases"]));
+      const batch = batchOf(source.spec.hiddenSize);
+      const weights = await weightsOf(source);
+      await openTrainingBackend({});
+      const expected = blockGradients(source.spec, 1, batch, weights, 3);
+      await openTrainingBackend({ backend });
+      const found = blockGradients(source.spec, 1, batch, weights, 3);
+      expect(Math.abs(found.loss / expected.loss - 1)).toBeLessThan(1e-4);
+      found.gradients.forEach((gradient, i) => {
+        const worst = gradient.reduce(
+          (most, value, at) => Math.max(most, Math.abs(value - expected.gradients[i][at])),
+          0,
+        );
+        expect(worst).toBeLessThan(1e-4);
+      });
+      await openTrainingBackend({});
     });
-    await openTrainingBackend({});
   });
 });

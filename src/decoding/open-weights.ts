@@ -1,0 +1,71 @@
+import { type Artifact, openArtifact } from "../artifact/reader.ts";
+import { UserError } from "../errors.ts";
+import { openCheckpoint } from "../model/checkpoint.ts";
+import type { KvType } from "../model/kv-type.ts";
+import type { WeightSource } from "../model/weight-source.ts";
+import { createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
+import type { AnyExecutor } from "../runtime/executor.ts";
+import type { ActivationType, Residency } from "../runtime/executor-info.ts";
+import { type FoundModel, findModel } from "./find-model.ts";
+
+/** How a model is to run. */
+export interface OpenModelOptions extends Omit<ExecutorOptions, "residency"> {
+  /** Keep every dense matrix in memory, and on tfjs packed ones expanded. Default: an artifact's plan decides, a checkpoint is. */
+  readonly resident?: boolean | undefined;
+  /** Default: as planned for an artifact, f32 for a checkpoint. */
+  readonly kvType?: KvType | undefined;
+}
+
+/** A model's weights, and how they run where nothing else is asked for. */
+export interface OpenWeights extends FoundModel {
+  readonly source: WeightSource;
+  /** The source where it is an artifact. */
+  readonly artifact: Artifact | null;
+  /** Longest sequence: the artifact's planned context, a checkpoint's positions. */
+  readonly contextTokens: number;
+  readonly kvType: KvType;
+  readonly residency: Residency;
+  /** What `resident: false` means for these weights. */
+  readonly compact: Residency;
+  /** Null: as asked for, or the executor's default. */
+  readonly activations: ActivationType | null;
+  /** Bytes as stored. */
+  readonly weightBytes: number;
+}
+
+/** Opens the weights of an artifact, a run folder's artifact or a checkpoint; close `source`. */
+export async function openWeights(target: string): Promise<OpenWeights> {
+  const found = await findModel(target);
+  return found.kind === "artifact" ? artifactWeights(found) : checkpointWeights(found);
+}
+
+async function artifactWeights(found: FoundModel): Promise<OpenWeights> {
+  const source = await openArtifact(found.folder);
+  const { contextTokens, kvType, residency, fileBytes } = source.memory;
+  return {
+    ...{ ...found, source, artifact: source, contextTokens, kvType, residency },
+    ...{ compact: "packed", activations: null, weightBytes: fileBytes },
+  };
+}
+
+async function checkpointWeights(found: FoundModel): Promise<OpenWeights> {
+  const source = await openCheckpoint(found.folder);
+  return {
+    ...{ ...found, source, artifact: null, contextTokens: source.spec.maxPositions, kvType: "f32" },
+    ...{ residency: "resident", compact: "streamed", weightBytes: source.weightBytes },
+    // Its matrices are floats, whose products take nothing else.
+    activations: "f32",
+  };
+}
+
+/** Makes the executor that runs the weights as asked for. Throws UserError THREADS, and what `createExecutor` does. */
+export function executorOver(weights: OpenWeights, options: OpenModelOptions): Promise<AnyExecutor> {
+  const { executor, isa, threads, backend, resident } = options;
+  if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
+    throw new UserError("THREADS", `threads: expected a whole number from 1 up, found ${threads}`);
+  }
+  const asked: Residency = resident ? "resident" : weights.compact;
+  const residency = resident === undefined ? weights.residency : asked;
+  const activations = weights.activations ?? options.activations;
+  return createExecutor(weights.source, { executor, isa, threads, backend, activations, residency });
+}

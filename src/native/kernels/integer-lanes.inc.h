@@ -1,0 +1,56 @@
+// What the integer products share whose registers hold codes of many rows. Included by integer-product-<isa>.inc.h, which defines for its
+// instruction set
+//   Lanes::Bytes              a register of codes
+//   Lanes::words(word)        four bytes in every place of one
+//   Lanes::kProductsOfQuad    products of a quad's four columns that meet in one sum of 16 bits
+//   Lanes::kPrefetch          bytes read ahead of a tile's stream
+
+/** Four activations in every place. */
+static inline Lanes::Bytes fourOf(const int8_t* p) {
+  int32_t word;
+  memcpy(&word, p, sizeof word);
+  return Lanes::words(word);
+}
+
+/** Largest code of so many bits. */
+static constexpr int mostCode(int bits) { return (1 << bits) - 1; }
+
+/** Quads, 8 or a half, a quarter, … of them, whose products with activations of up to 127 can be added in 16 bits. */
+static constexpr int safeQuads(int mostCode) {
+  int quads = 8;
+  while (quads > 1 && quads * Lanes::kProductsOfQuad * 127 * mostCode > INT16_MAX) quads /= 2;
+  return quads;
+}
+
+/** A place in a tile's stream of groups and chunks. */
+struct TileStream {
+  const uint8_t* header;
+  const uint8_t* levels;
+  int32_t chunksLeft;
+
+  TileStream(const PackedMatrix& w, int32_t tile)
+      : header(groupAt(w, tile, 0)), levels(header + groupHeaderBytes(w.asymmetric, w.twoLevel)), chunksLeft(w.chunksPerGroup) {}
+
+  /** The same place in a tile so many bytes further. */
+  TileStream moved(int64_t bytes) const {
+    TileStream other = *this;
+    other.header += bytes;
+    other.levels += bytes;
+    return other;
+  }
+
+  void next(int bits, int headerBytes, int32_t chunksPerGroup) {
+    levels += 64 * bits;
+    if (--chunksLeft > 0) return;
+    header = levels;
+    levels += headerBytes;
+    chunksLeft = chunksPerGroup;
+  }
+
+  /** Asks for a chunk's lines of the stream that are still far. */
+  template <int kBits>
+  void prefetch() const {
+    LAYERWISE_UNROLL
+    for (int line = 0; line < kBits; line++) __builtin_prefetch(levels + Lanes::kPrefetch + 64 * line);
+  }
+};

@@ -1,5 +1,5 @@
 import type { BlockSpec, DecoderSpec, LinearSpec } from "../../src/model/decoder-spec.ts";
-import { PlanSettings } from "../../src/planning/problem/settings.ts";
+import { PlanSettings } from "../../src/planning/plan-settings.ts";
 import type { Scores } from "../../src/scoring/scores.ts";
 
 const linear = (rows: number, cols: number): LinearSpec => ({ rows, cols, bias: false });

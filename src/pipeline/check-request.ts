@@ -1,9 +1,10 @@
 import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
+import { allocatorOf } from "../planning/allocators/index.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import { createPlanner } from "../planning/planner.ts";
-import { codecsToScore, outerCodecsToScore, unitsOf } from "../planning/problem/units.ts";
+import { codecsToScore, matricesToPlan, outerCodecsToScore } from "../planning/problem/matrices.ts";
 import { checkProbes } from "../scoring/kl/check-probes.ts";
 import type { ExitSettings } from "./exit-settings.ts";
 import { EXIT_TEXTS } from "./exit-texts/index.ts";
@@ -27,11 +28,11 @@ export function checkRequest(
   if (needsScores(recipe)) {
     checkSequenceTokens(recipe, spec);
     if (usesLibrary(recipe)) {
-      const units = unitsOf(spec, recipe.plan, storedDtype);
+      const matrices = matricesToPlan(allocatorOf(recipe.plan).grain, { spec, settings: recipe.plan, storedDtype });
       // The library has no others.
       checkProbes(recipe.score.options, {
-        codecs: codecsToScore(units),
-        embeddingCodecs: outerCodecsToScore(units),
+        codecs: codecsToScore(matrices),
+        embeddingCodecs: outerCodecsToScore(matrices),
       });
     }
   }

@@ -7,8 +7,8 @@ import { UserError } from "../errors.ts";
 import { fileError } from "../formats/files.ts";
 import { parseYamlDocument } from "../formats/yaml-document.ts";
 import { didYouMean } from "../near-names.ts";
-import { ALLOCATORS } from "../planning/allocators/index.ts";
-import { PlanSettings } from "../planning/problem/settings.ts";
+import { allocatorOf } from "../planning/allocators/index.ts";
+import { PlanSettings } from "../planning/plan-settings.ts";
 import { isBlockQuantizer, matrixQuantizerOf, QUANTIZERS, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
 import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
@@ -135,7 +135,7 @@ export function calibrationFiles({ recipe, folder }: LoadedRecipe): { path: stri
 
 /** Whether the recipe's allocator ranks anything. */
 export function needsScores({ plan }: Recipe): boolean {
-  return ALLOCATORS[plan.allocator].needsScores;
+  return allocatorOf(plan).needsScores;
 }
 
 /** Whether the recipe's quantizer looks at what a matrix multiplies: its matrices then come from a library. */

@@ -5,8 +5,8 @@ export { MemoryItem, MemorySum } from "../model/memory-sum.ts";
 
 const bytes = z.number().int().nonnegative();
 
-/** The codec of one unit. Here a unit is one matrix; matrices that must agree have the same codec. */
-export const PlanUnit = z.strictObject({
+/** The codec of one matrix. */
+export const PlannedMatrix = z.strictObject({
   /** Matrix id: `embedding`, `head`, `blocks.3.mlp.down`. */
   id: z.string(),
   codec: z.string(),
@@ -14,16 +14,17 @@ export const PlanUnit = z.strictObject({
   /** The recipe rule that fixed or raised it, if one did. */
   rule: z.string().nullable(),
 });
-export type PlanUnit = z.infer<typeof PlanUnit>;
+export type PlannedMatrix = z.infer<typeof PlannedMatrix>;
 
-/** Unit -> codec under a budget, with the itemised memory sum. */
+/** Every matrix's codec under a budget, with the itemised memory sum. */
 export const Plan = z.strictObject({
   formatVersion: z.literal(1),
   allocator: z.string(),
   /** The scores that ranked the blocks; null for `uniform`. */
   scorer: z.string().nullable(),
   budgetBytes: bytes.nullable(),
-  units: z.array(PlanUnit),
+  /** Every matrix, in order: what was chosen for a unit stands at each of its matrices. */
+  units: z.array(PlannedMatrix),
   memory: MemorySum,
   /** KL divergence or output error that the scorer predicts for this plan; null where it predicts none. */
   predictedLoss: z.number().nullable(),

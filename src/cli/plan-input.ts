@@ -4,7 +4,7 @@ import { planRequest } from "../pipeline/plan-request.ts";
 import { peek, readResult } from "../pipeline/run-folder.ts";
 import { type RunOptions, recallOptions } from "../pipeline/run-options.ts";
 import { scoresStep } from "../pipeline/steps/scores.ts";
-import { ALLOCATORS } from "../planning/allocators/index.ts";
+import { allocatorOf, UNRANKED } from "../planning/allocators/index.ts";
 import type { Budget } from "../planning/budget/budget.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import type { PlanRequest } from "../planning/planner.ts";
@@ -64,7 +64,7 @@ async function readScores({ scores: file, source }: PlanChoice, isRun: boolean):
 /** Without scores nothing can be ranked: plans uniformly, and says so, unless a recipe asked for more. */
 function withoutRanking(options: RunOptions, choice: PlanChoice, terminal: Terminal): RunOptions {
   const { recipe } = options;
-  if (!ALLOCATORS[recipe.plan.allocator].needsScores || choice.recipe !== undefined) return options;
-  terminal.note(`layerwise: no scores yet: planned by uniform instead of ${recipe.plan.allocator}`);
-  return { ...options, recipe: { ...recipe, plan: { ...recipe.plan, allocator: "uniform" } } };
+  if (!allocatorOf(recipe.plan).needsScores || choice.recipe !== undefined) return options;
+  terminal.note(`layerwise: no scores yet: planned by ${UNRANKED} instead of ${recipe.plan.allocator}`);
+  return { ...options, recipe: { ...recipe, plan: { ...recipe.plan, allocator: UNRANKED } } };
 }

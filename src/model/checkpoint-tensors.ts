@@ -17,9 +17,10 @@ export interface StoredTensor {
   readonly info: TensorInfo;
 }
 
-/** Where a parameter of the model lies: a tensor, or rows of one. */
+/** Where a parameter of the model lies: a tensor, or rows of one; `offset` is added to its numbers. */
 export interface StoredParameter extends StoredTensor {
   readonly rowRanges: TensorSource["rowRanges"];
+  readonly offset: number;
 }
 
 /** The tensors of all shards. */
@@ -89,7 +90,7 @@ export function locateParameters(
       throw new UserError("MISSING_TENSOR", `${label}: expected tensor ${names} by config.json, found none`, hint);
     }
     checkStored(stored, source, table);
-    located.set(id, { ...stored, rowRanges: source.rowRanges });
+    located.set(id, { ...stored, rowRanges: source.rowRanges, offset: source.offset });
   }
   return located;
 }

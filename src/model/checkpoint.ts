@@ -102,7 +102,7 @@ export class Checkpoint implements WeightSource {
 
   /** Rows [from, to) of the parameter, gathered from the stored rows that make it up. */
   private async read(parameter: StoredParameter, from: number, to: number): Promise<Float32Array> {
-    const { file, info } = parameter;
+    const { file, info, offset } = parameter;
     const rows = parameterRows(parameter);
     if (!(from >= 0 && from <= to && to <= rows)) throw new RangeError(`rows [${from}, ${to}) of ${rows}`);
     const cols = rowElements(parameter);
@@ -115,6 +115,7 @@ export class Checkpoint implements WeightSource {
       const bad = countNonFinite(out);
       if (bad > 0) throw nonFinite(parameter, bad, out.length);
     }
+    if (offset !== 0) for (let i = 0; i < out.length; i++) out[i] += offset;
     return out;
   }
 }

@@ -41,7 +41,7 @@ export function readsStream(role: BlockRole): boolean {
 export function matrixInputsOf(block: BlockSpec, skipped?: SkippedParts): MatrixInputSpec[] {
   const attention = skipped?.attention ? null : block.attention;
   const mlp = skipped?.mlp ? null : block.mlp;
-  const shared = attention !== null && block.residual === "parallel" && block.mlpNorm === null;
+  const shared = attention !== null && block.residual === "parallel" && block.mlpNorms.pre === null;
   const inputs = new Map<MatrixInputKind, { kind: MatrixInputKind; cols: number; roles: BlockRole[] }>();
   for (const { role, linear } of linearsOf({ ...block, attention, mlp })) {
     const kind = shared && KIND_OF[role] === "mlp" ? "attention" : KIND_OF[role];

@@ -77,6 +77,7 @@ export interface NativeAttention {
   /** 0: no window */
   readonly window: number;
   readonly rope: NativeRope | null;
+  /** Over headDim or over all heads' channels. */
   readonly qNorm: NativeNorm | null;
   readonly kNorm: NativeNorm | null;
   readonly q: NativeLinear;
@@ -94,9 +95,14 @@ export interface NativeMlp {
 
 export interface NativeBlock {
   readonly parallel: boolean;
+  /** On what attention and MLP add; absent: 1. */
+  readonly residualFactor?: number;
   readonly attentionNorm: NativeNorm | null;
+  /** Of what attention adds. */
+  readonly attentionPostNorm?: NativeNorm | null;
   readonly attention: NativeAttention | null;
   readonly mlpNorm: NativeNorm | null;
+  readonly mlpPostNorm?: NativeNorm | null;
   readonly mlp: NativeMlp | null;
 }
 

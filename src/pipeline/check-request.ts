@@ -1,9 +1,10 @@
 import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
+import { allocatorOf } from "../planning/allocators/index.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import { createPlanner } from "../planning/planner.ts";
-import { codecsToScore, outerCodecsToScore, unitsOf } from "../planning/problem/units.ts";
+import { codecsToScore, matricesToPlan, outerCodecsToScore } from "../planning/problem/matrices.ts";
 import { checkProbes } from "../scoring/kl/check-probes.ts";
 import type { ExitSettings } from "./exit-settings.ts";
 import { EXIT_TEXTS } from "./exit-texts/index.ts";
@@ -15,8 +16,8 @@ import type { RunOptions } from "./run-options.ts";
 const LEAST_EXIT_SEQUENCES = 4;
 
 /**
- * Refuses, from the headers alone, a recipe or a budget (null: none is asked for) that cannot work, before anything that takes long. Throws
- * UserError.
+ * Refuses, from the headers alone, a recipe or a budget (null: none is asked for) that cannot work, before anything
+ * that takes long. Throws UserError.
  */
 export function checkRequest(
   { recipe, calibration }: Pick<RunOptions, "recipe" | "calibration">,
@@ -27,11 +28,11 @@ export function checkRequest(
   if (needsScores(recipe)) {
     checkSequenceTokens(recipe, spec);
     if (usesLibrary(recipe)) {
-      const units = unitsOf(spec, recipe.plan, storedDtype);
+      const matrices = matricesToPlan(allocatorOf(recipe.plan).grain, { spec, settings: recipe.plan, storedDtype });
       // The library has no others.
       checkProbes(recipe.score.options, {
-        codecs: codecsToScore(units),
-        embeddingCodecs: outerCodecsToScore(units),
+        codecs: codecsToScore(matrices),
+        embeddingCodecs: outerCodecsToScore(matrices),
       });
     }
   }
@@ -52,8 +53,8 @@ export async function checkRun(options: RunOptions): Promise<void> {
 }
 
 /**
- * Throws UserError `CALIBRATION_SEQUENCE` where sequences would be longer than the model was made for, `EXIT_TOKENS` where so few tokens
- * are asked for that they cannot be split by use.
+ * Throws UserError `CALIBRATION_SEQUENCE` where sequences would be longer than the model was made for, `EXIT_TOKENS`
+ * where so few tokens are asked for that they cannot be split by use.
  */
 export function checkExitTexts(
   recipe: Recipe,

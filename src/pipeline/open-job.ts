@@ -2,8 +2,9 @@ import { throwIfAborted } from "../errors.ts";
 import { openMaths } from "../maths/open-maths.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { checkTokenizerFits, loadTokenizer } from "../model/tokenizer.ts";
+import { allocatorOf } from "../planning/allocators/index.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
-import { unitsOf } from "../planning/problem/units.ts";
+import { matricesToPlan } from "../planning/problem/matrices.ts";
 import type { WorkOptions } from "../progress.ts";
 import { chooseExecutor } from "../runtime/create-executor.ts";
 import { wantsNativeMaths } from "../runtime/executors.ts";
@@ -18,14 +19,17 @@ import { type RunOptions, rememberOptions } from "./run-options.ts";
 export interface CheckpointJob extends WorkOptions, RunOptions {
   /** The run folder. */
   readonly out: string;
-  /** One of several devices that share this run folder: its plan and artifact are kept under this name (`artifact-<device>`). */
+  /**
+   * One of several devices that share this run folder: its plan and artifact are kept under this name
+   * (`artifact-<device>`).
+   */
   readonly device?: string | undefined;
   readonly onStep?: ((report: StepReport) => void) | undefined;
 }
 
 /**
- * Opens all that a job on a checkpoint needs, for as long as `use` takes. What cannot work is refused before anything that takes long;
- * a budget only where the job `plans`. Throws UserError, or Interrupted when stopped.
+ * Opens all that a job on a checkpoint needs, for as long as `use` takes. What cannot work is refused before anything
+ * that takes long; a budget only where the job `plans`. Throws UserError, or Interrupted when stopped.
  */
 export async function withJob<T>(
   options: CheckpointJob,
@@ -48,8 +52,9 @@ export async function withJob<T>(
     const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });
     try {
       await rememberOptions(out, options);
-      const units = unitsOf(spec, recipe.plan, request.storedDtype);
-      const origin = { checkpoint, request, budget, units, executor, maths };
+      const candidates = { spec, settings: recipe.plan, storedDtype: request.storedDtype };
+      const matrices = matricesToPlan(allocatorOf(recipe.plan).grain, candidates);
+      const origin = { checkpoint, request, budget, matrices, executor, maths };
       return await use(new Job({ run, options, spec, tokenizer, device, origin }));
     } finally {
       await run.close();

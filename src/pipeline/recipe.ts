@@ -7,8 +7,8 @@ import { UserError } from "../errors.ts";
 import { fileError } from "../formats/files.ts";
 import { parseYamlDocument } from "../formats/yaml-document.ts";
 import { didYouMean } from "../near-names.ts";
-import { ALLOCATORS } from "../planning/allocators/index.ts";
-import { PlanSettings } from "../planning/problem/settings.ts";
+import { allocatorOf } from "../planning/allocators/index.ts";
+import { PlanSettings } from "../planning/plan-settings.ts";
 import { isBlockQuantizer, matrixQuantizerOf, QUANTIZERS, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
 import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
@@ -48,9 +48,15 @@ export type ScoreSettings = z.infer<typeof ScoreSettings>;
 /** How numbers are chosen for a codec. */
 export const QuantizeSettings = z
   .strictObject({
-    /** `learned-rounding` refines each block of the chosen plan after gptq; scores and plans are made from gptq's matrices. */
+    /**
+     * `learned-rounding` refines each block of the chosen plan after gptq; scores and plans are made from gptq's
+     * matrices.
+     */
     quantizer: z.enum(RECIPE_QUANTIZER_IDS).default("nearest"),
-    /** Quantizers that look at inputs: the chosen plan is packed anew, on the inputs that its own quantized blocks produce. */
+    /**
+     * Quantizers that look at inputs: the chosen plan is packed anew, on the inputs that its own quantized blocks
+     * produce.
+     */
     requantize: z.boolean().default(false),
     /** Steps of learned rounding for a block; absent: as many as docs/quantizers.md says. */
     iterations: positive.optional(),
@@ -129,7 +135,7 @@ export function calibrationFiles({ recipe, folder }: LoadedRecipe): { path: stri
 
 /** Whether the recipe's allocator ranks anything. */
 export function needsScores({ plan }: Recipe): boolean {
-  return ALLOCATORS[plan.allocator].needsScores;
+  return allocatorOf(plan).needsScores;
 }
 
 /** Whether the recipe's quantizer looks at what a matrix multiplies: its matrices then come from a library. */

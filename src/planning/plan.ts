@@ -3,9 +3,9 @@ import type { MilpSolver } from "./optimal/milp.ts";
 import { createPlanner, type FeasibleRange, type PlanRequest } from "./planner.ts";
 
 /**
- * The plan of one budget (null: no limit): every matrix's codec, the itemised memory sum, the predicted loss.
- * Pure: reads nothing, needs no weights; `solver` as in createPlanner. Throws UserError `BUDGET_TOO_SMALL` with the nearest feasible requests, and
- * whatever {@link createPlanner} throws.
+ * The plan of one budget (null: no limit): every matrix's codec, the itemised memory sum, the predicted loss. Pure:
+ * reads nothing, needs no weights; `solver` as in createPlanner. Throws UserError `BUDGET_TOO_SMALL` with the nearest
+ * feasible requests, and whatever {@link createPlanner} throws.
  */
 export function makePlan(
   request: PlanRequest & { readonly budgetBytes: number | null },

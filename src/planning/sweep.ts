@@ -38,7 +38,7 @@ export function sweepBudgets(
     return {
       budgetBytes,
       totalBytes: plan.memory.totalBytes,
-      bitsPerWeight: bitsPerWeight(planner.units, assignmentOf(plan)),
+      bitsPerWeight: bitsPerWeight(planner.matrices, assignmentOf(plan)),
       predictedLoss: plan.predictedLoss,
       importanceLowered: plan.importanceLowered,
       plan,

@@ -1,3 +1,4 @@
+import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 
 /** Rows read in one go at most, and rows read in vain at most between two that are wanted. */
@@ -17,6 +18,13 @@ export async function embedRows(source: WeightSource, ids: Int32Array, out: Floa
   ids.forEach((id, i) => {
     out.set(rows.get(id) ?? [], i * hiddenSize);
   });
+  scaleEmbedded(source.spec, out.subarray(0, ids.length * hiddenSize));
+}
+
+/** Rows of the embedding as the first block takes them, in place: times the model's embedding scale. */
+export function scaleEmbedded({ embeddingScale }: DecoderSpec, rows: Float32Array): void {
+  if (embeddingScale === 1) return;
+  for (let i = 0; i < rows.length; i++) rows[i] *= embeddingScale;
 }
 
 /** Ascending ids in runs that lie close together. */

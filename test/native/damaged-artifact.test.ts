@@ -64,7 +64,7 @@ describe.skipIf(!HAS_ADDON)(`damaged artifacts on the native engine (${ADDON_STA
   });
 
   it.each([
-    ["a norm's eps", ["spec", "blocks", 0, "attentionNorm", "eps"]],
+    ["a norm's eps", ["spec", "blocks", 0, "attentionNorms", "pre", "eps"]],
     ["the last norm's eps", ["spec", "finalNorm", "eps"]],
     ["an attention scale", ["spec", "blocks", 0, "attention", "scale"]],
     ["a rotary base", ["spec", "blocks", 0, "attention", "rope", "theta"]],

@@ -188,7 +188,7 @@ describe("predictions", () => {
   });
 });
 
-const BY_BLOCK = ALLOCATOR_IDS.filter((id) => ALLOCATORS[id].grain === "block");
+const BY_BLOCK = ALLOCATOR_IDS.filter((id) => ALLOCATORS[id].grain.name === "block");
 
 describe.each(BY_BLOCK)("%s over the exact memory sum", (allocator) => {
   const planner = createPlanner(request({ recipe: planSettings({ allocator, rules: { "attn.v": ">= 6 bits" } }) }));
@@ -247,7 +247,7 @@ describe("the planning entry", () => {
       const imports = text.matchAll(/^(?:import|export)(?! type)[^;]*? from "(\.[^"]+)"/gm);
       for (const [, target] of imports) visit(path.resolve(path.dirname(file), target));
     };
-    for (const entry of ["plan", "sweep", "budget", "device-profile", "settings"])
+    for (const entry of ["plan", "sweep", "plan-settings", "budget/budget", "budget/device-profile"])
       visit(path.resolve(`src/planning/${entry}.ts`));
     expect(seen.size).toBeGreaterThan(15);
   });

@@ -66,9 +66,10 @@ export const planCommand = defineCommand({
     const { readPlanInput } = await import("../plan-input.ts");
     const { createPlanner } = await import("../../planning/planner.ts");
     const { sweepBudgets } = await import("../../planning/sweep.ts");
+    const { allocatorOf } = await import("../../planning/allocators/index.ts");
     const { loadSolverFor } = await import("../../planning/optimal/highs-solver.ts");
     const { request, budget, options, isRun } = await readPlanInput(args, terminal);
-    const solver = await loadSolverFor(request.recipe.plan.allocator);
+    const solver = await loadSolverFor(allocatorOf(request.recipe.plan));
     if (args.uniform) {
       const { uniformPlans } = await import("../../planning/uniform-plans.ts");
       const { uniformText } = await import("../text/uniform-text.ts");

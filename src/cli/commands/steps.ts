@@ -28,7 +28,9 @@ export const quantizeCommand = stepCommand(
   "quantize outputs/smollm2 --budget '120 MiB'",
 );
 
-/** Up to a step on a run folder, or with --out on a checkpoint that begins one; steps before it run where they have not. */
+/**
+ * Up to a step on a run folder, or with --out on a checkpoint that begins one; steps before it run where they have not.
+ */
 function stepCommand(name: string, until: StepName, describe: string, example: string): Command {
   return defineCommand({
     command: `${name} <source>`,

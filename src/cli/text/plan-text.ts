@@ -1,4 +1,4 @@
-import type { MemorySum, Plan, PlanUnit } from "../../artifact/plan.ts";
+import type { MemorySum, Plan, PlannedMatrix } from "../../artifact/plan.ts";
 import { blockName, blockOf, partsOf } from "../../model/matrix-id.ts";
 import type { Colours } from "../terminal.ts";
 import { formatCount, formatMiB, formatNumber } from "./number-text.ts";
@@ -7,7 +7,7 @@ import { renderTable } from "./table.ts";
 /** Units shown together: embedding, head, and each block. */
 interface UnitGroup {
   readonly name: string;
-  readonly units: PlanUnit[];
+  readonly units: PlannedMatrix[];
 }
 
 /** A plan for people: one line a block, the memory sum, what it costs in quality. `importance` is by block. */
@@ -63,7 +63,7 @@ export function memoryText(memory: MemorySum, colours: Colours): string {
 }
 
 /** Units in order, a block's matrices together. */
-function groupUnits(units: readonly PlanUnit[]): UnitGroup[] {
+function groupUnits(units: readonly PlannedMatrix[]): UnitGroup[] {
   const groups: UnitGroup[] = [];
   for (const unit of units) {
     const block = blockOf(unit.id);
@@ -76,7 +76,7 @@ function groupUnits(units: readonly PlanUnit[]): UnitGroup[] {
 }
 
 /** The codec most weights of the group have, then those that differ: "q4s-g32, mlp.down q8s-g32". */
-function codecsText(units: readonly PlanUnit[]): string {
+function codecsText(units: readonly PlannedMatrix[]): string {
   const bytes = new Map<string, number>();
   for (const unit of units) bytes.set(unit.codec, (bytes.get(unit.codec) ?? 0) + unit.bytes);
   const [main] = [...bytes].sort((a, b) => b[1] - a[1])[0];

@@ -180,7 +180,12 @@ Block WeightReader::block(Napi::Value value, const Path& path) {
   Block out;
   out.parallel = booleanField(object, path, "parallel");
   out.attentionNorm = norm(object.Get("attentionNorm"), Path{"attentionNorm", &path});
+  out.attentionPostNorm = norm(object.Get("attentionPostNorm"), Path{"attentionPostNorm", &path});
   out.mlpNorm = norm(object.Get("mlpNorm"), Path{"mlpNorm", &path});
+  out.mlpPostNorm = norm(object.Get("mlpPostNorm"), Path{"mlpPostNorm", &path});
+  if (!isAbsent(object.Get("residualFactor"))) {
+    out.residualFactor = static_cast<float>(numberField(object, path, "residualFactor"));
+  }
   const Napi::Value attentionValue = object.Get("attention"), mlpValue = object.Get("mlp");
   out.hasAttention = !isAbsent(attentionValue);
   out.hasMlp = !isAbsent(mlpValue);

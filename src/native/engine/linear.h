@@ -48,11 +48,11 @@ void productPart(const DeviceKernels& kernels, const Product& product, const Pro
                  const ProductRoom& room);
 
 /**
- * Adds columns of y's rows to x's: the part of a residual connection that belongs to `part`. cols: the rows of the
- * matrix.
+ * Adds columns of y's rows, times `factor`, to x's: the part of a residual connection that belongs to `part`. cols: the
+ * rows of the matrix.
  */
 void addPart(const DeviceKernels& kernels, float* x, int64_t ldx, const float* y, int64_t ldy, int32_t cols,
-             const Part& part);
+             float factor, const Part& part);
 
 /**
  * How the work of a stage is cut: an item is one unit (so many tiles) for a block of rows, a part at most `most` items.

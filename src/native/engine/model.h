@@ -45,6 +45,7 @@ struct Attention {
   /** Key j is seen by query i if j > i - window; 0: no window. */
   int32_t window = 0;
   Rope rope;
+  /** Over headDim, each head by itself, or over all heads' channels together. */
   Norm qNorm, kNorm;
 };
 
@@ -62,6 +63,10 @@ struct Block {
   Norm attentionNorm;
   /** kind None in a parallel block: the MLP shares the attention's normed input. */
   Norm mlpNorm;
+  /** Of what attention and MLP give, before it is added to the residual stream. */
+  Norm attentionPostNorm, mlpPostNorm;
+  /** On what is added to the residual stream. */
+  float residualFactor = 1;
   Attention attention;
   Mlp mlp;
   /** Absent where the block has no such part, or no gate. */

@@ -29,10 +29,10 @@ export const libraryStep: Step<PackingCosts> = {
   check: async (job) => missingIn(await job.once(libraryOf), pairsOf(job)),
 };
 
-function codecsOf({ origin: { units } }: Job) {
-  return new Map(units.map(({ id, candidates }) => [id, candidates]));
+function codecsOf({ origin: { matrices } }: Job) {
+  return new Map(matrices.map(({ id, candidates }) => [id, candidates]));
 }
 
-function pairsOf({ origin: { units } }: Job): Pair[] {
-  return units.flatMap(({ id, candidates }) => candidates.map((codec): Pair => [id, codec]));
+function pairsOf({ origin: { matrices } }: Job): Pair[] {
+  return matrices.flatMap(({ id, candidates }) => candidates.map((codec): Pair => [id, codec]));
 }

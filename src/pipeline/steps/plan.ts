@@ -1,4 +1,5 @@
 import { Plan } from "../../artifact/plan.ts";
+import { allocatorOf } from "../../planning/allocators/index.ts";
 import { loadSolverFor } from "../../planning/optimal/highs-solver.ts";
 import { makePlan } from "../../planning/plan.ts";
 import type { Step } from "../job.ts";
@@ -23,7 +24,7 @@ export const planStep: Step<Plan> = {
   async compute(job) {
     const { request, budget } = job.origin;
     const scores = (await job.ask(scoresStep))?.value ?? null;
-    const solver = await loadSolverFor(request.recipe.plan.allocator);
+    const solver = await loadSolverFor(allocatorOf(request.recipe.plan));
     return makePlan({ ...request, scores, budgetBytes: budget.bytes }, solver);
   },
 };

@@ -1,8 +1,8 @@
 import { codecIdOf } from "../../codecs/index.ts";
-import { nearestCandidate } from "../../planning/allocators/assign-blocks.ts";
-import { ALLOCATORS } from "../../planning/allocators/index.ts";
+import { allocatorOf } from "../../planning/allocators/index.ts";
+import { nearestCandidate } from "../../planning/problem/assign-blocks.ts";
+import { codecsToScore, outerCodecsToScore } from "../../planning/problem/matrices.ts";
 import { withinRules } from "../../planning/problem/rules.ts";
-import { codecsToScore, outerCodecsToScore } from "../../planning/problem/units.ts";
 import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { packWith } from "../../quantization/overlay.ts";
 import { exactCodecs } from "../../scoring/exact-codecs.ts";
@@ -37,43 +37,44 @@ export const scoresStep: Step<Scores> = {
 
   /** What is measured is kept, and a stopped run continues from there. */
   async compute(job, to) {
-    const { checkpoint, units } = job.origin;
+    const { checkpoint, matrices } = job.origin;
     const { id: checkpointId } = await job.get(weightsStep);
     const calibration = restoreCalibration((await job.get(calibrationStep)).value);
     const exact = exactCodecs(checkpoint, codecsOf(job));
-    const matrices = await candidateMatrices(job);
+    const roundings = await candidateMatrices(job);
     const kept = await openKeptLosses(to);
     const { recipe, onProgress, signal } = job.options;
     const scores = await scoreModel({
       ...{ source: checkpoint, checkpointId, calibration, ...exact.lossy, ...recipe.score },
-      ...{ createExecutor: job.executors, ...matrices, saved: kept.saved, onPartial: kept.keep, onProgress, signal },
+      ...{ createExecutor: job.executors, ...roundings, saved: kept.saved, onPartial: kept.keep, onProgress, signal },
     }).finally(kept.settled);
-    const isByMatrix = usesLibrary(recipe) && ALLOCATORS[recipe.plan.allocator].grain === "matrix";
-    const own = isByMatrix ? withinRules(scores, units) : scores;
+    const isByMatrix = usesLibrary(recipe) && allocatorOf(recipe.plan).grain.name === "matrix";
+    const own = isByMatrix ? withinRules(scores, matrices) : scores;
     return { ...own, losses: own.losses && exact.withZeros(own.losses) };
   },
 };
 
 /** The codecs that losses are wanted for. */
-function codecsOf({ origin: { units } }: Job) {
-  return { codecs: codecsToScore(units), embeddingCodecs: outerCodecsToScore(units) };
+function codecsOf({ origin: { matrices } }: Job) {
+  return { codecs: codecsToScore(matrices), embeddingCodecs: outerCodecsToScore(matrices) };
 }
 
 /**
- * What the codecs make of the matrices: the library's, or rounded where they are needed. A matrix that may not have a codec by the recipe's
- * rules is not in the library at that codec: it takes the one that a plan of that codec would give it.
+ * What the codecs make of the matrices: the library's, or rounded where they are needed. A matrix that may not have a
+ * codec by the recipe's rules is not in the library at that codec: it takes the one that a plan of that codec would
+ * give it.
  */
 async function candidateMatrices(job: Job) {
-  const { maths, units } = job.origin;
+  const { maths, matrices } = job.origin;
   if (!(await job.ask(libraryStep))) {
     const quantizer = matrixQuantizerOf(job.recipe.quantize.quantizer);
     return { rounding: (codec: string) => packWith(maths, codec, quantizer) };
   }
   const library = await job.once(libraryOf);
-  const byId = new Map(units.map((unit) => [unit.id, unit]));
+  const byId = new Map(matrices.map((matrix) => [matrix.id, matrix]));
   const allowed = (id: string, codec: string) => {
-    const unit = byId.get(id);
-    return unit ? nearestCandidate(unit, codecIdOf(codec)) : codec;
+    const matrix = byId.get(id);
+    return matrix ? nearestCandidate(matrix, codecIdOf(codec)) : codec;
   };
   return {
     rounding: (codec: string) => (id: string) => library.matrixAt(id, allowed(id, codec)),

@@ -9,6 +9,14 @@ export const ALLOCATORS = { lsaq, luc, optimal, uniform } as const satisfies Rec
 
 export type AllocatorId = keyof typeof ALLOCATORS;
 
+/** Plans where there is nothing to rank by. */
+export const UNRANKED: AllocatorId = "uniform";
+
+/** The allocator that settings name. */
+export function allocatorOf({ allocator }: { readonly allocator: AllocatorId }): Allocator {
+  return ALLOCATORS[allocator];
+}
+
 function isAllocatorId(id: string): id is AllocatorId {
   return Object.hasOwn(ALLOCATORS, id);
 }

@@ -1,16 +1,16 @@
-import { type Allocator, firstThatFits, leastImportantFirst } from "./allocator.ts";
+import { blockAllocator } from "./allocator.ts";
+import { firstThatFits, leastImportantFirst } from "./block-steps.ts";
 
 /**
  * LSAQ (arXiv 2412.18135): all blocks at the widest codec; while that does not fit, the least important blocks
  * go to the next one, and only when all are there does the first go to the one after.
  */
-export const lsaq: Allocator = {
+export const lsaq = blockAllocator({
   needsScores: true,
-  grain: "block",
   allocate(problem) {
     return firstThatFits(problem, steps(leastImportantFirst(problem), problem.codecs.length));
   },
-};
+});
 
 /** Each step lowers one block by one codec. */
 function* steps(order: readonly number[], codecs: number): Generator<readonly number[]> {

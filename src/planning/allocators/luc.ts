@@ -1,19 +1,19 @@
-import { type Allocator, firstThatFits, importanceOf, leastImportantFirst } from "./allocator.ts";
+import { blockAllocator } from "./allocator.ts";
+import { firstThatFits, importanceOf, leastImportantFirst } from "./block-steps.ts";
 
 /**
  * LUC bits (EDGE-LLM, arXiv 2406.15758): blocks of above-mean sensitivity get the higher of the two narrowest
  * codecs, the others the narrowest; to meet the budget the least sensitive of the former are lowered too.
  * The budget is a ceiling only: the rule never goes above its own choice.
  */
-export const luc: Allocator = {
+export const luc = blockAllocator({
   needsScores: true,
-  grain: "block",
   allocate(problem) {
     const base = problem.codecs.length - 1;
     const start = aboveMean(importanceOf(problem)).map((high) => (high ? Math.max(0, base - 1) : base));
     return firstThatFits(problem, steps(start, leastImportantFirst(problem), base));
   },
-};
+});
 
 /** Which numbers are above the mean of all. */
 export function aboveMean(values: readonly number[]): boolean[] {

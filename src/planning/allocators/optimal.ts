@@ -1,45 +1,44 @@
 import { solveKnapsack } from "../optimal/knapsack.ts";
 import { solveWithLatency } from "../optimal/latency.ts";
-import { assignOptions, type MatrixProblem, msOfOptions } from "../optimal/matrix-problem.ts";
-import type { Assignment } from "../problem/units.ts";
-import type { AllocationProblem, Allocator } from "./allocator.ts";
+import { assignOptions, msOfOptions } from "../optimal/segments.ts";
+import type { Assignment } from "../problem/matrices.ts";
+import type { MatrixProblem } from "../problem/matrix-problem.ts";
+import { matrixAllocator } from "./allocator.ts";
 
 /** Budgets tried, each lower by what the last was over: the files' headers may differ by a page between plans. */
 const HEADER_TRIES = 8;
 
 /**
- * The least sum of losses under the budget, a codec a matrix (or tied group), embedding and output head among them: the best ways to
- * store each block (exact, with its padding), then one of them for every block by a multiple-choice knapsack, proven by HiGHS.
- * Optimal for the losses given; of equally good plans the first found, the same on every machine.
+ * The least sum of losses under the budget, a codec a matrix (or tied group), embedding and output head among them: the
+ * best ways to store each block (exact, with its padding), then one of them for every block by a multiple-choice
+ * knapsack, proven by HiGHS. Optimal for the losses given; of equally good plans the first found, the same on every
+ * machine.
  */
-export const optimal: Allocator = {
-  needsScores: true,
-  grain: "matrix",
+export const optimal = matrixAllocator({
+  needsSolver: true,
   allocate(problem) {
-    const { matrices } = problem;
-    if (!matrices) throw new Error("optimal needs losses by matrix");
-    const fronts = matrices.fronts();
+    const fronts = problem.fronts();
     const narrowest = assignPoints(
-      matrices,
+      problem,
       fronts.map(() => 0),
     );
     const headerBytes = problem.bytesOf(narrowest) - fronts.reduce((sum, [first]) => sum + first.bytes, 0);
     let capacityBytes = problem.budgetBytes - headerBytes;
     for (let i = 0; i < HEADER_TRIES; i++) {
-      const assignment = allocateWithin(matrices, capacityBytes);
+      const assignment = allocateWithin(problem, capacityBytes);
       if (assignment === null) break;
       const over = problem.bytesOf(assignment) - problem.budgetBytes;
       if (over <= 0) return assignment;
       capacityBytes -= over;
     }
-    return narrowestIfItFits(problem, matrices, narrowest);
+    return narrowestIfItFits(problem, narrowest);
   },
-};
+});
 
 /** Null where nothing fits. */
-function allocateWithin(matrices: MatrixProblem, capacityBytes: number): Assignment | null {
-  const { segments, msPerToken, solver } = matrices;
-  const fronts = matrices.fronts();
+function allocateWithin(problem: MatrixProblem, capacityBytes: number): Assignment | null {
+  const { segments, msPerToken, solver } = problem;
+  const fronts = problem.fronts();
   const points = solveKnapsack(fronts, capacityBytes, solver);
   if (points === null) return null;
   const options = points.map((point, segment) => fronts[segment][point].picks);
@@ -48,15 +47,15 @@ function allocateWithin(matrices: MatrixProblem, capacityBytes: number): Assignm
   return quicker && assignOptions(segments, quicker);
 }
 
-function assignPoints(matrices: MatrixProblem, points: readonly number[]): Assignment {
-  const fronts = matrices.fronts();
+function assignPoints(problem: MatrixProblem, points: readonly number[]): Assignment {
+  const fronts = problem.fronts();
   return assignOptions(
-    matrices.segments,
+    problem.segments,
     points.map((point, segment) => fronts[segment][point].picks),
   );
 }
 
-function narrowestIfItFits(problem: AllocationProblem, matrices: MatrixProblem, narrowest: Assignment) {
+function narrowestIfItFits(problem: MatrixProblem, narrowest: Assignment) {
   const fits = problem.bytesOf(narrowest) <= problem.budgetBytes;
-  return fits && matrices.msPerToken === null ? narrowest : null;
+  return fits && problem.msPerToken === null ? narrowest : null;
 }

@@ -25,7 +25,9 @@ export function plainBytes(expression: string): number | null {
   return unitBytes === undefined ? null : wholeBytes(Number(number) * unitBytes, expression.trim());
 }
 
-/** A number of bytes as a whole one, fractions dropped. Throws UserError `BUDGET_VALUE` where it is none or too large. */
+/**
+ * A number of bytes as a whole one, fractions dropped. Throws UserError `BUDGET_VALUE` where it is none or too large.
+ */
 export function wholeBytes(value: number, text: string): number {
   if (!Number.isFinite(value) || value > Number.MAX_SAFE_INTEGER) {
     throw new UserError("BUDGET_VALUE", `size "${text}": expected a finite number of bytes, found ${value}`, SIZE_HINT);

@@ -25,7 +25,10 @@ const SYSTEM: MemoryFiles = {
   freeBytes: os.freemem,
 };
 
-/** Memory that can be had now: what is available, or what the tightest cgroup (v1 or v2) still allows where that is lower. */
+/**
+ * Memory that can be had now: what is available, or what the tightest cgroup (v1 or v2) still allows where that is
+ * lower.
+ */
 export function readFreeMemory(files: MemoryFiles = SYSTEM): FreeMemory {
   const system = systemMemory(files);
   const group = cgroupMemory(files);

@@ -23,8 +23,9 @@ export interface SegmentShape {
 }
 
 /**
- * The front of a segment. Exact: for each size that the items can have together, in steps of the greatest common divisor of
- * their options' differences, the least loss is kept (dynamic programming); of equally good options the first.
+ * The front of a segment. Exact: for each size that the items can have together, in steps of the greatest common
+ * divisor of their options' differences, the least loss is kept (dynamic programming); of equally good options the
+ * first.
  */
 export function segmentFront(items: readonly Item[], { fixedBytes, align }: SegmentShape): Front {
   const smallest = items.map((item) => Math.min(...item.map(({ bytes }) => bytes)));

@@ -1,12 +1,11 @@
-import { ALLOCATORS, type AllocatorId } from "../allocators/index.ts";
 import type { Milp, MilpSolver } from "./milp.ts";
 
 /** Feasibility tolerance on rows and on whole numbers: ten times tighter than what a caller must allow for. */
 const TOLERANCE = 1e-9;
 
 /**
- * HiGHS (MIT, highs.dev) as WebAssembly: one thread, a fixed seed and no clock in its decisions, so a program has one answer on
- * every machine. The module's 3.5 MB are loaded here and nowhere else.
+ * HiGHS (MIT, highs.dev) as WebAssembly: one thread, a fixed seed and no clock in its decisions, so a program has one
+ * answer on every machine. The module's 3.5 MB are loaded here and nowhere else.
  */
 export async function loadHighs(): Promise<MilpSolver> {
   const { default: load } = await import("highs");
@@ -34,8 +33,8 @@ export async function loadHighs(): Promise<MilpSolver> {
 }
 
 /** HiGHS where an allocator needs it, else nothing. */
-export async function loadSolverFor(allocator: AllocatorId): Promise<MilpSolver | undefined> {
-  return ALLOCATORS[allocator].grain === "matrix" ? loadHighs() : undefined;
+export async function loadSolverFor(allocator: { readonly needsSolver: boolean }): Promise<MilpSolver | undefined> {
+  return allocator.needsSolver ? loadHighs() : undefined;
 }
 
 /** The program in HiGHS's arrays; the matrix column after column. */

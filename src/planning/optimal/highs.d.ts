@@ -1,6 +1,6 @@
 /**
- * What we use of highs 1.15. Its own declarations describe the CommonJS build, whose default export is wrapped once more than that
- * of the ES module which Node and bundlers load.
+ * What we use of highs 1.15. Its own declarations describe the CommonJS build, whose default export is wrapped once
+ * more than that of the ES module which Node and bundlers load.
  */
 declare module "highs" {
   interface ModelData {

@@ -3,7 +3,9 @@ import type { MilpColumn, MilpSolver } from "./milp.ts";
 
 /** Beyond the sums' rounding, relative to the losses: what is so near the bound is kept. */
 const ROUNDING = 1e-12;
-/** The gap between bound and first solution in the program's units, so that the solver's tolerances are far below it. */
+/**
+ * The gap between bound and first solution in the program's units, so that the solver's tolerances are far below it.
+ */
 const GAP_UNITS = 1e4;
 
 /** Columns up to which the solver takes less time than splitting the problem once more. */
@@ -21,10 +23,10 @@ type Ranges = readonly (readonly [from: number, to: number])[];
 
 /**
  * One point of every front with the least sum of losses whose bytes fit: a multiple-choice knapsack, solved to a proven
- * optimum. The linear relaxation prices a byte (Dyer 1984, Zemel 1984); points that even at this price cost more than the gap
- * between bound and a greedy solution cannot be part of a better one, and what is left goes to the solver. Where that is much, as
- * when the one large matrix would be stored by half at one width and by half at the next, both sides are solved for themselves.
- * Null where nothing fits.
+ * optimum. The linear relaxation prices a byte (Dyer 1984, Zemel 1984); points that even at this price cost more than
+ * the gap between bound and a greedy solution cannot be part of a better one, and what is left goes to the solver.
+ * Where that is much, as when the one large matrix would be stored by half at one width and by half at the next, both
+ * sides are solved for themselves. Null where nothing fits.
  */
 export function solveKnapsack(fronts: readonly Front[], capacityBytes: number, solver: MilpSolver): Picks | null {
   const whole: Ranges = fronts.map((front) => [0, front.length]);
@@ -33,7 +35,10 @@ export function solveKnapsack(fronts: readonly Front[], capacityBytes: number, s
   return search.best;
 }
 
-/** The capacity without what no solution can use: sums of bytes are the smallest sum and whole steps. A tighter bound for it. */
+/**
+ * The capacity without what no solution can use: sums of bytes are the smallest sum and whole steps. A tighter bound
+ * for it.
+ */
 function wholeSteps(fronts: readonly Front[], capacityBytes: number): number {
   const smallest = fronts.reduce((sum, [first]) => sum + first.bytes, 0);
   const step = commonStep(fronts, firstBytes(fronts));
@@ -114,7 +119,10 @@ interface HullStep {
   readonly gain: number;
 }
 
-/** Takes the hulls' steps, the most saved a byte first, to the first that does not fit (`split`): its gain is the price of a byte. */
+/**
+ * Takes the hulls' steps, the most saved a byte first, to the first that does not fit (`split`): its gain is the price
+ * of a byte.
+ */
 function relax(fronts: readonly Front[], capacityBytes: number): { price: number; picks: number[]; split: HullStep } {
   const steps = fronts.flatMap(hullSteps);
   steps.sort((a, b) => b.gain - a.gain || a.front - b.front || a.to - b.to);
@@ -160,7 +168,10 @@ function fill(fronts: readonly Front[], start: Picks, capacityBytes: number): nu
   }
 }
 
-/** The best solution among the points of each front that the price favours; null where none fits or there are too many sizes. */
+/**
+ * The best solution among the points of each front that the price favours; null where none fits or there are too many
+ * sizes.
+ */
 function bestNear(fronts: readonly Front[], price: number, capacityBytes: number): number[] | null {
   const points = fronts.map((front) => {
     const cost = (point: number) => front[point].loss + price * front[point].bytes;
@@ -181,15 +192,17 @@ function bestNear(fronts: readonly Front[], price: number, capacityBytes: number
   return levels.picksAt(best).map((pick, i) => points[i][pick]);
 }
 
-/** The points of a front that may be part of a better solution; `excess`: what each costs above the front's cheapest. */
+/**
+ * The points of a front that may be part of a better solution; `excess`: what each costs above the front's cheapest.
+ */
 interface Core {
   readonly points: readonly number[];
   readonly excess: readonly number[];
 }
 
 /**
- * `price` bounds every solution from below: the sum of the fronts' least loss + price x bytes, less price x capacity. A front
- * without a point left: nothing here is better than the incumbent.
+ * `price` bounds every solution from below: the sum of the fronts' least loss + price x bytes, less price x capacity. A
+ * front without a point left: nothing here is better than the incumbent.
  */
 function coreOf(fronts: readonly Front[], price: number, capacityBytes: number, incumbentLoss: number): Core[] {
   const priced = fronts.map((front) => front.map(({ bytes, loss }) => loss + price * bytes));
@@ -203,8 +216,8 @@ function coreOf(fronts: readonly Front[], price: number, capacityBytes: number, 
 }
 
 /**
- * The knapsack over the core: a column a point, a row a front, one row of bytes with the unused ones as a column at their price.
- * The cost is the loss above the bound, in units of the gap.
+ * The knapsack over the core: a column a point, a row a front, one row of bytes with the unused ones as a column at
+ * their price. The cost is the loss above the bound, in units of the gap.
  */
 function solveCore(
   fronts: readonly Front[],

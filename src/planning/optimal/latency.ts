@@ -1,5 +1,5 @@
-import type { MatrixSegment } from "./matrix-problem.ts";
 import type { MilpColumn, MilpSolver } from "./milp.ts";
+import type { Segment } from "./segments.ts";
 
 /** Within this of the optimum, relative to the loss: the proof of the rest takes minutes. */
 const RELATIVE_GAP = 1e-4;
@@ -9,11 +9,12 @@ const LARGEST_COST = 1e4;
 const SAFETY = 1 - 1e-7;
 
 /**
- * The option of every item of every segment with the least loss whose bytes and milliseconds fit, to within 0.01 %. One program for
- * the whole model: a whole number a option, and one a segment for the pages that it takes. Null where nothing fits.
+ * The option of every item of every segment with the least loss whose bytes and milliseconds fit, to within 0.01 %. One
+ * program for the whole model: a whole number a option, and one a segment for the pages that it takes. Null where
+ * nothing fits.
  */
 export function solveWithLatency(
-  segments: readonly MatrixSegment[],
+  segments: readonly Segment[],
   capacityBytes: number,
   msPerToken: number,
   solver: MilpSolver,
@@ -59,7 +60,7 @@ export function solveWithLatency(
 }
 
 /** The option of each item whose column is 1; columns come segment by segment, item by item. */
-function readOptions(segments: readonly MatrixSegment[], values: Float64Array): number[][] {
+function readOptions(segments: readonly Segment[], values: Float64Array): number[][] {
   let at = 0;
   return segments.map(({ items }) =>
     items.map(({ options }) => {

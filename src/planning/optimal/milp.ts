@@ -17,5 +17,8 @@ export interface Milp {
   readonly relativeGap: number;
 }
 
-/** Value of every column of a best solution; null where no values satisfy the rows. The same for the same program, anywhere. */
+/**
+ * Value of every column of a best solution; null where no values satisfy the rows. The same for the same program,
+ * anywhere.
+ */
 export type MilpSolver = (milp: Milp) => Float64Array | null;

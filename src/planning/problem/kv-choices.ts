@@ -9,8 +9,9 @@ export interface KvChoice {
 }
 
 /**
- * The types to choose from with the losses that the scores have for them under `kv`; f32 and f16 without one count as no loss.
- * Without a choice the one `fixed`, which then costs nothing. Throws UserError `SCORES_MISMATCH` for q8 without a loss.
+ * The types to choose from with the losses that the scores have for them under `kv`; f32 and f16 without one count as
+ * no loss. Without a choice the one `fixed`, which then costs nothing. Throws UserError `SCORES_MISMATCH` for q8
+ * without a loss.
  */
 export function kvChoices(types: readonly KvType[], fixed: KvType, scores: Scores | null): KvChoice[] {
   if (types.length === 0) return [{ type: fixed, loss: 0 }];

@@ -1,27 +1,30 @@
 import { CODECS, type CodecId } from "../../codecs/index.ts";
 import { blockName } from "../../model/matrix-id.ts";
 import type { Scores } from "../../scoring/scores.ts";
-import type { Unit } from "./units.ts";
+import type { MatrixToPlan } from "./matrices.ts";
 
 type Losses = NonNullable<Scores["losses"]>;
 
 /**
- * The loss of a matrix at a codec: its own where it was measured or predicted by itself, else its share, by weights, of its
- * block's. Null where the codec has none; a float codec without one counts as no loss, and so do embedding and head where
- * the scorer measures none of theirs.
+ * The loss of a matrix at a codec: its own where it was measured or predicted by itself, else its share, by weights, of
+ * its block's. Null where the codec has none; a float codec without one counts as no loss, and so do embedding and head
+ * where the scorer measures none of theirs.
  */
-export function lossReader(losses: Losses, units: readonly Unit[]): (unit: Unit, codec: CodecId) => number | null {
+export function lossReader(
+  losses: Losses,
+  matrices: readonly MatrixToPlan[],
+): (matrix: MatrixToPlan, codec: CodecId) => number | null {
   const weightsOfBlock = new Map<number, number>();
-  for (const { block, weights } of units) {
+  for (const { block, weights } of matrices) {
     if (block !== null) weightsOfBlock.set(block, (weightsOfBlock.get(block) ?? 0) + weights);
   }
   const unmeasured = (codec: CodecId) => (CODECS[codec].scheme === "float" ? 0 : null);
-  return (unit, codec) => {
-    const own = losses[unit.id];
+  return (matrix, codec) => {
+    const own = losses[matrix.id];
     if (own) return own[codec] ?? unmeasured(codec);
-    if (unit.block === null) return 0;
-    const ofBlock = losses[blockName(unit.block)]?.[codec];
+    if (matrix.block === null) return 0;
+    const ofBlock = losses[blockName(matrix.block)]?.[codec];
     if (ofBlock === undefined) return unmeasured(codec);
-    return (unit.weights / (weightsOfBlock.get(unit.block) ?? unit.weights)) * ofBlock;
+    return (matrix.weights / (weightsOfBlock.get(matrix.block) ?? matrix.weights)) * ofBlock;
   };
 }

@@ -1,7 +1,7 @@
 import type { MemorySum } from "../../artifact/plan.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import { type MemoryOptions, memorySum } from "../../model/memory.ts";
-import type { Assignment } from "./units.ts";
+import type { Assignment } from "./matrices.ts";
 
 /**
  * Memory sums of one model, each assignment computed once: allocators and sweeps of budgets ask for the same ones

@@ -48,7 +48,9 @@ export function parseRules(rules: Readonly<Record<string, string>>): Rule[] {
   });
 }
 
-/** The last rule that matches each matrix, by id. Throws UserError `RULE_MATCHES_NOTHING` for a glob without a match. */
+/**
+ * The last rule that matches each matrix, by id. Throws UserError `RULE_MATCHES_NOTHING` for a glob without a match.
+ */
 export function matchRules(rules: readonly Rule[], matrices: readonly MatrixInfo[]): Map<string, Rule> {
   const matched = new Map<string, Rule>();
   for (const rule of rules) {
@@ -126,9 +128,9 @@ function noMatch(rule: Rule, matrices: readonly MatrixInfo[]): UserError {
 /** Scores by matrix without the codecs that rules forbid a matrix: what was measured there is another codec's. */
 export function withinRules(
   scores: Scores,
-  units: readonly { readonly id: string; readonly candidates: readonly string[] }[],
+  matrices: readonly { readonly id: string; readonly candidates: readonly string[] }[],
 ): Scores {
-  const allowed = new Map(units.map(({ id, candidates }) => [id, new Set(candidates)]));
+  const allowed = new Map(matrices.map(({ id, candidates }) => [id, new Set(candidates)]));
   const kept = <T>(table: Readonly<Record<string, Readonly<Record<string, T>>>>) =>
     Object.fromEntries(
       Object.entries(table).map(([id, byCodec]) => [

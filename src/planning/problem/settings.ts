@@ -1,13 +1,11 @@
 import { z } from "zod";
 import { KvType } from "../../model/kv-type.ts";
-import { ALLOCATOR_IDS } from "../allocators/index.ts";
 import { LatencySettings } from "../optimal/latency-model.ts";
 import { CodecChoice } from "./codec-choice.ts";
 import { RuleText } from "./rules.ts";
 
-/** The recipe's `plan` part: which allocator, among which codecs, under which rules. */
-export const PlanSettings = z.strictObject({
-  allocator: z.enum(ALLOCATOR_IDS).default("lsaq"),
+/** The recipe's `plan` part but for the allocator: which codecs, under which rules. */
+export const ProblemSettings = z.strictObject({
   /** Codecs of the blocks' matrices, one a width; `optimal` takes any number a width. */
   codecs: z.array(CodecChoice).min(1).default(["16", "q8s-g32", "q4s-g32"]),
   embedding: CodecChoice.default("8 bits"),
@@ -25,4 +23,4 @@ export const PlanSettings = z.strictObject({
   /** Glob over matrices (`mlp.down`, `blocks.{0..3}.*`) -> effect; the last rule that matches a matrix counts. */
   rules: z.record(z.string().min(1), RuleText).default({}),
 });
-export type PlanSettings = z.infer<typeof PlanSettings>;
+export type ProblemSettings = z.infer<typeof ProblemSettings>;

@@ -1,87 +1,50 @@
-import { CODECS, type CodecId } from "../../codecs/index.ts";
+import type { CodecId } from "../../codecs/index.ts";
 import { UserError } from "../../errors.ts";
-import { type DecoderSpec, type MatrixInfo, matricesOf } from "../../model/decoder-spec.ts";
-import { ALLOCATORS } from "../allocators/index.ts";
-import { resolveChoice } from "./codec-choice.ts";
-import { candidatesUnder, matchRules, parseRules, type RuleContext } from "./rules.ts";
-import type { PlanSettings } from "./settings.ts";
+import type { MatrixToPlan } from "./matrices.ts";
+import { matcherOf, namesOf } from "./rules.ts";
 
-/** One matrix with the codecs that it may get. */
-export interface Unit extends MatrixInfo {
-  /** rows x cols. */
-  readonly weights: number;
-  /** Codecs left by the recipe's rules, widest first; at least one. */
+/** What gets one codec: a matrix, or several that are tied, and the codecs that all of them may get, widest first. */
+export interface Unit {
+  readonly matrices: readonly MatrixToPlan[];
   readonly candidates: readonly CodecId[];
-  /** The rule that fixed or bounded it, as written. */
-  readonly rule: string | null;
 }
 
-/** Matrix id -> codec, for every matrix of a model. */
-export type Assignment = ReadonlyMap<string, CodecId>;
-
 /**
- * The recipe's codecs for blocks, widest first. Throws UserError `PLAN_CODECS` where two have the same width and the allocator
- * takes one codec a block.
+ * The matrices as units in order, those of a block that one of the globs matches together; one that several match goes
+ * with the first. Throws UserError `TIE_MATCHES_NOTHING` for a glob that matches fewer than two matrices, `TIE_RULES`
+ * where rules leave no common codec.
  */
-export function blockCodecs(settings: PlanSettings, storedDtype: string): CodecId[] {
-  const codecs = widestFirst(settings.codecs.map((choice) => resolveChoice(choice, storedDtype)));
-  if (ALLOCATORS[settings.allocator].grain === "matrix") return codecs;
-  const twin = codecs.find((id, i) => i > 0 && CODECS[id].bits === CODECS[codecs[i - 1]].bits);
-  if (twin === undefined) return codecs;
+export function unitsOf(matrices: readonly MatrixToPlan[], globs: readonly string[]): Unit[] {
+  const matchers = globs.map((glob) => matcherOf(glob));
+  const groups = new Map<string, MatrixToPlan[]>();
+  for (const matrix of matrices) {
+    const tie = matrix.block === null ? -1 : matchers.findIndex((matches) => matches(namesOf(matrix)));
+    const key = tie < 0 ? matrix.id : `${matrix.block} ${tie}`;
+    groups.set(key, [...(groups.get(key) ?? []), matrix]);
+  }
+  globs.forEach((glob, tie) => {
+    const found = [...groups].some(([key, group]) => key.endsWith(` ${tie}`) && group.length > 1);
+    if (!found) throw matchesNothing(glob);
+  });
+  return [...groups.values()].map(unitOf);
+}
+
+function unitOf(matrices: readonly MatrixToPlan[]): Unit {
+  const all = matrices.map(({ candidates }) => candidates);
+  const candidates = all[0].filter((codec) => all.every((one) => one.includes(codec)));
+  if (candidates.length > 0) return { matrices, candidates };
+  const ids = matrices.map(({ id }) => id).join(", ");
   throw new UserError(
-    "PLAN_CODECS",
-    `plan.codecs: expected one codec a width, found ${codecs.join(", ")}`,
-    "leave one of the codecs with the same bits out",
+    "TIE_RULES",
+    `plan.ties: ${ids}: expected a codec that all of them may get, found none`,
+    "give them the same rules, or do not tie them",
   );
 }
 
-/** Every matrix of the model in execution order with its candidates after the recipe's rules. */
-export function unitsOf(spec: DecoderSpec, settings: PlanSettings, storedDtype: string): Unit[] {
-  const matrices = matricesOf(spec);
-  const context: RuleContext = { codecs: blockCodecs(settings, storedDtype), storedDtype };
-  const rules = matchRules(parseRules(settings.rules), matrices);
-  return matrices.map((matrix) => {
-    const own = matrix.block === null ? outerCodecs(matrix.id, spec, settings, context) : context.codecs;
-    const rule = rules.get(matrix.id);
-    const candidates = rule ? candidatesUnder(rule.effect, own, context) : own;
-    return { ...matrix, weights: matrix.rows * matrix.cols, candidates, rule: rule?.text ?? null };
-  });
-}
-
-/** Codecs that some matrix of a block may get, widest first: what a scorer of losses has to measure. */
-export function codecsToScore(units: readonly Unit[]): CodecId[] {
-  return candidatesOf(units.filter((unit) => unit.block !== null));
-}
-
-/** Codecs that embedding and output head may get: the same for scorers that measure these two. */
-export function outerCodecsToScore(units: readonly Unit[]): CodecId[] {
-  return candidatesOf(units.filter((unit) => unit.block === null));
-}
-
-function candidatesOf(units: readonly Unit[]): CodecId[] {
-  return widestFirst(units.flatMap((unit) => unit.candidates));
-}
-
-/** Without repetitions; of one width those first that cost more bytes. */
-function widestFirst(ids: readonly CodecId[]): CodecId[] {
-  const bytes = (id: CodecId) => CODECS[id].packedBytes(1024, 1024);
-  return [...new Set(ids)].sort((a, b) => CODECS[b].bits - CODECS[a].bits || bytes(b) - bytes(a));
-}
-
-/** What embedding and output head may get: the recipe's list where the allocator chooses, else its one codec. */
-function outerCodecs(id: string, spec: DecoderSpec, settings: PlanSettings, context: RuleContext): CodecId[] {
-  const { allocator, embeddingCodecs } = settings;
-  if (ALLOCATORS[allocator].grain === "block" || embeddingCodecs.length === 0) {
-    return [outerCodec(id, spec, settings, context)];
-  }
-  return widestFirst(embeddingCodecs.map((choice) => resolveChoice(choice, context.storedDtype, context.codecs)));
-}
-
-/** Embedding and output head have the recipe's codec; a matrix that is both has the wider one. */
-function outerCodec(id: string, spec: DecoderSpec, settings: PlanSettings, context: RuleContext): CodecId {
-  const embedding = resolveChoice(settings.embedding, context.storedDtype, context.codecs);
-  if (settings.head === null) return embedding;
-  const head = resolveChoice(settings.head, context.storedDtype, context.codecs);
-  if (id === "head") return head;
-  return spec.tied && CODECS[head].bits > CODECS[embedding].bits ? head : embedding;
+function matchesNothing(glob: string): UserError {
+  return new UserError(
+    "TIE_MATCHES_NOTHING",
+    `plan.ties: "${glob}": expected a glob that matches two or more matrices of a block, found none`,
+    "ties are globs over matrices such as attn.{q,k,v}",
+  );
 }

@@ -7,7 +7,7 @@ import type { NativeContext, NativeEngine, NativeModel, NativePass } from "../..
 import { openEngine } from "../../native/load.ts";
 import type { LowRankPart } from "../adapters.ts";
 import { checkAdapter } from "../adapters.ts";
-import { embedRows } from "../embed-rows.ts";
+import { embedRows, scaleEmbedded } from "../embed-rows.ts";
 import { type Executor, type RunBlocksOptions, skippedAt } from "../executor.ts";
 import type { ActivationType, ExecutorInfo, Residency } from "../executor-info.ts";
 import type { AnswersOptions, HeadAnswers } from "../head-answers.ts";
@@ -116,8 +116,10 @@ export class NativeExecutor implements Executor<NativeHidden> {
   async embed(ids: Int32Array): Promise<NativeHidden> {
     const hidden = this.pool.take(ids.length);
     try {
-      if (this.parts.embeds) this.parts.model.embed(ids, hidden.data);
-      else await embedRows(this.source, ids, hidden.data);
+      if (this.parts.embeds) {
+        this.parts.model.embed(ids, hidden.data);
+        scaleEmbedded(this.spec, hidden.data);
+      } else await embedRows(this.source, ids, hidden.data);
     } catch (error) {
       this.pool.release(hidden);
       throw error;

@@ -1,5 +1,6 @@
 import { TILE_ROWS } from "../../codecs/codec.ts";
 import { headMatrixId } from "../../model/decoder-spec.ts";
+import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { DenseMatrix, WeightSource } from "../../model/weight-source.ts";
 import type {
   NativeAnswersRun,
@@ -56,8 +57,8 @@ export async function openOutput(
   limits: StreamedHeadLimits = LIMITS,
 ): Promise<OpenedOutput> {
   const { spec } = source;
-  const norm = await loader.norm("finalNorm", spec.finalNorm);
-  const bias = spec.headBias ? await source.readVector("head.bias") : null;
+  const { norm: finalNorm, headBias: bias } = await readOutputVectors(source);
+  const norm: NativeNorm = { ...finalNorm, kind: spec.finalNorm.kind, eps: spec.finalNorm.eps };
   const id = headMatrixId(spec);
   if (residency === "streamed")
     return { head: streamedHead(source, loader, model, { norm, bias, limits }), embeds: false };

@@ -45,9 +45,12 @@ export class WeightLoader {
     const loading = new BlockLoading(this, block, { dense: arena, packed: packedArena });
     const weights: NativeBlock = {
       parallel: spec.residual === "parallel",
-      attentionNorm: await loading.norm("attn.norm", spec.attentionNorm),
+      residualFactor: spec.residualFactor,
+      attentionNorm: await loading.norm("attn.norm", spec.attentionNorms.pre),
+      attentionPostNorm: await loading.norm("attn.postNorm", spec.attentionNorms.post),
       attention: spec.attention && (await loading.attention(spec.attention)),
-      mlpNorm: await loading.norm("mlp.norm", spec.mlpNorm),
+      mlpNorm: await loading.norm("mlp.norm", spec.mlpNorms.pre),
+      mlpPostNorm: await loading.norm("mlp.postNorm", spec.mlpNorms.post),
       mlp: spec.mlp && (await loading.mlp(spec.mlp)),
     };
     return { weights, packed: loading.packed };
@@ -117,11 +120,11 @@ class BlockLoading {
   }
 
   async attention(spec: AttentionSpec): Promise<NativeAttention> {
-    const { heads, kvHeads, headDim, scale, window, rope, qkNorm } = spec;
+    const { heads, kvHeads, headDim, scale, window, rope } = spec;
     return {
       ...{ heads, kvHeads, headDim, scale, window: window ?? 0, rope: rope && ropeOf(rope) },
-      qNorm: await this.norm("attn.qNorm", qkNorm),
-      kNorm: await this.norm("attn.kNorm", qkNorm),
+      qNorm: await this.norm("attn.qNorm", spec.qNorm),
+      kNorm: await this.norm("attn.kNorm", spec.kNorm),
       q: await this.linear("attn.q", spec.q),
       k: await this.linear("attn.k", spec.k),
       v: await this.linear("attn.v", spec.v),

@@ -3,6 +3,7 @@ import { throwIfAborted } from "../../errors.ts";
 import { plainMaths } from "../../maths/plain/plain-maths.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import type { KvType } from "../../model/kv-type.ts";
+import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import { EXPAND_BYTES } from "../../model/workspace.ts";
 import type { LowRankPart } from "../adapters.ts";
@@ -23,7 +24,6 @@ import type { BlockWeights } from "./block-weights.ts";
 import { type BlockRun, type RunBuffers, runBlock, type SequenceRows } from "./decoder.ts";
 import { loadExitHead, type NormedHead, normedHead } from "./exit-head.ts";
 import { createWideningBuffers, PagedKvCache } from "./kv-cache.ts";
-import { loadNorm } from "./load-weights.ts";
 import { openOutputHead } from "./output-head.ts";
 import { distinctRopes, PassRopes } from "./rope-rows.ts";
 import { checkedSpans, chunksOf } from "./sequence-rows.ts";
@@ -67,11 +67,15 @@ export async function createTfjsExecutor(source: WeightSource, options: TfjsOpti
     const dense = wanted === "packed" && spec.blocks.length > 0 && !(await store.isPacked(0));
     if (wanted === "resident") await store.loadAll();
     const residency = dense ? "streamed" : wanted;
-    const finalNorm = await loadNorm(source, "finalNorm", spec.finalNorm, tensors);
+    const { norm, headBias } = await readOutputVectors(source);
+    const finalNorm = {
+      weight: tensors.add(tf.tensor1d(norm.weight)),
+      bias: norm.bias && tensors.add(tf.tensor1d(norm.bias)),
+    };
     return new TfjsExecutor(source, {
       info: { executor: "tfjs", backend, isa: null, reason, threads, activations: "f32", residency },
       store,
-      outputHead: normedHead(await openOutputHead(source, residency, expand), spec.finalNorm, finalNorm),
+      outputHead: normedHead(await openOutputHead(source, headBias, residency, expand), spec.finalNorm, finalNorm),
       tensors,
       buffers: { expand, widening: createWideningBuffers() },
     });
@@ -193,11 +197,6 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     const before = this.exitHeads.get(name);
     this.exitHeads.set(name, loadExitHead(head, this.parts.buffers.expand));
     before?.dispose();
-  }
-
-  /** The output head's input: [rows, hiddenSize]. */
-  finalNormed(hidden: tf.Tensor2D): tf.Tensor2D {
-    return this.parts.outputHead.normed(hidden);
   }
 
   async read(hidden: tf.Tensor2D): Promise<Float32Array> {

@@ -1,6 +1,6 @@
 import type { ExitWeights } from "../../artifact/exits/file.ts";
 import type { ExitRecord } from "../../artifact/exits/table.ts";
-import type { WeightSource } from "../../model/weight-source.ts";
+import type { OutputVectors } from "../../model/output-vectors.ts";
 import { roundToF16 } from "../../tensor/half.ts";
 import type { Random } from "../../tensor/random.ts";
 import type { HeadRows } from "./vocabulary.ts";
@@ -37,15 +37,8 @@ export interface HeadStart {
   /** Of adapters. */
   readonly rank: number;
   readonly rows: HeadRows;
-  /** The model's final norm. */
-  readonly norm: { readonly weight: Float32Array; readonly bias: Float32Array | null };
-}
-
-/** The final norm of a model. */
-export async function finalNormOf(source: WeightSource): Promise<HeadStart["norm"]> {
-  const weight = await source.readVector("finalNorm.weight");
-  const bias = source.spec.finalNorm.kind === "layer" ? await source.readVector("finalNorm.bias") : null;
-  return { weight, bias };
+  /** The norm before the model's output head. */
+  readonly norm: OutputVectors["norm"];
 }
 
 /**

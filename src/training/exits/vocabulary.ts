@@ -1,4 +1,5 @@
 import { headMatrixId } from "../../model/decoder-spec.ts";
+import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 
 /**
@@ -46,8 +47,8 @@ const ROWS_PER_READ = 1024;
 
 /** Gathers the rows of `ids` (null: all) of a source's output head; a piece of it at a time. */
 export async function gatherHeadRows(source: WeightSource, ids: Int32Array | null): Promise<HeadRows> {
-  const { vocabSize, hiddenSize, headBias } = source.spec;
-  const bias = headBias ? await source.readVector("head.bias") : null;
+  const { vocabSize, hiddenSize } = source.spec;
+  const { headBias: bias } = await readOutputVectors(source);
   const places = new Int32Array(vocabSize).fill(ids ? -1 : 0);
   const count = ids ? ids.length : vocabSize;
   for (let i = 0; i < count; i++) places[ids ? ids[i] : i] = i;

@@ -19,10 +19,10 @@ describe("step library", () => {
   it("packs each matrix at each codec that a plan may give it, and again what is missing", () =>
     withRecipe(RECIPES.byInputs, async (job) => {
       const { value } = await job.get(libraryStep);
-      const { units, checkpoint } = job.origin;
-      const blocks = units.filter(({ block }) => block !== null).length;
+      const { matrices, checkpoint } = job.origin;
+      const blocks = matrices.filter(({ block }) => block !== null).length;
       expect(Object.fromEntries(value.codecs.map(({ codec, matrices }) => [codec, matrices]))).toEqual({
-        "q8s-g32": units.length,
+        "q8s-g32": matrices.length,
         "q4s-g32": blocks,
       });
       expect(await libraryStep.check?.(job, value)).toBeNull();

@@ -124,7 +124,7 @@ describe("solveWithLatency", () => {
       const parts = Array.from({ length: 3 }, (_, s) => {
         const items = Array.from({ length: 2 }, () => {
           const options = Array.from({ length: 4 }, () => ({ bytes: 4 * random.nextInt(60), loss: random.next() }));
-          return { units: [], candidates: [], options, ms: options.map(() => random.next()) };
+          return { matrices: [], candidates: [], options, ms: options.map(() => random.next()) };
         });
         return { items, fixedBytes: random.nextInt(20), align: s === 2 ? 1 : 32 };
       });

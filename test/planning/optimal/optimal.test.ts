@@ -5,6 +5,7 @@ import { headMatrixId, matricesOf } from "../../../src/model/decoder-spec.ts";
 import { exitFileLayout, gatheredRowBytes } from "../../../src/model/exit-bytes.ts";
 import { memorySum } from "../../../src/model/memory.ts";
 import { segmentShapes } from "../../../src/model/packed-layout.ts";
+import { ALLOCATORS } from "../../../src/planning/allocators/index.ts";
 import { loadHighs, loadSolverFor } from "../../../src/planning/optimal/highs-solver.ts";
 import type { MilpSolver } from "../../../src/planning/optimal/milp.ts";
 import { createPlanner, type PlanRequest } from "../../../src/planning/planner.ts";
@@ -53,7 +54,7 @@ function twinLoss(asked: PlanRequest, budgetBytes: number, plan: Plan): number |
     fixedBytes: vectorBytes,
     align,
     items: matrices.map(({ id, rows, cols }) => {
-      const candidates = planner.units.find((unit) => unit.id === id)?.candidates ?? [];
+      const candidates = planner.matrices.find((matrix) => matrix.id === id)?.candidates ?? [];
       return candidates.map((codec) => ({ bytes: CODECS[codec].packedBytes(rows, cols), loss: losses[id][codec] }));
     }),
   }));
@@ -226,8 +227,8 @@ describe("optimal", () => {
   });
 
   it("loads its solver only where it is needed", async () => {
-    expect(await loadSolverFor("lsaq")).toBeUndefined();
-    expect(await loadSolverFor("optimal")).toBeTypeOf("function");
+    expect(await loadSolverFor(ALLOCATORS.lsaq)).toBeUndefined();
+    expect(await loadSolverFor(ALLOCATORS.optimal)).toBeTypeOf("function");
   });
 });
 

@@ -1,8 +1,17 @@
 import { describe, expect, it } from "vitest";
 import { matricesOf } from "../../../src/model/decoder-spec.ts";
 import { nearNames } from "../../../src/near-names.ts";
+import { BLOCK_GRAIN } from "../../../src/planning/problem/block-problem.ts";
+import {
+  blockCodecs,
+  codecsToScore,
+  type Grain,
+  type MatrixToPlan,
+  matricesToPlan,
+  outerCodecsToScore,
+} from "../../../src/planning/problem/matrices.ts";
+import { MATRIX_GRAIN } from "../../../src/planning/problem/matrix-problem.ts";
 import { matchRules, parseRules, RuleText } from "../../../src/planning/problem/rules.ts";
-import { blockCodecs, codecsToScore, outerCodecsToScore, unitsOf } from "../../../src/planning/problem/units.ts";
 import { exampleSpec, planSettings } from "../example-spec.ts";
 
 const SPEC = exampleSpec({ ffn: Array.from({ length: 12 }, () => 96) });
@@ -12,11 +21,15 @@ function matched(glob: string): string[] {
   return [...matchRules(parseRules({ [glob]: "8 bits" }), MATRICES).keys()];
 }
 
+/** Under an allocator by block. */
+function matricesOfPlan(settings: Record<string, unknown> = {}, storedDtype = "BF16", spec = SPEC): MatrixToPlan[] {
+  return matricesToPlan(BLOCK_GRAIN, { spec, settings: planSettings(settings).plan, storedDtype });
+}
+
 function candidates(rules: Record<string, string>, id: string, plan: Record<string, unknown> = {}): readonly string[] {
-  const units = unitsOf(SPEC, planSettings({ ...plan, rules }).plan, "BF16");
-  const unit = units.find((candidate) => candidate.id === id);
-  if (!unit) throw new Error(`no unit ${id}`);
-  return unit.candidates;
+  const found = matricesOfPlan({ ...plan, rules }).find((matrix) => matrix.id === id);
+  if (!found) throw new Error(`no matrix ${id}`);
+  return found.candidates;
 }
 
 describe("globs", () => {
@@ -81,8 +94,8 @@ describe("rule texts", () => {
 describe("candidates under rules", () => {
   it("are the recipe's codecs without a rule, 16 bits being the stored type", () => {
     expect(candidates({}, "blocks.0.attn.q")).toEqual(["bf16", "q8s-g32", "q4s-g32"]);
-    expect(unitsOf(SPEC, planSettings().plan, "F32")[1].candidates[0]).toBe("f16");
-    expect(unitsOf(SPEC, planSettings().plan, "F16")[1].candidates[0]).toBe("f16");
+    expect(matricesOfPlan({}, "F32")[1].candidates[0]).toBe("f16");
+    expect(matricesOfPlan({}, "F16")[1].candidates[0]).toBe("f16");
   });
 
   it.each([
@@ -113,24 +126,28 @@ describe("candidates under rules", () => {
 
   it("give a tied embedding the wider of embedding and head, an untied head its own", () => {
     expect(candidates({}, "embedding", { embedding: "4 bits", head: "8 bits" })).toEqual(["q8s-g32"]);
-    const untied = unitsOf(
-      exampleSpec({ ffn: [96], tied: false }),
-      planSettings({ embedding: 4, head: 6 }).plan,
-      "BF16",
-    );
+    const untied = matricesOfPlan({ embedding: 4, head: 6 }, "BF16", exampleSpec({ ffn: [96], tied: false }));
     expect(untied[0].candidates).toEqual(["q4s-g32"]);
     expect(untied.at(-1)).toMatchObject({ id: "head", candidates: ["q6s-g32"] });
   });
 
   it("say what a scorer has to measure", () => {
-    const units = unitsOf(SPEC, planSettings({ rules: { "blocks.3.mlp.up": "= 6 bits" } }).plan, "BF16");
-    expect(codecsToScore(units)).toEqual(["bf16", "q8s-g32", "q6s-g32", "q4s-g32"]);
-    expect(outerCodecsToScore(units)).toEqual(["q8s-g32"]);
+    const matrices = matricesOfPlan({ rules: { "blocks.3.mlp.up": "= 6 bits" } });
+    expect(codecsToScore(matrices)).toEqual(["bf16", "q8s-g32", "q6s-g32", "q4s-g32"]);
+    expect(outerCodecsToScore(matrices)).toEqual(["q8s-g32"]);
   });
 
-  it("refuse two codecs of one width", () => {
-    expect(() => blockCodecs(planSettings({ codecs: ["q4s-g32", "q4a-g32"] }).plan, "BF16")).toThrow(
-      expect.objectContaining({ code: "PLAN_CODECS" }),
-    );
+  it("refuse two codecs of one width by block, and take them by matrix", () => {
+    const { plan } = planSettings({ codecs: ["q4s-g32", "q4a-g32"] });
+    expect(() => blockCodecs(BLOCK_GRAIN, plan, "BF16")).toThrow(expect.objectContaining({ code: "PLAN_CODECS" }));
+    expect(blockCodecs(MATRIX_GRAIN, plan, "BF16")).toEqual(["q4a-g32", "q4s-g32"]);
+  });
+
+  it("give embedding and head the recipe's list by matrix only", () => {
+    const settings = planSettings({ embeddingCodecs: ["q4s-g32", "q8s-g32"] }).plan;
+    const outer = (grain: Grain) =>
+      matricesToPlan(grain, { spec: SPEC, settings, storedDtype: "BF16" }).find(({ block }) => block === null);
+    expect(outer(BLOCK_GRAIN)?.candidates).toEqual(["q8s-g32"]);
+    expect(outer(MATRIX_GRAIN)?.candidates).toEqual(["q8s-g32", "q4s-g32"]);
   });
 });

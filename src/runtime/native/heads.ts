@@ -5,7 +5,10 @@ import type { LogitsOptions } from "../heads.ts";
 import { OUTPUT_HEAD } from "../heads.ts";
 import type { Head } from "./output-head.ts";
 
-/** The output head and the exit heads of a model. Its calls are queued in the engine at once, within a turn of the caller's. */
+/**
+ * The output head and the exit heads of a model. Its calls are queued in the engine at once, within a turn of the
+ * caller's.
+ */
 export class NativeHeads {
   private readonly model: NativeModel;
   private readonly context: NativeContext;

@@ -47,8 +47,8 @@ export async function openKeptLosses(to: StepWork<Scores>): Promise<KeptLosses> 
 }
 
 /**
- * Losses of earlier scores that would be measured the same under `inputs`: another list of codecs, or other probes, then cost only
- * what is new. None where the scores are another checkpoint's, quantizer's or scorer's.
+ * Losses of earlier scores that would be measured the same under `inputs`: another list of codecs, or other probes,
+ * then cost only what is new. None where the scores are another checkpoint's, quantizer's or scorer's.
  */
 export function measuredBefore(earlier: { readonly inputs: unknown; readonly value: Scores }, inputs: unknown): Losses {
   const [before, now] = [earlier.inputs, inputs].map((one) => MeasuredUnder.safeParse(one).data);

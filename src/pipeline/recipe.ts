@@ -48,9 +48,15 @@ export type ScoreSettings = z.infer<typeof ScoreSettings>;
 /** How numbers are chosen for a codec. */
 export const QuantizeSettings = z
   .strictObject({
-    /** `learned-rounding` refines each block of the chosen plan after gptq; scores and plans are made from gptq's matrices. */
+    /**
+     * `learned-rounding` refines each block of the chosen plan after gptq; scores and plans are made from gptq's
+     * matrices.
+     */
     quantizer: z.enum(RECIPE_QUANTIZER_IDS).default("nearest"),
-    /** Quantizers that look at inputs: the chosen plan is packed anew, on the inputs that its own quantized blocks produce. */
+    /**
+     * Quantizers that look at inputs: the chosen plan is packed anew, on the inputs that its own quantized blocks
+     * produce.
+     */
     requantize: z.boolean().default(false),
     /** Steps of learned rounding for a block; absent: as many as docs/quantizers.md says. */
     iterations: positive.optional(),

@@ -33,7 +33,7 @@ export interface ExecutionOptions {
 }
 
 /** Whether a kind runs on this machine. */
-export type Probe =
+type Probe =
   | { readonly works: true }
   /** `found`: what stands in its place ("no addon"), `reason`: why, `hint`: what to do, for people. */
   | { readonly works: false; readonly found: string; readonly reason: string; readonly hint: string };

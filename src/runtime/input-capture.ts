@@ -8,7 +8,7 @@ import {
 } from "../model/matrix-inputs.ts";
 
 /** The rows that some matrices of a block are multiplied with, in f32, before any rounding of activations. */
-export interface MatrixInput {
+interface MatrixInput {
   readonly block: number;
   /** Ids of the matrices that take it, in execution order. */
   readonly matrices: readonly string[];

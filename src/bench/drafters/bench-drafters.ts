@@ -1,6 +1,6 @@
-import { MOST_DRAFTS } from "../../decoding/drafters/dssd/controller.ts";
 import { exitSetOf } from "../../decoding/exits/exit-set.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
+import { MOST_DRAFTS } from "../../decoding/speculative/drafted-round.ts";
 import { UserError } from "../../errors.ts";
 import type { WorkOptions } from "../../progress.ts";
 import { describeMachine } from "../machine.ts";

@@ -10,7 +10,7 @@ import {
 import { type DrafterSetup, PLAIN_SETUP } from "./setups.ts";
 
 /** Where a text first leaves plain decoding's. */
-export interface TextDifference {
+interface TextDifference {
   readonly prompt: number;
   /** Index of the generated token. */
   readonly position: number;

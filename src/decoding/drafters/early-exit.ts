@@ -25,7 +25,7 @@ import {
 } from "./exits.ts";
 
 /** Rows that may wait, whatever the exits say: a pass over them stays a small one. Nothing but time depends on it. */
-export const MOST_WAITING_ROWS = 32;
+const MOST_WAITING_ROWS = 32;
 
 export interface EarlyExitOptions extends ExitOptions {
   /** Exits' answers are the text: faster, and close to plain decoding's. */

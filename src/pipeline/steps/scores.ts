@@ -60,8 +60,9 @@ function codecsOf({ origin: { matrices } }: Job) {
 }
 
 /**
- * What the codecs make of the matrices: the library's, or rounded where they are needed. A matrix that may not have a codec by the recipe's
- * rules is not in the library at that codec: it takes the one that a plan of that codec would give it.
+ * What the codecs make of the matrices: the library's, or rounded where they are needed. A matrix that may not have a
+ * codec by the recipe's rules is not in the library at that codec: it takes the one that a plan of that codec would
+ * give it.
  */
 async function candidateMatrices(job: Job) {
   const { maths, matrices } = job.origin;

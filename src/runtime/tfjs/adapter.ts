@@ -5,7 +5,7 @@ import type { LowRankPart } from "../adapters.ts";
 import { TensorSet } from "./tensor-set.ts";
 
 /** A low-rank addition to one matrix, as tensors: x [rows, in] -> factor * (x a) b [rows, out]. */
-export interface LowRankTensors {
+interface LowRankTensors {
   /** [in, rank] */
   readonly a: tf.Tensor2D;
   /** [rank, out] */

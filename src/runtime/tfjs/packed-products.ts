@@ -2,7 +2,7 @@ import type * as tf from "@tensorflow/tfjs-core";
 import type { PackedMatrix } from "../../model/weight-source.ts";
 
 /** Who multiplies with packed matrices: the addon, TensorFlow.js on tiles expanded by TypeScript, or the first that works. */
-export const PACKED_PRODUCTS = ["auto", "native", "typescript"] as const;
+const PACKED_PRODUCTS = ["auto", "native", "typescript"] as const;
 export type PackedProductsChoice = (typeof PACKED_PRODUCTS)[number];
 
 /**

@@ -8,7 +8,8 @@ const ProbeOptions = z.object({
 });
 
 /**
- * Refuses probes that a library will not have, before anything that takes long; `options` may be any scorer's. Throws UserError
+ * Refuses probes that a library will not have, before anything that takes long; `options` may be any scorer's. Throws
+ * UserError
  * `SCORER_OPTIONS`.
  */
 export function checkProbes(

@@ -25,7 +25,7 @@ export interface LatentBlock {
 }
 
 /** A block's learned numbers. */
-export interface BlockNumbers {
+interface BlockNumbers {
   readonly matrices: ReadonlyMap<string, IntegerNumbers>;
   readonly vectors: ReadonlyMap<string, Float32Array>;
 }

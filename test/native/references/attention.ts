@@ -38,7 +38,7 @@ export function attendBounded(run: AttendCase): Bounded {
 }
 
 /** Numbers as the cache gives them back: f16 rounded; q8 levels under one f32 scale a position, max|x| / 127. */
-export function stored(x: Float32Array, { kvType, headDim }: Pick<AttendCase, "kvType" | "headDim">): Float64Array {
+function stored(x: Float32Array, { kvType, headDim }: Pick<AttendCase, "kvType" | "headDim">): Float64Array {
   if (kvType === "f32") return Float64Array.from(x);
   if (kvType === "f16") return Float64Array.from(x, roundToF16);
   const out = new Float64Array(x.length);

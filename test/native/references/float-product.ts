@@ -40,7 +40,7 @@ export function floatProductBounded(w: Dense, x: Float32Array): Bounded {
   return { values, bounds };
 }
 
-export function transposed({ values, rows, cols }: Dense): Dense {
+function transposed({ values, rows, cols }: Dense): Dense {
   const out = new Float32Array(values.length);
   for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c++) out[c * rows + r] = values[r * cols + c];
   return { values: out, rows: cols, cols: rows };

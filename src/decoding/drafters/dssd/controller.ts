@@ -1,7 +1,5 @@
+import { MOST_DRAFTS } from "../../speculative/drafted-round.ts";
 import { PlanCosts, type RoundResult } from "./plan-costs.ts";
-
-/** Drafts of a round, at most: fewer than the positions that a sliding window's cache can take back. */
-export const MOST_DRAFTS = 32;
 
 /** How a round drafts: with the thresholds of a level, by the exits from `firstExit` on, so many drafts at most. */
 export interface DraftPlan {

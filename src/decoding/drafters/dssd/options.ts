@@ -1,6 +1,6 @@
 import { UserError } from "../../../errors.ts";
+import { MOST_DRAFTS } from "../../speculative/drafted-round.ts";
 import type { ExitOptions } from "../exits.ts";
-import { MOST_DRAFTS } from "./controller.ts";
 
 /** Agreement wanted where nothing is said or known: drafts are verified, so that a wrong one costs time only. */
 export const DEFAULT_EPSILON = 0.8;

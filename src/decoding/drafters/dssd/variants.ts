@@ -2,8 +2,9 @@ import { z } from "zod";
 import type { Confidence } from "../../../artifact/exits/table.ts";
 import { UserError } from "../../../errors.ts";
 import { type ExitSet, levelFor } from "../../exits/exit-set.ts";
+import { MOST_DRAFTS } from "../../speculative/drafted-round.ts";
 import type { DrafterBench, DrafterVariant, SweptModel } from "../drafter.ts";
-import { type DraftPlan, MOST_DRAFTS } from "./controller.ts";
+import type { DraftPlan } from "./controller.ts";
 import { DEFAULT_EPSILON, DRAFT_LIMIT, type DssdOptions } from "./options.ts";
 import { type ExpectedPlan, expectedPlan } from "./start-plan.ts";
 

@@ -51,8 +51,8 @@ interface Parts {
 }
 
 /**
- * Opens an executor of the native engine over any weight source; the source stays the caller's to close, and must not be closed before.
- * Throws UserError where the addon is missing, or `isa` is none that runs here.
+ * Opens an executor of the native engine over any weight source; the source stays the caller's to close, and must not
+ * be closed before. Throws UserError where the addon is missing, or `isa` is none that runs here.
  */
 export async function createNativeExecutor(
   source: WeightSource,
@@ -86,7 +86,7 @@ export async function createNativeExecutor(
   }
 }
 
-/** Runs a decoder in the native engine, off the main thread. Passes take turns; a row's numbers do not depend on others in its pass. */
+/** A decoder in the native engine, off the main thread. Passes take turns; a row's numbers depend on no other row. */
 export class NativeExecutor implements Executor<NativeHidden> {
   readonly spec: WeightSource["spec"];
   readonly info: ExecutorInfo;
@@ -260,7 +260,10 @@ export class NativeExecutor implements Executor<NativeHidden> {
     );
   }
 
-  /** Runs the pass' range of blocks in one turn; what heads shall say is queued behind it at once, so that the engine need not wait for us. */
+  /**
+   * Runs the pass' range of blocks in one turn; what heads shall say is queued behind it at once, so that the engine
+   * need not wait for us.
+   */
   private async runPart(pass: PassRun, { signal, logits, answers }: PartOptions): Promise<void> {
     const { model, context, store, heads } = this.parts;
     const turn = store.turns.enter();

@@ -47,10 +47,11 @@ export interface TopReached {
 }
 
 /**
- * Runs the tokens of one sequence up the blocks, each as far as it has to go. Rows that left at an exit wait there with their hidden
- * state, and a later token that goes on pulls them along: before a token runs a block, every earlier position has keys and values in
- * it. So nothing is computed twice, and rows at the top are what a plain pass gives (DSSD, arXiv 2407.21082). The way from one
- * exit that is asked to the next, its answer included, is one call of the executor.
+ * Runs the tokens of one sequence up the blocks, each as far as it has to go. Rows that left at an exit wait there with
+ * their hidden state, and a later token that goes on pulls them along: before a token runs a block, every earlier
+ * position has keys and values in it. So nothing is computed twice, and rows at the top are what a plain pass gives
+ * (DSSD, arXiv 2407.21082). The way from one exit that is asked to the next, its answer included, is one call of the
+ * executor.
  */
 export class RowLadder {
   private readonly executor: AnyExecutor;

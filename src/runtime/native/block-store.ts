@@ -5,8 +5,8 @@ import { Turns } from "./turns.ts";
 import type { LoadedBlock, WeightLoader } from "./weights.ts";
 
 /**
- * The blocks' weights in the engine's model: all of them, or those that came packed and the one in use. Whoever computes with them
- * takes a turn, so that no weights are let go meanwhile.
+ * The blocks' weights in the engine's model: all of them, or those that came packed and the one in use. Whoever
+ * computes with them takes a turn, so that no weights are let go meanwhile.
  */
 export class BlockStore {
   readonly turns = new Turns();

@@ -45,7 +45,9 @@ export function quietSource(source: WeightSource): WeightSource {
   };
 }
 
-/** Exits after every block but the last, whose heads are the final norm and the output head (the logit lens), or random. */
+/**
+ * Exits after every block but the last, whose heads are the final norm and the output head (the logit lens), or random.
+ */
 export async function loadExits(
   executor: AnyExecutor,
   source: WeightSource,

@@ -22,8 +22,8 @@ export function hashedText(fields: object): { text: string; sha256: string } {
 }
 
 /**
- * Reads a manifest and checks its own hash and form; one of an older version comes in today's words. Throws UserError, on one
- * line, for anything that is not one.
+ * Reads a manifest and checks its own hash and form; one of an older version comes in today's words. Throws UserError,
+ * on one line, for anything that is not one.
  */
 export function parseManifest(bytes: Uint8Array, label: string): Manifest {
   const value = parseJsonBytes(bytes, label);

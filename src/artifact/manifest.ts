@@ -58,7 +58,10 @@ export type TensorRecord = z.infer<typeof TensorRecord>;
 /** KL divergence from the original weights, nats a token. */
 const Divergence = z.strictObject({ mean: z.number(), meanError: z.number() });
 
-/** The packed plan beside the best uniform plan of no more bytes, on text that nothing else saw, and which of them ships. */
+/**
+ * The packed plan beside the best uniform plan of no more bytes, on text that nothing else saw, and which of them
+ * ships.
+ */
 export const GuardResult = z.strictObject({
   tokens: positive,
   plan: Divergence,

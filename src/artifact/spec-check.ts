@@ -14,8 +14,8 @@ import { badArtifact } from "./artifact-error.ts";
 type Claim = readonly [what: string, found: number, expected: number];
 
 /**
- * Throws UserError where a spec contradicts itself: sizes that executors take as agreeing with each other. A schema checks
- * each number by itself only.
+ * Throws UserError where a spec contradicts itself: sizes that executors take as agreeing with each other. A schema
+ * checks each number by itself only.
  */
 export function checkSpec(spec: DecoderSpec, label: string): void {
   const claims: Claim[] = [["finalNorm.size", spec.finalNorm.size, spec.hiddenSize]];

@@ -41,7 +41,10 @@ export interface PassCostOptions extends WorkOptions {
 const EXIT_IDS = 8192;
 const EXIT_NAME = "bench";
 
-/** Measures all of them turn about, so that a machine that slows down slows all alike. `artifact`: null leaves the exit head out. */
+/**
+ * Measures all of them turn about, so that a machine that slows down slows all alike. `artifact`: null leaves the exit
+ * head out.
+ */
 export async function measurePassCosts(
   executor: AnyExecutor,
   artifact: Artifact | null,

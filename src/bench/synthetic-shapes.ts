@@ -17,7 +17,10 @@ interface LlamaSizes {
   readonly eosToken: number;
 }
 
-/** Shapes that a random artifact can have: models whose weights do not fit a processor's cache, as their authors published them. */
+/**
+ * Shapes that a random artifact can have: models whose weights do not fit a processor's cache, as their authors
+ * published them.
+ */
 const SYNTHETIC_SHAPES = {
   /** TinyLlama-1.1B */
   "llama-1.1b": {

@@ -13,7 +13,10 @@ const EXAMPLES = [
   ["plan models/smollm2 --budget '160 MiB' --context 2048 --recipe uniform --sweep", "see what budgets would buy"],
 ] as const;
 
-/** Runs one command line and returns its exit status: 0, 1 (the user can mend it), 70 (a bug), 75 (stopped, run again), 130/143. */
+/**
+ * Runs one command line and returns its exit status: 0, 1 (the user can mend it), 70 (a bug), 75 (stopped, run again),
+ * 130/143.
+ */
 export async function runCommandLine(commandLine: readonly string[]): Promise<number> {
   const args = markDashes(commandLine);
   const terminal = new Terminal({ json: args.some((arg) => arg === "--json" || arg === "--json=true") });

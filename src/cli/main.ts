@@ -3,7 +3,9 @@ import { fileError } from "../formats/files.ts";
 import { EXIT } from "./failure.ts";
 import { keepHeapSmall, letHeapGrow } from "./process-memory.ts";
 
-/** `layerwise run … | head -1`: whoever reads has gone, and nothing more is wanted. A full disk is the user's to mend. */
+/**
+ * `layerwise run … | head -1`: whoever reads has gone, and nothing more is wanted. A full disk is the user's to mend.
+ */
 function leaveWithoutOutput(error: NodeJS.ErrnoException): never {
   if (error.code === "EPIPE") process.exit(0);
   process.stderr.write(`layerwise: ${fileError(error, "standard output", "write").message}\n`);

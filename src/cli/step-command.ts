@@ -4,7 +4,9 @@ import type { StepName } from "../pipeline/steps/index.ts";
 import { type Command, defineCommand } from "./command.ts";
 import { mergeRunOptions, runOptions } from "./options/run-options.ts";
 
-/** Up to a step on a run folder, or with --out on a checkpoint that begins one; steps before it run where they have not. */
+/**
+ * Up to a step on a run folder, or with --out on a checkpoint that begins one; steps before it run where they have not.
+ */
 export function stepCommand(name: string, until: StepName, describe: string, example: string): Command {
   return defineCommand({
     command: `${name} <source>`,

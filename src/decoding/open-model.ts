@@ -26,8 +26,8 @@ export interface OpenModel {
   /** A new sequence; close it when done. */
   createSession(): Session;
   /**
-   * Reads the early exits at the first call and makes them known to the executor (exits/load.ts); null where the model has none. Throws
-   * UserError for a damaged exits file.
+   * Reads the early exits at the first call and makes them known to the executor (exits/load.ts); null where the model
+   * has none. Throws UserError for a damaged exits file.
    */
   loadExits(): Promise<LoadedExits | null>;
   close(): Promise<void>;

@@ -56,7 +56,10 @@ export const RopeSpec = z.strictObject({
 });
 export type RopeSpec = z.infer<typeof RopeSpec>;
 
-/** Causal self-attention with grouped key/value heads; `window` counts the current token (key j is seen if j > i - window). */
+/**
+ * Causal self-attention with grouped key/value heads; `window` counts the current token (key j is seen if j > i -
+ * window).
+ */
 export const AttentionSpec = z.strictObject({
   heads: positive,
   kvHeads: positive,
@@ -94,9 +97,9 @@ export const HalfNorms = z.strictObject({ pre: NormSpec.nullable(), post: NormSp
 export type HalfNorms = z.infer<typeof HalfNorms>;
 
 /**
- * One decoder layer: attention and MLP, each half(x) = residualFactor * post(f(pre(x))). Sequential: x += attention(x), then
- * x += mlp(x). Parallel: x += attention(x) + mlp(x), both from the block's input; there an MLP whose norms have no `pre`
- * shares the attention's normed input (Phi). Blocks need not be alike: attention or MLP may be absent.
+ * One decoder layer: attention and MLP, each half(x) = residualFactor * post(f(pre(x))). Sequential: x += attention(x),
+ * then x += mlp(x). Parallel: x += attention(x) + mlp(x), both from the block's input; there an MLP whose norms have no
+ * `pre` shares the attention's normed input (Phi). Blocks need not be alike: attention or MLP may be absent.
  */
 export const BlockSpec = z.strictObject({
   residual: z.enum(["sequential", "parallel"]),

@@ -8,7 +8,10 @@ export interface OutputVectors {
   readonly headBias: Float32Array | null;
 }
 
-/** factor * (W (n w + b) + c) = W (n (factor w) + factor b) + factor c: norm and biases take the factor, the matrix does not. */
+/**
+ * factor * (W (n w + b) + c) = W (n (factor w) + factor b) + factor c: norm and biases take the factor, the matrix does
+ * not.
+ */
 export async function readOutputVectors(source: WeightSource): Promise<OutputVectors> {
   const { finalNorm, headBias, logitFactor } = source.spec;
   const read = async (id: string) => {

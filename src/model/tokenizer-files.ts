@@ -23,8 +23,8 @@ const tokenText = z
   .transform((token) => (typeof token === "string" ? token : token.content));
 
 /**
- * The vocabulary, an object of ids or a list; only its largest id matters here. Looked at in place: a schema of records would copy
- * some 50,000 entries.
+ * The vocabulary, an object of ids or a list; only its largest id matters here. Looked at in place: a schema of records
+ * would copy some 50,000 entries.
  */
 const largestVocabId = z.unknown().transform((vocab, context): number => {
   const refuse = (message: string, path: string[] = []) => context.addIssue({ code: "custom", message, path });
@@ -96,7 +96,10 @@ export interface TokenizerFiles {
   readonly generationEosIds: readonly number[];
 }
 
-/** Reads the tokenizer files of a checkpoint or artifact. UserError where tokenizer.json is missing or a file is not what it should be. */
+/**
+ * Reads the tokenizer files of a checkpoint or artifact. UserError where tokenizer.json is missing or a file is not
+ * what it should be.
+ */
 export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
   const found = new Map<string, Uint8Array>();
   for (const name of TOKENIZER_FILES) {

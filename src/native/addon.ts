@@ -11,6 +11,8 @@ export interface NativeAddon {
   readonly isas: readonly NativeIsa[];
   /** Matrices of a block, as the engine knows them. */
   readonly roles: readonly string[];
+  /** Names of the fields that the glue reads of each type: a test holds them against these types. */
+  readonly fields: Readonly<Record<string, readonly string[]>>;
   /** Physical cores that the process may use, by its affinity and by quotas of control groups. */
   readonly physicalCores: number;
   /** Version of the package that the addon was built for; another one is refused by the loader. */

@@ -5,7 +5,9 @@ import type { WeightSource } from "../model/weight-source.ts";
 const MOST_ROWS = 1024;
 const MOST_GAP = 8;
 
-/** Writes hidden[0] of ids to `out`, [ids.length, hiddenSize], in f32. Every row of the embedding is read at most once. */
+/**
+ * Writes hidden[0] of ids to `out`, [ids.length, hiddenSize], in f32. Every row of the embedding is read at most once.
+ */
 export async function embedRows(source: WeightSource, ids: Int32Array, out: Float32Array): Promise<void> {
   const { hiddenSize } = source.spec;
   const rows = new Map<number, Float32Array>();

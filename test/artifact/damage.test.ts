@@ -97,7 +97,8 @@ describe("a manifest that lies with its hash in order", () => {
             return value;
           }),
         );
-        // Only what no byte depends on may change unnoticed: provenance, the plan's story, numbers of the spec beside shapes.
+        // Only what no byte depends on may change unnoticed: provenance, the plan's story, numbers of the spec beside
+        // shapes.
         if ((await opening()) === "opened" && !same) {
           expect(keys.join(".")).toMatch(
             /^(provenance|plan\.(allocator|scorer|budget|predicted|importance|memory|units\.\d+\.rule)|spec\.|tensors\.\d+\.sha256|files\.\d+\.sha256|maxFileBytes)/,

@@ -8,7 +8,9 @@ import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { tinyContents, tinyTable } from "./exits/tiny-exits.ts";
 import { tinySpec } from "./tiny-source.ts";
 
-/** Manifests of the golden artifact in format version 2, before and after it got exits; its other files never changed. */
+/**
+ * Manifests of the golden artifact in format version 2, before and after it got exits; its other files never changed.
+ */
 const OLD = path.resolve("test/fixtures/artifact-golden-v2");
 const NEW = path.resolve("test/fixtures/artifact-golden");
 const base = temporaryFolder();

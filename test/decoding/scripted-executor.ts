@@ -75,7 +75,10 @@ export interface Script {
   readonly onChunk?: (count: number) => void;
 }
 
-/** An executor without weights: says what a script says, checks positions, counts what it is fed and what is not released. */
+/**
+ * An executor without weights: says what a script says, checks positions, counts what it is fed and what is not
+ * released.
+ */
 export class ScriptedExecutor implements Executor<ScriptedHidden> {
   readonly spec: DecoderSpec;
   readonly info = {

@@ -15,7 +15,10 @@ const base = temporaryFolder();
 const good = path.join(base, "good");
 const bad = path.join(base, "bad");
 
-/** Opens the damaged copy and runs it: "ran", or the UserError's code. Anything else fails the test, a crash the whole run. */
+/**
+ * Opens the damaged copy and runs it: "ran", or the UserError's code. Anything else fails the test, a crash the whole
+ * run.
+ */
 async function openAndRun(): Promise<string> {
   try {
     const source = await openArtifact(bad);

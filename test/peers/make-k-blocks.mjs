@@ -1,5 +1,6 @@
-// node test/peers/make-k-blocks.mjs LLAMA_CPP_BIN: writes test/fixtures/gguf/k-blocks.json: blocks of the types that layerwise only reads, as
-// llama-quantize makes them from random weights, and what llama.cpp itself makes of them in f32. Needs dist/ (npm run build).
+// node test/peers/make-k-blocks.mjs LLAMA_CPP_BIN: writes test/fixtures/gguf/k-blocks.json: blocks of the types that
+// layerwise only reads, as llama-quantize makes them from random weights, and what llama.cpp itself makes of them in
+// f32. Needs dist/ (npm run build).
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import os from "node:os";

@@ -15,7 +15,10 @@ import { architectureCases, type Golden, modelCases, readGolden } from "./golden
 
 const LOGIT_TOLERANCE = 2e-4;
 
-/** Goldens whose first state is the embedding before its scale: transformers has that factor outside of the embedding there. */
+/**
+ * Goldens whose first state is the embedding before its scale: transformers has that factor outside of the embedding
+ * there.
+ */
 const UNSCALED_EMBEDDING: ReadonlySet<string> = new Set(["granite"]);
 
 /** Every golden of every architecture, on one executor that computes in f32: the same cases for all executors. */
@@ -106,7 +109,7 @@ async function finalNormed(source: WeightSource, executor: AnyExecutor, hidden: 
 }
 
 /** Greedy tokens with an f32 cache; where the rotary regime changes the sequence is fed anew. */
-export async function continueGreedily(
+async function continueGreedily(
   executor: AnyExecutor,
   prompt: readonly number[],
   tokens: number,

@@ -1,7 +1,9 @@
 import { writeFileSync } from "node:fs";
 import path from "node:path";
 
-/** The 256 characters that a byte-level tokenizer writes bytes with: printable ones themselves, the others from 256 on. */
+/**
+ * The 256 characters that a byte-level tokenizer writes bytes with: printable ones themselves, the others from 256 on.
+ */
 function byteCharacters(): string[] {
   const printable = (byte: number) => (byte >= 33 && byte <= 126) || (byte >= 161 && byte !== 173);
   let next = 256;
@@ -9,8 +11,8 @@ function byteCharacters(): string[] {
 }
 
 /**
- * Writes a tokenizer whose 256 tokens are the bytes into a folder: for checkpoints of random weights that come without one. It is
- * GPT-2's with every merge left out.
+ * Writes a tokenizer whose 256 tokens are the bytes into a folder: for checkpoints of random weights that come without
+ * one. It is GPT-2's with every merge left out.
  */
 export function writeByteTokenizer(folder: string): void {
   const vocab = Object.fromEntries(byteCharacters().map((character, byte) => [character, byte]));

@@ -34,8 +34,8 @@ export const PLAIN_SETUP: DrafterSetup = {
 };
 
 /**
- * Every way to draft of a sweep, plain decoding not among them, drafter by drafter. Throws UserError EPSILON or DRAFT_LIMIT for values
- * that could not be decoded with.
+ * Every way to draft of a sweep, plain decoding not among them, drafter by drafter. Throws UserError EPSILON or
+ * DRAFT_LIMIT for values that could not be decoded with.
  */
 export async function drafterSetups(
   exits: ExitSet,

@@ -60,8 +60,8 @@ export async function sharedRows(source: WeightSource, ids: Int32Array | null): 
 }
 
 /**
- * One exit as an executor takes it: what trainers calibrate is this very head. Adapters are computed in f32; a linear exit's matrix is
- * packed as the f16 numbers that it has in the file.
+ * One exit as an executor takes it: what trainers calibrate is this very head. Adapters are computed in f32; a linear
+ * exit's matrix is packed as the f16 numbers that it has in the file.
  */
 export function exitHeadOf(spec: DecoderSpec, weights: ExitWeights, { matrix, bias }: SharedRows): ExitHead {
   const { norm, normBias, tail, down, up } = weights;

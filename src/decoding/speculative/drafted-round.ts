@@ -27,8 +27,8 @@ export function mostDrafts({ session }: DecoderParts, limits: { readonly tokens:
 }
 
 /**
- * Runs the rows of a round, the last token of the text and drafts after it, through every block in one pass, and asks the output head
- * about each. After a failure truncate the session to what it held.
+ * Runs the rows of a round, the last token of the text and drafts after it, through every block in one pass, and asks
+ * the output head about each. After a failure truncate the session to what it held.
  */
 export async function runDrafts(
   { session }: DecoderParts,
@@ -52,8 +52,8 @@ export async function runDrafts(
 }
 
 /**
- * The tokens that the full model takes: drafts up to the first that it does not, and its own after them. They are the session's and
- * the history's then, and counted.
+ * The tokens that the full model takes: drafts up to the first that it does not, and its own after them. They are the
+ * session's and the history's then, and counted.
  */
 export function settleRound(
   { session, history }: DecoderParts,

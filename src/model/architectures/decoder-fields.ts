@@ -38,7 +38,10 @@ export interface DecoderSizes {
   readonly maxPositions: number;
 }
 
-/** Reads the sizes; head counts that do not divide are refused. `family`: which of num_key_value_heads and head_dim it has. */
+/**
+ * Reads the sizes; head counts that do not divide are refused. `family`: which of num_key_value_heads and head_dim it
+ * has.
+ */
 export function readSizes(config: ConfigReader, family: { kvHeads: boolean; headDim: boolean }): DecoderSizes {
   const hiddenSize = config.count("hidden_size");
   const heads = config.count("num_attention_heads");
@@ -100,7 +103,9 @@ export function linear(rows: number, cols: number, bias: boolean): LinearSpec {
   return { rows, cols, bias };
 }
 
-/** Attention scaled by 1/sqrt(headDim), biases as told; window and q/k norms are added by the families that have them. */
+/**
+ * Attention scaled by 1/sqrt(headDim), biases as told; window and q/k norms are added by the families that have them.
+ */
 export function attentionOf(
   sizes: DecoderSizes,
   rope: RopeSpec | null,

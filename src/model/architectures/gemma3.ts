@@ -4,13 +4,16 @@ import { readRopesByType } from "./rope-fields.ts";
 import type { TensorNames } from "./tensor-names.ts";
 import { readPatternWindows } from "./window-fields.ts";
 
-/** transformers' defaults: base of the blocks that attend to everything, window, and which block in how many has none. */
+/**
+ * transformers' defaults: base of the blocks that attend to everything, window, and which block in how many has none.
+ */
 const DEFAULT_THETA = 1e6;
 const DEFAULT_WINDOWS = { window: 4096, pattern: 6 };
 
 /**
- * Gemma 3's text models: norms before and after each half, stored as w of 1 + w, norms on each query and key head, scaled
- * embedding, and blocks with a window beside blocks that attend to everything, each kind with its own rotary base.
+ * Gemma 3's text models: norms before and after each half, stored as w of 1 + w, norms on each query and key head,
+ * scaled embedding, and blocks with a window beside blocks that attend to everything, each kind with its own rotary
+ * base.
  */
 export const gemma3: Family = {
   classes: ["Gemma3ForCausalLM"],

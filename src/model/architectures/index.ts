@@ -34,13 +34,16 @@ export const ARCHITECTURES = {
 
 /**
  * Turns a parsed `config.json` into a description; `label` is the checkpoint's folder, for messages.
- * Throws a UserError for an unknown family, an impossible value, or a field that would change the maths and is not supported.
+ * Throws a UserError for an unknown family, an impossible value, or a field that would change the maths and is not
+ * supported.
  */
 export function describeModel(config: unknown, label: string): ModelDescription {
   return describe(readConfig(config, label));
 }
 
-/** Fields of a `config.json` that describeModel accepts without knowing what they mean, sorted; `inspect` lists them. */
+/**
+ * Fields of a `config.json` that describeModel accepts without knowing what they mean, sorted; `inspect` lists them.
+ */
 export function unknownConfigFields(config: unknown, label: string): string[] {
   const reader = readConfig(config, label);
   describe(reader);

@@ -3,7 +3,9 @@ import { gatedSpec, LLAMA_BUFFERS, LLAMA_NAMES, readGatedSizes } from "./gated-d
 import type { TensorNames } from "./tensor-names.ts";
 import { refuseWindow } from "./window-fields.ts";
 
-/** OLMo 2: Llama with its norms after attention and MLP instead of before, and norms over all query and all key heads. */
+/**
+ * OLMo 2: Llama with its norms after attention and MLP instead of before, and norms over all query and all key heads.
+ */
 export const olmo2: Family = {
   classes: ["Olmo2ForCausalLM"],
   ignored: LLAMA_BUFFERS,

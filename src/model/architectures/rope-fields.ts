@@ -1,7 +1,9 @@
 import type { ConfigReader } from "../config-reader.ts";
 import type { RopeSpec } from "../decoder-spec.ts";
 
-/** Base of the rotary frequencies where a config of the old form names none (transformers' default for every family). */
+/**
+ * Base of the rotary frequencies where a config of the old form names none (transformers' default for every family).
+ */
 const DEFAULT_THETA = 10000;
 
 /** How a family reads its rotary embedding. */

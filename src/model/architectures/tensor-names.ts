@@ -18,7 +18,9 @@ export interface TensorNames {
   block(index: number): Partial<Record<BlockPart, PartName>>;
 }
 
-/** For every id of matricesOf(spec) and vectorsOf(spec), where it lies. A part that the family does not name is a bug. */
+/**
+ * For every id of matricesOf(spec) and vectorsOf(spec), where it lies. A part that the family does not name is a bug.
+ */
 export function sourcesOf(spec: DecoderSpec, names: TensorNames): Map<string, TensorSource> {
   const blocks = spec.blocks.map((_, i) => names.block(i));
   const sources = new Map<string, TensorSource>();

@@ -1,8 +1,8 @@
 import type { ConfigReader } from "../config-reader.ts";
 
 /**
- * Fields that change the maths, each with the values at which they change nothing (null and absence always do). Any other
- * value is refused by name, but for the fields that a family says it reads.
+ * Fields that change the maths, each with the values at which they change nothing (null and absence always do). Any
+ * other value is refused by name, but for the fields that a family says it reads.
  */
 const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
   // Already quantized: there is no original to measure against.

@@ -32,7 +32,9 @@ export function refuseWindow(config: ConfigReader, layers: number): void {
   }
 }
 
-/** For families that say which blocks have the window by `layer_types` or, before, one block in `pattern` without it. */
+/**
+ * For families that say which blocks have the window by `layer_types` or, before, one block in `pattern` without it.
+ */
 export function readPatternWindows(
   config: ConfigReader,
   layers: number,

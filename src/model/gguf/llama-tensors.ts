@@ -27,8 +27,8 @@ export interface LlamaBlock {
 }
 
 /**
- * The shape that all blocks share. Throws UserError GGUF naming what llama.cpp's `llama` architecture cannot say: it is never
- * approximated.
+ * The shape that all blocks share. Throws UserError GGUF naming what llama.cpp's `llama` architecture cannot say: it is
+ * never approximated.
  */
 export function llamaBlock(spec: DecoderSpec, label: string): LlamaBlock {
   const refuse = (what: string, expected: string, found: unknown) =>
@@ -114,8 +114,9 @@ export function llamaVectors(spec: DecoderSpec): LlamaVector[] {
 }
 
 /**
- * Row of our matrix that is row `row` of the file's q or k. llama.cpp rotates neighbouring channels of this architecture, we the
- * two halves of a head: channel 2j of a head there is channel j here, channel 2j + 1 channel j + headDim/2.
+ * Row of our matrix that is row `row` of the file's q or k. llama.cpp rotates neighbouring channels of this
+ * architecture, we the two halves of a head: channel 2j of a head there is channel j here, channel 2j + 1 channel j +
+ * headDim/2.
  */
 export function pairedRow(row: number, headDim: number): number {
   const channel = row % headDim;

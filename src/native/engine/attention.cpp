@@ -1,4 +1,5 @@
-// Attention in three steps: heads are prepared and stored, the chunk is cut into items, and the items are spread over the threads.
+// Attention in three steps: heads are prepared and stored, the chunk is cut into items, and the items are spread over
+// the threads.
 #include "attention.h"
 
 #include <algorithm>

@@ -16,8 +16,8 @@ constexpr int kRowStep = 16;
 /** Kernels read so many tiles at once where the rows are few: fewer, or a rest, are slower. */
 constexpr int kStreamTiles = 4;
 /**
- * Decoding SmolLM2 at 4 bits on two threads of a Zen 3, whole blocks: none 3.22 ms, 2 KiB 2.98 in one run; 2 KiB 2.96, 8 KiB 2.75
- * in another; more is no better. Streams are short there, and cost most where they begin.
+ * Decoding SmolLM2 at 4 bits on two threads of a Zen 3, whole blocks: none 3.22 ms, 2 KiB 2.98 in one run; 2 KiB 2.96,
+ * 8 KiB 2.75 in another; more is no better. Streams are short there, and cost most where they begin.
  */
 constexpr int kPrefetchBytes = 8192;
 constexpr int kLineBytes = 64;

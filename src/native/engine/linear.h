@@ -68,9 +68,9 @@ struct Cut {
 };
 
 /**
- * Cuts `units` units of `unitTiles` tiles and `unitBytes` bytes of weights each, multiplied with `rows` rows, for `threads` threads: the
- * weights of a part stay in the second-level cache while all rows pass over them, and rows are cut only where there are
- * too few units for the threads.
+ * Cuts `units` units of `unitTiles` tiles and `unitBytes` bytes of weights each, multiplied with `rows` rows, for
+ * `threads` threads: the weights of a part stay in the second-level cache while all rows pass over them, and rows are
+ * cut only where there are too few units for the threads.
  */
 Cut cutOf(int32_t units, int32_t unitTiles, int64_t unitBytes, int32_t rows, int threads);
 

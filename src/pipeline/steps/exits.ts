@@ -31,7 +31,8 @@ export type ExitsAdded = z.infer<typeof ExitsAdded>;
 /**
  * Trains heads and thresholds, and adds them to the artifact in place of any that it has. Hidden states and the
  * training's state lie in
- * `exit-states/`, so that a stopped run goes on and other heads at the same points find them; those of other text or points are removed.
+ * `exit-states/`, so that a stopped run goes on and other heads at the same points find them; those of other text or
+ * points are removed.
  */
 export const exitsStep: Step<ExitsAdded> = {
   name: "exits",

@@ -46,8 +46,9 @@ export interface OpenedOutput {
 }
 
 /**
- * Gives the engine's model the output head and the embedding: in place where they are packed, packed without loss where they are dense
- * and stay. A dense embedding that is not the head is left in the source, as is a dense head that does not stay.
+ * Gives the engine's model the output head and the embedding: in place where they are packed, packed without loss where
+ * they are dense and stay. A dense embedding that is not the head is left in the source, as is a dense head that does
+ * not stay.
  */
 export async function openOutput(
   source: WeightSource,
@@ -121,7 +122,10 @@ interface StreamedHeadParts {
   readonly limits: StreamedHeadLimits;
 }
 
-/** A head that the source keeps: read by the first call and kept whole where it is small, else a tile of its rows at a time. */
+/**
+ * A head that the source keeps: read by the first call and kept whole where it is small, else a tile of its rows at a
+ * time.
+ */
 function streamedHead(source: WeightSource, loader: WeightLoader, model: NativeModel, parts: StreamedHeadParts): Head {
   const { norm, bias, limits } = parts;
   const { vocabSize: ids, hiddenSize } = source.spec;

@@ -29,7 +29,9 @@ export interface LoadedBlock {
 /** Where a matrix' bytes go that cannot be used where they are: memory of its own, or an arena's. */
 export type TakeBytes = Arena | null;
 
-/** Turns weights into the engine's matrices: packed ones are used where they lie, dense ones are packed without loss. */
+/**
+ * Turns weights into the engine's matrices: packed ones are used where they lie, dense ones are packed without loss.
+ */
 export class WeightLoader {
   private readonly source: WeightSource;
   private readonly offline: NativeOffline;
@@ -39,7 +41,10 @@ export class WeightLoader {
     this.offline = offline;
   }
 
-  /** Reads all weights of a block: dense ones are packed into `arena`, packed ones that must be copied go to `packedArena`. */
+  /**
+   * Reads all weights of a block: dense ones are packed into `arena`, packed ones that must be copied go to
+   * `packedArena`.
+   */
   async block(block: number, arena: TakeBytes, packedArena: TakeBytes): Promise<LoadedBlock> {
     const spec = this.source.spec.blocks[block];
     const loading = new BlockLoading(this, block, { dense: arena, packed: packedArena });
@@ -89,7 +94,10 @@ export class WeightLoader {
     return { ...codecForm(CODECS[kind]), rows, cols, bytes: arena ? arena.take(length) : alignedBytes(length) };
   }
 
-  /** Packs rows to the beginning of `out`, and says how many bytes they take: rows of whole tiles may be packed one after another. */
+  /**
+   * Packs rows to the beginning of `out`, and says how many bytes they take: rows of whole tiles may be packed one
+   * after another.
+   */
   async packRows({ rows, cols, data }: DenseMatrix, kind: FloatKind, out: Uint8Array): Promise<number> {
     const codec = CODECS[kind];
     const length = codec.packedBytes(rows, cols);

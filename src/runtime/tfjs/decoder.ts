@@ -16,7 +16,9 @@ import type {
 import type { PagedKvCache, WideningBuffers } from "./kv-cache.ts";
 import { packedMatMul } from "./packed-matmul.ts";
 
-/** Consecutive rows of one sequence; without a cache the rows are the whole sequence and everything is differentiable. */
+/**
+ * Consecutive rows of one sequence; without a cache the rows are the whole sequence and everything is differentiable.
+ */
 export interface SequenceRows {
   readonly cache: PagedKvCache | null;
   /** Position of the first row. */
@@ -96,7 +98,7 @@ function rowMean(x: tf.Tensor, size: number): tf.Tensor {
 }
 
 /** x [rows, in] times every matrix, side by side, plus bias: [rows, sum of outputs]. */
-export function linear(x: tf.Tensor2D, weights: LinearWeights, buffers: RunBuffers): tf.Tensor2D {
+function linear(x: tf.Tensor2D, weights: LinearWeights, buffers: RunBuffers): tf.Tensor2D {
   return tf.tidy(() => {
     const products = weights.matrices.map(
       (matrix): tf.Tensor2D => ("kind" in matrix ? packedMatMul(x, matrix, buffers.expand) : tf.matMul(x, matrix)),
@@ -127,7 +129,10 @@ function attention(x: tf.Tensor2D, spec: AttentionSpec, weights: AttentionWeight
   });
 }
 
-/** Queries and keys, normed and rotated, side by side: [rows, heads + kvHeads, headDim]; and values: [rows, kvHeads, headDim]. */
+/**
+ * Queries and keys, normed and rotated, side by side: [rows, heads + kvHeads, headDim]; and values: [rows, kvHeads,
+ * headDim].
+ */
 function projectHeads(
   x: tf.Tensor2D,
   spec: AttentionSpec,
@@ -166,7 +171,10 @@ function normedHeads(qkv: tf.Tensor3D, spec: AttentionSpec, weights: AttentionWe
   return tf.concat([normed(0, heads, qNorm, weights.qNorm), normed(heads, kvHeads, kNorm, weights.kNorm)], 1);
 }
 
-/** Rotary embedding of the first `dims` channels, half-split pairs (i, i + dims/2); the other channels pass. x [rows, heads, headDim]. */
+/**
+ * Rotary embedding of the first `dims` channels, half-split pairs (i, i + dims/2); the other channels pass. x [rows,
+ * heads, headDim].
+ */
 export function rotate(x: tf.Tensor3D, rope: RopeRows): tf.Tensor3D {
   return tf.tidy(() => {
     const [rows, heads, headDim] = x.shape;

@@ -56,7 +56,7 @@ export async function loadBlock(source: WeightSource, block: number, expand: boo
 }
 
 /** Reads a norm's weight and, for layer norm, bias; null where there is no norm. */
-export async function loadNorm(
+async function loadNorm(
   source: WeightSource,
   id: string,
   spec: NormSpec | null,

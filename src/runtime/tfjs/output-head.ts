@@ -19,8 +19,8 @@ export interface Head {
 }
 
 /**
- * Rows [from, to) of the head as a tensor [hiddenSize, to - from]. One that is not a promise lies over the scratch array: it is
- * used and disposed of before anything is waited for, since other passes write the same array.
+ * Rows [from, to) of the head as a tensor [hiddenSize, to - from]. One that is not a promise lies over the scratch
+ * array: it is used and disposed of before anything is waited for, since other passes write the same array.
  */
 type ReadTile = (from: number, to: number) => tf.Tensor2D | Promise<tf.Tensor2D>;
 

@@ -55,9 +55,9 @@ export interface TrainedExits {
 }
 
 /**
- * Trains early exits on a frozen packed model (Valade 2024, arXiv 2407.21082): its states on disk, heads that imitate its answers, thresholds on
- * text of their own, a report on a third. Interrupted, it goes on where it was, to the same bytes for the same backend, version and threads.
- * Throws UserError for points or text that do not fit.
+ * Trains early exits on a frozen packed model (Valade 2024, arXiv 2407.21082): its states on disk, heads that imitate
+ * its answers, thresholds on text of their own, a report on a third. Interrupted, it goes on where it was, to the same
+ * bytes for the same backend, version and threads. Throws UserError for points or text that do not fit.
  */
 export async function trainExits(options: TrainExitsOptions): Promise<TrainedExits> {
   const { source, confidence, seed, signal } = options;

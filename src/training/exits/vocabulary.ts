@@ -3,9 +3,9 @@ import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 
 /**
- * The ids that exit heads score: the most frequent of some sequences, of equals the lower id, and whatever must be among them (the
- * tokens that end a text), which take the place of the least frequent. Rising, so that of equal logits the lowest id wins as in the
- * whole vocabulary. Null where so many ids are the whole vocabulary.
+ * The ids that exit heads score: the most frequent of some sequences, of equals the lower id, and whatever must be
+ * among them (the tokens that end a text), which take the place of the least frequent. Rising, so that of equal logits
+ * the lowest id wins as in the whole vocabulary. Null where so many ids are the whole vocabulary.
  */
 export function frequentIds(
   sequences: readonly Int32Array[],
@@ -36,8 +36,8 @@ export interface HeadRows {
   /** [ids], or null. */
   readonly bias: Float32Array | null;
   /**
-   * The tail's row where nothing has been learned: the mean of the rows left out and the logarithm of their number, which is the most
-   * that their log-sum-exp is sure to reach. Null where none is left out.
+   * The tail's row where nothing has been learned: the mean of the rows left out and the logarithm of their number,
+   * which is the most that their log-sum-exp is sure to reach. Null where none is left out.
    */
   readonly tail: { readonly weight: Float32Array; readonly bias: number } | null;
 }

@@ -16,7 +16,10 @@ export interface BlockBatch {
   readonly targets: Float32Array;
 }
 
-/** One weight of a block by the end of its id (`attn.q`, `mlp.norm.weight`): a matrix transposed, [cols, rows], or a vector. */
+/**
+ * One weight of a block by the end of its id (`attn.q`, `mlp.norm.weight`): a matrix transposed, [cols, rows], or a
+ * vector.
+ */
 export interface BlockWeight {
   readonly name: string;
   readonly shape: readonly [number, number] | readonly [number];
@@ -33,8 +36,9 @@ export interface LossGradients {
 const NO_BUFFERS: RunBuffers = { expand: new Float32Array(0), widening: createWideningBuffers() };
 
 /**
- * Mean over the rows of |output - target|^2 / |target|^2 of one block under the given weights, all of its own. Relative, because the
- * next norm takes the length away again, and a few rows (a sequence's first) would else outweigh all others by their lengths.
+ * Mean over the rows of |output - target|^2 / |target|^2 of one block under the given weights, all of its own.
+ * Relative, because the next norm takes the length away again, and a few rows (a sequence's first) would else outweigh
+ * all others by their lengths.
  */
 export function blockLoss(
   spec: DecoderSpec,

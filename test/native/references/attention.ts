@@ -24,9 +24,10 @@ const PAGE = 64;
 /**
  * Attention in f64 over keys and values as they are stored, with the bound
  *   (4 d + 2 (n + 4 p + 8) 2^-24) S + 2^-24 (T + D S)
- * for n visible positions in p pages, d = (headDim + 2) 2^-24 max_j sum_c |q_c k_jc| (error of a score, felt by weight and normaliser,
- * each in the score and in the maximum), S = sum_j w_j |v_j|, T = sum_j w_j |s_j - max| |v_j|, D = sum_j w_j |s_j - max| (rounding of the
- * exponent), w the exact weights. The sums over positions round once each, a page's merging four times; exp is good to 1 ulp.
+ * for n visible positions in p pages, d = (headDim + 2) 2^-24 max_j sum_c |q_c k_jc| (error of a score, felt by weight
+ * and normaliser, each in the score and in the maximum), S = sum_j w_j |v_j|, T = sum_j w_j |s_j - max| |v_j|, D =
+ * sum_j w_j |s_j - max| (rounding of the exponent), w the exact weights. The sums over positions round once each, a
+ * page's merging four times; exp is good to 1 ulp.
  */
 export function attendBounded(run: AttendCase): Bounded {
   const count = run.visibleFrom.length;

@@ -11,9 +11,9 @@ import { packedSource, randomSource, smallSpec, unpackedSource } from "../random
 import { HAS_ADDON, needsAddon } from "./addon-state.ts";
 
 /**
- * What a lower precision may do to the logits: rms(change) <= 3 ε sqrt(n) std(logits). ε is the relative step of the type, n how many
- * times numbers are rounded to it on the way to a logit; errors of different roundings are independent and add as squares, and 3
- * covers what the blocks after them make of them.
+ * What a lower precision may do to the logits: rms(change) <= 3 ε sqrt(n) std(logits). ε is the relative step of the
+ * type, n how many times numbers are rounded to it on the way to a logit; errors of different roundings are independent
+ * and add as squares, and 3 covers what the blocks after them make of them.
  */
 const AMPLIFICATION = 3;
 /** 8-bit levels: one step is 1/127 of the largest number that shares the scale. */

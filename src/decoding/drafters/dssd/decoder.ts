@@ -22,9 +22,10 @@ export interface DssdRounds {
 }
 
 /**
- * Dynamic self-speculative decoding (Valade 2024): tokens leave at the first exit that is sure and are drafts; the first one that no
- * exit is sure of goes to the top and takes all drafts along, which verifies them in the same pass. The text is the full model's own:
- * a draft counts only where the full model, or the judge on its behalf, takes it; one that ends the text is a draft like any other.
+ * Dynamic self-speculative decoding (Valade 2024): tokens leave at the first exit that is sure and are drafts; the
+ * first one that no exit is sure of goes to the top and takes all drafts along, which verifies them in the same pass.
+ * The text is the full model's own: a draft counts only where the full model, or the judge on its behalf, takes it; one
+ * that ends the text is a draft like any other.
  */
 export class DssdDecoder implements TokenDecoder {
   private readonly parts: DecoderParts;

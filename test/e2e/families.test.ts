@@ -35,7 +35,7 @@ describe.each(FAMILIES)("%s from checkpoint to text", (family) => {
       const out = path.join(folder, "run");
       const made = await documentOf(
         ...["compress", checkpoint, "--recipe", "fast", "--budget", `${budget} B`, "--out", out, ...CONTEXT],
-        ...["--calibration-tokens", "4096"],
+        ...["--calibration", "calibration-data/pride-and-prejudice.txt", "--calibration-tokens", "4096"],
       );
       expect(made.plan.allocator).toBe("optimal");
       expect(made.plan.memory.totalBytes).toBeLessThanOrEqual(budget);
@@ -43,8 +43,10 @@ describe.each(FAMILIES)("%s from checkpoint to text", (family) => {
 
       const texts: string[] = [];
       for (const executor of TEST_EXECUTORS) {
-        const ask = ["--prompt", "Once upon a time", "--max-tokens", "12", "--temperature", "0"];
-        const answer = await documentOf("run", out, "--executor", executor, ...ask, "--activations", "f32");
+        // In one arithmetic: random weights have many logits that lie close together.
+        const f32 = executor === "native" ? ["--activations", "f32"] : [];
+        const ask = ["run", out, "Once upon a time", "--max-tokens", "12", "--executor", executor];
+        const answer = await documentOf(...ask, ...f32);
         expect(answer.executor.executor).toBe(executor);
         texts.push(answer.text);
       }

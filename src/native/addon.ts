@@ -266,7 +266,7 @@ export interface NativeContext {
 }
 
 /** Single kernels of an engine's table, on the calling thread: what the twin tests call. */
-export interface NativeKernels {
+interface NativeKernels {
   /** Levels [chunk][row][32], scales and sums [chunk][row]. */
   quantizeRows(
     x: Float32Array,

@@ -4,7 +4,7 @@ import { emptyAnswers } from "../../runtime/head-answers.ts";
 import type { KvCache } from "../../runtime/kv-cache.ts";
 import { acceptedId, type ExitSet } from "../exits/exit-set.ts";
 import { type OutputAnswers, OutputRows, type WantedOfOutput } from "../output-rows.ts";
-import { type Hidden, WaitingRows } from "./waiting-rows.ts";
+import { type Hidden, RowsAtExit } from "./rows-at-exit.ts";
 
 /** A token that goes up the blocks. */
 export interface ClimbingToken {
@@ -61,7 +61,7 @@ export class RowLadder {
   /** Blocks run at each rung: 0, the exits', all. */
   private readonly rungs: readonly number[];
   /** Rows that left at exit i and have gone no further; positions rise from the last exit down to the first. */
-  private readonly waiting: readonly WaitingRows[];
+  private readonly waiting: readonly RowsAtExit[];
   /** What the exit asked last says of one row. */
   private readonly said = emptyAnswers(1);
   private readonly output: OutputRows;
@@ -73,7 +73,7 @@ export class RowLadder {
     this.set = exits;
     this.needs = needs;
     this.rungs = [0, ...exits.exits.map(({ blocks }) => blocks), executor.spec.blocks.length];
-    this.waiting = exits.exits.map(() => new WaitingRows(executor));
+    this.waiting = exits.exits.map(() => new RowsAtExit(executor));
     this.output = new OutputRows(executor);
   }
 
@@ -169,7 +169,7 @@ export class RowLadder {
   }
 
   /** Puts the rows that wait at the batch's rung before its own. */
-  private join(batch: Batch, waiting: WaitingRows): void {
+  private join(batch: Batch, waiting: RowsAtExit): void {
     if (waiting.count === 0) return;
     waiting.append({ hidden: batch.hidden, count: batch.count, first: batch.first });
     Object.assign(batch, waiting.take());

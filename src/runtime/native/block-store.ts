@@ -1,7 +1,7 @@
 import type { NativeModel } from "../../native/addon.ts";
 import type { Residency } from "../executor-info.ts";
 import { Arena } from "./arena.ts";
-import { Turns } from "./turns.ts";
+import { EngineTurns } from "./engine-turns.ts";
 import type { LoadedBlock, WeightLoader } from "./weights.ts";
 
 /**
@@ -9,7 +9,7 @@ import type { LoadedBlock, WeightLoader } from "./weights.ts";
  * computes with them takes a turn, so that no weights are let go meanwhile.
  */
 export class BlockStore {
-  readonly turns = new Turns();
+  readonly turns = new EngineTurns();
   private readonly model: NativeModel;
   private readonly loader: WeightLoader;
   private readonly residency: Residency;

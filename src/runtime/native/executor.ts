@@ -16,6 +16,7 @@ import { checkExitHead } from "../heads.ts";
 import type { InputObserver } from "../input-capture.ts";
 import { InputBuffers } from "../input-capture.ts";
 import type { RowSpan } from "../kv-cache.ts";
+import { Named } from "../named.ts";
 import { BlockStore } from "./block-store.ts";
 import { NativeHeads } from "./heads.ts";
 import { allRows, HiddenPool, type NativeHidden } from "./hidden.ts";
@@ -95,7 +96,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
   private readonly parts: Parts;
   private readonly pool: HiddenPool;
   private readonly shape: ReturnType<typeof cacheShape>;
-  private readonly adapters = new Set<string>();
+  private readonly adapters = new Named<true>("adapter");
   private readonly inputs: InputBuffers;
 
   constructor(source: WeightSource, parts: Parts) {
@@ -135,7 +136,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
     { skip, adapter, inputs, signal, logits, answers }: RunBlocksOptions = {},
   ): Promise<NativeHidden> {
     const input = this.pool.use(hidden);
-    if (adapter !== undefined && !this.adapters.has(adapter)) throw new Error(`no adapter ${adapter} is loaded`);
+    if (adapter !== undefined) this.adapters.get(adapter);
     const { store } = this.parts;
     const native = nativeSpans(spans, hidden.rows);
     const output = this.pool.take(hidden.rows);
@@ -195,7 +196,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
     const { model, store } = this.parts;
     // In turn: the engine refuses to replace an adapter while a pass uses it.
     await store.turns.take(async () => model.setAdapter(name, additions));
-    this.adapters.add(name);
+    this.adapters.put(name, true);
   }
 
   async loadHead(name: string, head: ExitHead): Promise<void> {

@@ -40,7 +40,7 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
   const weights = await openWeights(target);
   try {
     const { kind, folder, artifact, contextTokens, weightBytes, source } = weights;
-    const tokenizer = await loadTokenizer(folder);
+    const tokenizer = await loadTokenizer(folder, { rows: source.spec.vocabSize });
     checkTokenizerFits(tokenizer, source.spec);
     const executor = await executorOver(weights, options);
     const kvType = options.kvType ?? weights.kvType;

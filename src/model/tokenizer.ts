@@ -30,11 +30,11 @@ export interface Tokenizer {
 }
 
 /**
- * Loads the tokenizer of a checkpoint or artifact folder; UserError where its files are missing, damaged or of an
- * unknown kind.
+ * Loads the tokenizer of a checkpoint or artifact folder, without special tokens beyond the embedding's `rows`; UserError
+ * where its files are missing, damaged or of an unknown kind.
  */
-export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  const files = await readTokenizerFiles(folder);
+export async function loadTokenizer(folder: string, { rows }: { readonly rows?: number } = {}): Promise<Tokenizer> {
+  const files = await readTokenizerFiles(folder, rows);
   const library = openLibrary(files, folder);
   const idOf = (text: string | undefined): number | null => (text ? library.token_to_id(text) : null) ?? null;
   const bosToken = idOf(files.specialTexts.bos_token);

@@ -41,7 +41,7 @@ export async function withJob<T>(
   const checkpoint = await openCheckpoint(options.checkpoint);
   try {
     const { spec } = checkpoint;
-    const tokenizer = await loadTokenizer(options.checkpoint);
+    const tokenizer = await loadTokenizer(options.checkpoint, { rows: spec.vocabSize });
     checkTokenizerFits(tokenizer, spec);
     const request = planRequest(checkpoint, options, budget);
     checkRequest(options, request, plans ? budget.bytes : null);

@@ -191,6 +191,19 @@ describe("bad tokenizer files", () => {
     expect(error.message).toContain("expected below 9 (rows of the embedding), found 9");
   });
 
+  it("leaves special tokens beyond the embedding out: text that spells one is text", async () => {
+    const more = { ...TINY, added_tokens: [...TINY.added_tokens, added(10, "aba")] };
+    const folder = folderWith({ "tokenizer.json": more });
+    const [whole, fitted] = [await loadTokenizer(folder), await loadTokenizer(folder, { rows: 10 })];
+    expect([whole.vocabSize, fitted.vocabSize]).toEqual([11, 10]);
+    expect([...whole.encode("aba", { specialTokens: false })]).toEqual([10]);
+    expect([...fitted.encode("aba", { specialTokens: false })]).toEqual([4, 2]);
+    expect(() => checkTokenizerFits(fitted, spec(10))).not.toThrow();
+    // A token that is not special is the text's own: the tokenizer is another model's.
+    const rest = await loadTokenizer(folder, { rows: 9 });
+    expect(() => checkTokenizerFits(rest, spec(9))).toThrow("expected below 9 (rows of the embedding), found 9");
+  });
+
   it("refuses a stop token beyond the embedding, by its file", async () => {
     const files = { "tokenizer.json": TINY, "tokenizer_config.json": CONFIG };
     const folder = folderWith({ ...files, "generation_config.json": { eos_token_id: [1, 12] } });

@@ -8,6 +8,9 @@ import { packedSource, randomSource, type Shape, smallSpec } from "../runtime/ra
 import { CountedBuffers } from "../runtime/tfjs/counted-buffers.ts";
 import { describeOnBackends } from "../support/tensorflow.ts";
 
+/** Plain JavaScript takes nearly a minute for one shape on a machine that others use too. */
+const TIMEOUT_MS = 300_000;
+
 /** Each is large in another part: activations, attention scores, feed-forward, one matrix, the output head. */
 const SHAPES: readonly { contextTokens: number; shape: Shape }[] = [
   { contextTokens: 600, shape: { hiddenSize: 64, heads: 8, kvHeads: 2, headDim: 16, ropeDims: 16, ffn: 128 } },
@@ -56,6 +59,7 @@ export function describeWorkspace(backends: readonly Backend[]): void {
             await executor.dispose();
           }
         },
+        TIMEOUT_MS,
       );
     },
     backends,

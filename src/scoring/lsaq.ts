@@ -30,8 +30,8 @@ type LsaqOptions = z.infer<typeof LsaqOptions>;
 const TIE_BREAK = 1e-9;
 
 /**
- * LSAQ layer importance (arXiv 2412.18135): 1 - mean Jaccard overlap of the top-k token sets that the output head reads from a
- * block's input and from its output. Ties are broken by the cosine distance of the two.
+ * LSAQ layer importance (arXiv 2412.18135): 1 - mean Jaccard overlap of the top-k token sets that the output head reads
+ * from a block's input and from its output. Ties are broken by the cosine distance of the two.
  */
 export const lsaq: BlockScorer = {
   kind: "blocks",
@@ -73,7 +73,10 @@ function observe(executor: AnyExecutor, blocks: number, options: LsaqOptions): B
   };
 }
 
-/** Mean of m / (2k - m) over the sets, counted by the number m of common tokens so that equal blocks come out exactly equal. */
+/**
+ * Mean of m / (2k - m) over the sets, counted by the number m of common tokens so that equal blocks come out exactly
+ * equal.
+ */
 function meanJaccard(times: Float64Array): number {
   const k = times.length - 1;
   let sum = 0;

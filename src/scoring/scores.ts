@@ -28,9 +28,15 @@ export const Scores = z.strictObject({
   tokens: z.number().int().positive(),
   /** One entry a block, in order. Null where the scorer measures losses only. */
   importance: z.array(z.number()).nullable(),
-  /** Unit (`blocks.<i>`, a matrix `blocks.<i>.<role>`, `embedding`, `head`) -> codec id -> loss; `kv` -> KV type -> loss. Null where the scorer predicts none. */
+  /**
+   * Unit (`blocks.<i>`, a matrix `blocks.<i>.<role>`, `embedding`, `head`) -> codec id -> loss; `kv` -> KV type ->
+   * loss. Null where the scorer predicts none.
+   */
   losses: z.record(z.string(), z.record(z.string(), z.number())).nullable(),
-  /** Further figures of a unit at a codec (output-mse: `mse`, `relDelta`; kl by matrix: `error`, `predicted`, `measured`), for reading; planning does not use them. */
+  /**
+   * Further figures of a unit at a codec (output-mse: `mse`, `relDelta`; kl by matrix: `error`, `predicted`,
+   * `measured`), for reading; planning does not use them.
+   */
   details: z.record(z.string(), z.record(z.string(), z.record(z.string(), z.number()))).optional(),
   /** Where most losses are predicted (kl by matrix): how they agree with measured ones. */
   fit: PredictionFit.optional(),

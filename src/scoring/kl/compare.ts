@@ -10,9 +10,9 @@ export interface Output {
 }
 
 /**
- * Mean KL(reference || variant) in nats over all rows, for each variant. Logits are made in even chunks of at most `logitBytes`; those
- * of the reference once a chunk for all variants. Compared by the reference's maths. `onChunk` hears the share done
- * after each.
+ * Mean KL(reference || variant) in nats over all rows, for each variant. Logits are made in even chunks of at most
+ * `logitBytes`; those of the reference once a chunk for all variants. Compared by the reference's maths. `onChunk`
+ * hears the share done after each.
  */
 export async function compareOutputs(
   reference: Output,
@@ -38,7 +38,9 @@ export async function compareOutputs(
   return sums.map((sum) => sum / rows);
 }
 
-/** Rows of a chunk where `rows` are cut into as few chunks of at most `most` as there must be, of about the same size. */
+/**
+ * Rows of a chunk where `rows` are cut into as few chunks of at most `most` as there must be, of about the same size.
+ */
 export function evenChunk(rows: number, most: number): number {
   return Math.ceil(rows / Math.ceil(rows / most));
 }

@@ -9,14 +9,20 @@ export const KlOptions = z.strictObject({
   unit: z.enum(["block", "matrix"]).default("block"),
   /** unit matrix: the codecs measured of every matrix; default: those of the recipe nearest to 3 and 4 bits. */
   probes: z.array(z.string()).min(1).optional(),
-  /** The same for embedding and output head; default: those of `probes` that they may get, else of their own codecs those nearest to 3 and 4 bits. */
+  /**
+   * The same for embedding and output head; default: those of `probes` that they may get, else of their own codecs
+   * those nearest to 3 and 4 bits.
+   */
   embeddingProbes: z.array(z.string()).min(1).optional(),
   /**
-   * unit matrix: of each role every so many-th matrix is probed (the first two and the last too), the others' probes are interpolated
-   * over the blocks; see spread-probes.ts.
+   * unit matrix: of each role every so many-th matrix is probed (the first two and the last too), the others' probes
+   * are interpolated over the blocks; see spread-probes.ts.
    */
   probeEvery: z.number().int().positive().default(1),
-  /** unit matrix: further pairs of matrix and codec that are measured, to report how well the prediction fits; by a seed of their own. */
+  /**
+   * unit matrix: further pairs of matrix and codec that are measured, to report how well the prediction fits; by a seed
+   * of their own.
+   */
   fitPairs: z.number().int().nonnegative().default(40),
   fitSeed: z.number().int().nonnegative().default(0),
   /** unit matrix: how losses follow from errors; see predict-losses.ts. */
@@ -30,7 +36,9 @@ export const KlOptions = z.strictObject({
     .number()
     .positive()
     .default(192 * 1024 * 1024),
-  /** Variants that advance together at most: losses are saved, for a run that is interrupted, whenever a group is done. */
+  /**
+   * Variants that advance together at most: losses are saved, for a run that is interrupted, whenever a group is done.
+   */
   maxVariants: z.number().int().positive().default(16),
   /** Bytes of logits held at a time, for the reference and for a variant each. Does not change the numbers. */
   maxLogitBytes: z.number().positive().default(LOGIT_BYTES),

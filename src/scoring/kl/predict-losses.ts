@@ -12,7 +12,10 @@ export interface MeasuredPair {
 export const PREDICTIONS = ["proportional", "curve"] as const;
 type PredictionForm = (typeof PREDICTIONS)[number];
 
-/** Beyond the probe with the largest error the loss grows with the error to this power at most, and at least to the inverse. */
+/**
+ * Beyond the probe with the largest error the loss grows with the error to this power at most, and at least to the
+ * inverse.
+ */
 const STEEPEST = 1.5;
 
 /** What a prediction is made of: measured losses of some codecs of a unit, errors of all. */
@@ -30,9 +33,10 @@ interface Probe {
 }
 
 /**
- * Loss of every unit at every codec that it has an error for. `proportional`: alpha(unit) x error, alpha the geometric mean of loss / error
- * over the unit's probes, so that both count alike however far apart their losses are. `curve`: through every probe, a straight line
- * in logarithms from one to the next, proportional below the first. Without a probe above zero every loss is 0.
+ * Loss of every unit at every codec that it has an error for. `proportional`: alpha(unit) x error, alpha the geometric
+ * mean of loss / error over the unit's probes, so that both count alike however far apart their losses are. `curve`:
+ * through every probe, a straight line in logarithms from one to the next, proportional below the first. Without a
+ * probe above zero every loss is 0.
  */
 export function predictLosses({ probes, errors, form = "proportional" }: PredictionInputs): Losses {
   return Object.fromEntries(

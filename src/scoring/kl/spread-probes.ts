@@ -3,8 +3,9 @@ import type { Role } from "../../model/matrix-id.ts";
 import type { Losses } from "../scores.ts";
 
 /**
- * Ids of the matrices that are probed: embedding and head, and of each role's matrices, in order of blocks, the first, the second, every
- * `every`-th and the last. The second, since what a first block's matrix costs says little about the others.
+ * Ids of the matrices that are probed: embedding and head, and of each role's matrices, in order of blocks, the first,
+ * the second, every `every`-th and the last. The second, since what a first block's matrix costs says little about the
+ * others.
  */
 export function probedMatrices(spec: DecoderSpec, every: number): Set<string> {
   const isProbed = (i: number, count: number) => i === 1 || i === count - 1 || i % every === 0;
@@ -22,9 +23,9 @@ interface Point {
 }
 
 /**
- * Probes of every matrix that has an error: the measured ones, and for the others loss = error x ratio, where ln(ratio) lies on the straight
- * line over blocks between ln(loss / error) of the same role's nearest probed matrices before and after. A matrix gets none where no
- * matrix of its role says anything (loss or error 0).
+ * Probes of every matrix that has an error: the measured ones, and for the others loss = error x ratio, where ln(ratio)
+ * lies on the straight line over blocks between ln(loss / error) of the same role's nearest probed matrices before and
+ * after. A matrix gets none where no matrix of its role says anything (loss or error 0).
  */
 export function spreadProbes(spec: DecoderSpec, probes: Losses, errors: Losses): Losses {
   const codecs = new Set(Object.values(probes).flatMap((byCodec) => Object.keys(byCodec)));

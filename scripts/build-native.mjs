@@ -1,5 +1,5 @@
-// npm run build:native: compiles the native addon in src/native/build. Does nothing where it is newer than its sources. Quiet unless it
-// fails; the reason then stays in build/failure.txt, for `layerwise inspect`.
+// npm run build:native: compiles the native addon in src/native/build. Does nothing where it is newer than its sources.
+// Quiet unless it fails; the reason then stays in build/failure.txt, for `layerwise inspect`.
 //   --force     compiles everything anew
 //   --quiet     does not show what the compiler said
 //   --prebuild  also copies the addon to src/native/prebuilds/<platform>-<arch>, where packages carry it
@@ -89,7 +89,10 @@ function reasonOf(output) {
   return (line ?? lines.at(-1) ?? "node-gyp said nothing").replace(/^gyp ERR! (stack )?/, "").trim();
 }
 
-/** Leaves the reason for the loader and ends; what the compiler said is shown, unless the addon is only an extra (setup). */
+/**
+ * Leaves the reason for the loader and ends; what the compiler said is shown, unless the addon is only an extra
+ * (setup).
+ */
 function fail(reason, output = "") {
   mkdirSync(path.dirname(failureFile), { recursive: true });
   writeFileSync(failureFile, `${reason}\n`);

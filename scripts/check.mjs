@@ -1,5 +1,6 @@
-// npm run check: setup (which compiles the native engine), formatter and linter, type check of the tests, the quick tests and the slow ones.
-// Leaves the test runner's reports in outputs/ (the last line of .ci/run is read from them), and ends with the list of what was skipped.
+// npm run check: setup (which compiles the native engine), formatter and linter, type check of the tests, the quick
+// tests and the slow ones. Leaves the test runner's reports in outputs/ (the last line of .ci/run is read from them),
+// and ends with the list of what was skipped.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 

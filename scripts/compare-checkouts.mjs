@@ -1,6 +1,6 @@
-// npm run check:same -- OTHER_CHECKOUT [--smollm2=FOLDER] [--only=example,fast,lsaq,dssd,smollm2]: makes the same artifacts
-// with this checkout and with another one (both built, native engine included), and compares sha256 of their files and
-// 20 texts of each. What differs ends it with status 1.
+// npm run check:same -- OTHER_CHECKOUT [--smollm2=FOLDER] [--only=example,fast,lsaq,dssd,smollm2]: makes the same
+// artifacts with this checkout and with another one (both built, native engine included), and compares sha256 of their
+// files and 20 texts of each. What differs ends it with status 1.
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, readdirSync, readFileSync } from "node:fs";

@@ -1,10 +1,11 @@
 // Derives the levels of the table codecs (src/codecs/level-tables.ts) and prints how they compare.
 // Runs on dist/ (npm run build first). Usage: npm run derive:level-tables
 //
-// Weights of a group are taken as 32 independent normal numbers under one free scale of either sign. In turn: the best scale
-// of each group under the levels, then each level as the mean of the normalised weights that it serves (weights of a group
-// count by the square of its scale). That is Lloyd's algorithm with a scale a group; it ends in a local optimum, so several
-// starts are tried. Levels are then rounded to int8, the one of largest magnitude at -127, and polished one step at a time.
+// Weights of a group are taken as 32 independent normal numbers under one free scale of either sign. In turn: the best
+// scale of each group under the levels, then each level as the mean of the normalised weights that it serves (weights
+// of a group count by the square of its scale). That is Lloyd's algorithm with a scale a group; it ends in a local
+// optimum, so several starts are tried. Levels are then rounded to int8, the one of largest magnitude at -127, and
+// polished one step at a time.
 import { pathToFileURL } from "node:url";
 
 const load = (file) => import(new URL(`../dist/${file}`, import.meta.url).href);
@@ -91,7 +92,10 @@ function improved(x, levels) {
   return turned.map((level) => (level * -127) / turned[0]);
 }
 
-/** Levels to start from: even steps with one more below zero, as symmetric codecs have them, bent towards zero by `power`. */
+/**
+ * Levels to start from: even steps with one more below zero, as symmetric codecs have them, bent towards zero by
+ * `power`.
+ */
 function start(bits, power, skew) {
   const count = 2 ** bits;
   return Array.from({ length: count }, (_, i) => {

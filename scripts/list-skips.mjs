@@ -1,4 +1,5 @@
-// node scripts/list-skips.mjs REPORT…: what the test runner's JSON reports say was skipped, by name, each with the reason that the name gives.
+// node scripts/list-skips.mjs REPORT…: what the test runner's JSON reports say was skipped, by name, each with the
+// reason that the name gives.
 import { readFileSync } from "node:fs";
 import path from "node:path";
 

@@ -1,5 +1,5 @@
-// npm run quickstart: sets up, compresses the example checkpoint to a budget, writes text with the artifact, compares it with
-// its checkpoint on held-out text, and prints the benchmark. What is already done is skipped.
+// npm run quickstart: sets up, compresses the example checkpoint to a budget, writes text with the artifact, compares
+// it with its checkpoint on held-out text, and prints the benchmark. What is already done is skipped.
 import { spawnSync } from "node:child_process";
 import { existsSync, rmSync } from "node:fs";
 

@@ -1,5 +1,5 @@
-// npm run setup: installs, makes the real tfjs-node work and compiles the native engine where this machine can, and builds. Skips what is already done.
-// Runs before any `npm install`, so it imports nothing but Node.
+// npm run setup: installs, makes the real tfjs-node work and compiles the native engine where this machine can, and
+// builds. Skips what is already done. Runs before any `npm install`, so it imports nothing but Node.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";

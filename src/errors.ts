@@ -17,7 +17,10 @@ export class UserError extends Error {
   }
 }
 
-/** Stopped on request (SIGTERM, SIGINT, an AbortSignal) at a point from which the same command continues: exit status 75. */
+/**
+ * Stopped on request (SIGTERM, SIGINT, an AbortSignal) at a point from which the same command continues: exit status
+ * 75.
+ */
 export class Interrupted extends Error {
   constructor(message = "stopped; run the same command again to continue") {
     super(message);

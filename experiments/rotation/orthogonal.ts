@@ -1,9 +1,10 @@
 import { Random } from "../../src/tensor/random.ts";
 
 /**
- * A seeded orthogonal matrix Q [size, size] that spreads every channel over all others: random signs, then a Hadamard matrix of the largest
- * power of two that divides the size (kron) a random orthogonal one of the rest, as QuaRot's for sizes that have no Hadamard matrix
- * (arXiv 2404.00456). Never held whole: a row costs size * (log2 of the power + the rest).
+ * A seeded orthogonal matrix Q [size, size] that spreads every channel over all others: random signs, then a Hadamard
+ * matrix of the largest power of two that divides the size (kron) a random orthogonal one of the rest, as QuaRot's for
+ * sizes that have no Hadamard matrix (arXiv 2404.00456). Never held whole: a row costs size * (log2 of the power + the
+ * rest).
  */
 export interface OrthogonalMatrix {
   readonly size: number;
@@ -58,7 +59,10 @@ function hadamard(x: Float64Array, width: number): void {
   }
 }
 
-/** A random orthogonal matrix [n, n]: normal numbers, orthogonalised row by row (Gram-Schmidt, twice for its rounding errors). */
+/**
+ * A random orthogonal matrix [n, n]: normal numbers, orthogonalised row by row (Gram-Schmidt, twice for its rounding
+ * errors).
+ */
 function randomOrthogonal(n: number, random: Random): Float64Array {
   const q = Float64Array.from({ length: n * n }, () => random.nextNormal());
   for (let i = 0; i < n; i++) {

@@ -17,10 +17,10 @@ export interface RotationOptions {
 const HEAD_ROWS = 4096;
 
 /**
- * The same model with its residual stream x as x Q: norm gains (and layer norms' means and biases) folded into the matrices around them, and
- * those rotated (SliceGPT's exact transformation, arXiv 2401.15024, with QuaRot's Q). Logits stay the same but for rounding. Weights are
- * transformed when they are read, in f64, rounded once to f32; the source stays the caller's to close. Throws UserError ROTATION where
- * the structure does not allow it exactly.
+ * The same model with its residual stream x as x Q: norm gains (and layer norms' means and biases) folded into the
+ * matrices around them, and those rotated (SliceGPT's exact transformation, arXiv 2401.15024, with QuaRot's Q). Logits
+ * stay the same but for rounding. Weights are transformed when they are read, in f64, rounded once to f32; the source
+ * stays the caller's to close. Throws UserError ROTATION where the structure does not allow it exactly.
  */
 export function rotateResidualStream(source: WeightSource, { seed, untie = false }: RotationOptions): WeightSource {
   const problem = rotationProblem(source.spec, { untie });

@@ -8,6 +8,9 @@ export function rotationProblem(spec: DecoderSpec, { untie }: { readonly untie: 
   for (const [i, block] of spec.blocks.entries()) {
     const bare = unnormedPart(block);
     if (bare) return `found no norm before the ${bare} of block ${i}: it reads the residual stream as it is`;
+    if (block.attentionNorms.post || block.mlpNorms.post) {
+      return `found a norm after a half of block ${i}: its gain stands between the matrix and the residual stream`;
+    }
   }
   const kinds = new Set(normsOf(spec).map(({ kind }) => kind));
   // Layer norms let the mean be taken out of the stream; RMS norms would miss it.
@@ -22,8 +25,8 @@ export function rotatedSpec(spec: DecoderSpec): DecoderSpec {
   const blocks = spec.blocks.map(
     (block): BlockSpec => ({
       ...block,
-      attentionNorm: block.attentionNorm && norm(block.attentionNorm),
-      mlpNorm: block.mlpNorm && norm(block.mlpNorm),
+      attentionNorms: { pre: block.attentionNorms.pre && norm(block.attentionNorms.pre), post: null },
+      mlpNorms: { pre: block.mlpNorms.pre && norm(block.mlpNorms.pre), post: null },
       attention: block.attention && {
         ...block.attention,
         q: input(block.attention.q),
@@ -38,16 +41,16 @@ export function rotatedSpec(spec: DecoderSpec): DecoderSpec {
 
 /** Name of the norm that the MLP of a block reads: its own, or the attention's (Phi). */
 export function mlpNormName(block: BlockSpec): "mlp.norm" | "attn.norm" {
-  return block.mlpNorm ? "mlp.norm" : "attn.norm";
+  return block.mlpNorms.pre ? "mlp.norm" : "attn.norm";
 }
 
-function unnormedPart({ attention, attentionNorm, mlp, mlpNorm, residual }: BlockSpec): string | null {
-  if (attention && !attentionNorm) return "attention";
-  const shared = residual === "parallel" && attentionNorm;
-  return mlp && !mlpNorm && !shared ? "MLP" : null;
+function unnormedPart({ attention, attentionNorms, mlp, mlpNorms, residual }: BlockSpec): string | null {
+  if (attention && !attentionNorms.pre) return "attention";
+  const shared = residual === "parallel" && attentionNorms.pre;
+  return mlp && !mlpNorms.pre && !shared ? "MLP" : null;
 }
 
 function normsOf(spec: DecoderSpec): NormSpec[] {
-  const norms = spec.blocks.flatMap(({ attentionNorm, mlpNorm }) => [attentionNorm, mlpNorm]);
+  const norms = spec.blocks.flatMap(({ attentionNorms, mlpNorms }) => [attentionNorms.pre, mlpNorms.pre]);
   return [...norms.filter((norm) => norm !== null), spec.finalNorm];
 }

@@ -1,6 +1,6 @@
-// npm run check:native-sanitized [test files]: compiles a second addon with AddressSanitizer and UndefinedBehaviorSanitizer and runs the
-// native tests on it. Any report ends with exit status 1. Memory that is still held when the process ends is not looked for
-// (detect_leaks=0): Node.js itself leaves plenty.
+// npm run check:native-sanitized [test files]: compiles a second addon with AddressSanitizer and
+// UndefinedBehaviorSanitizer and runs the native tests on it. Any report ends with exit status 1. Memory that is still
+// held when the process ends is not looked for (detect_leaks=0): Node.js itself leaves plenty.
 import { spawnSync } from "node:child_process";
 import { existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync } from "node:fs";
 import path from "node:path";

@@ -24,7 +24,10 @@ export function stamp() {
   };
 }
 
-/** Runs a layerwise command with --json; gives its document, seconds, peak resident bytes and what it said beside, which is passed on. */
+/**
+ * Runs a layerwise command with --json; gives its document, seconds, peak resident bytes and what it said beside, which
+ * is passed on.
+ */
 export async function layerwise(...args) {
   const began = performance.now();
   const child = spawn(process.execPath, ["dist/cli/main.js", ...args, "--json"], {

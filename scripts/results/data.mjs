@@ -1,5 +1,6 @@
-// npm run results:data [-- --data=FOLDER]: the large texts and models that stay outside the project, which of them are there, and whether they
-// are the ones that the figures were taken with. Their folder is named by --data FOLDER or LAYERWISE_DATA.
+// npm run results:data [-- --data=FOLDER]: the large texts and models that stay outside the project, which of them are
+// there, and whether they are the ones that the figures were taken with. Their folder is named by --data FOLDER or
+// LAYERWISE_DATA.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";

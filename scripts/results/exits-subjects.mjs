@@ -1,4 +1,5 @@
-// The models that early exits are measured on: packed by recipe dssd at 4 bits a weight, exits trained; and their prompts.
+// The models that early exits are measured on: packed by recipe dssd at 4 bits a weight, exits trained; and their
+// prompts.
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import YAML from "yaml";
@@ -10,7 +11,10 @@ export const OUT = "outputs/results/exits";
 const CODEC = "q4t-g32-s8";
 /** Tokens of the calibration, of all files together. */
 const CALIBRATION_TOKENS = 32_768;
-/** More text than ships: exits learn on it, or on what the model writes after its beginnings. No prompt is taken from it. */
+/**
+ * More text than ships: exits learn on it, or on what the model writes after its beginnings. No prompt is taken from
+ * it.
+ */
 const general = () => ["c4", "wiki"].map((text) => dataFile(`corpora/calibration/${text}.utf8`));
 const stories = () => [dataFile("corpora/tinystories/tinystories_train_944k.txt")];
 

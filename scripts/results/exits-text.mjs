@@ -66,7 +66,9 @@ function levelRows({ table: { levels }, blocks }, title) {
 /** Drafts of a round of the rows that are shown: others differ little. */
 const SHOWN_LIMIT = 8;
 
-/** Accepted drafts beside the fixed sweep, at the same share of wasted drafts and at the same number of them a token. */
+/**
+ * Accepted drafts beside the fixed sweep, at the same share of wasted drafts and at the same number of them a token.
+ */
 function acceptedRows({ comparisons, rows }, title) {
   const limits = new Map(rows.map(({ name, draftLimit }) => [name, draftLimit]));
   const shown = comparisons.filter(({ rate, name }) => rate === "ofDrafts" && limits.get(name) === SHOWN_LIMIT);

@@ -1,6 +1,7 @@
-// npm run results:exits [SMOLLM2_FOLDER] [--only=lossless,tfjs,levels,depth,accepted,speed,training,resume] [--models=smollm2,neox,example]: early exits
-// and DSSD on three models packed at 4 bits. Two hours, most of it SmolLM2's texts and the training of its heads; alone on the machine for
-// `speed` and `training`. Every part is saved when it is done.
+// npm run results:exits [SMOLLM2_FOLDER] [--only=lossless,tfjs,levels,depth,accepted,speed,training,resume]
+// [--models=smollm2,neox,example]: early exits and DSSD on three models packed at 4 bits. Two hours, most of it
+// SmolLM2's texts and the training of its heads; alone on the machine for `speed` and `training`. Every part is saved
+// when it is done.
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
 import { layerwise, progressLine, save, stamp } from "./common.mjs";

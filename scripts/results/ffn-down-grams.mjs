@@ -1,4 +1,5 @@
-// Second moments of the inputs of every block's ffn_down on a text, kept in files: a run that was stopped need not go through the text again.
+// Second moments of the inputs of every block's ffn_down on a text, kept in files: a run that was stopped need not go
+// through the text again.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { createExecutor as open, openStatisticsSweep } from "../../dist/compress-entry.js";
@@ -8,8 +9,9 @@ import { progressLine } from "./common.mjs";
 const SEQUENCE_TOKENS = 512;
 
 /**
- * `{ tokens, gramOf(block) }` of the first `chunks` of a text, each on its own from position 0, as llama-imatrix takes them; gramOf gives
- * statistics as a sweep does. `name` names the text and its length: files of that name in `folder` are taken as they are.
+ * `{ tokens, gramOf(block) }` of the first `chunks` of a text, each on its own from position 0, as llama-imatrix takes
+ * them; gramOf gives statistics as a sweep does. `name` names the text and its length: files of that name in `folder`
+ * are taken as they are.
  */
 export async function collectGrams({ source, tokenizer, maths }, { text, chunks, name, folder, matrix, blocks }) {
   const ids = tokenizer.encode(text, { specialTokens: false });

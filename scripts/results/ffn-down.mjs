@@ -1,8 +1,9 @@
-// npm run results:ffn-down [SMOLLM2_FOLDER] [--chunks=32] [--blocks=0-29]: the output error of ffn_down, the one matrix of SmolLM2-135M on which
-// K-quants apply, in llama-quantize's files with an importance matrix and in ours at no more bits a weight. Both are fitted to the same calibration
-// text and measured on it and on text that neither has seen. Needs dist/, the addon and llama.cpp's tools (LLAMA_CPP_BIN, or
-// test/peers/build-llama-cpp.sh). Ten minutes; what llama.cpp makes stays in outputs/peers, and so do measured blocks of the same src/, so
-// that a stopped run goes on; --blocks measures some of them and saves no result.
+// npm run results:ffn-down [SMOLLM2_FOLDER] [--chunks=32] [--blocks=0-29]: the output error of ffn_down, the one matrix
+// of SmolLM2-135M on which K-quants apply, in llama-quantize's files with an importance matrix and in ours at no more
+// bits a weight. Both are fitted to the same calibration text and measured on it and on text that neither has seen.
+// Needs dist/, the addon and llama.cpp's tools (LLAMA_CPP_BIN, or test/peers/build-llama-cpp.sh). Ten minutes; what
+// llama.cpp makes stays in outputs/peers, and so do measured blocks of the same src/, so that a stopped run goes on;
+// --blocks measures some of them and saves no result.
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { loadTokenizer, openCheckpoint, openMaths } from "../../dist/compress-entry.js";

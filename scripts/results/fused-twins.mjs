@@ -1,5 +1,6 @@
-// npm run results:fused-twins [SMOLLM2_FOLDER] [--threads=N]: the same weights under fused and unfused tensors, through every stage: SmolLM2-135M and its copy
-// in Phi-3's layout, the tests' GPT-NeoX and its copy with q, k and v apart. All that ships has to be the same, to the byte. A stopped run goes on.
+// npm run results:fused-twins [SMOLLM2_FOLDER] [--threads=N]: the same weights under fused and unfused tensors, through
+// every stage: SmolLM2-135M and its copy in Phi-3's layout, the tests' GPT-NeoX and its copy with q, k and v apart. All
+// that ships has to be the same, to the byte. A stopped run goes on.
 import { createHash } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { openArtifact, readManifest } from "../../dist/artifact/reader.js";
@@ -14,7 +15,10 @@ const OUT = "outputs/results/fused-twins";
 const TEXT = "corpora/wikitext-2/wiki.test.raw";
 const EVALUATION = { windowTokens: 256, maxWindows: 8 };
 
-/** Like `fast`, on less text: a probe of each matrix, exact allocation, GPTQ (on the inputs of the plan's own blocks too), the guard. */
+/**
+ * Like `fast`, on less text: a probe of each matrix, exact allocation, GPTQ (on the inputs of the plan's own blocks
+ * too), the guard.
+ */
 function settings({ tokens, sequenceTokens, probeTokens, guardTokens, requantize }) {
   return (recipe) =>
     lw.Recipe.parse({

@@ -1,6 +1,6 @@
-// The same model under another layout of its tensors, byte for byte: q, k, v (and gate, up) fused into one tensor, or taken apart. Fused and
-// unfused by what the families' own code does (transformers: Phi3Attention, Phi3MLP, GPTNeoXAttention), not by the maps of src/model that are to
-// be tested with it.
+// The same model under another layout of its tensors, byte for byte: q, k, v (and gate, up) fused into one tensor, or
+// taken apart. Fused and unfused by what the families' own code does (transformers: Phi3Attention, Phi3MLP,
+// GPTNeoXAttention), not by the maps of src/model that are to be tested with it.
 import { cpSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 
@@ -10,7 +10,10 @@ const LLAMA_ONLY = ["attention_bias", "mlp_bias", "pretraining_tp", "is_llama_co
 /** Model type of the layout that {@link writeSeparateNeox} writes: no family that ships, see {@link separateNeox}. */
 export const SEPARATE_NEOX = "gpt_neox_separate";
 
-/** Writes a copy of a Llama checkpoint in Phi-3's layout into `out`: one tensor of q above k above v, one of gate above up. */
+/**
+ * Writes a copy of a Llama checkpoint in Phi-3's layout into `out`: one tensor of q above k above v, one of gate above
+ * up.
+ */
 export async function writePhi3Layout(formats, folder, out) {
   const fused = [
     ["self_attn.qkv_proj", ["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"]],
@@ -41,7 +44,10 @@ export async function writePhi3Layout(formats, folder, out) {
   });
 }
 
-/** Writes a copy of a GPT-NeoX checkpoint with q, k and v in a tensor each into `out`; its config is of model type {@link SEPARATE_NEOX}. */
+/**
+ * Writes a copy of a GPT-NeoX checkpoint with q, k and v in a tensor each into `out`; its config is of model type
+ * {@link SEPARATE_NEOX}.
+ */
 export async function writeSeparateNeox(formats, folder, out) {
   const { num_attention_heads: heads } = readConfig(folder);
   await rewrite(formats, folder, out, {
@@ -55,7 +61,10 @@ export async function writeSeparateNeox(formats, folder, out) {
   });
 }
 
-/** The family of {@link writeSeparateNeox}'s checkpoints, made of GPT-NeoX's: the same model, q, k and v named one by one. */
+/**
+ * The family of {@link writeSeparateNeox}'s checkpoints, made of GPT-NeoX's: the same model, q, k and v named one by
+ * one.
+ */
 export function separateNeox(family) {
   return {
     ...family,
@@ -95,7 +104,10 @@ function readConfig(folder) {
   return JSON.parse(readFileSync(path.join(folder, "config.json"), "utf8"));
 }
 
-/** Copies a checkpoint of one weights file with another config and other tensors; the tokenizer's files stay as they are. */
+/**
+ * Copies a checkpoint of one weights file with another config and other tensors; the tokenizer's files stay as they
+ * are.
+ */
 async function rewrite({ openSafetensors, layoutSafetensors, writeSafetensors }, folder, out, { config, tensors }) {
   mkdirSync(out, { recursive: true });
   for (const name of readdirSync(folder)) {

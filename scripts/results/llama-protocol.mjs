@@ -1,5 +1,5 @@
-// llama.cpp's protocol on SmolLM2-135M (test/peers/baselines): the same tokens, chunks and scored positions for any number of our artifacts, with the
-// reference computed once.
+// llama.cpp's protocol on SmolLM2-135M (test/peers/baselines): the same tokens, chunks and scored positions for any
+// number of our artifacts, with the reference computed once.
 import { mkdirSync, readFileSync } from "node:fs";
 import { layerwise, MIB } from "./common.mjs";
 import { dataFile } from "./data.mjs";
@@ -8,8 +8,8 @@ const FOLDER = "outputs/results/llama-protocol";
 const CHUNKS = 40;
 
 /**
- * Divergence of an artifact from the checkpoint, as it runs or with f32 activations: `{ activations, kvType, divergence, model, scoredTokens,
- * secondsAChunk: { model, reference, comparison }, weightBytes }`.
+ * Divergence of an artifact from the checkpoint, as it runs or with f32 activations: `{ activations, kvType,
+ * divergence, model, scoredTokens, secondsAChunk: { model, reference, comparison }, weightBytes }`.
  */
 export async function divergenceOf(artifact, checkpoint, { activations = "int8", chunks = CHUNKS, extra = [] } = {}) {
   mkdirSync(FOLDER, { recursive: true });

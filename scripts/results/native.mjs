@@ -1,5 +1,6 @@
-// npm run results:native [SMOLLM2_FOLDER] [--turns=N] [--only=PART,…]: the native engine beside llama.cpp and beside what memory allows. Some
-// twenty minutes; run it alone on the machine. --only measures some parts anew: comparison, shapes, memory, contexts, passes.
+// npm run results:native [SMOLLM2_FOLDER] [--turns=N] [--only=PART,…]: the native engine beside llama.cpp and beside
+// what memory allows. Some twenty minutes; run it alone on the machine. --only measures some parts anew: comparison,
+// shapes, memory, contexts, passes.
 import { existsSync, readFileSync } from "node:fs";
 import { comparePeers, comparisonText } from "../../test/peers/bench-peers.mjs";
 import { SUBJECTS } from "../../test/peers/subjects.mjs";

@@ -33,7 +33,10 @@ export async function openPlans(folder, windowCount) {
   return { checkpoint, options, request, library, windows };
 }
 
-/** The checkpoint under any choice of codecs (matrix id -> codec id): each matrix at each codec is packed once, and kept. */
+/**
+ * The checkpoint under any choice of codecs (matrix id -> codec id): each matrix at each codec is packed once, and
+ * kept.
+ */
 function packedLibrary(maths, checkpoint) {
   const packed = new Map();
   const under = (codecs) => {

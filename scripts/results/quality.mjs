@@ -1,5 +1,6 @@
-// npm run results:quality [SMOLLM2_FOLDER] [--only=frontier,uniform] [--from-library]: KL divergence of SmolLM2-135M at given bytes, beside llama.cpp's files
-// (its protocol, tokens and tensor bytes: test/peers/baselines) and beside uniform plans of the same bytes. Two hours; alone on the machine.
+// npm run results:quality [SMOLLM2_FOLDER] [--only=frontier,uniform] [--from-library]: KL divergence of SmolLM2-135M at
+// given bytes, beside llama.cpp's files (its protocol, tokens and tensor bytes: test/peers/baselines) and beside
+// uniform plans of the same bytes. Two hours; alone on the machine.
 // --from-library: plans are not packed anew on their own blocks' inputs, which is most of that time.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -79,7 +80,9 @@ async function measure(artifact) {
   return { kld: mean, kldError: meanError, median, p99, top1Agreement, perplexity, activations, kvType };
 }
 
-/** Our artifact of at most so many bytes of files: a plan of its own, packed on the inputs of its own blocks, guarded. */
+/**
+ * Our artifact of at most so many bytes of files: a plan of its own, packed on the inputs of its own blocks, guarded.
+ */
 async function frontier() {
   const file = recipeFile("quality", (base) => base);
   const theirs = llamaCppFiles().filter(({ isFrontier }) => isFrontier);
@@ -106,7 +109,9 @@ async function frontier() {
   return points;
 }
 
-/** Uniform plans, and `optimal` at exactly their bytes and half-way between: the same library, no matrix packed anew. */
+/**
+ * Uniform plans, and `optimal` at exactly their bytes and half-way between: the same library, no matrix packed anew.
+ */
 async function uniform() {
   // The guard stays: what ships is measured.
   const plain = { quantize: FROM_LIBRARY };

@@ -1,5 +1,6 @@
-// npm run results:recipes [SMOLLM2_FOLDER] [--only=fast,max-quality] [--shape=fast]: what the shipped recipes take on SmolLM2-135M, stage by
-// stage, and what they would take on a model of 1.1 billion weights: one block of its shape measured, times its blocks. Alone on the machine.
+// npm run results:recipes [SMOLLM2_FOLDER] [--only=fast,max-quality] [--shape=fast]: what the shipped recipes take on
+// SmolLM2-135M, stage by stage, and what they would take on a model of 1.1 billion weights: one block of its shape
+// measured, times its blocks. Alone on the machine.
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { layerwise, save, smollm2Folder, stamp } from "./common.mjs";
@@ -51,8 +52,9 @@ async function packingSeconds(out) {
 }
 
 /**
- * The recipe on one block of the shape, and from it on all of them. kl runs every later block for each variant of a block, so its passes grow
- * with the square of the blocks; all other steps do the same for each block, and once what embedding and output head need.
+ * The recipe on one block of the shape, and from it on all of them. kl runs every later block for each variant of a
+ * block, so its passes grow with the square of the blocks; all other steps do the same for each block, and once what
+ * embedding and output head need.
  */
 async function predictShape(recipe) {
   const folder = path.resolve(OUT, "shape");

@@ -1,5 +1,6 @@
-// npm run results:smollm2 [FOLDER] [--full]: SmolLM2-135M to 160 MiB at a context of 2048: memory sum, time, peak RSS, held-out quality,
-// the checkpoint against its published reference, and the time of a sweep of plans. --full evaluates the whole text.
+// npm run results:smollm2 [FOLDER] [--full]: SmolLM2-135M to 160 MiB at a context of 2048: memory sum, time, peak RSS,
+// held-out quality, the checkpoint against its published reference, and the time of a sweep of plans. --full evaluates
+// the whole text.
 import { existsSync, readFileSync } from "node:fs";
 import { layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
 import { dataFile } from "./data.mjs";

@@ -1,4 +1,5 @@
-// npm run results:sweep [FOLDER]: predicted and measured KL divergence of SmolLM2-135M over ten budgets, for each scorer that predicts.
+// npm run results:sweep [FOLDER]: predicted and measured KL divergence of SmolLM2-135M over ten budgets, for each
+// scorer that predicts.
 import { rankCorrelation, SCORERS, sweepBudgets } from "../../dist/compress-entry.js";
 import { MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
 import { measurePlans, openPlans, scoresOf } from "./plans.mjs";

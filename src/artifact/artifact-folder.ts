@@ -40,7 +40,10 @@ export async function emptyFolder(folder: string): Promise<void> {
   }
 }
 
-/** Gives a finished folder its final name; an artifact that stood there is removed only after the new one is in its place. */
+/**
+ * Gives a finished folder its final name; an artifact that stood there is removed only after the new one is in its
+ * place.
+ */
 export async function moveIntoPlace(from: string, to: string, overwrite: boolean): Promise<void> {
   await checkTarget(to, overwrite);
   // A name that only we give: `<to>.old` may be somebody's backup.

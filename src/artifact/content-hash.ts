@@ -24,7 +24,10 @@ export function sha256Of(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
-/** Reads a file once and hashes it and its parts (in file order, apart from each other). Throws UserError where a part lies beyond its end. */
+/**
+ * Reads a file once and hashes it and its parts (in file order, apart from each other). Throws UserError where a part
+ * lies beyond its end.
+ */
 export async function hashFile(
   path: string,
   parts: readonly FilePart[] = [],

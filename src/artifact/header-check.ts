@@ -5,8 +5,8 @@ import { openSafetensors, type SafetensorsFile } from "../formats/safetensors/re
 import { badArtifact } from "./artifact-error.ts";
 
 /**
- * A file's own header must say what the manifest leads to: the bytes that we write, or the same in other words. Throws UserError
- * naming the first tensor that differs.
+ * A file's own header must say what the manifest leads to: the bytes that we write, or the same in other words. Throws
+ * UserError naming the first tensor that differs.
  */
 export async function checkHeader(file: ByteSource, layout: SafetensorsLayout): Promise<void> {
   const { header, dataOffset } = layout;

@@ -10,8 +10,8 @@ import { EXITS_NAME, type Manifest } from "./manifest.ts";
 import { checkSpec } from "./spec-check.ts";
 
 /**
- * The weights files that a manifest must have, from its spec and plan alone, after checking that all it says of tensors,
- * files and codecs agrees. Throws UserError naming the first thing that does not.
+ * The weights files that a manifest must have, from its spec and plan alone, after checking that all it says of
+ * tensors, files and codecs agrees. Throws UserError naming the first thing that does not.
  */
 export function checkManifest(manifest: Manifest, label: string): PackedLayout {
   checkSpec(manifest.spec, label);
@@ -29,7 +29,10 @@ export function checkManifest(manifest: Manifest, label: string): PackedLayout {
   return layout;
 }
 
-/** The layout that spec and plan lead to. What they say is not ours here, so that whatever is wrong with it is the file's fault. */
+/**
+ * The layout that spec and plan lead to. What they say is not ours here, so that whatever is wrong with it is the
+ * file's fault.
+ */
 function layoutOf({ spec, plan, maxFileBytes }: Manifest, label: string): PackedLayout {
   const layout = attempt(() => planLayout(spec, plan, maxFileBytes), label);
   const bytes = new Map(layout.segments.flat().map((tensor) => [tensor.name, tensor.bytes]));

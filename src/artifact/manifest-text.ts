@@ -2,7 +2,8 @@ import { createHash } from "node:crypto";
 import { UserError } from "../errors.ts";
 import { parseJsonBytes, parseWith } from "../formats/files.ts";
 import { badArtifact } from "./artifact-error.ts";
-import { FORMAT_VERSION, Manifest } from "./manifest.ts";
+import { Manifest, READ_VERSIONS } from "./manifest.ts";
+import { HasSpecV2 } from "./spec-v2.ts";
 
 const ZEROS = "0".repeat(64);
 /** The file begins with its own hash, so that it is found without parsing. */
@@ -20,26 +21,30 @@ export function hashedText(fields: object): { text: string; sha256: string } {
   return { text: blank.replace(ZEROS, sha256), sha256 };
 }
 
-/** Reads a manifest and checks its own hash and form. Throws UserError, on one line, for anything that is not one. */
+/**
+ * Reads a manifest and checks its own hash and form; one of an older version comes in today's words. Throws UserError,
+ * on one line, for anything that is not one.
+ */
 export function parseManifest(bytes: Uint8Array, label: string): Manifest {
   const value = parseJsonBytes(bytes, label);
-  checkVersion(value, label);
+  const version = versionOf(value, label);
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   const stated = START.exec(text)?.[1];
   if (stated === undefined) throw badArtifact(label, "expected the field manifestSha256 first, found none");
   const found = createHash("sha256").update(text.replace(stated, ZEROS)).digest("hex");
   if (found !== stated) throw badArtifact(label, `contents: expected sha256 ${stated}, found ${found}`);
-  return parseWith(Manifest, value, label);
+  return parseWith(Manifest, version === 2 ? parseWith(HasSpecV2, value, label) : value, label);
 }
 
 /** A later version may look different in every other way: it is named before anything else is looked at. */
-function checkVersion(value: unknown, label: string): void {
+function versionOf(value: unknown, label: string): number {
   const version =
     typeof value === "object" && value !== null && "formatVersion" in value ? value.formatVersion : undefined;
-  if (version === FORMAT_VERSION) return;
+  const known = READ_VERSIONS.find((one) => one === version);
+  if (known !== undefined) return known;
   throw new UserError(
     "ARTIFACT_VERSION",
-    `${label}: formatVersion: expected ${FORMAT_VERSION}, found ${JSON.stringify(version) ?? "none"}`,
+    `${label}: formatVersion: expected ${READ_VERSIONS.join(" or ")}, found ${JSON.stringify(version) ?? "none"}`,
     "read it with the version of the tool that wrote it, or make the artifact again",
   );
 }

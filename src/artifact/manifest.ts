@@ -7,8 +7,10 @@ import { Plan } from "./plan.ts";
 export const MANIFEST_NAME = "manifest.json";
 /** Heads of the early exits, where there are any. */
 export const EXITS_NAME = "exits.safetensors";
-/** Version of the folder's layout and of the packed formats in it. */
-export const FORMAT_VERSION = 2;
+/** Version of the manifest that is written. 3 says in more words what 2 said; the weights files are the same. */
+export const FORMAT_VERSION = 3;
+/** Versions that are read. */
+export const READ_VERSIONS = [2, FORMAT_VERSION] as const;
 
 const count = z.number().int().nonnegative();
 const positive = z.number().int().positive();
@@ -56,7 +58,10 @@ export type TensorRecord = z.infer<typeof TensorRecord>;
 /** KL divergence from the original weights, nats a token. */
 const Divergence = z.strictObject({ mean: z.number(), meanError: z.number() });
 
-/** The packed plan beside the best uniform plan of no more bytes, on text that nothing else saw, and which of them ships. */
+/**
+ * The packed plan beside the best uniform plan of no more bytes, on text that nothing else saw, and which of them
+ * ships.
+ */
 export const GuardResult = z.strictObject({
   tokens: positive,
   plan: Divergence,
@@ -92,7 +97,7 @@ export type Provenance = z.infer<typeof Provenance>;
 export const Manifest = z.strictObject({
   /** sha256 of the manifest file itself with these 64 digits as zeros; names the artifact. */
   manifestSha256: Sha256,
-  formatVersion: z.literal(FORMAT_VERSION),
+  formatVersion: z.literal(READ_VERSIONS),
   spec: DecoderSpec,
   /** Codec of each matrix, and the memory sum. */
   plan: Plan,

@@ -22,7 +22,10 @@ const MAX_MANIFEST_BYTES = 64 * 1024 * 1024;
 
 type MatrixRecord = Extract<TensorRecord, { kind: "matrix" }>;
 
-/** An open artifact: manifest in memory, packed bytes read from disk when asked for, or views of the mapped files. Close it. */
+/**
+ * An open artifact: manifest in memory, packed bytes read from disk when asked for, or views of the mapped files. Close
+ * it.
+ */
 export class Artifact implements WeightSource {
   readonly spec: DecoderSpec;
   /** The folder. */
@@ -95,9 +98,10 @@ export async function readManifest(folder: string): Promise<Manifest> {
 }
 
 /**
- * Opens an artifact and checks all but the contents of its tensors: the manifest's own hash and form, that spec, plan, tensors
- * and files agree, every file's size, and the weights' headers. Throws UserError for whatever is wrong with it.
- * `mapFile`: how weights files are mapped into memory, null to read them; by default the native addon maps them where it loads.
+ * Opens an artifact and checks all but the contents of its tensors: the manifest's own hash and form, that spec, plan,
+ * tensors and files agree, every file's size, and the weights' headers. Throws UserError for whatever is wrong with it.
+ * `mapFile`: how weights files are mapped into memory, null to read them; by default the native addon maps them where
+ * it loads.
  */
 export async function openArtifact(
   folder: string,

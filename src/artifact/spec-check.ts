@@ -1,4 +1,12 @@
-import type { AttentionSpec, BlockSpec, DecoderSpec, LinearSpec, MlpSpec, NormSpec } from "../model/decoder-spec.ts";
+import type {
+  AttentionSpec,
+  BlockSpec,
+  DecoderSpec,
+  HalfNorms,
+  LinearSpec,
+  MlpSpec,
+  NormSpec,
+} from "../model/decoder-spec.ts";
 import { blockName } from "../model/matrix-id.ts";
 import { badArtifact } from "./artifact-error.ts";
 
@@ -6,8 +14,8 @@ import { badArtifact } from "./artifact-error.ts";
 type Claim = readonly [what: string, found: number, expected: number];
 
 /**
- * Throws UserError where a spec contradicts itself: sizes that executors take as agreeing with each other. A schema checks
- * each number by itself only.
+ * Throws UserError where a spec contradicts itself: sizes that executors take as agreeing with each other. A schema
+ * checks each number by itself only.
  */
 export function checkSpec(spec: DecoderSpec, label: string): void {
   const claims: Claim[] = [["finalNorm.size", spec.finalNorm.size, spec.hiddenSize]];
@@ -25,9 +33,9 @@ export function checkSpec(spec: DecoderSpec, label: string): void {
 
 function blockClaims(block: BlockSpec, at: string, hiddenSize: number): Claim[] {
   return [
-    ...normClaims(block.attentionNorm, `${at}.attentionNorm`, hiddenSize),
+    ...halfClaims(block.attentionNorms, `${at}.attentionNorms`, hiddenSize),
     ...(block.attention ? attentionClaims(block.attention, `${at}.attention`, hiddenSize) : []),
-    ...normClaims(block.mlpNorm, `${at}.mlpNorm`, hiddenSize),
+    ...halfClaims(block.mlpNorms, `${at}.mlpNorms`, hiddenSize),
     ...(block.mlp ? mlpClaims(block.mlp, `${at}.mlp`, hiddenSize) : []),
   ];
 }
@@ -36,13 +44,23 @@ function normClaims(norm: NormSpec | null, at: string, size: number): Claim[] {
   return norm ? [[`${at}.size`, norm.size, size]] : [];
 }
 
+function halfClaims({ pre, post }: HalfNorms, at: string, size: number): Claim[] {
+  return [...normClaims(pre, `${at}.pre`, size), ...normClaims(post, `${at}.post`, size)];
+}
+
+/** A norm over a head's channels or over those of all heads. */
+function headNormClaims(norm: NormSpec | null, at: string, headDim: number, all: number): Claim[] {
+  return normClaims(norm, at, norm?.size === all ? all : headDim);
+}
+
 function attentionClaims(attention: AttentionSpec, at: string, hiddenSize: number): Claim[] {
-  const { heads, kvHeads, headDim, rope, qkNorm } = attention;
+  const { heads, kvHeads, headDim, rope, qNorm, kNorm } = attention;
   const ropeFits = !rope || (rope.dims % 2 === 0 && rope.dims <= headDim);
   return [
     [`${at}.heads modulo kvHeads`, heads % kvHeads, 0],
     [`${at}.rope.dims beyond headDim or odd`, ropeFits ? 0 : 1, 0],
-    ...normClaims(qkNorm, `${at}.qkNorm`, headDim),
+    ...headNormClaims(qNorm, `${at}.qNorm`, headDim, heads * headDim),
+    ...headNormClaims(kNorm, `${at}.kNorm`, headDim, kvHeads * headDim),
     ...linearClaims(attention.q, `${at}.q`, heads * headDim, hiddenSize),
     ...linearClaims(attention.k, `${at}.k`, kvHeads * headDim, hiddenSize),
     ...linearClaims(attention.v, `${at}.v`, kvHeads * headDim, hiddenSize),

@@ -8,8 +8,8 @@ export type FileMapper = (path: string, bytes: number) => ArrayBuffer;
 type TensorPosition = Pick<TensorRecord, "name" | "offset" | "bytes">;
 
 /**
- * The data of one weights file whose size and header have been checked. Numbers are little-endian in the file and on every machine
- * that Node runs on; offsets are multiples of 64.
+ * The data of one weights file whose size and header have been checked. Numbers are little-endian in the file and on
+ * every machine that Node runs on; offsets are multiples of 64.
  */
 export interface TensorFile {
   /** Bytes [from, to) of a tensor. */

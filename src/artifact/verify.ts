@@ -14,8 +14,9 @@ import type { Manifest } from "./manifest.ts";
 import { openArtifact, readManifest } from "./reader.ts";
 
 /**
- * Checks an artifact to the last byte: all that opening it checks, every file's and every tensor's sha256, and the memory sum
- * computed anew. Returns what is wrong, one line each; nothing where all is well. Throws UserError where there is no artifact.
+ * Checks an artifact to the last byte: all that opening it checks, every file's and every tensor's sha256, and the
+ * memory sum computed anew. Returns what is wrong, one line each; nothing where all is well. Throws UserError where
+ * there is no artifact.
  */
 export async function verifyArtifact(folder: string, work: WorkOptions = {}): Promise<string[]> {
   const opening = await collect(async () => {
@@ -52,7 +53,10 @@ async function collect(check: () => Promise<void>): Promise<string[]> {
   }
 }
 
-/** The whole sum where this version made it; another version may have another formula for what a run needs, but not for the files. */
+/**
+ * The whole sum where this version made it; another version may have another formula for what a run needs, but not for
+ * the files.
+ */
 function checkMemory({ spec, plan, maxFileBytes, exits, provenance }: Manifest): string[] {
   let expected: MemorySum;
   try {

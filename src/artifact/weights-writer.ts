@@ -21,7 +21,10 @@ function slotsOf(layout: PackedLayout): Slot[] {
   });
 }
 
-/** Writes the weights files of a layout in order into a folder, and can go on after the last segment that is on the disk. */
+/**
+ * Writes the weights files of a layout in order into a folder, and can go on after the last segment that is on the
+ * disk.
+ */
 export class WeightsWriter {
   private readonly folder: string;
   private readonly key: string;
@@ -116,7 +119,10 @@ interface Start {
   readonly open: SafetensorsWriter | null;
 }
 
-/** The state after the journal's last segment. UserError CANNOT_RESUME or FILE_NOT_FOUND where the files do not bear it out. */
+/**
+ * The state after the journal's last segment. UserError CANNOT_RESUME or FILE_NOT_FOUND where the files do not bear it
+ * out.
+ */
 async function reopen(folder: string, slots: readonly Slot[], journal: Journal): Promise<Start> {
   const found = slots.findIndex(({ segment }) => segment >= journal.finishedSegments);
   const next = found < 0 ? slots.length : found;
@@ -143,7 +149,9 @@ async function checkComplete(file: string, bytes: number): Promise<void> {
   if (size !== bytes) throw new UserError("CANNOT_RESUME", `${file}: expected ${bytes} bytes, found ${size}`);
 }
 
-/** A run may have been killed after a file got its final name and before the journal said so: it is unfinished again. */
+/**
+ * A run may have been killed after a file got its final name and before the journal said so: it is unfinished again.
+ */
 async function reopenFile(file: string, { layout }: PackedFile, resumeAt: string): Promise<SafetensorsWriter> {
   await fs.rename(file, partialPath(file)).catch(() => undefined);
   return SafetensorsWriter.open(file, layout, { resumeAt });

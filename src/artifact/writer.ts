@@ -44,9 +44,9 @@ export interface WrittenArtifact {
 }
 
 /**
- * Writes an artifact: tensors in the layout's order (`pending`), then `finish`. A killed or suspended run goes on after the
- * last segment that is on the disk, and ends with the same bytes as an undisturbed one. End it with `finish`, `suspend` or
- * `abort`.
+ * Writes an artifact: tensors in the layout's order (`pending`), then `finish`. A killed or suspended run goes on after
+ * the last segment that is on the disk, and ends with the same bytes as an undisturbed one. End it with `finish`,
+ * `suspend` or `abort`.
  */
 export class ArtifactWriter {
   /** The weights files as they will be. */
@@ -62,7 +62,10 @@ export class ArtifactWriter {
     this.weights = weights;
   }
 
-  /** Throws UserError OUTPUT_EXISTS where something is in the way, `FILE_*` or `DISK_FULL` where nothing can be written, BAD_ARTIFACT for a spec that contradicts itself. */
+  /**
+   * Throws UserError OUTPUT_EXISTS where something is in the way, `FILE_*` or `DISK_FULL` where nothing can be written,
+   * BAD_ARTIFACT for a spec that contradicts itself.
+   */
   static async open(options: ArtifactWriterOptions): Promise<ArtifactWriter> {
     const { folder, spec, plan, key, overwrite = false, maxFileBytes = MAX_FILE_BYTES } = options;
     checkSpec(spec, folder);

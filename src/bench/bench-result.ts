@@ -35,7 +35,9 @@ export const BenchResult = z.strictObject({
   firstTokenMs: Spread,
   /** Opening the model; its weights may be read as late as in the first run. */
   loadMs: z.number(),
-  /** Opening the model and the very first run, warm-up or not, to its first token: what a user who starts cold waits. */
+  /**
+   * Opening the model and the very first run, warm-up or not, to its first token: what a user who starts cold waits.
+   */
   coldFirstTokenMs: z.number(),
   /** Bytes of the weights as they are stored. */
   weightBytes: z.number().int().nonnegative(),
@@ -45,7 +47,10 @@ export const BenchResult = z.strictObject({
   peakRssBytes: z.number().int().positive(),
   /** Null for checkpoints, and without the addon, which measures the bandwidth. */
   bandwidth: BandwidthUse.nullable(),
-  /** From openArtifact() in the running process to the first token of a 16-token prompt, tokenizer apart; ms. On request. */
+  /**
+   * From openArtifact() in the running process to the first token of a 16-token prompt, tokenizer apart; ms. On
+   * request.
+   */
   openingMs: Spread.nullable(),
   /** On request. */
   passes: PassCosts.nullable(),

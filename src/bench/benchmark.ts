@@ -40,7 +40,10 @@ export interface Speeds {
   readonly firstRunTokenMs: number;
 }
 
-/** Runs prompt and greedy generation `repeats` times after the warm-up. Throws UserError BENCH where the context is too short. */
+/**
+ * Runs prompt and greedy generation `repeats` times after the warm-up. Throws UserError BENCH where the context is too
+ * short.
+ */
 export async function measureSpeeds(executor: AnyExecutor, options: BenchOptions): Promise<Speeds> {
   const { promptTokens, generateTokens, repeats, warmupRuns } = options;
   checkOptions(options);
@@ -104,8 +107,8 @@ async function runOnce(executor: AnyExecutor, prompt: Int32Array, options: Bench
 export type BenchSubject = Pick<BenchResult, "model" | "kind" | "executor" | "loadMs" | "weightBytes">;
 
 /**
- * Measures and completes a result: machine, date and peak RSS are those of this process, now. `artifact`: what the executor runs
- * on; null for a checkpoint.
+ * Measures and completes a result: machine, date and peak RSS are those of this process, now. `artifact`: what the
+ * executor runs on; null for a checkpoint.
  */
 export async function benchmark(
   executor: AnyExecutor,

@@ -23,8 +23,8 @@ const MARGIN = { marginLeft: 60, marginRight: 210, marginTop: 24, marginBottom: 
 const LINE_HEIGHT = 20;
 
 /**
- * Lines with a dot at each point, and their names beside them, as an SVG document. Drawn by Observable Plot, which is installed with the
- * development dependencies only: throws UserError PICTURE where it is absent.
+ * Lines with a dot at each point, and their names beside them, as an SVG document. Drawn by Observable Plot, which is
+ * installed with the development dependencies only: throws UserError PICTURE where it is absent.
  */
 export async function lineChart(x: ChartAxis, y: ChartAxis, lines: readonly ChartLine[]): Promise<string> {
   const { Plot, document } = await openPlot();

@@ -10,8 +10,8 @@ import { type Spread, spreadOf } from "./spread.ts";
 const OPENING_PROMPT_TOKENS = 16;
 
 /**
- * Milliseconds from `openArtifact` in a running process to the first token of a 16-token prompt, `repeats` times, everything closed
- * between. The tokenizer is not part of it.
+ * Milliseconds from `openArtifact` in a running process to the first token of a 16-token prompt, `repeats` times,
+ * everything closed between. The tokenizer is not part of it.
  */
 export async function measureOpening(
   folder: string,

@@ -4,6 +4,7 @@ import { CODECS } from "../codecs/index.ts";
 import { throwIfAborted, UserError } from "../errors.ts";
 import { headMatrixId } from "../model/decoder-spec.ts";
 import type { KvType } from "../model/kv-type.ts";
+import { readOutputVectors } from "../model/output-vectors.ts";
 import type { PackedMatrix } from "../model/weight-source.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
@@ -40,7 +41,10 @@ export interface PassCostOptions extends WorkOptions {
 const EXIT_IDS = 8192;
 const EXIT_NAME = "bench";
 
-/** Measures all of them turn about, so that a machine that slows down slows all alike. `artifact`: null leaves the exit head out. */
+/**
+ * Measures all of them turn about, so that a machine that slows down slows all alike. `artifact`: null leaves the exit
+ * head out.
+ */
 export async function measurePassCosts(
   executor: AnyExecutor,
   artifact: Artifact | null,
@@ -99,8 +103,7 @@ async function exitHeadOf(artifact: Artifact): Promise<{ head: ExitHead; ids: nu
   const ids = Math.min(EXIT_IDS, whole.rows);
   const bytes = whole.bytes.subarray(0, CODECS[whole.codec].packedBytes(ids, whole.cols));
   const matrix: PackedMatrix = { ...whole, rows: ids, bytes };
-  const bias = spec.finalNorm.kind === "layer" ? await artifact.readVector("finalNorm.bias") : null;
-  const norm = { spec: spec.finalNorm, weight: await artifact.readVector("finalNorm.weight"), bias };
+  const norm = { spec: spec.finalNorm, ...(await readOutputVectors(artifact)).norm };
   return { head: { norm, adapter: null, matrix, bias: null, tail: null }, ids, codec: whole.codec };
 }
 

@@ -2,12 +2,16 @@ import { type Codec, type Quantized, TILE_ROWS } from "../codecs/codec.ts";
 import { snapScales } from "../codecs/two-level.ts";
 import { Random } from "../tensor/random.ts";
 
-/** Tiles drawn for each codec and width; a matrix is a random sequence of them, since drawing a billion numbers would take minutes. */
+/**
+ * Tiles drawn for each codec and width; a matrix is a random sequence of them, since drawing a billion numbers would
+ * take minutes.
+ */
 const POOL_TILES = 64;
 
 /**
- * Packed matrices of random numbers for measuring speed: every byte of a matrix lies in memory of its own, so that reading it
- * costs what reading any matrix costs. Numbers have variance 1 / cols, so that activations stay as large as they are.
+ * Packed matrices of random numbers for measuring speed: every byte of a matrix lies in memory of its own, so that
+ * reading it costs what reading any matrix costs. Numbers have variance 1 / cols, so that activations stay as large as
+ * they are.
  */
 export class RandomTiles {
   private readonly seed: number;

@@ -5,8 +5,8 @@ import type { ExecutorInfo } from "../runtime/executor-info.ts";
 const READ_BYTES = 512 * 2 ** 20;
 
 /**
- * Bytes a second at which this machine's memory is read by as many threads as the executor has; null without the addon, which
- * measures it. Needs half a gigabyte for a moment: take peak memory before.
+ * Bytes a second at which this machine's memory is read by as many threads as the executor has; null without the addon,
+ * which measures it. Needs half a gigabyte for a moment: take peak memory before.
  */
 export async function readBandwidth({ isa, threads }: Pick<ExecutorInfo, "isa" | "threads">): Promise<number | null> {
   if (!loadNative().addon) return null;

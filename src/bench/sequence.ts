@@ -63,8 +63,9 @@ export class BenchSequence {
   }
 
   /**
-   * Runs the next `rows` positions up the blocks in stages, [0, stages[0]), [stages[0], stages[1]) …, and forgets them. Each stage's work, embedding
-   * or output head included, goes through `around`, which does it once; `between` sees the hidden state after each stage but the last.
+   * Runs the next `rows` positions up the blocks in stages, [0, stages[0]), [stages[0], stages[1]) …, and forgets them.
+   * Each stage's work, embedding or output head included, goes through `around`, which does it once; `between` sees the
+   * hidden state after each stage but the last.
    */
   async climb(rows: number, stages: readonly number[], { around, between, answers }: ClimbHooks): Promise<void> {
     const { executor, cache, length } = this;

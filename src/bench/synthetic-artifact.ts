@@ -27,9 +27,9 @@ export interface SyntheticOptions {
 }
 
 /**
- * The folder of an artifact of a model's shape with random numbers, in `cacheFolder`: made where it is not there yet (a killed run is
- * gone on with), else as it is. For measuring speed: it has no tokenizer and means nothing. `spec`: another one under the shape's
- * name, for tests.
+ * The folder of an artifact of a model's shape with random numbers, in `cacheFolder`: made where it is not there yet (a
+ * killed run is gone on with), else as it is. For measuring speed: it has no tokenizer and means nothing. `spec`:
+ * another one under the shape's name, for tests.
  */
 export async function syntheticArtifact(
   cacheFolder: string,

@@ -17,7 +17,10 @@ interface LlamaSizes {
   readonly eosToken: number;
 }
 
-/** Shapes that a random artifact can have: models whose weights do not fit a processor's cache, as their authors published them. */
+/**
+ * Shapes that a random artifact can have: models whose weights do not fit a processor's cache, as their authors
+ * published them.
+ */
 const SYNTHETIC_SHAPES = {
   /** TinyLlama-1.1B */
   "llama-1.1b": {
@@ -80,7 +83,8 @@ function llamaSpec(sizes: LlamaSizes): DecoderSpec {
   const norm = { kind: "rms" as const, size: hidden, eps: 1e-5 };
   const block: BlockSpec = {
     residual: "sequential",
-    attentionNorm: norm,
+    residualFactor: 1,
+    attentionNorms: { pre: norm, post: null },
     attention: {
       heads,
       kvHeads,
@@ -88,22 +92,25 @@ function llamaSpec(sizes: LlamaSizes): DecoderSpec {
       scale: headDim ** -0.5,
       window: null,
       rope: { dims: headDim, theta, scaling },
-      qkNorm: null,
+      qNorm: null,
+      kNorm: null,
       q: linear(heads * headDim, hidden),
       k: linear(kvHeads * headDim, hidden),
       v: linear(kvHeads * headDim, hidden),
       o: linear(hidden, heads * headDim),
     },
-    mlpNorm: norm,
+    mlpNorms: { pre: norm, post: null },
     mlp: { activation: "silu", gate: linear(ffn, hidden), up: linear(ffn, hidden), down: linear(hidden, ffn) },
   };
   return {
     family: "llama",
     vocabSize: sizes.vocab,
     hiddenSize: hidden,
+    embeddingScale: 1,
     maxPositions: sizes.maxPositions,
     tied: sizes.tied,
     headBias: false,
+    logitFactor: 1,
     blocks: Array.from({ length: sizes.blocks }, () => block),
     finalNorm: norm,
     bosToken: sizes.bosToken,

@@ -3,8 +3,9 @@ import { type KvType, kvVectorBytes } from "../model/kv-type.ts";
 import { idOf } from "../model/matrix-id.ts";
 
 /**
- * Bytes of weights that generating a token reads: every matrix of the blocks and the output head, once, and the norms and biases.
- * Of an embedding that is not the head one row is read, which is left out. `matrixBytes`: stored bytes by id.
+ * Bytes of weights that generating a token reads: every matrix of the blocks and the output head, once, and the norms
+ * and biases. Of an embedding that is not the head one row is read, which is left out. `matrixBytes`: stored bytes by
+ * id.
  */
 export function weightBytesPerToken(spec: DecoderSpec, matrixBytes: ReadonlyMap<string, number>): number {
   const ids = spec.blocks.flatMap((block, i) => linearsOf(block).map(({ role }) => idOf(i, role)));

@@ -62,7 +62,10 @@ function decodeText(file: string, bytes: Buffer): string {
   }
 }
 
-/** A file's text as documents; `file` is for messages. Throws UserError naming file and line where the text is not of that form. */
+/**
+ * A file's text as documents; `file` is for messages. Throws UserError naming file and line where the text is not of
+ * that form.
+ */
 type Form = (file: string, text: string, renderChat: RenderChat) => string[];
 
 const plainText: Form = (_, text) => [text];
@@ -100,7 +103,10 @@ function parseLine(where: string, line: string): z.infer<typeof Line> {
   throw new UserError("CALIBRATION_JSON", `${where}: line: ${expected} with strings, found ${keys}`);
 }
 
-/** Forms of text by the end of a file's name; all others are plain text, one document. A new one is a function and a line here. */
+/**
+ * Forms of text by the end of a file's name; all others are plain text, one document. A new one is a function and a
+ * line here.
+ */
 const FORMS: ReadonlyMap<string, Form> = new Map([
   [".jsonl", parseLines],
   [".ndjson", parseLines],

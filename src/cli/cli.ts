@@ -1,8 +1,8 @@
 import yargs from "yargs";
 import { UserError } from "../errors.ts";
 import { TOOL_VERSION } from "../version.ts";
-import { examplesText } from "./command.ts";
-import { COMMANDS } from "./commands.ts";
+import { type Command, examplesText } from "./command.ts";
+import { allCommands, COMMAND_NAMES, commandNamed } from "./commands.ts";
 import { reportFailure } from "./failure.ts";
 import { markDashes, unmarkDashes } from "./options/dash-arguments.ts";
 import { Terminal } from "./terminal.ts";
@@ -13,12 +13,16 @@ const EXAMPLES = [
   ["plan models/smollm2 --budget '160 MiB' --context 2048 --recipe uniform --sweep", "see what budgets would buy"],
 ] as const;
 
-/** Runs one command line and returns its exit status: 0, 1 (the user can mend it), 70 (a bug), 75 (stopped, run again), 130/143. */
+/**
+ * Runs one command line and returns its exit status: 0, 1 (the user can mend it), 70 (a bug), 75 (stopped, run again),
+ * 130/143.
+ */
 export async function runCommandLine(commandLine: readonly string[]): Promise<number> {
   const args = markDashes(commandLine);
   const terminal = new Terminal({ json: args.some((arg) => arg === "--json" || arg === "--json=true") });
   try {
-    await parserFor(args, terminal).parseAsync();
+    const named = await commandNamed(args[0]);
+    await parserFor(args, named ? [named] : await allCommands(), terminal).parseAsync();
     return 0;
   } catch (error) {
     return reportFailure(error, terminal);
@@ -27,9 +31,9 @@ export async function runCommandLine(commandLine: readonly string[]): Promise<nu
   }
 }
 
-function parserFor(args: readonly string[], terminal: Terminal) {
+function parserFor(args: readonly string[], commands: readonly Command[], terminal: Terminal) {
   const parser = yargs(args)
-    .middleware([unmarkDashes, refuseRepeated], true)
+    .middleware([unmarkDashes, (argv) => refuseRepeated(argv, commands)], true)
     .scriptName("layerwise")
     .usage("$0 <command>\n\nFits a language model to a device's byte budget, layer by layer, and runs it.")
     .locale("en")
@@ -45,18 +49,16 @@ function parserFor(args: readonly string[], terminal: Terminal) {
     .fail((message, error) => {
       throw error ?? new UserError("USAGE", usageMessage(message, args), usageHint(args));
     });
-  for (const command of COMMANDS) command.register(parser, terminal);
+  for (const command of commands) command.register(parser, terminal);
   return parser;
 }
 
-/** Options that may be given more than once; what another command takes once stands with its command. */
-const REPEATABLE = new Set(["_", "models", "stop", "backends", "calibration", "device", "exits text"]);
-
 /** yargs collects a repeated option into an array, which no command expects of an option that takes one value. */
-function refuseRepeated(argv: Record<string, unknown>): void {
-  const command = Array.isArray(argv._) ? argv._[0] : "";
+function refuseRepeated(argv: Record<string, unknown>, commands: readonly Command[]): void {
+  const name = Array.isArray(argv._) ? argv._[0] : "";
+  const repeatable = commands.find((command) => command.name === name)?.repeatable ?? [];
   const repeated = Object.keys(argv).find(
-    (key) => Array.isArray(argv[key]) && !REPEATABLE.has(key) && !REPEATABLE.has(`${command} ${key}`),
+    (key) => key !== "_" && Array.isArray(argv[key]) && !repeatable.includes(key),
   );
   if (repeated) throw new UserError("USAGE", `--${repeated}: expected once, found several times`);
 }
@@ -65,11 +67,10 @@ function refuseRepeated(argv: Record<string, unknown>): void {
 function usageMessage(message: string, args: readonly string[]): string {
   const line = message.replaceAll(/\s+/g, " ").trim();
   if (line.startsWith("Did you mean")) return `unknown command ${args[0]}: ${line}`;
-  const isUnknown = !args[0]?.startsWith("-") && !COMMANDS.some(({ name }) => name === args[0]);
+  const isUnknown = !args[0]?.startsWith("-") && !COMMAND_NAMES.includes(args[0]);
   return line.startsWith("Unknown argument") && isUnknown ? `unknown command ${args[0]}` : line;
 }
 
 function usageHint(args: readonly string[]): string {
-  const name = COMMANDS.find((command) => command.name === args[0])?.name;
-  return name ? `layerwise ${name} --help` : "layerwise --help";
+  return COMMAND_NAMES.includes(args[0]) ? `layerwise ${args[0]} --help` : "layerwise --help";
 }

@@ -10,6 +10,10 @@ export interface CommandDeclaration<T> {
   readonly examples: readonly (readonly [commandLine: string, what: string])[];
   /** Run again after a stop, it continues: exit status 75 instead of 130. */
   readonly resumable?: boolean;
+  /** It runs a model as a device does, within the memory that was planned for it. */
+  readonly onDevice?: boolean;
+  /** Options that may be given more than once, as yargs names them: `outerCodec`. */
+  readonly repeatable?: readonly string[];
   options(yargs: Argv<object>): Argv<T>;
   run(args: ArgumentsCamelCase<T>, terminal: Terminal): Promise<void>;
 }
@@ -17,6 +21,8 @@ export interface CommandDeclaration<T> {
 /** A command as the table holds it. */
 export interface Command {
   readonly name: string;
+  readonly onDevice: boolean;
+  readonly repeatable: readonly string[];
   register(parser: Argv<object>, terminal: Terminal): void;
 }
 
@@ -34,6 +40,8 @@ export function defineCommand<T>(declaration: CommandDeclaration<T>): Command {
       .epilogue(examplesText(examples));
   return {
     name: command.split(" ")[0],
+    onDevice: declaration.onDevice ?? false,
+    repeatable: declaration.repeatable ?? [],
     register(parser, terminal) {
       parser.command(command, describe, build, async (args) => {
         terminal.resumable = declaration.resumable ?? false;

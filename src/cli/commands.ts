@@ -1,29 +1,31 @@
 import type { Command } from "./command.ts";
-import { benchCommand } from "./commands/bench.ts";
-import { chatCommand } from "./commands/chat.ts";
-import { compressCommand } from "./commands/compress.ts";
-import { evalCommand } from "./commands/eval.ts";
-import { exitsCommand } from "./commands/exits.ts";
-import { exportGgufCommand } from "./commands/export-gguf.ts";
-import { inspectCommand } from "./commands/inspect.ts";
-import { planCommand } from "./commands/plan.ts";
-import { runCommand } from "./commands/run.ts";
-import { calibrateCommand, quantizeCommand, scoreCommand } from "./commands/steps.ts";
-import { verifyCommand } from "./commands/verify.ts";
 
-/** Every command, in the order of the help. */
-export const COMMANDS: readonly Command[] = [
-  compressCommand,
-  calibrateCommand,
-  scoreCommand,
-  planCommand,
-  quantizeCommand,
-  exitsCommand,
-  runCommand,
-  chatCommand,
-  evalCommand,
-  benchCommand,
-  exportGgufCommand,
-  inspectCommand,
-  verifyCommand,
-];
+/** Every command, in the order of the help. A command's file is loaded when it is asked for, or the help of all. */
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  compress: async () => (await import("./commands/compress.ts")).compressCommand,
+  calibrate: async () => (await import("./commands/calibrate.ts")).calibrateCommand,
+  score: async () => (await import("./commands/score.ts")).scoreCommand,
+  plan: async () => (await import("./commands/plan.ts")).planCommand,
+  quantize: async () => (await import("./commands/quantize.ts")).quantizeCommand,
+  exits: async () => (await import("./commands/exits.ts")).exitsCommand,
+  run: async () => (await import("./commands/run.ts")).runCommand,
+  chat: async () => (await import("./commands/chat.ts")).chatCommand,
+  eval: async () => (await import("./commands/eval.ts")).evalCommand,
+  bench: async () => (await import("./commands/bench.ts")).benchCommand,
+  "export-gguf": async () => (await import("./commands/export-gguf.ts")).exportGgufCommand,
+  inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,
+  verify: async () => (await import("./commands/verify.ts")).verifyCommand,
+};
+
+/** Their names, in the table's order. */
+export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);
+
+/** The command that a word names, or null. */
+export async function commandNamed(name: string | undefined): Promise<Command | null> {
+  return name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name]() : null;
+}
+
+/** All of them, in the table's order. */
+export function allCommands(): Promise<Command[]> {
+  return Promise.all(Object.values(COMMANDS).map((load) => load()));
+}

@@ -1,8 +1,7 @@
 import type { DraftersResult } from "../bench/drafters/result.ts";
 import { writeFileAtomic } from "../formats/files.ts";
-import { openToRun } from "./open-to-run.ts";
 import { type DraftersArguments, sweepOf } from "./options/drafters-options.ts";
-import type { ExecutionArguments } from "./options/execution-options.ts";
+import { type ExecutionArguments, openToRun } from "./options/execution-options.ts";
 import type { Terminal } from "./terminal.ts";
 import { draftersText } from "./text/drafters-text.ts";
 

@@ -4,7 +4,10 @@ import type { Terminal } from "./terminal.ts";
 /** Exit statuses; see `docs/cli.md`. */
 export const EXIT = { userError: 1, bug: 70, stopped: 75 } as const;
 
-/** Tells the user what went wrong, on standard error (and as the JSON document where none was written yet); returns the exit status. */
+/**
+ * Tells the user what went wrong, on standard error (and as the JSON document where none was written yet); returns the
+ * exit status.
+ */
 export function reportFailure(error: unknown, terminal: Terminal): number {
   if (error instanceof UserError) {
     terminal.note(`layerwise: ${oneLine(error.message)}${error.hint ? ` (${oneLine(error.hint)})` : ""}`);

@@ -1,12 +1,11 @@
 #!/usr/bin/env node
 import { fileError } from "../formats/files.ts";
 import { EXIT } from "./failure.ts";
-import { keepHeapSmall } from "./process-memory.ts";
+import { keepHeapSmall, letHeapGrow } from "./process-memory.ts";
 
-/** Commands that run a model as a device does, within the memory that was planned for it. */
-const DEVICE_COMMANDS = ["run", "chat", "bench"];
-
-/** `layerwise run … | head -1`: whoever reads has gone, and nothing more is wanted. A full disk is the user's to mend. */
+/**
+ * `layerwise run … | head -1`: whoever reads has gone, and nothing more is wanted. A full disk is the user's to mend.
+ */
 function leaveWithoutOutput(error: NodeJS.ErrnoException): never {
   if (error.code === "EPIPE") process.exit(0);
   process.stderr.write(`layerwise: ${fileError(error, "standard output", "write").message}\n`);
@@ -18,8 +17,10 @@ process.stderr.on("error", (error: NodeJS.ErrnoException) => {
   // Messages that cannot be written are lost; the result need not be.
   if (error.code === "EPIPE") process.exit(0);
 });
-if (DEVICE_COMMANDS.includes(process.argv[2])) keepHeapSmall();
+keepHeapSmall();
 // Imported only now: what the imports take counts.
+const { commandNamed } = await import("./commands.ts");
+if (!(await commandNamed(process.argv[2]))?.onDevice) letHeapGrow();
 const { runCommandLine } = await import("./cli.ts");
 const exitCode = await runCommandLine(process.argv.slice(2));
 // The wasm backend's worker threads keep the event loop alive: leave once all output is written.

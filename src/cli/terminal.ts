@@ -7,7 +7,8 @@ export type Colours = ReturnType<typeof pc.createColors>;
 
 /**
  * The standard streams and signals of one command. Results go to standard output: text, or with `--json` exactly one
- * document; everything else goes to standard error. The first SIGINT or SIGTERM aborts `signal`, the second leaves at once.
+ * document; everything else goes to standard error. The first SIGINT or SIGTERM aborts `signal`, the second leaves at
+ * once.
  */
 export class Terminal {
   readonly json: boolean;

@@ -1,9 +1,10 @@
 /**
- * The levels of one chunk (16 rows x 32 columns) as bit planes, made so that a kernel gets four columns of 16 rows with one
- * mask and one shift of a 64-byte vector.
+ * The levels of one chunk (16 rows x 32 columns) as bit planes, made so that a kernel gets four columns of 16 rows with
+ * one mask and one shift of a 64-byte vector.
  *
  * A chunk's codes are held here as 128 words [quad][row]: word (quad, row) has the codes of columns 4*quad … 4*quad + 3
- * of that row in its bytes, lowest column first. Words are little-endian, as on every platform that Node 20 runs TensorFlow on.
+ * of that row in its bytes, lowest column first. Words are little-endian, as on every platform that Node 20 runs
+ * TensorFlow on.
  */
 
 /** Words of one chunk's codes. */
@@ -27,7 +28,10 @@ function byteMask(bits: number): number {
   return ((1 << bits) - 1) * 0x01010101;
 }
 
-/** ORs a plane of `bits` bits at words[at …] into `codes`, shifted up by `shift`; rows [rowFrom, rowTo) only. Returns the plane's words. */
+/**
+ * ORs a plane of `bits` bits at words[at …] into `codes`, shifted up by `shift`; rows [rowFrom, rowTo) only. Returns
+ * the plane's words.
+ */
 function readPlane(
   bits: PlaneWidth,
   words: Int32Array,

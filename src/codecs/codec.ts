@@ -1,14 +1,15 @@
 /**
- * The contract of a codec: how a matrix is stored and what that costs in bytes. It does not choose numbers; quantizers do.
+ * The contract of a codec: how a matrix is stored and what that costs in bytes. It does not choose numbers; quantizers
+ * do.
  *
- * Layout shared by all codecs (docs/artifact-format.md has it bit by bit): rows in tiles of 16, tile after tile; inside a tile
- * the scales of its rows where scales have two levels, then group after group of columns, each with its scales, its minima and
- * its levels, and zero bytes up to the next multiple of 64.
+ * Layout shared by all codecs (docs/artifact-format.md has it bit by bit): rows in tiles of 16, tile after tile; inside
+ * a tile the scales of its rows where scales have two levels, then group after group of columns, each with its scales,
+ * its minima and its levels, and zero bytes up to the next multiple of 64.
  */
 export interface Codec {
   /**
-   * Name in plans, recipes and manifests: `f32`, `f16`, `bf16`, `q4s-g32` (4 bits, symmetric, groups of 32), `q4a-g64`, `q8s-row`,
-   * `q4t-g32` (table), `q4t-g32-s8` (8-bit scales under one scale a row).
+   * Name in plans, recipes and manifests: `f32`, `f16`, `bf16`, `q4s-g32` (4 bits, symmetric, groups of 32), `q4a-g64`,
+   * `q8s-row`, `q4t-g32` (table), `q4t-g32-s8` (8-bit scales under one scale a row).
    */
   readonly id: string;
   /** Bits of one level: 2, 3, 4, 5, 6, 8, 16 or 32. */
@@ -19,8 +20,8 @@ export interface Codec {
   /** How scales (and minima) are stored: f16 a group, or int8 a group under a bf16 a row; null for the float codecs. */
   readonly scaleKind: ScaleKind | null;
   /**
-   * The integer that each code stands for, ascending, so that value = scale * levels[code]: code - 2^(bits-1) when symmetric, the
-   * table's number for a table codec. Null for asymmetric and float codecs.
+   * The integer that each code stands for, ascending, so that value = scale * levels[code]: code - 2^(bits-1) when
+   * symmetric, the table's number for a table codec. Null for asymmetric and float codecs.
    */
   readonly levels: Int8Array | null;
   /** GGUF type that holds the same numbers without loss, if there is one. */
@@ -58,9 +59,10 @@ export interface PackedShape {
 }
 
 /**
- * The numbers of a quantized matrix before packing. Integer codecs: value = scale * levels[code] when symmetric or by table,
- * scale * code + minimum when asymmetric. Scales and minima are those that a reader computes: f16 numbers or, with two-level
- * scales, whole multiples (-127 … 127) of the row's own (snapScales in two-level.ts makes them). Float codecs: `values` only.
+ * The numbers of a quantized matrix before packing. Integer codecs: value = scale * levels[code] when symmetric or by
+ * table, scale * code + minimum when asymmetric. Scales and minima are those that a reader computes: f16 numbers or,
+ * with two-level scales, whole multiples (-127 … 127) of the row's own (snapScales in two-level.ts makes them). Float
+ * codecs: `values` only.
  */
 export type Quantized =
   | {

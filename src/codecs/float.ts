@@ -11,7 +11,9 @@ import {
   tilesOf,
 } from "./tile.ts";
 
-/** How one float format keeps numbers; whole arrays at a time, since a call a number would cost more than the number. */
+/**
+ * How one float format keeps numbers; whole arrays at a time, since a call a number would cost more than the number.
+ */
 interface FloatFormat {
   readonly id: string;
   readonly bytes: 2 | 4;
@@ -41,7 +43,9 @@ const BF16: FloatFormat = {
   decode: (bytes, target) => void bf16ToF32Array(halves(bytes), target),
 };
 
-/** Plain floats in 16-row tiles, [column][16 rows]. Packing rounds to nearest even and refuses what becomes infinite. */
+/**
+ * Plain floats in 16-row tiles, [column][16 rows]. Packing rounds to nearest even and refuses what becomes infinite.
+ */
 function floatCodec(format: FloatFormat): Codec {
   const { id } = format;
   const contentBytes = (cols: number) => cols * TILE_ROWS * format.bytes;

@@ -3,8 +3,8 @@ import { integerFormOf, integerGeometry, levelsAt } from "./integer-geometry.ts"
 import { checkLength, checkShape, tilesOf } from "./tile.ts";
 
 /**
- * A part of a tile in which every row has a lane of its own: `count` times 16 lanes of `width` bytes, from byte `at` of the tile on.
- * Scales, bit planes and floats are all stored so.
+ * A part of a tile in which every row has a lane of its own: `count` times 16 lanes of `width` bytes, from byte `at` of
+ * the tile on. Scales, bit planes and floats are all stored so.
  */
 interface Lanes {
   readonly at: number;
@@ -13,9 +13,10 @@ interface Lanes {
 }
 
 /**
- * Rows of a packed matrix as a packed matrix of their own, in the order of `ids`; one may come several times. Their bytes are moved, not
- * unpacked: levels and scales stay what they are, rows beyond the last are zero. Returns packedBytes(ids.length, cols) bytes. Throws a
- * RangeError on an id that is no row of the matrix, no ids at all, or bytes that do not fit the shape.
+ * Rows of a packed matrix as a packed matrix of their own, in the order of `ids`; one may come several times. Their
+ * bytes are moved, not unpacked: levels and scales stay what they are, rows beyond the last are zero. Returns
+ * packedBytes(ids.length, cols) bytes. Throws a RangeError on an id that is no row of the matrix, no ids at all, or
+ * bytes that do not fit the shape.
  */
 export function gatherPackedRows(codec: Codec, { rows, cols, bytes }: PackedShape, ids: Int32Array): Uint8Array {
   checkLength(`${codec.id} bytes`, bytes.length, codec.packedBytes(rows, cols));

@@ -22,7 +22,10 @@ const FAMILIES = {
   q5t: [5, "table"],
 } as const satisfies Record<string, readonly [IntegerBits, IntegerScheme]>;
 
-/** What each of them comes in: columns that share a scale, and scales of f16 or (s8) of 8 bits under one a row. A new one is a line here. */
+/**
+ * What each of them comes in: columns that share a scale, and scales of f16 or (s8) of 8 bits under one a row. A new
+ * one is a line here.
+ */
 const SCALES = {
   g32: { group: 32, scaleKind: "f16" },
   g64: { group: 64, scaleKind: "f16" },

@@ -16,9 +16,9 @@ export interface IntegerForm {
 }
 
 /**
- * Where things lie in a tile of an integer codec, in bytes from its start. A tile is one stream, read from front to back by a
- * product: the scales of its rows where scales have two levels; then group after group, each with the scales of its 16 rows, their
- * minima where asymmetric, and the levels of its chunks.
+ * Where things lie in a tile of an integer codec, in bytes from its start. A tile is one stream, read from front to
+ * back by a product: the scales of its rows where scales have two levels; then group after group, each with the scales
+ * of its 16 rows, their minima where asymmetric, and the levels of its chunks.
  */
 export interface IntegerGeometry {
   /** Chunks of 32 columns; each has its levels in `chunkWords` 4-byte words. */

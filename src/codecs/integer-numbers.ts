@@ -22,7 +22,7 @@ export function unpackNumbers(codec: Codec, packed: PackedShape, from: number, t
   const { rows, cols } = packed;
   checkLength(`${codec.id} bytes`, packed.bytes.length, codec.packedBytes(rows, cols));
   const g = integerGeometry(form, cols);
-  const numbers = emptyNumbers(form, g, to - from, cols);
+  const numbers = zeroNumbers(form, g, to - from, cols);
   const spans = tileSpans(rows, from, to);
   const { firstTile, bytes } = alignedTiles(packed, g.stride, from, to);
   const views = tileViews(bytes);
@@ -35,7 +35,7 @@ export function unpackNumbers(codec: Codec, packed: PackedShape, from: number, t
   return numbers;
 }
 
-function emptyNumbers(form: IntegerForm, g: IntegerGeometry, rows: number, cols: number): IntegerNumbers {
+function zeroNumbers(form: IntegerForm, g: IntegerGeometry, rows: number, cols: number): IntegerNumbers {
   const asymmetric = form.scheme === "asymmetric";
   const twoLevel = form.scaleKind === "two-level";
   return {

@@ -7,7 +7,10 @@ import { checkLength, tilesOf } from "./tile.ts";
 
 type IntegerQuantized = Extract<Quantized, { kind: "integer" }>;
 
-/** Packs checked numbers into 16-row tiles. Throws a RangeError on lengths that do not fit, codes or scales out of range. */
+/**
+ * Packs checked numbers into 16-row tiles. Throws a RangeError on lengths that do not fit, codes or scales out of
+ * range.
+ */
 export function packInteger(id: string, form: IntegerForm, quantized: IntegerQuantized): Uint8Array {
   const { rows, cols, codes } = quantized;
   const g = integerGeometry(form, cols);

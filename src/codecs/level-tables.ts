@@ -1,9 +1,11 @@
 /**
  * The levels of the table codecs: what each code stands for under a scale of either sign.
  *
- * Fixed numbers, part of the artifact format. `npm run derive:level-tables` derives them: they leave the least squared error (a local
- * optimum) in groups of 32 normal weights when each group has the scale that suits it best. Ascending, int8, the largest magnitude
- * 127. Since the scale's sign is free, a table need not be symmetric, and an uneven one serves the group's extreme better.
+ * Fixed numbers, part of the artifact format. `npm run derive:level-tables` derives them: they leave the least squared
+ * error (a local optimum) in groups of 32 normal weights when each group has the scale that suits it best. Ascending,
+ * int8, the largest magnitude
+ * 127. Since the scale's sign is free, a table need not be symmetric, and an uneven one serves the group's extreme
+ *      better.
  */
 const LEVELS: Readonly<Record<number, readonly number[]>> = {
   2: [-127, -43, 18, 89],

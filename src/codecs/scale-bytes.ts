@@ -1,6 +1,6 @@
 /**
- * The scales and minima of a packed tile: f16 [16 rows] a group or, with two levels, int8 [16 rows] a group under bf16 [16
- * rows] a tile. `which` is 0 for scales and 1 for minima.
+ * The scales and minima of a packed tile: f16 [16 rows] a group or, with two levels, int8 [16 rows] a group under bf16
+ * [16 rows] a tile. `which` is 0 for scales and 1 for minima.
  */
 import { bf16ToF32, f16ToF32, f32ToBf16, f32ToF16 } from "../tensor/half.ts";
 import { type ScaleKind, TILE_ROWS } from "./codec.ts";

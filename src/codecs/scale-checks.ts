@@ -2,7 +2,10 @@ import { f16ToF32, f32ToF16, roundToBf16 } from "../tensor/half.ts";
 import { checkLength } from "./tile.ts";
 import { scaleCodeFor } from "./two-level.ts";
 
-/** Throws a RangeError unless f16 holds every number: codes chosen under another scale would have minimised the wrong error. */
+/**
+ * Throws a RangeError unless f16 holds every number: codes chosen under another scale would have minimised the wrong
+ * error.
+ */
 export function checkHalves(what: string, numbers: Float32Array): void {
   for (const x of numbers) {
     if (!Number.isFinite(x) || f16ToF32(f32ToF16(x)) !== x)
@@ -11,8 +14,8 @@ export function checkHalves(what: string, numbers: Float32Array): void {
 }
 
 /**
- * Throws a RangeError unless every row's number is a finite bf16 one, and every number [rows, groups] a whole multiple of its
- * row's, -127-fold to 127-fold.
+ * Throws a RangeError unless every row's number is a finite bf16 one, and every number [rows, groups] a whole multiple
+ * of its row's, -127-fold to 127-fold.
  */
 export function checkTwoLevel(
   what: string,

@@ -4,7 +4,10 @@ export class CandidateHeap {
   private scores: Float32Array = new Float32Array(0);
   private count = 0;
 
-  /** Takes in every index of `scores`, [vocabSize]; what was left from before is dropped. `scores` must not change meanwhile. */
+  /**
+   * Takes in every index of `scores`, [vocabSize]; what was left from before is dropped. `scores` must not change
+   * meanwhile.
+   */
   fill(scores: Float32Array): void {
     if (this.ids.length !== scores.length) this.ids = new Int32Array(scores.length);
     this.scores = scores;

@@ -3,7 +3,9 @@ import type { Tokenizer } from "../model/tokenizer.ts";
 import { type GeneratedPiece, type GenerateOptions, type Generation, generate } from "./generate.ts";
 import { checkPromptFits, type Session } from "./session.ts";
 
-/** The conversation as the model reads it, ending where its answer begins; `specialTokens`: the tokenizer adds its own. */
+/**
+ * The conversation as the model reads it, ending where its answer begins; `specialTokens`: the tokenizer adds its own.
+ */
 export interface RenderedConversation {
   readonly text: string;
   readonly specialTokens: boolean;
@@ -61,9 +63,9 @@ export class Conversation {
   }
 
   /**
-   * Ids that bring the session to the rendered text. Where the text goes on from what the session has read, only the rest is
-   * encoded, so that the model keeps its own tokens; else (a template that rewrites earlier turns, a stop string cut from
-   * an answer) all is encoded and the session goes back to where the two part.
+   * Ids that bring the session to the rendered text. Where the text goes on from what the session has read, only the
+   * rest is encoded, so that the model keeps its own tokens; else (a template that rewrites earlier turns, a stop
+   * string cut from an answer) all is encoded and the session goes back to where the two part.
    */
   private idsToFeed(rendered: RenderedConversation, maxTokens: number): number[] {
     if (this.read !== null && rendered.text.length > this.read.length && rendered.text.startsWith(this.read)) {

@@ -18,10 +18,11 @@ import { drawsTokens, type SamplerOptions } from "./sampler.ts";
 export type DecodeRequest = DraftersRequest & { readonly kind?: DecodeKind | undefined };
 
 /**
- * How a model decodes, with everything said that the request left out. Without a kind: the drafter that can do what was asked; where
- * nothing was, one whose text is plain decoding's own for certain, which is at temperature 0 on an executor whose rows are exact, if
- * the model has what it needs; else plain. Loads what the drafter needs. Throws UserError as the drafter where the model has not what
- * it needs (NO_EXITS) and for values out of range (EPSILON, DRAFT_LIMIT), and DECODE for settings that the kind has not.
+ * How a model decodes, with everything said that the request left out. Without a kind: the drafter that can do what was
+ * asked; where nothing was, one whose text is plain decoding's own for certain, which is at temperature 0 on an
+ * executor whose rows are exact, if the model has what it needs; else plain. Loads what the drafter needs. Throws
+ * UserError as the drafter where the model has not what it needs (NO_EXITS) and for values out of range (EPSILON,
+ * DRAFT_LIMIT), and DECODE for settings that the kind has not.
  */
 export async function chooseDecode(
   model: OpenModel,

@@ -9,7 +9,9 @@ export interface FoundModel {
   readonly folder: string;
 }
 
-/** Tells an artifact (also inside a run folder) from a checkpoint. Throws UserError MODEL_NOT_FOUND where it is neither. */
+/**
+ * Tells an artifact (also inside a run folder) from a checkpoint. Throws UserError MODEL_NOT_FOUND where it is neither.
+ */
 export async function findModel(target: string): Promise<FoundModel> {
   if (await isFile(path.join(target, "manifest.json"))) return { kind: "artifact", folder: target };
   if (await isFile(path.join(target, "config.json"))) return { kind: "checkpoint", folder: target };

@@ -60,7 +60,8 @@ export interface Generation {
 /**
  * Continues the session with `promptIds` and yields text as it becomes certain; returns how it ended.
  * The session then holds the prompt and the generated tokens; the last one only where something was needed after it.
- * Throws UserError CONTEXT where the prompt exceeds the context, MAX_TOKENS for a number that is no count; nothing is fed then.
+ * Throws UserError CONTEXT where the prompt exceeds the context, MAX_TOKENS for a number that is no count; nothing is
+ * fed then.
  */
 export async function* generate(
   session: Session,
@@ -163,8 +164,8 @@ interface StoppingTextStream {
 }
 
 /**
- * Text of ids as it becomes certain: whole characters that cannot be part of a stop string. Special tokens have no text, but a
- * stop string that is one stops. `after`: the ids before, so that a first word keeps its space.
+ * Text of ids as it becomes certain: whole characters that cannot be part of a stop string. Special tokens have no
+ * text, but a stop string that is one stops. `after`: the ids before, so that a first word keeps its space.
  */
 function createStoppingTextStream(
   tokenizer: Tokenizer,

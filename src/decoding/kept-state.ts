@@ -1,6 +1,6 @@
 /**
- * What decoders keep beside a session or an open model, for the next time: one object of each class, made at its first use. Whoever
- * owns the class owns the object; nobody else need know of it.
+ * What decoders keep beside a session or an open model, for the next time: one object of each class, made at its first
+ * use. Whoever owns the class owns the object; nobody else need know of it.
  */
 export class KeptState {
   private readonly kept = new Map<new () => object, object>();

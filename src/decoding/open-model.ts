@@ -26,8 +26,8 @@ export interface OpenModel {
   /** A new sequence; close it when done. */
   createSession(): Session;
   /**
-   * Reads the early exits at the first call and makes them known to the executor (exits/load.ts); null where the model has none. Throws
-   * UserError for a damaged exits file.
+   * Reads the early exits at the first call and makes them known to the executor (exits/load.ts); null where the model
+   * has none. Throws UserError for a damaged exits file.
    */
   loadExits(): Promise<LoadedExits | null>;
   close(): Promise<void>;
@@ -40,7 +40,7 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
   const weights = await openWeights(target);
   try {
     const { kind, folder, artifact, contextTokens, weightBytes, source } = weights;
-    const tokenizer = await loadTokenizer(folder);
+    const tokenizer = await loadTokenizer(folder, { rows: source.spec.vocabSize });
     checkTokenizerFits(tokenizer, source.spec);
     const executor = await executorOver(weights, options);
     const kvType = options.kvType ?? weights.kvType;

@@ -10,7 +10,10 @@ import { type FoundModel, findModel } from "./find-model.ts";
 
 /** How a model is to run. */
 export interface OpenModelOptions extends Omit<ExecutorOptions, "residency"> {
-  /** Keep every dense matrix in memory, and on tfjs packed ones expanded. Default: an artifact's plan decides, a checkpoint is. */
+  /**
+   * Keep every dense matrix in memory, and on tfjs packed ones expanded. Default: an artifact's plan decides, a
+   * checkpoint is.
+   */
   readonly resident?: boolean | undefined;
   /** Default: as planned for an artifact, f32 for a checkpoint. */
   readonly kvType?: KvType | undefined;

@@ -27,8 +27,9 @@ export function wantedBy({ greedy }: Sampler): WantedOfOutput {
 }
 
 /**
- * The output head's answers to rows of one pass after the other, in arrays that are kept. The engine finds the most likely ids itself, so
- * that no logits leave it. On tfjs answers come from logits and cost an exponential each: there the largest logit is looked for instead.
+ * The output head's answers to rows of one pass after the other, in arrays that are kept. The engine finds the most
+ * likely ids itself, so that no logits leave it. On tfjs answers come from logits and cost an exponential each: there
+ * the largest logit is looked for instead.
  */
 export class OutputRows implements OutputAnswers {
   private readonly vocabSize: number;

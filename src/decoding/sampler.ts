@@ -3,8 +3,8 @@ import { Random } from "../tensor/random.ts";
 import { CandidateHeap } from "./candidate-heap.ts";
 
 /**
- * How the next token is chosen. Applied in this order (as transformers does it): repetition penalty, temperature, top-k,
- * top-p over what top-k left, min-p, then one draw. Temperature 0 takes the most likely token after the penalty.
+ * How the next token is chosen. Applied in this order (as transformers does it): repetition penalty, temperature,
+ * top-k, top-p over what top-k left, min-p, then one draw. Temperature 0 takes the most likely token after the penalty.
  */
 export interface SamplerOptions {
   /** 0 (default) is greedy; otherwise logits are divided by it. */
@@ -58,7 +58,10 @@ export function drawsTokens({
 /** Fills `into`, [vocabSize], with the probabilities that a sampler with these options draws by, and returns it. */
 export type TokenDistribution = (logits: Float32Array, history: ArrayLike<number>, into: Float64Array) => Float64Array;
 
-/** The distribution of a sampler's draws; with temperature 0 all is on one token. Throws UserError SAMPLER on values out of range. */
+/**
+ * The distribution of a sampler's draws; with temperature 0 all is on one token. Throws UserError SAMPLER on values out
+ * of range.
+ */
 export function createDistribution(options: Partial<SamplerOptions> = {}): TokenDistribution {
   const all = { ...GREEDY, ...options };
   checkOptions(all);
@@ -94,8 +97,8 @@ interface Scratch {
 }
 
 /**
- * Index of the largest value; the lower index wins ties. Throws where a value is NaN. Every token passes here: values are looked at by
- * eights, which takes half of the time (38 µs for 49,152 logits).
+ * Index of the largest value; the lower index wins ties. Throws where a value is NaN. Every token passes here: values
+ * are looked at by eights, which takes half of the time (38 µs for 49,152 logits).
  */
 export function mostLikely(logits: Float32Array): number {
   let best = 0;
@@ -163,8 +166,9 @@ function drawUnfiltered(scores: Float32Array, weight: (id: number) => number, u:
 }
 
 /**
- * Fills scratch.kept and scratch.weights (relative to the most likely token) and returns the sum of the kept weights. Every
- * filter keeps a prefix of the order of falling probability, so tokens are taken from a heap only as far as one is needed.
+ * Fills scratch.kept and scratch.weights (relative to the most likely token) and returns the sum of the kept weights.
+ * Every filter keeps a prefix of the order of falling probability, so tokens are taken from a heap only as far as one
+ * is needed.
  */
 function keepMostLikely(
   scores: Float32Array,

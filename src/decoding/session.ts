@@ -15,7 +15,10 @@ export interface SessionOptions {
   readonly kvType?: KvType | undefined;
 }
 
-/** One sequence being decoded: an executor, its KV cache and the ids so far. Close it when done; the executor stays open. */
+/**
+ * One sequence being decoded: an executor, its KV cache and the ids so far. Close it when done; the executor stays
+ * open.
+ */
 export class Session {
   readonly executor: AnyExecutor;
   readonly contextTokens: number;
@@ -55,15 +58,19 @@ export class Session {
   }
 
   /**
-   * Appends ids and returns the logits of the last one, [vocabSize]: an array of the session's own, which the next feed overwrites.
-   * Where the new length changes the rotary regime (longrope) the whole sequence is computed anew.
-   * After an abort or a failure the session holds the ids that it held before. Throws UserError CONTEXT beyond the context.
+   * Appends ids and returns the logits of the last one, [vocabSize]: an array of the session's own, which the next feed
+   * overwrites. Where the new length changes the rotary regime (longrope) the whole sequence is computed anew.
+   * After an abort or a failure the session holds the ids that it held before. Throws UserError CONTEXT beyond the
+   * context.
    */
   async feed(ids: ArrayLike<number>, options: WorkOptions = {}): Promise<Float32Array> {
     return (await this.feedFor("logits", ids, options)).logits(0);
   }
 
-  /** As `feed`, and gives only what the output head says of the last id, in the session's own arrays: all logits, or the most likely id. */
+  /**
+   * As `feed`, and gives only what the output head says of the last id, in the session's own arrays: all logits, or the
+   * most likely id.
+   */
   async feedFor(
     wanted: WantedOfOutput,
     ids: ArrayLike<number>,
@@ -97,8 +104,8 @@ export class Session {
   }
 
   /**
-   * Appends ids that a decoder has run itself. Every block of the cache holds the first `complete` positions of the sequence (default:
-   * all); what it holds beyond them is forgotten, and computed again by the next feed.
+   * Appends ids that a decoder has run itself. Every block of the cache holds the first `complete` positions of the
+   * sequence (default: all); what it holds beyond them is forgotten, and computed again by the next feed.
    */
   adopt(ids: ArrayLike<number>, complete: number = this.tokens.length + ids.length): void {
     if (complete > this.tokens.length + ids.length)

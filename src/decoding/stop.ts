@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts";
 
 /** What a stop matcher lets through. */
-export interface StopStep {
+interface StopStep {
   /** Text that can no longer be part of a stop string. */
   readonly text: string;
   /** The stop string that was completed; its text and all after it is swallowed. */

@@ -23,7 +23,10 @@ export interface EvaluateRequest extends WorkOptions {
   readonly windows: Windows;
   /** How the executor keeps keys and values (default f32); the references have f32. */
   readonly kvType?: KvType | undefined;
-  /** Windows share a pass up to so many rows (default 2048): a streamed or packed executor reads its weights once a pass. */
+  /**
+   * Windows share a pass up to so many rows (default 2048): a streamed or packed executor reads its weights once a
+   * pass.
+   */
   readonly rowsPerPass?: number | undefined;
   /** Rows of logits held at a time, for each executor (default: 64 MiB of them). */
   readonly logitRows?: number | undefined;
@@ -59,9 +62,9 @@ interface State {
 }
 
 /**
- * One pass over the windows: perplexity of the executor and, with a reference, KL(reference || executor) per token over the
- * full vocabulary. Memory is bounded by a pass of hidden states and `logitRows` rows of logits an executor, and as many more where
- * plain maths compare rows.
+ * One pass over the windows: perplexity of the executor and, with a reference, KL(reference || executor) per token over
+ * the full vocabulary. Memory is bounded by a pass of hidden states and `logitRows` rows of logits an executor, and as
+ * many more where plain maths compare rows.
  */
 export async function evaluate(request: EvaluateRequest): Promise<EvaluationResult> {
   const { executor, noiseReference, windows } = request;
@@ -72,7 +75,9 @@ export async function evaluate(request: EvaluateRequest): Promise<EvaluationResu
   return makeResult(windows, base, others[0], others[1]);
 }
 
-/** {@link evaluate} of several executors on the same windows: the reference runs once. Results in the executors' order. */
+/**
+ * {@link evaluate} of several executors on the same windows: the reference runs once. Results in the executors' order.
+ */
 export async function evaluateAll(
   request: Omit<EvaluateRequest, "executor" | "noiseReference"> & { readonly executors: readonly AnyExecutor[] },
 ): Promise<EvaluationResult[]> {

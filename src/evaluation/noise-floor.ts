@@ -12,8 +12,8 @@ export interface NoiseReference {
 }
 
 /**
- * The checkpoint with every matrix stored as bf16, for the noise floor of an evaluation: differences below its divergence
- * mean nothing. Null where all matrices are bf16 already: the floor is exactly 0 then.
+ * The checkpoint with every matrix stored as bf16, for the noise floor of an evaluation: differences below its
+ * divergence mean nothing. Null where all matrices are bf16 already: the floor is exactly 0 then.
  */
 export async function openNoiseReference(
   folder: string,

@@ -20,8 +20,8 @@ const BASE = 1_000_003;
 const OTHER_BASE = 2_000_003;
 
 /**
- * Counts the runs of 13 words of the evaluation texts that also occur in the calibration texts, without regard to case and punctuation. Each
- * text is walked once; runs do not cross texts. Memory follows the evaluation texts.
+ * Counts the runs of 13 words of the evaluation texts that also occur in the calibration texts, without regard to case
+ * and punctuation. Each text is walked once; runs do not cross texts. Memory follows the evaluation texts.
  */
 export function findOverlap(evaluation: Iterable<string>, calibration: Iterable<string>): Overlap {
   const words = new Map<string, number>();

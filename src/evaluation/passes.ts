@@ -29,8 +29,8 @@ export function rowsOfCaches({ blocks }: DecoderSpec, kvType: KvType): number {
 }
 
 /**
- * Hidden states of all windows after the last block, [rows of all, hiddenSize]. `kvType` keeps keys and values as a sequence that is being
- * decoded does; f32 is what a pass without caches has anyway.
+ * Hidden states of all windows after the last block, [rows of all, hiddenSize]. `kvType` keeps keys and values as a
+ * sequence that is being decoded does; f32 is what a pass without caches has anyway.
  */
 export async function runWindows(
   executor: AnyExecutor,

@@ -1,6 +1,6 @@
 /**
- * Spearman's rank correlation of two equally long arrays, -1 … 1: Pearson's correlation of the ranks, ties sharing their mean
- * rank. NaN when one array is constant. Throws on different lengths or fewer than two values.
+ * Spearman's rank correlation of two equally long arrays, -1 … 1: Pearson's correlation of the ranks, ties sharing
+ * their mean rank. NaN when one array is constant. Throws on different lengths or fewer than two values.
  */
 export function rankCorrelation(a: ArrayLike<number>, b: ArrayLike<number>): number {
   if (a.length !== b.length || a.length < 2) {

@@ -11,8 +11,9 @@ import { groupWindows, runWindows, targetsOf } from "./passes.ts";
 import { countTargets, type Windows } from "./windows.ts";
 
 /**
- * The reference's hidden states before its output head at every scored token of some windows. Its logits follow from them by the head alone,
- * bit by bit, at a tenth of the time and (SmolLM2-135M) an 85th of the bytes: one file serves any number of artifacts.
+ * The reference's hidden states before its output head at every scored token of some windows. Its logits follow from
+ * them by the head alone, bit by bit, at a tenth of the time and (SmolLM2-135M) an 85th of the bytes: one file serves
+ * any number of artifacts.
  */
 export interface ReferenceStates {
   /** Scored tokens. */
@@ -33,7 +34,10 @@ export interface ReferenceRequest extends WorkOptions {
 
 const TENSOR = "states";
 
-/** A model without its blocks: what is needed of a reference whose states are known. The source stays the caller's to close. */
+/**
+ * A model without its blocks: what is needed of a reference whose states are known. The source stays the caller's to
+ * close.
+ */
 export function headOnly(source: WeightSource): WeightSource {
   return {
     spec: { ...source.spec, blocks: [] },
@@ -60,8 +64,9 @@ export async function collectReferenceStates(request: ReferenceRequest): Promise
 }
 
 /**
- * The states from a file: read where it holds those of this reference, executor and windows, else computed and written there, a pass at a time.
- * `referenceId` names the reference's weights. Throws UserError REFERENCE_FILE where the file holds anything else.
+ * The states from a file: read where it holds those of this reference, executor and windows, else computed and written
+ * there, a pass at a time. `referenceId` names the reference's weights. Throws UserError REFERENCE_FILE where the file
+ * holds anything else.
  */
 export async function savedReferenceStates(
   file: string,

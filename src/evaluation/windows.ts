@@ -7,9 +7,15 @@ type Scored = (typeof SCORED)[number];
 /** How a text is cut into windows. */
 export interface WindowOptions {
   readonly windowTokens: number;
-  /** Distance between the starts of windows; default: windowTokens. Smaller strides score each token once, with more context. */
+  /**
+   * Distance between the starts of windows; default: windowTokens. Smaller strides score each token once, with more
+   * context.
+   */
   readonly strideTokens?: number | undefined;
-  /** Put in place of the first token of every window, as llama.cpp does; null for none. The targets are the same either way. */
+  /**
+   * Put in place of the first token of every window, as llama.cpp does; null for none. The targets are the same either
+   * way.
+   */
   readonly bosToken?: number | null | undefined;
   /** Default `all`. */
   readonly scored?: Scored | undefined;

@@ -7,7 +7,10 @@ export interface ByteSource {
   /** File name, for messages. */
   readonly label: string;
   readonly byteLength: number;
-  /** Bytes [offset, offset + length), in the first `length` bytes of `into` where given; a UserError if the file ends before. */
+  /**
+   * Bytes [offset, offset + length), in the first `length` bytes of `into` where given; a UserError if the file ends
+   * before.
+   */
   read(offset: number, length: number, into?: Uint8Array): Promise<Uint8Array>;
   close(): Promise<void>;
 }

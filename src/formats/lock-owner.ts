@@ -8,7 +8,9 @@ export const LockOwner = z.object({
   host: z.string(),
   /** Process-number space (containers have their own); null where the system has none. */
   pidSpace: z.string().nullable(),
-  /** When the process began, in the kernel's ticks: numbers of dead processes are given out again. Null where unknown. */
+  /**
+   * When the process began, in the kernel's ticks: numbers of dead processes are given out again. Null where unknown.
+   */
   startTicks: z.string().nullable(),
 });
 export type LockOwner = z.infer<typeof LockOwner>;

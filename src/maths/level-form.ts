@@ -22,7 +22,7 @@ export interface LevelForm {
  * A table of levels: `levels[code]`; `nearest` and `codes` hold, at `levelEntry(y)`, the level nearest to y and its
  * code.
  */
-export interface LevelTable {
+interface LevelTable {
   /** [2^bits], ascending */
   readonly levels: Int8Array;
   /** [512] */
@@ -69,7 +69,7 @@ function nearestLevels(levels: Int8Array): LevelTable {
 }
 
 /** Where a table has its entry for y; not a number has the first. */
-export function levelEntry(y: number): number {
+function levelEntry(y: number): number {
   const place = y + y;
   const within = place >= -256 ? (place <= 255 ? place : 255) : -256;
   return Math.trunc(within + 256);

@@ -29,7 +29,7 @@ export interface Maths {
 }
 
 /** What the levels of a matrix's codes are. */
-export interface LevelOptions {
+interface LevelOptions {
   readonly bits: number;
   /**
    * [2^bits], ascending from a negative one; null: whole numbers, from 0 where there are minima, else from -2^(bits -
@@ -41,7 +41,7 @@ export interface LevelOptions {
 }
 
 /** Codes under scales, as they are stored; changed in place. */
-export interface CodedMatrix extends LevelOptions {
+interface CodedMatrix extends LevelOptions {
   /** [rows, cols]: the weights that the codes stand for */
   readonly w: Float32Array;
   readonly rows: number;
@@ -55,7 +55,7 @@ export interface CodedMatrix extends LevelOptions {
 }
 
 /** Two-level scales: what a row's scales and minima are whole multiples of, [rows] each; null: f16 numbers. */
-export interface RowScales {
+interface RowScales {
   readonly rowScales: Float32Array | null;
   readonly rowMinima: Float32Array | null;
 }

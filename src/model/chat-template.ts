@@ -80,7 +80,9 @@ function rangeOf(start: number, stop: number, step: number): number[] {
 const MONTHS = "January February March April May June July August September October November December".split(" ");
 const DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(" ");
 
-/** Python's strftime in the C locale, for the directives that templates use; UTC. An unknown directive stays as it is. */
+/**
+ * Python's strftime in the C locale, for the directives that templates use; UTC. An unknown directive stays as it is.
+ */
 function strftime(date: Date, format: string): string {
   const two = (x: number) => String(x).padStart(2, "0");
   const parts: Readonly<Record<string, string>> = {

@@ -50,8 +50,8 @@ async function checkTensor(parameter: StoredParameter, signal: AbortSignal | und
 }
 
 /**
- * Reads every weight once, block by block, and throws a UserError `NON_FINITE_WEIGHTS` for the first tensor that holds NaN
- * or infinity, with their count in the whole tensor. Stops between pieces when the signal is aborted.
+ * Reads every weight once, block by block, and throws a UserError `NON_FINITE_WEIGHTS` for the first tensor that holds
+ * NaN or infinity, with their count in the whole tensor. Stops between pieces when the signal is aborted.
  */
 export async function checkWeights(checkpoint: Checkpoint, work: WorkOptions = {}): Promise<void> {
   const groups = groupsOf(checkpoint);

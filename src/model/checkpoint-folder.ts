@@ -135,7 +135,8 @@ async function findWeights(
 
 /**
  * Looks at a checkpoint's folder and reads its config and shard index. UserErrors: no folder, no config, not JSON, an
- * adapter, quantized already, experts, pickle weights only, no weights, missing shards, shard names that leave the folder.
+ * adapter, quantized already, experts, pickle weights only, no weights, missing shards, shard names that leave the
+ * folder.
  */
 export async function readCheckpointFolder(folder: string): Promise<CheckpointFolder> {
   const names = await listFolder(folder);

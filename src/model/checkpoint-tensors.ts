@@ -12,14 +12,15 @@ import type { ModelDescription, TensorSource } from "./architectures/architectur
 import type { CheckpointFolder } from "./checkpoint-folder.ts";
 
 /** A tensor and the open file that holds it. */
-export interface StoredTensor {
+interface StoredTensor {
   readonly file: SafetensorsFile;
   readonly info: TensorInfo;
 }
 
-/** Where a parameter of the model lies: a tensor, or rows of one. */
+/** Where a parameter of the model lies: a tensor, or rows of one; `offset` is added to its numbers. */
 export interface StoredParameter extends StoredTensor {
   readonly rowRanges: TensorSource["rowRanges"];
+  readonly offset: number;
 }
 
 /** The tensors of all shards. */
@@ -32,7 +33,10 @@ export interface TensorTable {
 
 const WEIGHT_DTYPES: readonly Dtype[] = ["F64", "F32", "F16", "BF16", "F8_E4M3", "F8_E5M2"];
 
-/** Opens every shard; on an error all are closed again. A UserError if a file is bad or lacks a tensor that the index promises. */
+/**
+ * Opens every shard; on an error all are closed again. A UserError if a file is bad or lacks a tensor that the index
+ * promises.
+ */
 export async function openShards(folder: CheckpointFolder): Promise<TensorTable> {
   const files = new Map<string, SafetensorsFile>();
   try {
@@ -71,8 +75,8 @@ function tableOf(
 }
 
 /**
- * Finds every parameter of the model among the tensors. A UserError for a missing tensor, a shape or a type that disagrees
- * with config.json (tensor, expected, found).
+ * Finds every parameter of the model among the tensors. A UserError for a missing tensor, a shape or a type that
+ * disagrees with config.json (tensor, expected, found).
  */
 export function locateParameters(
   description: ModelDescription,
@@ -89,7 +93,7 @@ export function locateParameters(
       throw new UserError("MISSING_TENSOR", `${label}: expected tensor ${names} by config.json, found none`, hint);
     }
     checkStored(stored, source, table);
-    located.set(id, { ...stored, rowRanges: source.rowRanges });
+    located.set(id, { ...stored, rowRanges: source.rowRanges, offset: source.offset });
   }
   return located;
 }

@@ -102,7 +102,7 @@ export class Checkpoint implements WeightSource {
 
   /** Rows [from, to) of the parameter, gathered from the stored rows that make it up. */
   private async read(parameter: StoredParameter, from: number, to: number): Promise<Float32Array> {
-    const { file, info } = parameter;
+    const { file, info, offset } = parameter;
     const rows = parameterRows(parameter);
     if (!(from >= 0 && from <= to && to <= rows)) throw new RangeError(`rows [${from}, ${to}) of ${rows}`);
     const cols = rowElements(parameter);
@@ -115,6 +115,7 @@ export class Checkpoint implements WeightSource {
       const bad = countNonFinite(out);
       if (bad > 0) throw nonFinite(parameter, bad, out.length);
     }
+    if (offset !== 0) for (let i = 0; i < out.length; i++) out[i] += offset;
     return out;
   }
 }
@@ -129,7 +130,9 @@ function rowElements({ info }: StoredParameter): number {
   return info.shape.slice(1).reduce((product, dimension) => product * dimension, 1);
 }
 
-/** Stored rows [start, end) that hold rows [from, to) of the parameter, each with the parameter row that it starts at. */
+/**
+ * Stored rows [start, end) that hold rows [from, to) of the parameter, each with the parameter row that it starts at.
+ */
 function* storedRanges(parameter: StoredParameter, from: number, to: number): Generator<[number, number, number]> {
   let at = 0;
   for (const [start, end] of parameter.rowRanges ?? [[0, parameter.info.shape[0]]]) {
@@ -173,8 +176,9 @@ async function checkpointId(folder: CheckpointFolder, table: TensorTable): Promi
 }
 
 /**
- * Opens a checkpoint's folder: reads config.json and the shards' headers, no weights. A UserError, one line, for everything
- * that is wrong with it: see readCheckpointFolder, openSafetensors, describeModel, locateParameters and unusedTensors.
+ * Opens a checkpoint's folder: reads config.json and the shards' headers, no weights. A UserError, one line, for
+ * everything that is wrong with it: see readCheckpointFolder, openSafetensors, describeModel, locateParameters and
+ * unusedTensors.
  */
 export async function openCheckpoint(folderPath: string, options: CheckpointOptions = {}): Promise<Checkpoint> {
   const folder = await readCheckpointFolder(folderPath);

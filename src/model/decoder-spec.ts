@@ -56,7 +56,10 @@ export const RopeSpec = z.strictObject({
 });
 export type RopeSpec = z.infer<typeof RopeSpec>;
 
-/** Causal self-attention with grouped key/value heads; `window` counts the current token (key j is seen if j > i - window). */
+/**
+ * Causal self-attention with grouped key/value heads; `window` counts the current token (key j is seen if j > i -
+ * window).
+ */
 export const AttentionSpec = z.strictObject({
   heads: positive,
   kvHeads: positive,
@@ -65,8 +68,12 @@ export const AttentionSpec = z.strictObject({
   scale: positiveF32,
   window: positive.nullable(),
   rope: RopeSpec.nullable(),
-  /** Norm over headDim of each query and key head, before the rotary embedding (Qwen3). */
-  qkNorm: NormSpec.nullable(),
+  /**
+   * Norm of the queries before the rotary embedding, so many channels at a time as it has: those of each head by itself
+   * (Qwen3, Gemma 3), or of all heads together (OLMo 2). `kNorm`: the same of the keys.
+   */
+  qNorm: NormSpec.nullable(),
+  kNorm: NormSpec.nullable(),
   q: LinearSpec,
   k: LinearSpec,
   v: LinearSpec,
@@ -85,16 +92,21 @@ export const MlpSpec = z.strictObject({
 });
 export type MlpSpec = z.infer<typeof MlpSpec>;
 
+/** Norms around a half of a block: of what it reads, and of what it gives before that is added; null: there is none. */
+export const HalfNorms = z.strictObject({ pre: NormSpec.nullable(), post: NormSpec.nullable() });
+export type HalfNorms = z.infer<typeof HalfNorms>;
+
 /**
- * One decoder layer. Sequential: x += attn(norm x); x += mlp(norm x). Parallel: x += attn(norm x) + mlp(norm x), both from
- * the block's input. `mlpNorm` is null where the MLP of a parallel block shares the attention's normed input (Phi).
- * Blocks need not be alike: attention or MLP may be absent.
+ * One decoder layer: attention and MLP, each half(x) = residualFactor * post(f(pre(x))). Sequential: x += attention(x),
+ * then x += mlp(x). Parallel: x += attention(x) + mlp(x), both from the block's input; there an MLP whose norms have no
+ * `pre` shares the attention's normed input (Phi). Blocks need not be alike: attention or MLP may be absent.
  */
 export const BlockSpec = z.strictObject({
   residual: z.enum(["sequential", "parallel"]),
-  attentionNorm: NormSpec.nullable(),
+  residualFactor: positiveF32,
+  attentionNorms: HalfNorms,
   attention: AttentionSpec.nullable(),
-  mlpNorm: NormSpec.nullable(),
+  mlpNorms: HalfNorms,
   mlp: MlpSpec.nullable(),
 });
 export type BlockSpec = z.infer<typeof BlockSpec>;
@@ -105,11 +117,15 @@ export const DecoderSpec = z.strictObject({
   family: z.string(),
   vocabSize: positive,
   hiddenSize: positive,
+  /** Factor on the embedding's rows: hidden[0] = embeddingScale * row. */
+  embeddingScale: positiveF32,
   /** Longest sequence that the positions were made for. */
   maxPositions: positive,
   /** The head is the embedding matrix itself; there is no matrix `head` then. */
   tied: z.boolean(),
   headBias: z.boolean(),
+  /** Factor on what the output head gives, its bias included. */
+  logitFactor: positiveF32,
   blocks: z.array(BlockSpec),
   finalNorm: NormSpec,
   bosToken: count.nullable(),
@@ -147,10 +163,12 @@ const LINEAR_OF: Readonly<Record<BlockRole, (block: BlockSpec) => LinearSpec | n
 
 /** Where a block's spec has the norm of a part. */
 const NORM_OF: Readonly<Record<NormPart, (block: BlockSpec) => NormSpec | null | undefined>> = {
-  "attn.norm": (block) => block.attentionNorm,
-  "attn.qNorm": ({ attention }) => attention?.qkNorm,
-  "attn.kNorm": ({ attention }) => attention?.qkNorm,
-  "mlp.norm": (block) => block.mlpNorm,
+  "attn.norm": ({ attentionNorms }) => attentionNorms.pre,
+  "attn.qNorm": ({ attention }) => attention?.qNorm,
+  "attn.kNorm": ({ attention }) => attention?.kNorm,
+  "attn.postNorm": ({ attentionNorms }) => attentionNorms.post,
+  "mlp.norm": ({ mlpNorms }) => mlpNorms.pre,
+  "mlp.postNorm": ({ mlpNorms }) => mlpNorms.post,
 };
 
 /** The block's linear weights that exist, role by role, in execution order. */

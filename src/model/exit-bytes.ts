@@ -23,8 +23,9 @@ export function exitIds({ vocabSize }: DecoderSpec, { vocabulary }: ExitShape): 
 }
 
 /**
- * `exits.safetensors` to the byte: ids (absent for the full vocabulary), then of every exit norm, norm bias (layer norm only) and
- * tail (absent for the full vocabulary), then of every exit its f16 matrices: 4-byte numbers first, so that all are aligned. Pure.
+ * `exits.safetensors` to the byte: ids (absent for the full vocabulary), then of every exit norm, norm bias (layer norm
+ * only) and tail (absent for the full vocabulary), then of every exit its f16 matrices: 4-byte numbers first, so that
+ * all are aligned. Pure.
  */
 export function exitFileLayout(spec: DecoderSpec, shape: ExitShape): SafetensorsLayout {
   const { vocabulary, exits } = shape;
@@ -65,15 +66,19 @@ function exitTensors(spec: DecoderSpec, shape: ExitShape, exit: number): Safeten
 }
 
 /**
- * Bytes at run time of the output head's rows that adapters over part of the vocabulary share, in the head's own codec and in whole
- * pages. 0 for the full vocabulary, where the output head itself serves, and for exits with matrices of their own.
+ * Bytes at run time of the output head's rows that adapters over part of the vocabulary share, in the head's own codec
+ * and in whole pages. 0 for the full vocabulary, where the output head itself serves, and for exits with matrices of
+ * their own.
  */
 export function gatheredRowBytes(spec: DecoderSpec, { exits, vocabulary }: ExitShape, headCodec: CodecId): number {
   if (vocabulary === "full" || exits.every(({ kind }) => kind === "linear")) return 0;
   return roundUp(CODECS[headCodec].packedBytes(vocabulary.ids, spec.hiddenSize), PAGE_BYTES);
 }
 
-/** A memory sum with the exits of another model in place of those it has; null: without any. Every other line stays as it is. */
+/**
+ * A memory sum with the exits of another model in place of those it has; null: without any. Every other line stays as
+ * it is.
+ */
 export function memoryWithExits(
   memory: MemorySum,
   spec: DecoderSpec,

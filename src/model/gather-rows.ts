@@ -3,8 +3,8 @@ import { CODECS } from "../codecs/index.ts";
 import type { Matrix } from "./weight-source.ts";
 
 /**
- * Rows of a matrix, in the order of `ids`, as a matrix of its own ([ids, cols]): the numbers are those of the matrix, bit by bit, in the
- * same codec. Throws a RangeError on an id that is no row of it, or no ids at all.
+ * Rows of a matrix, in the order of `ids`, as a matrix of its own ([ids, cols]): the numbers are those of the matrix,
+ * bit by bit, in the same codec. Throws a RangeError on an id that is no row of it, or no ids at all.
  */
 export function gatherRows(matrix: Matrix, ids: Int32Array): Matrix {
   if (matrix.kind === "packed") {

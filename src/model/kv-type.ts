@@ -1,6 +1,9 @@
 import { z } from "zod";
 
-/** How keys and values are kept in the cache; `q8`: 8-bit levels with one f32 scale for each position and key/value head. */
+/**
+ * How keys and values are kept in the cache; `q8`: 8-bit levels with one f32 scale for each position and key/value
+ * head.
+ */
 export const KV_TYPES = ["f32", "f16", "q8"] as const;
 export const KvType = z.enum(KV_TYPES);
 export type KvType = z.infer<typeof KvType>;

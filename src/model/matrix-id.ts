@@ -5,7 +5,14 @@ export type BlockRole = (typeof ROLES)[number];
 export type Role = "embedding" | "head" | BlockRole;
 
 /** Norms of a block, in the order in which files have them. */
-export const NORM_PARTS = ["attn.norm", "attn.qNorm", "attn.kNorm", "mlp.norm"] as const;
+export const NORM_PARTS = [
+  "attn.norm",
+  "attn.qNorm",
+  "attn.kNorm",
+  "attn.postNorm",
+  "mlp.norm",
+  "mlp.postNorm",
+] as const;
 export type NormPart = (typeof NORM_PARTS)[number];
 
 /** What of a block has parameters: a matrix, with or without a bias, or a norm. */

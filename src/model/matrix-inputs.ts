@@ -2,7 +2,7 @@ import { type BlockSpec, linearsOf } from "./decoder-spec.ts";
 import type { BlockRole } from "./matrix-id.ts";
 
 /** What a block multiplies matrices with: after the attention's norm, mixed values, after the MLP's norm, activated. */
-export const MATRIX_INPUT_KINDS = ["attention", "output", "mlp", "down"] as const;
+const MATRIX_INPUT_KINDS = ["attention", "output", "mlp", "down"] as const;
 export type MatrixInputKind = (typeof MATRIX_INPUT_KINDS)[number];
 
 /** One distinct input of a block, [rows, cols], and the matrices that take it. */
@@ -35,13 +35,13 @@ export function readsStream(role: BlockRole): boolean {
 }
 
 /**
- * The distinct inputs of a block's matrices, in execution order. Where a parallel block has one norm for both parts (Phi), gate and
- * up take the attention's input.
+ * The distinct inputs of a block's matrices, in execution order. Where a parallel block has one norm for both parts
+ * (Phi), gate and up take the attention's input.
  */
 export function matrixInputsOf(block: BlockSpec, skipped?: SkippedParts): MatrixInputSpec[] {
   const attention = skipped?.attention ? null : block.attention;
   const mlp = skipped?.mlp ? null : block.mlp;
-  const shared = attention !== null && block.residual === "parallel" && block.mlpNorm === null;
+  const shared = attention !== null && block.residual === "parallel" && block.mlpNorms.pre === null;
   const inputs = new Map<MatrixInputKind, { kind: MatrixInputKind; cols: number; roles: BlockRole[] }>();
   for (const { role, linear } of linearsOf({ ...block, attention, mlp })) {
     const kind = shared && KIND_OF[role] === "mlp" ? "attention" : KIND_OF[role];

@@ -5,7 +5,10 @@ const bytes = z.number().int().nonnegative();
 
 /** One line of the memory sum. */
 export const MemoryItem = z.strictObject({
-  /** Stable key: `embedding.levels`, `attn.levels`, `mlp.scales`, `vectors`, `header`, `padding`, `exits`, `kv`, `workspace`, `exits.vocabulary`, … */
+  /**
+   * Stable key: `embedding.levels`, `attn.levels`, `mlp.scales`, `vectors`, `header`, `padding`, `exits`, `kv`,
+   * `workspace`, `exits.vocabulary`, …
+   */
   key: z.string(),
   /** The same for people. */
   label: z.string(),
@@ -18,7 +21,9 @@ export type MemoryItem = z.infer<typeof MemoryItem>;
 /** What a run needs, itemised (model/memory.ts computes it; nothing else does). */
 export const MemorySum = z.strictObject({
   items: z.array(MemoryItem),
-  /** Sum of the items `where: "file"`: exactly the bytes of the weights files (and of the exits, where there are any). */
+  /**
+   * Sum of the items `where: "file"`: exactly the bytes of the weights files (and of the exits, where there are any).
+   */
   fileBytes: bytes,
   /** Sum of all items: what the budget covers by default. */
   modelBytes: bytes,

@@ -24,7 +24,7 @@ export type PackedTensor = {
 );
 
 /** Tensors that stay together, padded to BLOCK_ALIGN: the embedding, one block, or the final norm with the head. */
-export type PackedSegment = readonly PackedTensor[];
+type PackedSegment = readonly PackedTensor[];
 
 /** One weights file. */
 export interface PackedFile {

@@ -25,7 +25,10 @@ export function ropeRegime(rope: RopeSpec, totalTokens: number): RopeRegime {
   return scaling.kind === "longrope" && totalTokens > scaling.originalMaxPositions ? "long" : "short";
 }
 
-/** Inverse frequencies theta^(-2i/dims) under the spec's scaling (RoFormer, arXiv 2104.09864; LongRoPE, arXiv 2402.13753). */
+/**
+ * Inverse frequencies theta^(-2i/dims) under the spec's scaling (RoFormer, arXiv 2104.09864; LongRoPE, arXiv
+ * 2402.13753).
+ */
 export function ropeInverseFrequencies(rope: RopeSpec, regime: RopeRegime): RopeFrequencies {
   const { dims, theta, scaling } = rope;
   const plain = Float64Array.from({ length: dims / 2 }, (_, i) => theta ** ((-2 * i) / dims));
@@ -45,7 +48,9 @@ export function ropeInverseFrequencies(rope: RopeSpec, regime: RopeRegime): Rope
   }
 }
 
-/** Llama 3.1: long waves are stretched by the factor, short ones kept, those between blended by their number of turns. */
+/**
+ * Llama 3.1: long waves are stretched by the factor, short ones kept, those between blended by their number of turns.
+ */
 function llama3Frequency(frequency: number, scaling: Extract<RopeSpec["scaling"], { kind: "llama3" }>): number {
   const { factor, lowFreqFactor, highFreqFactor, originalMaxPositions } = scaling;
   const turns = (originalMaxPositions * frequency) / (2 * Math.PI);

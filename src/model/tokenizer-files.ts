@@ -23,8 +23,8 @@ const tokenText = z
   .transform((token) => (typeof token === "string" ? token : token.content));
 
 /**
- * The vocabulary, an object of ids or a list; only its largest id matters here. Looked at in place: a schema of records would copy
- * some 50,000 entries.
+ * The vocabulary, an object of ids or a list; only its largest id matters here. Looked at in place: a schema of records
+ * would copy some 50,000 entries.
  */
 const largestVocabId = z.unknown().transform((vocab, context): number => {
   const refuse = (message: string, path: string[] = []) => context.addIssue({ code: "custom", message, path });
@@ -96,8 +96,12 @@ export interface TokenizerFiles {
   readonly generationEosIds: readonly number[];
 }
 
-/** Reads the tokenizer files of a checkpoint or artifact. UserError where tokenizer.json is missing or a file is not what it should be. */
-export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
+/**
+ * Reads the tokenizer files of a checkpoint or artifact. Special tokens beyond the embedding's `rows` are left out: models
+ * of text and more (Gemma 3) give theirs to the text part alone too. UserError where tokenizer.json is missing or a file is
+ * not what it should be.
+ */
+export async function readTokenizerFiles(folder: string, rows = Number.POSITIVE_INFINITY): Promise<TokenizerFiles> {
   const found = new Map<string, Uint8Array>();
   for (const name of TOKENIZER_FILES) {
     const bytes = await readIfPresent(path.join(folder, name));
@@ -120,12 +124,12 @@ export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles
     ...nonNull(checked("special_tokens_map.json", SpecialTokens)),
     ...nonNull(checked("tokenizer_config.json", SpecialTokens, configJson)),
   };
-  const added = tokenizer.added_tokens ?? [];
+  const added = (tokenizer.added_tokens ?? []).filter((token) => !(token.special && token.id >= rows));
   const eos = checked("generation_config.json", GenerationConfig).eos_token_id ?? [];
   const template = found.get("chat_template.jinja");
   return {
     present: [...found.keys()],
-    tokenizerJson: { added_tokens: [], ...asObject(tokenizerJson) },
+    tokenizerJson: { ...asObject(tokenizerJson), added_tokens: added },
     configJson: asObject(configJson),
     vocabSize: 1 + added.reduce((largest, { id }) => Math.max(largest, id), tokenizer.model.vocab),
     specialIds: added.flatMap((token) => (token.special ? [token.id] : [])),

@@ -20,15 +20,21 @@ export interface Tokenizer {
   readonly specialTexts: Readonly<Record<string, string>>;
   /** Names of the files in the folder that an artifact must carry. */
   readonly files: readonly string[];
-  /** `specialTokens` (default true): with BOS and EOS where the tokenizer puts them. Text of special tokens becomes their ids. */
+  /**
+   * `specialTokens` (default true): with BOS and EOS where the tokenizer puts them. Text of special tokens becomes
+   * their ids.
+   */
   encode(text: string, options?: { specialTokens?: boolean }): Int32Array;
   /** Ids outside the vocabulary give nothing. `skipSpecial` (default false) leaves special tokens out. */
   decode(ids: ArrayLike<number>, options?: { skipSpecial?: boolean }): string;
 }
 
-/** Loads the tokenizer of a checkpoint or artifact folder; UserError where its files are missing, damaged or of an unknown kind. */
-export async function loadTokenizer(folder: string): Promise<Tokenizer> {
-  const files = await readTokenizerFiles(folder);
+/**
+ * Loads the tokenizer of a checkpoint or artifact folder, without special tokens beyond the embedding's `rows`; UserError
+ * where its files are missing, damaged or of an unknown kind.
+ */
+export async function loadTokenizer(folder: string, { rows }: { readonly rows?: number } = {}): Promise<Tokenizer> {
+  const files = await readTokenizerFiles(folder, rows);
   const library = openLibrary(files, folder);
   const idOf = (text: string | undefined): number | null => (text ? library.token_to_id(text) : null) ?? null;
   const bosToken = idOf(files.specialTexts.bos_token);
@@ -97,8 +103,9 @@ function openLibrary(files: TokenizerFiles, folder: string): Library {
 }
 
 /**
- * A BPE model's vocabulary and merges, of which the library makes maps of its own and then keeps ours too, several MiB; `drop` empties
- * ours once it has. Merges become pairs first: strings it would split into pairs that it keeps as well. Null for other models.
+ * A BPE model's vocabulary and merges, of which the library makes maps of its own and then keeps ours too, several MiB;
+ * `drop` empties ours once it has. Merges become pairs first: strings it would split into pairs that it keeps as well.
+ * Null for other models.
  */
 function pairTables(tokenizerJson: object): { drop(): void } | null {
   if (!hasBpeTables(tokenizerJson)) return null;

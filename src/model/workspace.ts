@@ -42,7 +42,9 @@ export interface WorkspaceOptions {
   readonly residency: "packed" | "resident" | "streamed";
 }
 
-/** Bytes that a run of one sequence needs beside weights and KV cache: expanded weights, activations of a chunk, logits. */
+/**
+ * Bytes that a run of one sequence needs beside weights and KV cache: expanded weights, activations of a chunk, logits.
+ */
 export function workspaceBytes(spec: DecoderSpec, options: WorkspaceOptions): number {
   const rows = Math.min(PROMPT_CHUNK_ROWS, options.contextTokens);
   const largest = (of: (block: BlockSpec) => number) =>

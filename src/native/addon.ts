@@ -11,6 +11,8 @@ export interface NativeAddon {
   readonly isas: readonly NativeIsa[];
   /** Matrices of a block, as the engine knows them. */
   readonly roles: readonly string[];
+  /** Names of the fields that the glue reads of each type: a test holds them against these types. */
+  readonly fields: Readonly<Record<string, readonly string[]>>;
   /** Physical cores that the process may use, by its affinity and by quotas of control groups. */
   readonly physicalCores: number;
   /** Version of the package that the addon was built for; another one is refused by the loader. */
@@ -77,6 +79,7 @@ export interface NativeAttention {
   /** 0: no window */
   readonly window: number;
   readonly rope: NativeRope | null;
+  /** Over headDim or over all heads' channels. */
   readonly qNorm: NativeNorm | null;
   readonly kNorm: NativeNorm | null;
   readonly q: NativeLinear;
@@ -94,9 +97,14 @@ export interface NativeMlp {
 
 export interface NativeBlock {
   readonly parallel: boolean;
+  /** On what attention and MLP add; absent: 1. */
+  readonly residualFactor?: number;
   readonly attentionNorm: NativeNorm | null;
+  /** Of what attention adds. */
+  readonly attentionPostNorm?: NativeNorm | null;
   readonly attention: NativeAttention | null;
   readonly mlpNorm: NativeNorm | null;
+  readonly mlpPostNorm?: NativeNorm | null;
   readonly mlp: NativeMlp | null;
 }
 

@@ -1,8 +1,8 @@
 import { loadNative } from "./load.ts";
 
 /**
- * `length` zeroed bytes that the addon can use in place: from a multiple of 64, in memory that stays where it is while the addon
- * holds a share. Ordinary memory without an addon, where nobody needs the alignment.
+ * `length` zeroed bytes that the addon can use in place: from a multiple of 64, in memory that stays where it is while
+ * the addon holds a share. Ordinary memory without an addon, where nobody needs the alignment.
  */
 export function alignedBytes(length: number): Uint8Array {
   const { addon } = loadNative();

@@ -33,8 +33,9 @@ export function loadNative(): NativeLoad {
 }
 
 /**
- * An engine with the fastest instruction set that this machine runs, or the one asked for, and with as many threads as there are
- * physical cores. Throws UserError EXECUTOR without an addon, ISA where the instruction set is unknown or absent.
+ * An engine with the fastest instruction set that this machine runs, or the one asked for, and with as many threads as
+ * there are physical cores. Throws UserError EXECUTOR without an addon, ISA where the instruction set is unknown or
+ * absent.
  */
 export function openEngine(options: { isa?: string | undefined; threads?: number | undefined } = {}): NativeEngine {
   const native = loadNative();

@@ -5,14 +5,15 @@ export interface NativeOffline {
   /** h [cols, cols] += factor * x^T x of x [rows, cols]; both triangles. f32. */
   accumulateGram(x: Float32Array, rows: number, cols: number, factor: number, h: Float32Array): Promise<void>;
   /**
-   * The upper factor u of the inverse of the symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower triangle zeroed), in
-   * half the work of a factor, its inverse and the inverse's factor, in f64; false where h is not positive definite.
+   * The upper factor u of the inverse of the symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower
+   * triangle zeroed), in half the work of a factor, its inverse and the inverse's factor, in f64; false where h is not
+   * positive definite.
    */
   inverseUpperFactor(h: Float64Array, n: number): Promise<boolean>;
   /**
-   * GPTQ (arXiv 2210.17323): quantizes w [rows, cols] in place column by column with the upper factor u of the inverse Hessian, [cols, cols],
-   * rows and columns in `order`, in blocks of `blockCols` columns; levels go to `codes`. Scales and minima are given per group
-   * and stay (static groups).
+   * GPTQ (arXiv 2210.17323): quantizes w [rows, cols] in place column by column with the upper factor u of the inverse
+   * Hessian, [cols, cols], rows and columns in `order`, in blocks of `blockCols` columns; levels go to `codes`. Scales
+   * and minima are given per group and stay (static groups).
    */
   gptq(options: {
     w: Float32Array;
@@ -31,9 +32,9 @@ export interface NativeOffline {
     codes: Uint8Array;
   }): Promise<void>;
   /**
-   * The searches of maths/plain/search-scales.ts: the same bytes. Without `rowScales` it fits scales (f16 or, with `twoLevel`, f32);
-   * with them the scales and minima there are snapped to whole multiples of the row's. Resolves to the first row whose weights no
-   * f16 scale reaches, or -1.
+   * The searches of maths/plain/search-scales.ts: the same bytes. Without `rowScales` it fits scales (f16 or, with
+   * `twoLevel`, f32); with them the scales and minima there are snapped to whole multiples of the row's. Resolves to
+   * the first row whose weights no f16 scale reaches, or -1.
    */
   searchScales(options: {
     w: Float32Array;
@@ -80,8 +81,9 @@ export interface NativeOffline {
     cols: number;
   }): Promise<number>;
   /**
-   * Compares rows of logits (the fast twin of maths/plain/row-distribution.ts): arrays of the reference are given together or not at
-   * all. A log-sum-exp is NaN where a logit of its row is NaN or +Infinity, a divergence not finite where any of both rows is not.
+   * Compares rows of logits (the fast twin of maths/plain/row-distribution.ts): arrays of the reference are given
+   * together or not at all. A log-sum-exp is NaN where a logit of its row is NaN or +Infinity, a divergence not finite
+   * where any of both rows is not.
    */
   compareRows(options: {
     /** [rows, vocab] */
@@ -100,7 +102,10 @@ export interface NativeOffline {
     /** How many ids come before the reference's argmax by larger logit, then lower id. */
     ranks?: Int32Array;
   }): Promise<void>;
-  /** Packs codes and scales (or f32 values) into `out`, of packedBytes: the same bytes as Codec.pack; a RangeError where that throws one. */
+  /**
+   * Packs codes and scales (or f32 values) into `out`, of packedBytes: the same bytes as Codec.pack; a RangeError where
+   * that throws one.
+   */
   pack(
     form: NativeCodecForm,
     numbers: {

@@ -4,8 +4,8 @@ import path from "node:path";
 import { cacheFolder } from "../cache-folder.ts";
 
 /**
- * What is remembered of a binary: which one it was, and what was wrong with it (null: nothing). A line each in the file: reading it must
- * cost nothing at the start of a process.
+ * What is remembered of a binary: which one it was, and what was wrong with it (null: nothing). A line each in the
+ * file: reading it must cost nothing at the start of a process.
  */
 interface Proof {
   readonly binary: string;
@@ -18,8 +18,9 @@ const WORKS = "works";
 const PROBE_TIMEOUT_MS = 60_000;
 
 /**
- * Tries a binary in a process of its own, where a crash is only an exit status: a library that is missing something or was compiled
- * for another processor ends the process that loads it instead of throwing. Loads it and multiplies with every instruction set.
+ * Tries a binary in a process of its own, where a crash is only an exit status: a library that is missing something or
+ * was compiled for another processor ends the process that loads it instead of throwing. Loads it and multiplies with
+ * every instruction set.
  */
 const PROBE = `
 const form = { kind: "q4", asymmetric: false, group: 32, table: false, twoLevel: false };
@@ -33,8 +34,8 @@ for (const { name } of addon.isas.filter((isa) => isa.unavailable === null)) {
 }`;
 
 /**
- * Null if the binary works; else what is wrong, for a sentence. The answer is remembered beside the binary, or in the user's cache
- * folder where that cannot be written, so that only the first start after a build pays for it.
+ * Null if the binary works; else what is wrong, for a sentence. The answer is remembered beside the binary, or in the
+ * user's cache folder where that cannot be written, so that only the first start after a build pays for it.
  */
 export function proveBinary(file: string): string | null {
   let binary: string;

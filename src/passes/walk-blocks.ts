@@ -11,7 +11,7 @@ export interface HiddenState {
 }
 
 /** One group at one depth. */
-export interface Stop {
+interface Stop {
   readonly group: RowGroup;
   /** Blocks run. */
   readonly depth: number;

@@ -14,7 +14,10 @@ export interface ArtifactPlace {
 
 const ARTIFACT_NAME = /^artifact(?:-([a-z0-9-]+))?$/;
 
-/** The place of an artifact that is named itself, or by its run folder. Throws UserError `EXITS_CHECKPOINT`, or as findModel. */
+/**
+ * The place of an artifact that is named itself, or by its run folder. Throws UserError `EXITS_CHECKPOINT`, or as
+ * findModel.
+ */
 export async function findArtifact(target: string): Promise<ArtifactPlace> {
   const { kind, folder } = await findModel(target);
   if (kind === "checkpoint") {

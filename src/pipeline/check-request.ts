@@ -16,8 +16,8 @@ import type { RunOptions } from "./run-options.ts";
 const LEAST_EXIT_SEQUENCES = 4;
 
 /**
- * Refuses, from the headers alone, a recipe or a budget (null: none is asked for) that cannot work, before anything that takes long. Throws
- * UserError.
+ * Refuses, from the headers alone, a recipe or a budget (null: none is asked for) that cannot work, before anything
+ * that takes long. Throws UserError.
  */
 export function checkRequest(
   { recipe, calibration }: Pick<RunOptions, "recipe" | "calibration">,
@@ -53,8 +53,8 @@ export async function checkRun(options: RunOptions): Promise<void> {
 }
 
 /**
- * Throws UserError `CALIBRATION_SEQUENCE` where sequences would be longer than the model was made for, `EXIT_TOKENS` where so few tokens
- * are asked for that they cannot be split by use.
+ * Throws UserError `CALIBRATION_SEQUENCE` where sequences would be longer than the model was made for, `EXIT_TOKENS`
+ * where so few tokens are asked for that they cannot be split by use.
  */
 export function checkExitTexts(
   recipe: Recipe,

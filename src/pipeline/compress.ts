@@ -38,9 +38,9 @@ export interface CompressResult {
 }
 
 /**
- * The whole story: a checkpoint becomes an artifact that fits a byte budget, by the steps of steps/index.ts as far as the recipe has
- * them. Each leaves a file in the run folder and is skipped when its inputs have not changed. Throws UserError for what the user can
- * mend, Interrupted when stopped.
+ * The whole story: a checkpoint becomes an artifact that fits a byte budget, by the steps of steps/index.ts as far as
+ * the recipe has them. Each leaves a file in the run folder and is skipped when its inputs have not changed. Throws
+ * UserError for what the user can mend, Interrupted when stopped.
  */
 export async function compress(options: CompressOptions): Promise<CompressResult> {
   const steps = stepsUntil(options.until ?? "exits");

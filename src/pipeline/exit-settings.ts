@@ -47,7 +47,10 @@ export function exitSettingsOf({ exits }: { readonly exits?: ExitSettings | unde
   throw new Error("the recipe has no exits");
 }
 
-/** Settings with other fields; a choice of points, kind or text drops what only went with the old one. Throws UserError `BAD_FIELD`. */
+/**
+ * Settings with other fields; a choice of points, kind or text drops what only went with the old one. Throws UserError
+ * `BAD_FIELD`.
+ */
 export function mergeExitSettings(
   settings: ExitSettings | undefined,
   asked: Partial<Record<keyof ExitSettings, unknown>>,
@@ -76,7 +79,8 @@ export function exitRank({ rank }: ExitSettings, { hiddenSize }: Pick<DecoderSpe
 }
 
 /**
- * What exits of these settings will take in this model: known before any is trained, wherever they come to stand. Throws UserError
+ * What exits of these settings will take in this model: known before any is trained, wherever they come to stand.
+ * Throws UserError
  * `EXIT_POINTS` or `EXIT_RANK` where the model is too small for them.
  */
 export function exitShapeOf(settings: ExitSettings, spec: DecoderSpec): ExitShape {

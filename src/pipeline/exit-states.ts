@@ -11,7 +11,10 @@ import { exitTextStep } from "./steps/exit-text.ts";
 /** Where the states of the text's tokens are kept in the run folder. */
 const STATES_FOLDER = "exit-states";
 
-/** The folder of the job's states, for `job.once`: one for a text and a set of points, whatever heads are trained on them. */
+/**
+ * The folder of the job's states, for `job.once`: one for a text and a set of points, whatever heads are trained on
+ * them.
+ */
 export async function statesFolderOf(job: Job): Promise<string> {
   const { sha256: trunk, executor } = await job.once(trunkOf);
   const { id: text } = await job.get(exitTextStep);

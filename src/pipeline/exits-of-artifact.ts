@@ -26,7 +26,9 @@ export interface ExitsRequest extends WorkOptions {
   /** Text files; null: those of the run folder, or that ship. */
   readonly text: readonly string[] | null;
   readonly seed: number | null;
-  /** Keeps the steps and the states; null: the run folder, or a folder beside the artifact that is removed in the end. */
+  /**
+   * Keeps the steps and the states; null: the run folder, or a folder beside the artifact that is removed in the end.
+   */
   readonly work: string | null;
   readonly overBudget: boolean;
   /** Null: the run folder's, or the default. */
@@ -43,9 +45,10 @@ export interface ExitsOfArtifact extends TrainedArtifactExits {
 }
 
 /**
- * Trains early exits for an artifact that exists, in place of any that it has: for one of a run folder with that folder's text and memory, for
- * any other with text that is named or ships. Throws UserError for what the user can mend (before anything that takes long: exits that
- * the model is too small for, or its budget), Interrupted when stopped; the same call goes on.
+ * Trains early exits for an artifact that exists, in place of any that it has: for one of a run folder with that
+ * folder's text and memory, for any other with text that is named or ships. Throws UserError for what the user can mend
+ * (before anything that takes long: exits that the model is too small for, or its budget), Interrupted when stopped;
+ * the same call goes on.
  */
 export async function exitsOfArtifact(target: string, request: ExitsRequest): Promise<ExitsOfArtifact> {
   const { folder: artifactFolder, run: made, device } = await findArtifact(target);
@@ -54,7 +57,7 @@ export async function exitsOfArtifact(target: string, request: ExitsRequest): Pr
   const { recipe, exits } = options;
   const manifest = await readManifest(artifactFolder);
   const { spec } = manifest;
-  const tokenizer = await loadTokenizer(artifactFolder);
+  const tokenizer = await loadTokenizer(artifactFolder, { rows: spec.vocabSize });
   const shape = exitShapeOf(exits, spec);
   checkExitTexts(recipe, exits, { spec, files: options.calibration.length });
   if (!overBudget) checkExitBudget(manifest, shape, artifactFolder);

@@ -16,7 +16,9 @@ import type { RunFolder, StepWork } from "./run-folder.ts";
 import type { RunOptions } from "./run-options.ts";
 import { hashOf } from "./step-key.ts";
 
-/** One step of a job: what its result depends on, and how it is made. The result is plain JSON, kept as `<name>.json`. */
+/**
+ * One step of a job: what its result depends on, and how it is made. The result is plain JSON, kept as `<name>.json`.
+ */
 export interface Step<T> {
   readonly name: string;
   readonly schema: z.ZodType<T>;
@@ -30,7 +32,10 @@ export interface Step<T> {
   compute(job: Job, to: StepWork<T>): Promise<T>;
   /** Null where what a saved result refers to (files beside it) is still there, else why not. */
   check?(job: Job, done: T): Promise<string | null>;
-  /** What names the result in the keys of others; absent: the step's key. A result that names its contents keeps those that use it. */
+  /**
+   * What names the result in the keys of others; absent: the step's key. A result that names its contents keeps those
+   * that use it.
+   */
   id?(value: T): string;
 }
 
@@ -82,8 +87,8 @@ interface Kept<T> {
 }
 
 /**
- * One run of the offline pipeline. Steps, and whatever several of them need, are got from it: each is made once, from the run folder
- * where its inputs have not changed. Nobody says in which order: a step gets what it needs.
+ * One run of the offline pipeline. Steps, and whatever several of them need, are got from it: each is made once, from
+ * the run folder where its inputs have not changed. Nobody says in which order: a step gets what it needs.
  */
 export class Job {
   readonly facts: JobFacts;
@@ -140,7 +145,10 @@ export class Job {
     return done && this.using(step.name, done.id, done);
   }
 
-  /** As `ask`, where a part of the result is all that counts: the key then has the part's name in it, and not the result's. */
+  /**
+   * As `ask`, where a part of the result is all that counts: the key then has the part's name in it, and not the
+   * result's.
+   */
   async askPart<T, P>(step: Step<T>, name: string, partOf: (value: T) => P): Promise<P | null> {
     const done = this.wants(step) ? await this.done(step) : null;
     const part = done && partOf(done.value);

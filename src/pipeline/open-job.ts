@@ -19,14 +19,17 @@ import { type RunOptions, rememberOptions } from "./run-options.ts";
 export interface CheckpointJob extends WorkOptions, RunOptions {
   /** The run folder. */
   readonly out: string;
-  /** One of several devices that share this run folder: its plan and artifact are kept under this name (`artifact-<device>`). */
+  /**
+   * One of several devices that share this run folder: its plan and artifact are kept under this name
+   * (`artifact-<device>`).
+   */
   readonly device?: string | undefined;
   readonly onStep?: ((report: StepReport) => void) | undefined;
 }
 
 /**
- * Opens all that a job on a checkpoint needs, for as long as `use` takes. What cannot work is refused before anything that takes long;
- * a budget only where the job `plans`. Throws UserError, or Interrupted when stopped.
+ * Opens all that a job on a checkpoint needs, for as long as `use` takes. What cannot work is refused before anything
+ * that takes long; a budget only where the job `plans`. Throws UserError, or Interrupted when stopped.
  */
 export async function withJob<T>(
   options: CheckpointJob,
@@ -38,7 +41,7 @@ export async function withJob<T>(
   const checkpoint = await openCheckpoint(options.checkpoint);
   try {
     const { spec } = checkpoint;
-    const tokenizer = await loadTokenizer(options.checkpoint);
+    const tokenizer = await loadTokenizer(options.checkpoint, { rows: spec.vocabSize });
     checkTokenizerFits(tokenizer, spec);
     const request = planRequest(checkpoint, options, budget);
     checkRequest(options, request, plans ? budget.bytes : null);

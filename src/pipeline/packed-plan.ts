@@ -18,7 +18,10 @@ export interface PackedPlan {
   readonly learning: RefinerSetup["facts"] | null;
 }
 
-/** The plan's own matrices, for `job.once`: requantized where the recipe says so, else out of the library where there is one. */
+/**
+ * The plan's own matrices, for `job.once`: requantized where the recipe says so, else out of the library where there is
+ * one.
+ */
 export async function packedPlan(job: Job): Promise<PackedPlan> {
   const { value: plan } = await job.get(planStep);
   if (!(await job.ask(libraryStep))) return { packed: null, learning: null };
@@ -29,8 +32,8 @@ export async function packedPlan(job: Job): Promise<PackedPlan> {
 }
 
 /**
- * The uniform plan to beat, for `job.once`: of those that take no more bytes the one with the least predicted loss, without one the
- * largest; null where none takes as few.
+ * The uniform plan to beat, for `job.once`: of those that take no more bytes the one with the least predicted loss,
+ * without one the largest; null where none takes as few.
  */
 export async function uniformRival(job: Job): Promise<Plan | null> {
   const { value: plan } = await job.get(planStep);
@@ -41,7 +44,10 @@ export async function uniformRival(job: Job): Promise<Plan | null> {
   );
 }
 
-/** Of the rivals with the plan's KV type and no more bytes the one with the least predicted loss, without one the largest. */
+/**
+ * Of the rivals with the plan's KV type and no more bytes the one with the least predicted loss, without one the
+ * largest.
+ */
 export function leastLoss(rivals: readonly Plan[], plan: Plan): Plan | null {
   const worth = ({ predictedLoss, memory }: Plan) => predictedLoss ?? -memory.totalBytes;
   return rivals

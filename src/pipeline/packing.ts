@@ -25,12 +25,17 @@ export type PackingCosts = z.infer<typeof PackingCosts>;
 /** A matrix and one of its codecs. */
 export type Pair = readonly [id: string, codec: string];
 
-/** The library of a job, for `job.once`: every matrix at every codec that a plan may give it, by the original model's statistics. */
+/**
+ * The library of a job, for `job.once`: every matrix at every codec that a plan may give it, by the original model's
+ * statistics.
+ */
 export function libraryOf(job: Job): Promise<MatrixLibrary> {
   return openLibrary(job, { quantizer: matrixQuantizerOf(job.recipe.quantize.quantizer), plan: null });
 }
 
-/** A library in the run folder of all that its bytes depend on; `plan` names what the matrices of one plan were made by. */
+/**
+ * A library in the run folder of all that its bytes depend on; `plan` names what the matrices of one plan were made by.
+ */
 export async function openLibrary(
   job: Job,
   made: { readonly quantizer: string; readonly plan: string | null },

@@ -12,8 +12,8 @@ import type { RunOptions } from "./run-options.ts";
 export type RunRequest = Omit<PlanRequest, "scores">;
 
 /**
- * Everything a plan of this run depends on but scores and budget: command options first, then the device's, then the recipe's. Throws
- * UserError `EXIT_POINTS` or `EXIT_RANK` where the model is too small for the recipe's exits.
+ * Everything a plan of this run depends on but scores and budget: command options first, then the device's, then the
+ * recipe's. Throws UserError `EXIT_POINTS` or `EXIT_RANK` where the model is too small for the recipe's exits.
  */
 export function planRequest(checkpoint: Checkpoint, options: RunOptions, { device }: Budget): RunRequest {
   const { spec } = checkpoint;

@@ -25,16 +25,15 @@ const DEFAULT_SEQUENCE_TOKENS = 512;
 const CalibrationSourceSettings = z.strictObject({ path: z.string().min(1), tokens: positive });
 
 /** Which text is run through the model, and in what pieces. */
-export const CalibrationSettings = z.strictObject({
+const CalibrationSettings = z.strictObject({
   sources: z.array(CalibrationSourceSettings).min(1),
   /** null: 512, or the longest that the model was made for where that is less. */
   sequenceTokens: positive.nullable().default(null),
   seed: z.number().int().nonnegative().default(0),
 });
-export type CalibrationSettings = z.infer<typeof CalibrationSettings>;
 
 /** How blocks are scored. Options are kept as they are written: a scorer's defaults are its own. */
-export const ScoreSettings = z
+const ScoreSettings = z
   .strictObject({
     scorer: z.enum(SCORER_IDS).default("lsaq"),
     options: z.record(z.string(), z.unknown()).default({}),
@@ -43,14 +42,19 @@ export const ScoreSettings = z
     for (const issue of scorerOptions(scorer).safeParse(options).error?.issues ?? [])
       context.addIssue({ ...issue, path: ["options", ...issue.path] });
   });
-export type ScoreSettings = z.infer<typeof ScoreSettings>;
 
 /** How numbers are chosen for a codec. */
-export const QuantizeSettings = z
+const QuantizeSettings = z
   .strictObject({
-    /** `learned-rounding` refines each block of the chosen plan after gptq; scores and plans are made from gptq's matrices. */
+    /**
+     * `learned-rounding` refines each block of the chosen plan after gptq; scores and plans are made from gptq's
+     * matrices.
+     */
     quantizer: z.enum(RECIPE_QUANTIZER_IDS).default("nearest"),
-    /** Quantizers that look at inputs: the chosen plan is packed anew, on the inputs that its own quantized blocks produce. */
+    /**
+     * Quantizers that look at inputs: the chosen plan is packed anew, on the inputs that its own quantized blocks
+     * produce.
+     */
     requantize: z.boolean().default(false),
     /** Steps of learned rounding for a block; absent: as many as docs/quantizers.md says. */
     iterations: positive.optional(),
@@ -60,14 +64,12 @@ export const QuantizeSettings = z
     const message = `expected true with ${quantizer}, which refines the chosen plan, found false`;
     context.addIssue({ code: "custom", path: ["requantize"], message });
   });
-export type QuantizeSettings = z.infer<typeof QuantizeSettings>;
 
 /** Whether the packed plan is compared with the best uniform plan of no more bytes before it ships. */
-export const GuardSettings = z.strictObject({
+const GuardSettings = z.strictObject({
   /** Calibration tokens that nothing else sees; 0: no comparison. Rounded up to whole sequences. */
   tokens: z.number().int().nonnegative().default(0),
 });
-export type GuardSettings = z.infer<typeof GuardSettings>;
 
 /** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
 export const Recipe = z.strictObject({

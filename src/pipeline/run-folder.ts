@@ -13,7 +13,9 @@ export interface StepReport {
   readonly key: string;
   /** True when the result was there already. */
   readonly cached: boolean;
-  /** Why an earlier result was not taken: "its inputs changed", "scores.json is damaged: …"; null where there was none. */
+  /**
+   * Why an earlier result was not taken: "its inputs changed", "scores.json is damaged: …"; null where there was none.
+   */
   readonly note: string | null;
   readonly elapsedMs: number;
 }
@@ -41,9 +43,14 @@ export interface StepWork<T = unknown> {
   readonly key: string;
   /** What the key was made of. */
   readonly inputs: unknown;
-  /** What the step's file holds from other inputs, of which parts may serve again; null where there is none of this tool version. */
+  /**
+   * What the step's file holds from other inputs, of which parts may serve again; null where there is none of this tool
+   * version.
+   */
   earlier(): Promise<{ readonly inputs: unknown; readonly value: T } | null>;
-  /** A folder for partial work: kept when the step is interrupted, found again under the same key, removed at the end. */
+  /**
+   * A folder for partial work: kept when the step is interrupted, found again under the same key, removed at the end.
+   */
   scratch(): Promise<string>;
 }
 
@@ -76,7 +83,8 @@ export interface NamedResult<T> {
 }
 
 /**
- * What a step has left in a run folder, whatever its inputs were; null where it has not run. Needs no lock. Throws UserError `NOT_JSON`,
+ * What a step has left in a run folder, whatever its inputs were; null where it has not run. Needs no lock. Throws
+ * UserError `NOT_JSON`,
  * `BAD_FIELD` or `FILE_*` for a file that is damaged or cannot be read.
  */
 export async function peek<T>(folder: string, { name, schema }: NamedResult<T>): Promise<T | null> {
@@ -88,14 +96,20 @@ export async function peek<T>(folder: string, { name, schema }: NamedResult<T>):
   }
 }
 
-/** A result out of a step's file, or out of a file that holds nothing else. Throws UserError as {@link peek}, also where there is none. */
+/**
+ * A result out of a step's file, or out of a file that holds nothing else. Throws UserError as {@link peek}, also where
+ * there is none.
+ */
 export async function readResult<T>(file: string, schema: z.ZodType<T>): Promise<T> {
   const content = await readJsonFile(file);
   const saved = StepFile.safeParse(content);
   return parseWith(schema, saved.success ? saved.data.value : content, file);
 }
 
-/** The working folder of one offline run: every step leaves a file in it; a step whose inputs are the same is not repeated. */
+/**
+ * The working folder of one offline run: every step leaves a file in it; a step whose inputs are the same is not
+ * repeated.
+ */
 export class RunFolder {
   readonly folder: string;
   private readonly options: RunFolderOptions;
@@ -108,8 +122,8 @@ export class RunFolder {
   }
 
   /**
-   * The saved result of the same inputs, or a computed one, which is saved as `<name>.json`. Results must be plain JSON;
-   * what comes back is the schema's reading of the saved text, computed or not. A damaged file is computed anew.
+   * The saved result of the same inputs, or a computed one, which is saved as `<name>.json`. Results must be plain
+   * JSON; what comes back is the schema's reading of the saved text, computed or not. A damaged file is computed anew.
    */
   async step<T>(
     name: string,

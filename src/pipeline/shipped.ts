@@ -14,8 +14,8 @@ export interface ShippedPlan extends PackedPlan {
 }
 
 /**
- * The plan as it ships, for `job.once`: its matrices packed anew where the recipe says so, and the plan replaced by the best uniform one
- * of no more bytes where that diverges less from the original weights on held-out text.
+ * The plan as it ships, for `job.once`: its matrices packed anew where the recipe says so, and the plan replaced by the
+ * best uniform one of no more bytes where that diverges less from the original weights on held-out text.
  */
 export async function shippedPlan(job: Job): Promise<ShippedPlan> {
   const { value: plan } = await job.get(planStep);

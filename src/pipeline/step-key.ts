@@ -1,6 +1,8 @@
 import { createHash } from "node:crypto";
 
-/** sha256 of a value's canonical JSON: what names a step's result. Throws a plain Error on values that JSON cannot hold. */
+/**
+ * sha256 of a value's canonical JSON: what names a step's result. Throws a plain Error on values that JSON cannot hold.
+ */
 export function hashOf(value: unknown): string {
   return createHash("sha256").update(canonicalJson(value)).digest("hex");
 }

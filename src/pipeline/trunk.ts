@@ -18,8 +18,8 @@ export interface Trunk {
 }
 
 /**
- * The trunk of an artifact. A backend by name is the one that trains: it chooses TensorFlow.js for the model only where that runs it anyway.
- * Throws UserError where there is no artifact, or no such executor.
+ * The trunk of an artifact. A backend by name is the one that trains: it chooses TensorFlow.js for the model only where
+ * that runs it anyway. Throws UserError where there is no artifact, or no such executor.
  */
 export async function openTrunk(
   folder: string,

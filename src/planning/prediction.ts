@@ -1,11 +1,9 @@
 import type { Plan } from "../artifact/plan.ts";
 import { CODECS, codecIdOf } from "../codecs/index.ts";
 import { blockName } from "../model/matrix-id.ts";
-import type { Scores } from "../scoring/scores.ts";
+import type { Losses } from "../scoring/scores.ts";
 import { lossReader } from "./problem/losses.ts";
 import type { Assignment, MatrixToPlan } from "./problem/matrices.ts";
-
-type Losses = NonNullable<Scores["losses"]>;
 
 /**
  * Loss that the scores predict: the sum over matrices (embedding and head too, where they were measured) of the loss at

@@ -16,8 +16,8 @@ export interface ChosenExecutor {
 }
 
 /**
- * Makes an executor over any weight source; only the modules of the one chosen are loaded. The source stays the caller's to close.
- * Throws UserError EXECUTOR, ISA or BACKEND where what was asked for by name does not work here.
+ * Makes an executor over any weight source; only the modules of the one chosen are loaded. The source stays the
+ * caller's to close. Throws UserError EXECUTOR, ISA or BACKEND where what was asked for by name does not work here.
  */
 export async function createExecutor(source: WeightSource, options: ExecutorOptions = {}): Promise<AnyExecutor> {
   const { kind, reason } = await chooseExecutor(options);
@@ -39,8 +39,8 @@ export async function chooseExecutor(options: ExecutorOptions = {}): Promise<Cho
 }
 
 /**
- * The kind that a plan counts with: what is asked for by name, else the fastest. What this machine has does not matter: the plan is
- * for the device.
+ * The kind that a plan counts with: what is asked for by name, else the fastest. What this machine has does not matter:
+ * the plan is for the device.
  */
 export function plannedExecutor(options: Pick<ExecutorOptions, "executor" | "backend">): ExecutorKind {
   const { executor = "auto" } = options;

@@ -6,7 +6,9 @@ import { EXECUTORS, type ExecutorKind } from "./executors.ts";
 /** What would run a model here, without a model. */
 export interface ExecutorReport extends StartedExecutor {
   readonly executor: ExecutorKind;
-  /** The native engine's instruction sets, slowest first, with what this machine lacks for each; empty without an addon. */
+  /**
+   * The native engine's instruction sets, slowest first, with what this machine lacks for each; empty without an addon.
+   */
   readonly isas: readonly NativeIsa[];
   /** Why the native addon does not load; null where it does. */
   readonly nativeMissing: string | null;

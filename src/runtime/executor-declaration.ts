@@ -6,8 +6,8 @@ import type { ActivationType, ExecutorInfo, Residency } from "./executor-info.ts
 /** What holds of every executor of a kind. Code asks for these, never for a name. */
 export interface ExecutorTraits {
   /**
-   * A row's numbers are bit by bit the same alone or with others, in any chunking: so drafts that one pass verifies leave a greedy
-   * text as it is.
+   * A row's numbers are bit by bit the same alone or with others, in any chunking: so drafts that one pass verifies
+   * leave a greedy text as it is.
    */
   readonly rowExact: boolean;
   /** It finds the most likely id itself, so that asking for answers is cheaper than giving out logits. */
@@ -33,7 +33,7 @@ export interface ExecutionOptions {
 }
 
 /** Whether a kind runs on this machine. */
-export type Probe =
+type Probe =
   | { readonly works: true }
   /** `found`: what stands in its place ("no addon"), `reason`: why, `hint`: what to do, for people. */
   | { readonly works: false; readonly found: string; readonly reason: string; readonly hint: string };

@@ -1,14 +1,16 @@
 import { z } from "zod";
 
-/** Type of the activations in products with integer codecs; `int8`: quantized, 32 columns under one scale. Native only. */
+/**
+ * Type of the activations in products with integer codecs; `int8`: quantized, 32 columns under one scale. Native only.
+ */
 export const ACTIVATION_TYPES = ["int8", "f32"] as const;
 export type ActivationType = (typeof ACTIVATION_TYPES)[number];
 
 /**
- * How weights are held. `packed`: as stored (tfjs expands a tile at a time, native uses them in place); `resident`: dense ones too,
- * in f32; `streamed`: read a block at a time.
+ * How weights are held. `packed`: as stored (tfjs expands a tile at a time, native uses them in place); `resident`:
+ * dense ones too, in f32; `streamed`: read a block at a time.
  */
-export const RESIDENCIES = ["packed", "resident", "streamed"] as const;
+const RESIDENCIES = ["packed", "resident", "streamed"] as const;
 export type Residency = (typeof RESIDENCIES)[number];
 
 /** What an executor says of itself, for `inspect` and `--json`. */

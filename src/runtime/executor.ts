@@ -28,8 +28,8 @@ export interface RunBlocksOptions {
   /** A set of low-rank additions that `loadAdapter` has loaded under this name. */
   readonly adapter?: string | undefined;
   /**
-   * Stops the pass between blocks; it then throws Interrupted, and blocks that were run hold their rows in the caches: the caller
-   * truncates them.
+   * Stops the pass between blocks; it then throws Interrupted, and blocks that were run hold their rows in the caches:
+   * the caller truncates them.
    */
   readonly signal?: AbortSignal | undefined;
   /** Also gives the output head's logits of these rows of the result: one call less for every token. */
@@ -46,8 +46,8 @@ export interface Executor<Hidden = unknown> {
   readonly spec: DecoderSpec;
   readonly info: ExecutorInfo;
   /**
-   * Maths on the executor's own threads, for work on what it gives (comparing logits): the waiting threads of a second engine would
-   * slow its own.
+   * Maths on the executor's own threads, for work on what it gives (comparing logits): the waiting threads of a second
+   * engine would slow its own.
    */
   readonly maths: Maths;
   createCache(options: { maxTokens: number; kvType?: KvType }): KvCache;
@@ -62,13 +62,13 @@ export interface Executor<Hidden = unknown> {
     options?: RunBlocksOptions,
   ): Promise<Hidden>;
   /**
-   * Logits [rows, vocabSize] of the given rows (default: all): final norm, then output head; or an exit head, [rows, its ids] and its
-   * tail's last where it has one.
+   * Logits [rows, vocabSize] of the given rows (default: all): final norm, then output head; or an exit head, [rows,
+   * its ids] and its tail's last where it has one.
    */
   logits(hidden: Hidden, rows?: Int32Array, options?: LogitsOptions): Promise<Float32Array>;
   /**
-   * What a head says of the given rows: `best` is exactly that of the logits, which are not given out. Throws where a logit is not a
-   * finite number.
+   * What a head says of the given rows: `best` is exactly that of the logits, which are not given out. Throws where a
+   * logit is not a finite number.
    */
   answers(hidden: Hidden, rows: Int32Array, options: AnswersOptions): Promise<HeadAnswers>;
   /** Makes additions known under a name, in place of those that had it. Throws where a part does not fit its matrix. */

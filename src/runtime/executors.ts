@@ -28,7 +28,10 @@ export function traitsOf(info: { readonly executor: string }): ExecutorTraits {
   return EXECUTORS[kindOf(info)].traits;
 }
 
-/** Whether the offline stages compute on the addon, where it is there: unless an executor that has none of it is asked for by name. */
+/**
+ * Whether the offline stages compute on the addon, where it is there: unless an executor that has none of it is asked
+ * for by name.
+ */
 export function wantsNativeMaths(choice: ExecutorChoice): boolean {
   return choice === "auto" || EXECUTORS[choice].traits.nativeMaths;
 }

@@ -1,9 +1,15 @@
 /** Logits that answers are taken from at a time, at most, as many as fit 8 MiB; a single row always passes. */
 const LOGITS_AT_ONCE = 2 ** 21;
 
-/** What a head says of each row, [rows] each: its answer and three measures of how sure it is, over all of the row's logits. */
+/**
+ * What a head says of each row, [rows] each: its answer and three measures of how sure it is, over all of the row's
+ * logits.
+ */
 export interface HeadAnswers {
-  /** Index of the largest logit, of equal ones the lowest: a row of the head's matrix, or the number of them where its tail wins. */
+  /**
+   * Index of the largest logit, of equal ones the lowest: a row of the head's matrix, or the number of them where its
+   * tail wins.
+   */
   readonly best: Int32Array;
   /** In nats. */
   readonly entropy: Float32Array;
@@ -38,8 +44,8 @@ export function answersFor(rows: number, into: HeadAnswers | undefined): HeadAns
 }
 
 /**
- * The answers to rows of logits, [rows, width]: the slow twin of the native engine's, in f64 and rounded to f32 at the end. They are
- * written from answer `first` of `into` on. Throws where a logit is not a finite number.
+ * The answers to rows of logits, [rows, width]: the slow twin of the native engine's, in f64 and rounded to f32 at the
+ * end. They are written from answer `first` of `into` on. Throws where a logit is not a finite number.
  */
 export function answersOf(
   logits: Float32Array,
@@ -67,7 +73,9 @@ export async function answersByLogits(
   return into;
 }
 
-/** Throws where one of the answers [from, to) is to a row with a logit that is not finite: its entropy is not either. */
+/**
+ * Throws where one of the answers [from, to) is to a row with a logit that is not finite: its entropy is not either.
+ */
 export function checkAnswers({ entropy }: HeadAnswers, from: number, to: number): void {
   for (let row = from; row < to; row++) {
     if (!Number.isFinite(entropy[row])) throw new Error(`a logit of row ${row} is not a finite number`);

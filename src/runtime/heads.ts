@@ -5,8 +5,8 @@ import type { Matrix } from "../model/weight-source.ts";
 export const OUTPUT_HEAD = "output";
 
 /**
- * An exit head: a norm (null: none), maybe a low-rank residual, then a matrix [ids, hiddenSize] over the vocabulary or a subset of its
- * ids, and maybe one more logit.
+ * An exit head: a norm (null: none), maybe a low-rank residual, then a matrix [ids, hiddenSize] over the vocabulary or
+ * a subset of its ids, and maybe one more logit.
  */
 export interface ExitHead {
   readonly norm: ExitNorm | null;

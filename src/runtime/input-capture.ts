@@ -8,7 +8,7 @@ import {
 } from "../model/matrix-inputs.ts";
 
 /** The rows that some matrices of a block are multiplied with, in f32, before any rounding of activations. */
-export interface MatrixInput {
+interface MatrixInput {
   readonly block: number;
   /** Ids of the matrices that take it, in execution order. */
   readonly matrices: readonly string[];
@@ -18,7 +18,9 @@ export interface MatrixInput {
   readonly data: Float32Array;
 }
 
-/** Sees each distinct input of a block's matrices once; `data` is its to read until it returns, or its promise resolves. */
+/**
+ * Sees each distinct input of a block's matrices once; `data` is its to read until it returns, or its promise resolves.
+ */
 export type InputObserver = (input: MatrixInput) => void | Promise<void>;
 
 /** Arrays that the inputs of one block's matrices are written to during a pass. */
@@ -62,7 +64,10 @@ export class BlockInputs {
   }
 }
 
-/** The memory of captured inputs: kept from pass to pass, so that a descent does not fill the heap with arrays of one use. */
+/**
+ * The memory of captured inputs: kept from pass to pass, so that a descent does not fill the heap with arrays of one
+ * use.
+ */
 export class InputBuffers {
   private readonly spec: DecoderSpec;
   private readonly free = new Map<MatrixInputKind, Float32Array>();

@@ -34,7 +34,7 @@ async function opening(): Promise<string> {
 type Lie = readonly [name: string, keys: readonly (string | number)[], value: unknown, message: RegExp];
 
 const LIES: readonly Lie[] = [
-  ["a later format", ["formatVersion"], 3, /formatVersion: expected 2, found 3/],
+  ["a later format", ["formatVersion"], 4, /formatVersion: expected 2 or 3, found 4/],
   ["an unknown field's value", ["exits"], [1], /exits/],
   ["a larger vocabulary", ["spec", "vocabSize"], 9000, /expected/],
   ["a vocabulary beyond all bounds", ["spec", "vocabSize"], 2 ** 53 - 1, /expected|bytes/],
@@ -97,7 +97,8 @@ describe("a manifest that lies with its hash in order", () => {
             return value;
           }),
         );
-        // Only what no byte depends on may change unnoticed: provenance, the plan's story, numbers of the spec beside shapes.
+        // Only what no byte depends on may change unnoticed: provenance, the plan's story, numbers of the spec beside
+        // shapes.
         if ((await opening()) === "opened" && !same) {
           expect(keys.join(".")).toMatch(
             /^(provenance|plan\.(allocator|scorer|budget|predicted|importance|memory|units\.\d+\.rule)|spec\.|tensors\.\d+\.sha256|files\.\d+\.sha256|maxFileBytes)/,
@@ -131,7 +132,7 @@ describe("a damaged folder", () => {
     [
       "a manifest that is a list",
       () => changeFile(bad, "manifest.json", () => Buffer.from("[]")),
-      /formatVersion: expected 2, found none/,
+      /formatVersion: expected 2 or 3, found none/,
     ],
     ["no weights file", () => rmSync(path.join(bad, WEIGHTS)), /no such file/],
     [

@@ -9,7 +9,10 @@ export function copyArtifact(from: string, to: string): string {
   return to;
 }
 
-/** Rewrites the manifest through `change` and makes its own hash right again, so that the next check has to find the lie. */
+/**
+ * Rewrites the manifest through `change` and makes its own hash right again, so that the next check has to find the
+ * lie.
+ */
 export function lieInManifest(folder: string, change: (manifest: object) => unknown): void {
   const file = path.join(folder, "manifest.json");
   const changed = change(JSON.parse(readFileSync(file, "utf8")));

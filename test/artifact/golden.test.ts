@@ -13,8 +13,9 @@ import { readPlainly } from "./plain-reader.ts";
 import { tinyParts, tinyPlan, tinySource, tinySpec } from "./tiny-source.ts";
 
 /**
- * The artifact of the tiny model, committed: any change of a single byte of the format or of the quantizer shows here. After
- * a change on purpose: `LAYERWISE_WRITE_GOLDEN=1 npx vitest run test/artifact/golden.test.ts`, and say so in docs/decisions.
+ * The artifact of the tiny model, committed: any change of a single byte of the format or of the quantizer shows here.
+ * After a change on purpose: `LAYERWISE_WRITE_GOLDEN=1 npx vitest run test/artifact/golden.test.ts`, and say so in
+ * docs/decisions.
  */
 const GOLDEN = path.resolve("test/fixtures/artifact-golden");
 const base = temporaryFolder();

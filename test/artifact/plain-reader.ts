@@ -16,8 +16,8 @@ interface PlainTensor {
 }
 
 /**
- * A reader written from docs/artifact-format.md alone, one number at a time: what a program in another language would do.
- * Gives every matrix and vector in f32 by name.
+ * A reader written from docs/artifact-format.md alone, one number at a time: what a program in another language would
+ * do. Gives every matrix and vector in f32 by name.
  */
 export function readPlainly(folder: string): Map<string, Float32Array> {
   const manifest: { tensors: PlainTensor[] } = JSON.parse(readFileSync(path.join(folder, "manifest.json"), "utf8"));

@@ -31,7 +31,7 @@ describe("checkSpec", () => {
 
   const wrongSpecs: readonly (readonly [string, DecoderSpec])[] = [
     ["final norm", { ...spec, finalNorm: { ...spec.finalNorm, size: 47 } }],
-    ["norm", { ...spec, blocks: [{ ...block, mlpNorm: { kind: "rms", size: 2, eps: 1 } }] }],
+    ["norm", { ...spec, blocks: [{ ...block, mlpNorms: { pre: { kind: "rms", size: 2, eps: 1 }, post: null } }] }],
     ["KV heads", { ...spec, blocks: [{ ...block, attention: { ...attention, kvHeads: 3 } }] }],
     ["keys", { ...spec, blocks: [{ ...block, attention: { ...attention, k: { ...attention.k, rows: 25 } } }] }],
     ["outputs", { ...spec, blocks: [{ ...block, attention: { ...attention, o: { ...attention.o, cols: 50 } } }] }],

@@ -25,7 +25,8 @@ const attention: AttentionSpec = {
   scale: 12 ** -0.5,
   window: null,
   rope: { dims: 12, theta: 10000, scaling: { kind: "none" } },
-  qkNorm: { kind: "rms", size: 12, eps: 1e-6 },
+  qNorm: { kind: "rms", size: 12, eps: 1e-6 },
+  kNorm: { kind: "rms", size: 12, eps: 1e-6 },
   q: linear(48, HIDDEN, true),
   k: linear(24, HIDDEN, true),
   v: linear(24, HIDDEN, true),
@@ -37,7 +38,14 @@ const mlp: MlpSpec = {
   up: linear(72, HIDDEN),
   down: linear(HIDDEN, 72),
 };
-const whole: BlockSpec = { residual: "sequential", attentionNorm: norm, attention, mlpNorm: norm, mlp };
+const whole: BlockSpec = {
+  residual: "sequential",
+  residualFactor: 1,
+  attentionNorms: { pre: norm, post: null },
+  attention,
+  mlpNorms: { pre: norm, post: null },
+  mlp,
+};
 
 /** A made-up model: odd shapes, biases, q/k norms, a window, a block without an MLP and one without attention. */
 export function tinySpec(tied: boolean): DecoderSpec {
@@ -45,14 +53,16 @@ export function tinySpec(tied: boolean): DecoderSpec {
     family: "tiny",
     vocabSize: 83,
     hiddenSize: HIDDEN,
+    embeddingScale: 1,
     maxPositions: 256,
     tied,
     headBias: !tied,
+    logitFactor: 1,
     blocks: [
       whole,
       { ...whole, attention: { ...attention, window: 100 } },
-      { ...whole, mlpNorm: null, mlp: null },
-      { ...whole, attentionNorm: null, attention: null, mlp: { ...mlp, gate: null } },
+      { ...whole, mlpNorms: { pre: null, post: null }, mlp: null },
+      { ...whole, attentionNorms: { pre: null, post: null }, attention: null, mlp: { ...mlp, gate: null } },
     ],
     finalNorm: { kind: "layer", size: HIDDEN, eps: 1e-5 },
     bosToken: 1,

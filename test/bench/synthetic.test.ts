@@ -61,8 +61,8 @@ function narrowSpec(): DecoderSpec {
   const norm = { ...spec.finalNorm, size: 64 };
   const blocks = spec.blocks.slice(0, 2).map((block) => ({
     ...block,
-    attentionNorm: norm,
-    mlpNorm: norm,
+    attentionNorms: { pre: norm, post: null },
+    mlpNorms: { pre: norm, post: null },
     attention: block.attention && {
       ...{ ...block.attention, heads: 1, kvHeads: 1, headDim: 64 },
       ...{ q: linear(64, 64), k: linear(64, 64), v: linear(64, 64), o: linear(64, 64) },

@@ -1,6 +1,9 @@
 import type { Tokenizer } from "../../src/model/tokenizer.ts";
 
-/** A tokenizer of whole words: each word, with the space before it, is its number in order of appearance; 1 is put before a text. */
+/**
+ * A tokenizer of whole words: each word, with the space before it, is its number in order of appearance; 1 is put
+ * before a text.
+ */
 export function wordTokenizer(
   options: { bos?: boolean; chatTemplate?: string | null } = {},
 ): Tokenizer & { chars: number } {

@@ -1,17 +1,17 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
-import { COMMANDS } from "../../src/cli/commands.ts";
+import { COMMAND_NAMES, commandNamed } from "../../src/cli/commands.ts";
 import { layerwise, NOT_BUILT, needsBuild } from "./command-line.ts";
 
 describe.skipIf(NOT_BUILT)(needsBuild("help of the built program"), () => {
   test("the program's help lists every command", async () => {
     const { code, stdout, stderr } = await layerwise(["--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
-    for (const { name } of COMMANDS) expect(stdout).toContain(`layerwise ${name} `);
+    for (const name of COMMAND_NAMES) expect(stdout).toContain(`layerwise ${name} `);
     expect(stdout).toMatch(/Examples:\n/);
   });
 
-  test.each(COMMANDS.map(({ name }) => name))("%s --help shows an example and --json", async (name) => {
+  test.each(COMMAND_NAMES)("%s --help shows an example and --json", async (name) => {
     const { code, stdout, stderr } = await layerwise([name, "--help"]);
     expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
     expect(stdout).toMatch(new RegExp(`Examples:\\n  # .+\\n  layerwise ${name} `));
@@ -26,8 +26,16 @@ describe.skipIf(NOT_BUILT)(needsBuild("help of the built program"), () => {
 
 test("docs/cli.md has a section with an example for every command", () => {
   const text = readFileSync("docs/cli.md", "utf8");
-  for (const { name } of COMMANDS) {
+  for (const name of COMMAND_NAMES) {
     expect(text).toMatch(new RegExp(`^#+ .*\`layerwise ${name}\\b`, "m"));
     expect(text).toMatch(new RegExp(`^layerwise ${name} `, "m"));
   }
+});
+
+test.each(COMMAND_NAMES)("%s in the table is the command of that name", async (name) => {
+  expect((await commandNamed(name))?.name).toBe(name);
+});
+
+test("no other word names a command", async () => {
+  for (const word of [undefined, "constructor", "--help"]) expect(await commandNamed(word)).toBeNull();
 });

@@ -8,8 +8,8 @@ import { snapScales } from "../../src/codecs/two-level.ts";
 import { Random } from "../../src/tensor/random.ts";
 
 /**
- * sha256 of one packed matrix of every codec, committed: any change of a byte of the format shows here. New codecs are added by
- * `LAYERWISE_WRITE_GOLDEN=1 npx vitest run test/codecs/golden.test.ts`; no other line may change.
+ * sha256 of one packed matrix of every codec, committed: any change of a byte of the format shows here. New codecs are
+ * added by `LAYERWISE_WRITE_GOLDEN=1 npx vitest run test/codecs/golden.test.ts`; no other line may change.
  */
 const GOLDEN = path.resolve("test/fixtures/codec-bytes.json");
 const [ROWS, COLS] = [37, 211];

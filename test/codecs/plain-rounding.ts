@@ -8,7 +8,10 @@ export const plainRounding: Quantizer = {
   quantize: async (_, { data, rows, cols }, codec) => roundPlainly(codec, data, rows, cols),
 };
 
-/** Numbers by rounding to the nearest level (or code) under the largest magnitude of each group: good enough where none is judged. */
+/**
+ * Numbers by rounding to the nearest level (or code) under the largest magnitude of each group: good enough where none
+ * is judged.
+ */
 export function roundPlainly(codec: Codec, data: Float32Array, rows: number, cols: number): Quantized {
   if (codec.scheme === "float") return { kind: "float", rows, cols, values: data };
   const groups = codec.groupsPerRow(cols);

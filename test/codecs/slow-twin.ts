@@ -15,7 +15,10 @@ const TABLES: Record<number, number[]> = {
   ],
 };
 
-/** One code read bit by bit, straight from the text of docs/artifact-format.md; the chunk's levels begin at `chunkStart`. */
+/**
+ * One code read bit by bit, straight from the text of docs/artifact-format.md; the chunk's levels begin at
+ * `chunkStart`.
+ */
 function codeAt(codec: Codec, bytes: Uint8Array, chunkStart: number, row: number, col: number): number {
   const quad = Math.floor((col % 32) / 4);
   let planeStart = chunkStart;

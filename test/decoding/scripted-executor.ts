@@ -75,7 +75,10 @@ export interface Script {
   readonly onChunk?: (count: number) => void;
 }
 
-/** An executor without weights: says what a script says, checks positions, counts what it is fed and what is not released. */
+/**
+ * An executor without weights: says what a script says, checks positions, counts what it is fed and what is not
+ * released.
+ */
 export class ScriptedExecutor implements Executor<ScriptedHidden> {
   readonly spec: DecoderSpec;
   readonly info = {
@@ -99,10 +102,21 @@ export class ScriptedExecutor implements Executor<ScriptedHidden> {
       family: "script",
       vocabSize: script.vocabSize ?? 256,
       hiddenSize: 1,
+      embeddingScale: 1,
       maxPositions: 4096,
       tied: true,
       headBias: false,
-      blocks: [{ residual: "sequential", attentionNorm: null, attention: null, mlpNorm: null, mlp: null }],
+      logitFactor: 1,
+      blocks: [
+        {
+          residual: "sequential",
+          residualFactor: 1,
+          attentionNorms: { pre: null, post: null },
+          attention: null,
+          mlpNorms: { pre: null, post: null },
+          mlp: null,
+        },
+      ],
       finalNorm: { kind: "rms", size: 1, eps: 1e-5 },
       bosToken: null,
       eosTokens: script.eosTokens ?? [],

@@ -10,7 +10,10 @@ import { tinySpec } from "../scoring/tiny-model.ts";
 
 type Rows = { ids: Int32Array };
 
-/** An executor of known distributions: the logits of a row are `table[id of the row]`, natural logarithms of probabilities. */
+/**
+ * An executor of known distributions: the logits of a row are `table[id of the row]`, natural logarithms of
+ * probabilities.
+ */
 function tableExecutor(table: number[][], log: { rows: number[]; live: number } = { rows: [], live: 0 }): AnyExecutor {
   const spec = { ...tinySpec(1), vocabSize: table[0].length };
   const make = (ids: Int32Array): Rows => {

@@ -17,7 +17,7 @@ const native = (isa: string, threads = 1): NamedMaths => ({
 });
 
 /** The plain one. */
-export const PLAIN: NamedMaths = { name: "plain", maths: plainMaths };
+const PLAIN: NamedMaths = { name: "plain", maths: plainMaths };
 /** On every table that runs here, and on the fastest with two and three threads; none without the addon. */
 export const NATIVES: readonly NamedMaths[] =
   ISAS.length === 0 ? [] : [...ISAS.map((isa) => native(isa)), native(fastest, 2), native(fastest, 3)];

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/errors.ts";
+import type { Family } from "../../src/model/architectures/family.ts";
 import { ARCHITECTURES, describeModel, unknownConfigFields } from "../../src/model/architectures/index.ts";
 
 type Config = Record<string, unknown>;
@@ -23,7 +24,22 @@ const CONFIGS: Record<string, Config> = {
   phi3: { ...gated, model_type: "phi3" },
   gpt_neox: { ...sizes, model_type: "gpt_neox", hidden_act: "gelu", layer_norm_eps: 1e-5 },
   phi: { ...sizes, model_type: "phi", hidden_act: "gelu_new", layer_norm_eps: 1e-5 },
+  gemma3_text: {
+    ...{ ...sizes, model_type: "gemma3_text", hidden_activation: "gelu_pytorch_tanh", rms_norm_eps: 1e-6 },
+    ...{ num_key_value_heads: 2, head_dim: 24, query_pre_attn_scalar: 24 },
+  },
+  olmo2: { ...gated, model_type: "olmo2" },
+  smollm3: { ...gated, model_type: "smollm3" },
+  granite: { ...gated, model_type: "granite" },
+  starcoder2: { ...sizes, model_type: "starcoder2", hidden_act: "gelu_pytorch_tanh", norm_epsilon: 1e-5 },
 };
+
+/** Families whose output head is the embedding where the config says nothing. */
+const TIED: ReadonlySet<string> = new Set(["gemma3_text", "smollm3", "starcoder2"]);
+
+/** Whether a family reads a field that the others refuse. */
+const readsField = (type: string, key: string): boolean =>
+  Object.entries<Family>(ARCHITECTURES).some(([name, { reads }]) => name === type && (reads?.includes(key) ?? false));
 
 /** The UserError for a config, or fails. */
 function refusal(config: unknown): UserError {
@@ -44,11 +60,11 @@ describe("every family", () => {
     expect(Object.keys(CONFIGS).sort()).toEqual(Object.keys(ARCHITECTURES).sort());
   });
 
-  describe.each(Object.entries(CONFIGS))("%s", (_, config) => {
+  describe.each(Object.entries(CONFIGS))("%s", (type, config) => {
     it("reads its least config", () => {
       expect(describeModel(config, "m").spec).toMatchObject({
         hiddenSize: 64,
-        tied: false,
+        tied: TIED.has(type),
         eosTokens: [],
         bosToken: null,
       });
@@ -64,7 +80,7 @@ describe("every family", () => {
       },
     );
 
-    it.each([
+    const foreign: [string, unknown][] = [
       ["quantization_config", { quant_method: "gptq" }],
       ["num_local_experts", 8],
       ["num_experts", 64],
@@ -78,8 +94,11 @@ describe("every family", () => {
       ["residual_multiplier", 0.22],
       ["attention_multiplier", 0.0078125],
       ["logits_scaling", 8],
+      ["query_pre_attn_scalar", 256],
+      ["no_rope_layers", [1, 1, 1, 0]],
       ["vision_config", { depth: 3 }],
-    ])("refuses %s by name", (key, value) => {
+    ];
+    it.each(foreign.filter(([key]) => !readsField(type, key)))("refuses %s by name", (key, value) => {
       const error = refusal({ ...config, [key]: value });
       expect(error.message).toContain(`some/model/config.json: ${key}: expected `);
       expect(error.message).toContain(`found ${JSON.stringify(value)}`);
@@ -212,5 +231,49 @@ describe("windows", () => {
     expect(refusal({ ...used, use_sliding_window: false }).message).toContain(
       "layer_types: expected no sliding_attention",
     );
+  });
+});
+
+describe("what the families of more words refuse", () => {
+  const { gemma3_text: gemma, smollm3, granite, starcoder2, olmo2 } = CONFIGS;
+  it.each<[string, Config, Config]>([
+    ["hidden_activation", gemma, { hidden_activation: "quick_gelu" }],
+    ["query_pre_attn_scalar", gemma, { query_pre_attn_scalar: 0 }],
+    ["use_bidirectional_attention", gemma, { use_bidirectional_attention: true }],
+    ["sliding_window_pattern", gemma, { sliding_window_pattern: "6" }],
+    ["rope_local_base_freq", gemma, { rope_local_base_freq: -1 }],
+    ["rope_parameters", gemma, { rope_parameters: { full_attention: { rope_theta: 1e6, rope_type: "default" } } }],
+    [
+      "rope_parameters.sliding_attention.rope_type",
+      gemma,
+      {
+        rope_parameters: {
+          full_attention: { rope_theta: 1e6, rope_type: "default" },
+          sliding_attention: { rope_theta: 1e4, rope_type: "yarn" },
+        },
+      },
+    ],
+    ["num_experts_per_tok", granite, { num_experts_per_tok: 8 }],
+    ["residual_multiplier", granite, { residual_multiplier: 0 }],
+    ["logits_scaling", granite, { logits_scaling: "8" }],
+    ["model_type", granite, { model_type: "granitemoe" }],
+    ["model_type", granite, { model_type: "granitemoehybrid" }],
+    ["no_rope_layers", smollm3, { no_rope_layers: [1, 1, 0] }],
+    ["no_rope_layers", smollm3, { no_rope_layers: [1, 1, 0, 2] }],
+    ["no_rope_layer_interval", smollm3, { no_rope_layer_interval: 0 }],
+    ["norm_type", starcoder2, { norm_type: "rms_norm" }],
+    ["mlp_type", starcoder2, { mlp_type: "gated" }],
+    ["use_bias", starcoder2, { use_bias: "yes" }],
+    ["sliding_window", olmo2, { sliding_window: 4096 }],
+  ])("%s", (field, config, change) => {
+    const { message } = refusal({ ...config, ...change });
+    expect(message).toContain(`some/model/config.json: ${field}: expected `);
+  });
+
+  it("a model of images and text, naming the text part that it has", () => {
+    const both = { model_type: "gemma3", architectures: ["Gemma3ForConditionalGeneration"], text_config: gemma };
+    const error = refusal({ ...both, vision_config: { model_type: "siglip_vision_model" } });
+    expect(error.message).toContain("model_type: expected one of llama, ");
+    expect(error.hint).toContain('"gemma3_text"');
   });
 });

@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
 import { describeModel, unknownConfigFields } from "../../src/model/architectures/index.ts";
 import { DecoderSpec, matricesOf, vectorsOf } from "../../src/model/decoder-spec.ts";
 import { architectureCases, modelCases } from "../runtime/goldens.ts";
@@ -38,7 +39,7 @@ function storedShapes(folder: string): Map<string, number[]> {
 }
 
 describe("describeModel on the fixtures", () => {
-  it("finds 13 fixtures and the models", () => expect(folders.length).toBeGreaterThanOrEqual(15));
+  it("finds 18 fixtures and the models", () => expect(folders.length).toBeGreaterThanOrEqual(20));
 
   describe.each(folders.map((folder) => [path.basename(folder), folder]))("%s", (_, folder) => {
     it("reads the hub's form and transformers 5's form as the same model", () => {
@@ -126,14 +127,19 @@ describe("what the fixtures hold", () => {
 
   it("qwen3: head size of its own, norms on heads, scale by the head size", () => {
     const { attention } = block("qwen3");
-    expect(attention).toMatchObject({ headDim: 24, qkNorm: { kind: "rms", size: 24 }, o: { rows: 64, cols: 96 } });
+    expect(attention).toMatchObject({
+      headDim: 24,
+      qNorm: { kind: "rms", size: 24 },
+      kNorm: { kind: "rms", size: 24 },
+      o: { rows: 64, cols: 96 },
+    });
     expect(attention?.scale).toBeCloseTo(1 / Math.sqrt(24), 15);
   });
 
   it("neox: parallel or sequential, partial rotary, erf GELU, q k v head by head", () => {
     const { spec, sources } = fixture("neox-parallel");
     expect(spec.blocks[0]).toMatchObject({ residual: "parallel", mlp: { activation: "gelu-erf", gate: null } });
-    expect(spec.blocks[0].mlpNorm).not.toBeNull();
+    expect(spec.blocks[0].mlpNorms.pre).not.toBeNull();
     expect(spec.blocks[0].attention?.rope?.dims).toBe(4);
     expect(block("neox-sequential").residual).toBe("sequential");
     expect(block("neox-sequential").attention?.rope?.dims).toBe(8);
@@ -154,7 +160,11 @@ describe("what the fixtures hold", () => {
 
   it("phi: one norm for both branches, tanh GELU, a bias on the head", () => {
     expect(fixture("phi").spec.headBias).toBe(true);
-    expect(block("phi")).toMatchObject({ residual: "parallel", mlpNorm: null, mlp: { activation: "gelu-tanh" } });
+    expect(block("phi")).toMatchObject({
+      residual: "parallel",
+      mlpNorms: { pre: null, post: null },
+      mlp: { activation: "gelu-tanh" },
+    });
   });
 
   it("phi3-longrope: stacked q k v, gate above up, attention factor from the stretch", () => {
@@ -168,6 +178,65 @@ describe("what the fixtures hold", () => {
     expect(sources.get("blocks.0.attn.k")?.rowRanges).toEqual([[64, 96]]);
     expect(sources.get("blocks.0.mlp.gate")?.rowRanges).toEqual([[0, 112]]);
     expect(sources.get("blocks.0.mlp.up")?.rowRanges).toEqual([[112, 224]]);
+  });
+
+  it("gemma3: norms on both sides of each half, scaled embedding, a window and a base of its own in most blocks", () => {
+    const { spec, sources } = fixture("gemma3");
+    const norm = { kind: "rms", size: 64, eps: 1e-6 };
+    const blocks = spec.blocks.map(({ attention }) => [attention?.window, attention?.rope?.theta]);
+    const [sliding, full] = [
+      [8, 10000],
+      [null, 1e6],
+    ];
+    expect(blocks).toEqual([sliding, sliding, full, sliding, sliding, full]);
+    expect(spec.blocks[0]).toMatchObject({
+      attentionNorms: { pre: norm, post: norm },
+      mlpNorms: { pre: norm, post: norm },
+      attention: { qNorm: { size: 24 }, kNorm: { size: 24 }, scale: 1 / Math.sqrt(24) },
+      mlp: { activation: "gelu-tanh" },
+    });
+    expect([spec.embeddingScale, spec.logitFactor, spec.tied]).toEqual([8, 1, true]);
+    const offsets = vectorsOf(spec).map(({ id }) => sources.get(id)?.offset);
+    expect(new Set(offsets)).toEqual(new Set([1]));
+    expect(sources.get("blocks.0.mlp.down")?.offset).toBe(0);
+  });
+
+  it("olmo2: norms after each half only, and over all heads together", () => {
+    const norm = { kind: "rms", size: 64, eps: 1e-6 };
+    expect(block("olmo2")).toMatchObject({
+      attentionNorms: { pre: null, post: norm },
+      mlpNorms: { pre: null, post: norm },
+      attention: { qNorm: norm, kNorm: { ...norm, size: 32 } },
+    });
+  });
+
+  it("smollm3: blocks without a rotary embedding, listed or every so many", () => {
+    const rotated = (config: object) =>
+      describeModel(config, "m").spec.blocks.map(({ attention }) => !!attention?.rope);
+    expect(fixture("smollm3").spec.blocks.map(({ attention }) => attention?.rope?.theta)).toEqual([
+      ...[2e6, 2e6],
+      ...[undefined, 2e6],
+    ]);
+    const { no_rope_layers: _, ...rest } = z
+      .looseObject({})
+      .parse(readJson(path.join(ARCHITECTURES, "smollm3/config.json")));
+    expect(rotated(rest)).toEqual([true, true, true, false]);
+    expect(rotated({ ...rest, no_rope_layer_interval: 2 })).toEqual([true, false, true, false]);
+  });
+
+  it("granite: four factors", () => {
+    const { spec } = fixture("granite");
+    expect([spec.embeddingScale, spec.logitFactor]).toEqual([12, 1 / 8]);
+    expect(spec.blocks[2]).toMatchObject({ residualFactor: 0.22, attention: { scale: 0.0625 } });
+  });
+
+  it("starcoder2: layer norms, biases, a plain MLP and a window in every block", () => {
+    expect(block("starcoder2")).toMatchObject({
+      residual: "sequential",
+      attentionNorms: { pre: { kind: "layer", eps: 1e-5 }, post: null },
+      attention: { window: 8, q: { bias: true }, o: { bias: true } },
+      mlp: { gate: null, activation: "gelu-tanh", down: { rows: 64, cols: 160, bias: true } },
+    });
   });
 
   it.skipIf(!HAS_MODEL)(needsData("tinystories-656k: a tied model may store either name", TINYSTORIES_656K), () => {

@@ -70,7 +70,8 @@ describe("memorySum", () => {
     const kv = (changes: Partial<MemoryOptions>) =>
       itemOf(memorySum(spec, allAt(spec, "f16"), { ...options, ...changes }), "kv");
     const positionBytes = 2 * 12 * 2 * 2;
-    // Blocks 0 and 2 hold all positions, block 1 a window of 100 + 64 in whole pages and one page more, block 3 has none.
+    // Blocks 0 and 2 hold all positions, block 1 a window of 100 + 64 in whole pages and one page more, block 3 has
+    // none.
     expect(kv({ contextTokens: 2048 })).toBe((2 * 2048 + 256) * positionBytes);
     expect(kv({ contextTokens: 90 })).toBe(3 * 90 * positionBytes);
     expect(kv({ contextTokens: 90, kvType: "f32" })).toBe(2 * 3 * 90 * positionBytes);

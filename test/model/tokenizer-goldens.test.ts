@@ -57,7 +57,8 @@ describe("goldens of test/fixtures/tokenizers", () => {
 });
 
 describe("texts of llama.cpp's Llama cases", () => {
-  // Their ids need Llama's own tokenizer.json, which is not there; Mistral's is of the same kind (byte fallback, U+2581).
+  // Their ids need Llama's own tokenizer.json, which is not there; Mistral's is of the same kind (byte fallback,
+  // U+2581).
   it.each<[string, (text: string) => string]>([
     // A first space is the mark of a text's beginning: " a" and "a" have the same ids.
     ["mistral03", (text) => text.replace(/^ /, "")],
@@ -92,7 +93,8 @@ describe("cases of the models", () => {
     }
   });
 
-  // docs/tokenizers.md, "Known disagreements": transformers writes a space before <unk>, which this model marks as normalized.
+  // docs/tokenizers.md, "Known disagreements": transformers writes a space before <unk>, which this model marks as
+  // normalized.
   const unk = needsData("tinystories-656k: ids of every case; text but for a space before <unk>", TINYSTORIES_656K);
   it.skipIf(!hasData(TINYSTORIES_656K))(unk, async () => {
     const folder = dataFile(TINYSTORIES_656K);

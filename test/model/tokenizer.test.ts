@@ -52,9 +52,11 @@ const spec = (vocabSize: number): DecoderSpec => ({
   family: "llama",
   vocabSize,
   hiddenSize: 4,
+  embeddingScale: 1,
   maxPositions: 8,
   tied: true,
   headBias: false,
+  logitFactor: 1,
   blocks: [],
   finalNorm: { kind: "rms", size: 4, eps: 1e-6 },
   bosToken: null,
@@ -187,6 +189,19 @@ describe("bad tokenizer files", () => {
     const error = await errorOf(Promise.resolve().then(() => checkTokenizerFits(tokenizer, spec(9))));
     expect(error.code).toBe("TOKENIZER_TOO_LARGE");
     expect(error.message).toContain("expected below 9 (rows of the embedding), found 9");
+  });
+
+  it("leaves special tokens beyond the embedding out: text that spells one is text", async () => {
+    const more = { ...TINY, added_tokens: [...TINY.added_tokens, added(10, "aba")] };
+    const folder = folderWith({ "tokenizer.json": more });
+    const [whole, fitted] = [await loadTokenizer(folder), await loadTokenizer(folder, { rows: 10 })];
+    expect([whole.vocabSize, fitted.vocabSize]).toEqual([11, 10]);
+    expect([...whole.encode("aba", { specialTokens: false })]).toEqual([10]);
+    expect([...fitted.encode("aba", { specialTokens: false })]).toEqual([4, 2]);
+    expect(() => checkTokenizerFits(fitted, spec(10))).not.toThrow();
+    // A token that is not special is the text's own: the tokenizer is another model's.
+    const rest = await loadTokenizer(folder, { rows: 9 });
+    expect(() => checkTokenizerFits(rest, spec(9))).toThrow("expected below 9 (rows of the embedding), found 9");
   });
 
   it("refuses a stop token beyond the embedding, by its file", async () => {

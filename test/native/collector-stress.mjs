@@ -1,5 +1,5 @@
-// Run by lifetime.test.ts with --expose-gc and the addon's file: engines, models, contexts and caches are made, used and forgotten,
-// with and without dispose(), collected while calls are under way; memory must not grow.
+// Run by lifetime.test.ts with --expose-gc and the addon's file: engines, models, contexts and caches are made, used
+// and forgotten, with and without dispose(), collected while calls are under way; memory must not grow.
 import { createRequire } from "node:module";
 
 const ROUNDS = 60;

@@ -15,7 +15,10 @@ const base = temporaryFolder();
 const good = path.join(base, "good");
 const bad = path.join(base, "bad");
 
-/** Opens the damaged copy and runs it: "ran", or the UserError's code. Anything else fails the test, a crash the whole run. */
+/**
+ * Opens the damaged copy and runs it: "ran", or the UserError's code. Anything else fails the test, a crash the whole
+ * run.
+ */
 async function openAndRun(): Promise<string> {
   try {
     const source = await openArtifact(bad);
@@ -64,7 +67,7 @@ describe.skipIf(!HAS_ADDON)(`damaged artifacts on the native engine (${ADDON_STA
   });
 
   it.each([
-    ["a norm's eps", ["spec", "blocks", 0, "attentionNorm", "eps"]],
+    ["a norm's eps", ["spec", "blocks", 0, "attentionNorms", "pre", "eps"]],
     ["the last norm's eps", ["spec", "finalNorm", "eps"]],
     ["an attention scale", ["spec", "blocks", 0, "attention", "scale"]],
     ["a rotary base", ["spec", "blocks", 0, "attention", "rope", "theta"]],

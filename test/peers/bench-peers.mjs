@@ -1,5 +1,6 @@
-// npm run bench:peers [-- [SMOLLM2_FOLDER] --json --only=NAME,… --turns=N --no-agreement]: layerwise beside llama.cpp on the same numbers, the
-// same threads and lengths, processes taking turns; medians, ratio first. Run it alone on the machine.
+// npm run bench:peers [-- [SMOLLM2_FOLDER] --json --only=NAME,… --turns=N --no-agreement]: layerwise beside llama.cpp
+// on the same numbers, the same threads and lengths, processes taking turns; medians, ratio first. Run it alone on the
+// machine.
 import { pathToFileURL } from "node:url";
 import { stamp, table } from "../../scripts/results/common.mjs";
 import { agreement } from "./agreement.mjs";

@@ -1,4 +1,5 @@
-// Output error of one block's ffn_down in llama.cpp's files and in layerwise's own packing, under second moments of the matrix's inputs.
+// Output error of one block's ffn_down in llama.cpp's files and in layerwise's own packing, under second moments of the
+// matrix's inputs.
 import { CODECS } from "../../dist/codecs/index.js";
 import { GGUF_TENSOR_TYPES } from "../../dist/formats/gguf/tensor-types.js";
 import { QUANTIZERS } from "../../dist/quantization/index.js";
@@ -15,9 +16,10 @@ function bitsOf(type) {
 }
 
 /**
- * What quantized values of a matrix cost in its output. `grams`: { name: [cols, cols] }, each the mean of x^T x over some text. Gives
- * { name: { full, diagonal } }: the mean squared error of an output over the text, and its part on the diagonal, Σ E[x_j²] (w_j - q_j)²,
- * which is what llama-quantize minimises.
+ * What quantized values of a matrix cost in its output. `grams`: { name: [cols, cols] }, each the mean of x^T x over
+ * some text. Gives
+ * { name: { full, diagonal } }: the mean squared error of an output over the text, and its part on the diagonal, Σ
+ * E[x_j²] (w_j - q_j)², which is what llama-quantize minimises.
  */
 export async function errorsUnder(maths, grams, { rows, cols, data }, values) {
   const errors = {};
@@ -36,7 +38,10 @@ function diagonalError(weights, values, gram, { rows, cols }) {
   return sum / rows;
 }
 
-/** Opens a file of llama-quantize that must hold every ffn_down in the wanted type: `{ bits, valuesOf(block), close() }`. */
+/**
+ * Opens a file of llama-quantize that must hold every ffn_down in the wanted type: `{ bits, valuesOf(block), close()
+ * }`.
+ */
 export async function openTheirs(file, type) {
   const gguf = await openGguf(file);
   const valuesOf = async (block) => {
@@ -48,8 +53,8 @@ export async function openTheirs(file, type) {
 }
 
 /**
- * Makes a packer of ours for a matrix whose inputs have the given statistics: (codec, quantizer) -> { bits, values }. What a quantizer
- * needs of the inputs is prepared once. Bits come from the codec's bytes, padding included.
+ * Makes a packer of ours for a matrix whose inputs have the given statistics: (codec, quantizer) -> { bits, values }.
+ * What a quantizer needs of the inputs is prepared once. Bits come from the codec's bytes, padding included.
  */
 export function ourValues(maths, matrix, statistics) {
   const prepared = new Map();

@@ -1,4 +1,5 @@
-// The files of llama.cpp that ffn_down is compared with: made by its own tools where they are missing, by the protocol of test/peers/baselines.
+// The files of llama.cpp that ffn_down is compared with: made by its own tools where they are missing, by the protocol
+// of test/peers/baselines.
 import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
@@ -13,8 +14,8 @@ const CHUNK_TOKENS = 512;
 const SPARE_TOKENS = 100;
 
 /**
- * `{ files: { Q3_K: path, … }, imatrix, text }` in `folder`; what is there already is taken. `chunks`: of calibration text, 512 tokens each (the
- * protocol's table has 195); `bin`: the folder of llama.cpp's programs.
+ * `{ files: { Q3_K: path, … }, imatrix, text }` in `folder`; what is there already is taken. `chunks`: of calibration
+ * text, 512 tokens each (the protocol's table has 195); `bin`: the folder of llama.cpp's programs.
  */
 export async function makeFiles({ checkpoint, folder, bin, chunks, threads = 2 }) {
   mkdirSync(folder, { recursive: true });

@@ -1,5 +1,6 @@
-// node test/peers/make-k-blocks.mjs LLAMA_CPP_BIN: writes test/fixtures/gguf/k-blocks.json: blocks of the types that layerwise only reads, as
-// llama-quantize makes them from random weights, and what llama.cpp itself makes of them in f32. Needs dist/ (npm run build).
+// node test/peers/make-k-blocks.mjs LLAMA_CPP_BIN: writes test/fixtures/gguf/k-blocks.json: blocks of the types that
+// layerwise only reads, as llama-quantize makes them from random weights, and what llama.cpp itself makes of them in
+// f32. Needs dist/ (npm run build).
 import { execFileSync } from "node:child_process";
 import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import os from "node:os";
@@ -26,13 +27,14 @@ const spec = {
   blocks: [
     {
       residual: "sequential",
-      attentionNorm: norm,
+      residualFactor: 1,
+      attentionNorms: { pre: norm, post: null },
       attention: {
-        ...{ heads: 4, kvHeads: 4, headDim: 64, scale: 0.125, window: null, qkNorm: null },
+        ...{ heads: 4, kvHeads: 4, headDim: 64, scale: 0.125, window: null, qNorm: null, kNorm: null },
         rope: { dims: 64, theta: 10000, scaling: { kind: "none" } },
         ...{ q: linear(256, 256), k: linear(256, 256), v: linear(256, 256), o: linear(256, 256) },
       },
-      mlpNorm: norm,
+      mlpNorms: { pre: norm, post: null },
       mlp: { activation: "silu", gate: linear(512, 256), up: linear(512, 256), down: linear(256, 512) },
     },
   ],

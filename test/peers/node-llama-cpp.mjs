@@ -1,4 +1,5 @@
-// One process of node-llama-cpp's prebuilt library: MODEL THREADS PROMPT_TOKENS GENERATE_TOKENS REPEATS, after a warm-up. Prints
+// One process of node-llama-cpp's prebuilt library: MODEL THREADS PROMPT_TOKENS GENERATE_TOKENS REPEATS, after a
+// warm-up. Prints
 // { promptTokensPerSecond, generateTokensPerSecond }, a list each.
 import { getLlama } from "node-llama-cpp";
 

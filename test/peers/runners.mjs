@@ -9,8 +9,8 @@ const NODE_MODULE = "test/peers/node_modules/node-llama-cpp";
 const run = promisify(execFile);
 
 /**
- * A measurement: `promptTokens` alone where `generateTokens` is 0, else that many tokens generated after the prompt; `repeats` in one
- * process, after a warm-up.
+ * A measurement: `promptTokens` alone where `generateTokens` is 0, else that many tokens generated after the prompt;
+ * `repeats` in one process, after a warm-up.
  */
 export async function runOurs({ artifact }, { threads, promptTokens, generateTokens, repeats }) {
   const { document } = await layerwise(

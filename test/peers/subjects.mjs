@@ -1,4 +1,5 @@
-// The models that both sides run: an artifact, and a GGUF file with the same numbers tensor by tensor, made where they are missing.
+// The models that both sides run: an artifact, and a GGUF file with the same numbers tensor by tensor, made where they
+// are missing.
 import { existsSync, mkdirSync, statSync } from "node:fs";
 import path from "node:path";
 import { layerwise, smollm2Folder } from "../../scripts/results/common.mjs";

@@ -9,7 +9,8 @@ function block(hidden: number, ffn: number, heads: number, kvHeads: number): Blo
   const norm = { kind: "rms" as const, size: hidden, eps: 1e-5 };
   return {
     residual: "sequential",
-    attentionNorm: norm,
+    residualFactor: 1,
+    attentionNorms: { pre: norm, post: null },
     attention: {
       heads,
       kvHeads,
@@ -17,13 +18,14 @@ function block(hidden: number, ffn: number, heads: number, kvHeads: number): Blo
       scale: headDim ** -0.5,
       window: null,
       rope: { dims: headDim, theta: 10_000, scaling: { kind: "none" } },
-      qkNorm: null,
+      qNorm: null,
+      kNorm: null,
       q: linear(hidden, hidden),
       k: linear(kvHeads * headDim, hidden),
       v: linear(kvHeads * headDim, hidden),
       o: linear(hidden, hidden),
     },
-    mlpNorm: norm,
+    mlpNorms: { pre: norm, post: null },
     mlp: { activation: "silu", gate: linear(ffn, hidden), up: linear(ffn, hidden), down: linear(hidden, ffn) },
   };
 }
@@ -35,9 +37,11 @@ export function exampleSpec(options: { ffn: number[]; tied?: boolean; hidden?: n
     family: "llama",
     vocabSize: options.vocab ?? 512,
     hiddenSize: hidden,
+    embeddingScale: 1,
     maxPositions: 8192,
     tied: options.tied ?? true,
     headBias: false,
+    logitFactor: 1,
     blocks: options.ffn.map((ffn) => block(hidden, ffn, 4, 2)),
     finalNorm: { kind: "rms", size: hidden, eps: 1e-5 },
     bosToken: null,

@@ -46,7 +46,10 @@ export function softmax(row: Float32Array): Float32Array {
   return row.map((value) => Math.exp(value - largest) / sum);
 }
 
-/** Rotates pairs (i, i + dims/2) of every head: x [rows, heads, headDim], cos and sin [rows, dims/2] (RoFormer, half-split). */
+/**
+ * Rotates pairs (i, i + dims/2) of every head: x [rows, heads, headDim], cos and sin [rows, dims/2] (RoFormer,
+ * half-split).
+ */
 export function rotateHalves(
   x: Float32Array,
   shape: { rows: number; heads: number; headDim: number },
@@ -71,8 +74,9 @@ export function rotateHalves(
 }
 
 /**
- * Causal grouped-query attention of the last `rows` of `positions`: q [rows, heads, headDim], k and v [positions, kvHeads,
- * headDim] -> [rows, heads, headDim]. Query head h reads key head floor(h * kvHeads / heads); `window` counts the row itself.
+ * Causal grouped-query attention of the last `rows` of `positions`: q [rows, heads, headDim], k and v [positions,
+ * kvHeads, headDim] -> [rows, heads, headDim]. Query head h reads key head floor(h * kvHeads / heads); `window` counts
+ * the row itself.
  */
 export function attention(
   q: Float32Array,

@@ -1,7 +1,9 @@
 import { expect, it } from "vitest";
 import { importsOf, resolveImport, SOURCE_FILES, textOf } from "./source-files.ts";
 
-/** Files that import each other, directly or by way of others: Tarjan's strongly connected parts of two files or more. */
+/**
+ * Files that import each other, directly or by way of others: Tarjan's strongly connected parts of two files or more.
+ */
 function circlesOf(imports: ReadonlyMap<string, readonly string[]>): string[][] {
   const circles: string[][] = [];
   const order = new Map<string, number>();

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { reachableFrom } from "./source-files.ts";
+import { reachableFrom, SOURCE_FILES } from "./source-files.ts";
 
-const OFFLINE = /^(calibration|scoring|planning|quantization|pruning|exits|tuning|evaluation|pipeline|report)\//;
+const OFFLINE = /^(calibration|scoring|planning|quantization|pruning|training|evaluation|pipeline|report)\//;
 
 describe("entry points", () => {
   it("layerwise: the device reaches no offline stage", () => {
@@ -29,10 +29,18 @@ describe("entry points", () => {
     },
   );
 
-  it("the command line starts without TensorFlow and without offline stages", () => {
-    const { files, modules } = reachableFrom("cli/cli.ts");
-    expect(files.size).toBeGreaterThan(20);
-    expect([...modules].filter((module) => module.startsWith("@tensorflow/"))).toEqual([]);
-    expect([...files].filter((file) => OFFLINE.test(file))).toEqual([]);
+  const commands = SOURCE_FILES.filter((file) => file.startsWith("cli/commands/"));
+  it.each(["cli/cli.ts", ...commands])(
+    "the command line starts without TensorFlow and without offline stages: %s",
+    (entry) => {
+      const { files, modules } = reachableFrom(entry);
+      expect(commands.length).toBeGreaterThan(10);
+      expect([...modules].filter((module) => module.startsWith("@tensorflow/"))).toEqual([]);
+      expect([...files].filter((file) => OFFLINE.test(file))).toEqual([]);
+    },
+  );
+
+  it("a command that prints a help text of its own loads no other", () => {
+    expect([...reachableFrom("cli/cli.ts").files].filter((file) => file.startsWith("cli/commands/"))).toEqual([]);
   });
 });

@@ -9,6 +9,14 @@ export const SOURCE_FILES = readdirSync(SOURCE, { recursive: true, encoding: "ut
   .map((file) => file.split(path.sep).join("/"))
   .sort();
 
+/** Hand-written code of the whole project: TypeScript, scripts, C++; paths from its root, with forward slashes. */
+export const CODE_FILES = ["src", "experiments", "test", "scripts"].flatMap((folder) =>
+  readdirSync(folder, { recursive: true, encoding: "utf8" })
+    .map((file) => `${folder}/${file.split(path.sep).join("/")}`)
+    .filter((file) => /\.(ts|mts|mjs|cjs|cpp|h|sh)$/.test(file))
+    .filter((file) => !/\/(node_modules|build|prebuilds|fixtures)\//.test(file)),
+);
+
 /** Text of a source file. */
 export function textOf(file: string): string {
   return readFileSync(path.join(SOURCE, file), "utf8");

@@ -5,9 +5,9 @@ import type { HeadAnswers } from "../../src/runtime/head-answers.ts";
 const U = 2 ** -24;
 
 /**
- * Answers to rows of logits against the definition in f64. `best` is exact. In the rest each e^d, d = logit - largest, is off by at most
- * (|d| + 2) u: d is rounded, and the engine's polynomial is within one ulp; sums of four vectors are f32; a weight below e^-87 counts as
- * that. So with p = e^d / mass and D = sum of p (|d| + 2):
+ * Answers to rows of logits against the definition in f64. `best` is exact. In the rest each e^d, d = logit - largest,
+ * is off by at most (|d| + 2) u: d is rounded, and the engine's polynomial is within one ulp; sums of four vectors are
+ * f32; a weight below e^-87 counts as that. So with p = e^d / mass and D = sum of p (|d| + 2):
  *   entropy   u (sum of p (|d| + 2) (|d| + ln mass + H) + 8 sum of p |d| + 4 + H) + n 1e-34
  *   largest   P u (D + 5)
  *   margin    P u (2 D + |d2| + 8), d2 the second largest's

@@ -24,7 +24,7 @@ const dense = (rows: number, cols: number, name: string, scale = 1): DenseMatrix
 });
 
 /** An exit head with all that one may have; `store` is how its matrices are kept. */
-export function fullHead(store: (matrix: DenseMatrix) => Matrix = (matrix) => matrix): ExitHead {
+function fullHead(store: (matrix: DenseMatrix) => Matrix = (matrix) => matrix): ExitHead {
   return {
     norm: { spec: { kind: "rms", size: HIDDEN, eps: 1e-5 }, weight: normals(HIDDEN, "norm"), bias: null },
     adapter: {

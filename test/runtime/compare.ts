@@ -14,7 +14,7 @@ export function maxDifference(found: ArrayLike<number>, expected: ArrayLike<numb
 }
 
 /** Norm of some numbers, summed in f64. */
-export function norm(values: ArrayLike<number>): number {
+function norm(values: ArrayLike<number>): number {
   let sum = 0;
   for (let i = 0; i < values.length; i++) sum += values[i] * values[i];
   return Math.sqrt(sum);

@@ -27,7 +27,9 @@ export const SHAPES = fc.record<Shape>({
   gated: fc.boolean(),
   activation: fc.constantFrom("silu", "gelu-erf", "gelu-tanh", "relu"),
   bias: fc.boolean(),
-  qkNorm: fc.boolean(),
+  qkNorm: fc.constantFrom<boolean | "all">(false, true, "all"),
+  norms: fc.constantFrom("pre", "post", "both"),
+  factors: fc.boolean(),
   tied: fc.boolean(),
   headBias: fc.boolean(),
 });

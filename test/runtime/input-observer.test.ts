@@ -66,22 +66,24 @@ function reference(source: WeightSource) {
     return matMul(x, weights, x.length / spec.cols, spec.cols, bias);
   };
   const normed = async (x: Float32Array, part: string, spec: NormSpec | null) =>
-    spec ? normalizeRows(x, await readNorm(source, `blocks.0.${part}.norm`, spec)) : x;
-  const add = (a: Float32Array, b: Float32Array) => a.map((value, i) => value + b[i]);
+    spec ? normalizeRows(x, await readNorm(source, `blocks.0.${part}`, spec)) : x;
+  const { residualFactor } = source.spec.blocks[0];
+  const add = (a: Float32Array, b: Float32Array) => a.map((value, i) => value + residualFactor * b[i]);
   return { linear, normed, add };
 }
 
 /** Checks what was seen of block 0, and its output, against plain arithmetic on what was seen before. */
 async function expectConsistent(source: WeightSource, x: Float32Array, output: Float32Array, seen: Seen) {
   const { linear, normed, add } = reference(source);
-  const { attention, attentionNorm, mlp, mlpNorm, residual } = source.spec.blocks[0];
+  const { attention, attentionNorms, mlp, mlpNorms, residual } = source.spec.blocks[0];
   if (!attention || !mlp) throw new Error("the small model has both parts");
   const dataOf = (id: string) => seen.get(`blocks.0.${id}`)?.data ?? new Float32Array(0);
-  const first = await normed(x, "attn", attentionNorm);
+  const first = await normed(x, "attn.norm", attentionNorms.pre);
   expect(maxDifference(dataOf("attn.q"), first)).toBeLessThan(TOLERANCE);
-  const attended = add(x, await linear(dataOf("attn.o"), "attn.o", attention.o));
-  const shared = residual === "parallel" && !mlpNorm;
-  const mlpInput = shared ? first : await normed(residual === "parallel" ? x : attended, "mlp", mlpNorm);
+  const mixed = await linear(dataOf("attn.o"), "attn.o", attention.o);
+  const attended = add(x, await normed(mixed, "attn.postNorm", attentionNorms.post));
+  const shared = residual === "parallel" && !mlpNorms.pre;
+  const mlpInput = shared ? first : await normed(residual === "parallel" ? x : attended, "mlp.norm", mlpNorms.pre);
   const seenMlp = shared ? dataOf("attn.q") : dataOf(mlp.gate ? "mlp.gate" : "mlp.up");
   expect(maxDifference(seenMlp, mlpInput)).toBeLessThan(TOLERANCE);
   const up = await linear(mlpInput, "mlp.up", mlp.up);
@@ -89,7 +91,8 @@ async function expectConsistent(source: WeightSource, x: Float32Array, output: F
   const activate = ACTIVATIONS[mlp.activation];
   const inner = up.map((value, i) => (gate ? activate(gate[i]) * value : activate(value)));
   expect(maxDifference(dataOf("mlp.down"), inner)).toBeLessThan(TOLERANCE);
-  const expected = add(attended, await linear(inner, "mlp.down", mlp.down));
+  const lowered = await linear(inner, "mlp.down", mlp.down);
+  const expected = add(attended, await normed(lowered, "mlp.postNorm", mlpNorms.post));
   expect(maxDifference(output, expected)).toBeLessThan(5 * TOLERANCE);
 }
 
@@ -141,7 +144,10 @@ describe.each(TEST_EXECUTORS)("inputs of matrices, as %s shows them", (kind) => 
   it("are those of the parts that run", async () => {
     const spec = smallSpec({ residual: "parallel", sharedNorm: true });
     const [block] = spec.blocks;
-    const source = randomSource({ ...spec, blocks: [block, { ...block, attention: null, attentionNorm: null }] });
+    const source = randomSource({
+      ...spec,
+      blocks: [block, { ...block, attention: null, attentionNorms: { pre: null, post: null } }],
+    });
     const executor = await openExecutor(source).catch(() => null);
     if (!executor) throw new Error("blocks need not be alike");
     try {

@@ -29,7 +29,12 @@ export interface Shape {
   readonly gated?: boolean;
   readonly activation?: MlpSpec["activation"];
   readonly bias?: boolean;
-  readonly qkNorm?: boolean;
+  /** RMS norms of queries and keys; `all`: over all heads together. */
+  readonly qkNorm?: boolean | "all";
+  /** Norms around attention and around the MLP. */
+  readonly norms?: "pre" | "post" | "both";
+  /** Factors on the embedding, on what a block adds, and on the logits. */
+  readonly factors?: boolean;
   readonly tied?: boolean;
   readonly headBias?: boolean;
 }
@@ -37,21 +42,26 @@ export interface Shape {
 export function smallSpec(shape: Shape = {}): DecoderSpec {
   const { hiddenSize = 16, vocabSize = 37, blocks = 2, norm = "rms", tied = false, headBias = false } = shape;
   const normOf = (size: number): NormSpec => ({ kind: norm, size, eps: 1e-5 });
-  const { residual = "sequential", sharedNorm = false } = shape;
+  const { residual = "sequential", sharedNorm = false, norms = "pre", factors = false } = shape;
+  const pre = norms === "post" ? null : normOf(hiddenSize);
+  const post = norms === "pre" ? null : normOf(hiddenSize);
   const block: BlockSpec = {
     residual,
-    attentionNorm: normOf(hiddenSize),
+    residualFactor: factors ? 0.3 : 1,
+    attentionNorms: { pre, post },
     attention: attentionSpec(shape, hiddenSize),
-    mlpNorm: sharedNorm ? null : normOf(hiddenSize),
+    mlpNorms: { pre: sharedNorm ? null : pre, post },
     mlp: mlpSpec(shape, hiddenSize),
   };
   return {
     family: "random",
     vocabSize,
     hiddenSize,
+    embeddingScale: factors ? 5 : 1,
     maxPositions: 4096,
     tied,
     headBias,
+    logitFactor: factors ? 1 / 7 : 1,
     blocks: Array.from({ length: blocks }, () => block),
     finalNorm: normOf(hiddenSize),
     bosToken: null,
@@ -62,6 +72,8 @@ export function smallSpec(shape: Shape = {}): DecoderSpec {
 function attentionSpec(shape: Shape, hiddenSize: number): AttentionSpec {
   const { heads = 4, kvHeads = 2, headDim = 4, window = null, ropeDims = 4, bias = false, qkNorm = false } = shape;
   const linear = (rows: number, cols: number) => ({ rows, cols, bias });
+  const headNorm = (count: number): NormSpec | null =>
+    qkNorm ? { kind: "rms", size: qkNorm === "all" ? count * headDim : headDim, eps: 1e-6 } : null;
   return {
     heads,
     kvHeads,
@@ -69,7 +81,8 @@ function attentionSpec(shape: Shape, hiddenSize: number): AttentionSpec {
     scale: 1 / Math.sqrt(headDim),
     window,
     rope: ropeDims === null ? null : { dims: ropeDims, theta: 100, scaling: { kind: "none" } },
-    qkNorm: qkNorm ? { kind: "rms", size: headDim, eps: 1e-6 } : null,
+    qNorm: headNorm(heads),
+    kNorm: headNorm(kvHeads),
     q: linear(heads * headDim, hiddenSize),
     k: linear(kvHeads * headDim, hiddenSize),
     v: linear(kvHeads * headDim, hiddenSize),

@@ -41,8 +41,8 @@ export function readReference({ model, scores }: Referenced) {
 }
 
 /**
- * The fixture's rounding, `2bit`, `4bit` or `8bit`: symmetric to the nearest level, half to even, groups of 32 along the inputs, scales in
- * float64. Embedding and output head are left alone.
+ * The fixture's rounding, `2bit`, `4bit` or `8bit`: symmetric to the nearest level, half to even, groups of 32 along
+ * the inputs, scales in float64. Embedding and output head are left alone.
  */
 export function fixtureRounding(codec: string): Rounding {
   const top = 2 ** (Number.parseInt(codec, 10) - 1) - 1;

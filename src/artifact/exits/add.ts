@@ -37,10 +37,11 @@ export interface AddedExits {
 }
 
 /**
- * Gives an artifact that exists its exits, in place of any that it has. The weights files are left as they are; the manifest, which
- * names the exits file, is replaced in one step and last. Stopped at any moment, it leaves an artifact that is whole: the old one, or
- * (where the old one had exits) the same without any, for an instant before the new. Throws UserError BAD_ARTIFACT for an artifact or a
- * table that is not valid, EXITS_OVER_BUDGET, and `FILE_*` or `DISK_FULL`.
+ * Gives an artifact that exists its exits, in place of any that it has. The weights files are left as they are; the
+ * manifest, which names the exits file, is replaced in one step and last. Stopped at any moment, it leaves an artifact
+ * that is whole: the old one, or (where the old one had exits) the same without any, for an instant before the new.
+ * Throws UserError BAD_ARTIFACT for an artifact or a table that is not valid, EXITS_OVER_BUDGET, and `FILE_*` or
+ * `DISK_FULL`.
  */
 export async function addExits(folder: string, { table, contents, ...options }: AddedExits): Promise<WrittenArtifact> {
   const artifact = await openArtifact(folder);
@@ -70,7 +71,10 @@ export function memoryOfExits(
   return memoryWithExits(plan.memory, spec, exits, headCodecOf(spec, planLayout(spec, plan, maxFileBytes)));
 }
 
-/** Throws UserError EXITS_OVER_BUDGET where the exits do not fit into what is left of the budget that the artifact was planned for. */
+/**
+ * Throws UserError EXITS_OVER_BUDGET where the exits do not fit into what is left of the budget that the artifact was
+ * planned for.
+ */
 export function checkExitBudget(manifest: Manifest, exits: ExitShape, label: string): void {
   const { budgetBytes } = manifest.plan;
   const { totalBytes } = memoryOfExits(manifest, exits);
@@ -83,8 +87,8 @@ export function checkExitBudget(manifest: Manifest, exits: ExitShape, label: str
 }
 
 /**
- * The hash of an artifact's manifest as it was before it got exits: names what they were trained on. Its own where it has none. Throws
- * UserError where there is no artifact.
+ * The hash of an artifact's manifest as it was before it got exits: names what they were trained on. Its own where it
+ * has none. Throws UserError where there is no artifact.
  */
 export async function trunkSha256(folder: string): Promise<string> {
   const manifest = await readManifest(folder);
@@ -92,8 +96,8 @@ export async function trunkSha256(folder: string): Promise<string> {
 }
 
 /**
- * The manifest's text with exits and their file, or without any: memory sum and list of files as if it had always been so, all else as
- * it stands in the file, so that taking the exits away gives the very bytes from before.
+ * The manifest's text with exits and their file, or without any: memory sum and list of files as if it had always been
+ * so, all else as it stands in the file, so that taking the exits away gives the very bytes from before.
  */
 async function manifestWithExits(
   manifest: Manifest,

@@ -3,7 +3,9 @@ import { exitTensorBytes } from "../../model/exit-bytes.ts";
 import { badArtifact } from "../artifact-error.ts";
 import type { ExitTable } from "./table.ts";
 
-/** Checks an exit table against the model that it belongs to. Throws UserError naming the first field that does not fit. */
+/**
+ * Checks an exit table against the model that it belongs to. Throws UserError naming the first field that does not fit.
+ */
 export function checkExits(spec: DecoderSpec, table: ExitTable, label: string): void {
   const fail = (field: string, expected: string, found: unknown): never => {
     throw badArtifact(label, `exits.${field}: expected ${expected}, found ${found}`);

@@ -10,13 +10,19 @@ import { badArtifact } from "../artifact-error.ts";
 import { checkHeader } from "../header-check.ts";
 import { EXITS_NAME } from "../manifest.ts";
 
-/** The numbers of one exit. Those of matrices are f16 numbers: what a trainer gives is rounded to them before it is calibrated. */
+/**
+ * The numbers of one exit. Those of matrices are f16 numbers: what a trainer gives is rounded to them before it is
+ * calibrated.
+ */
 export interface ExitWeights {
   /** [hiddenSize], of a norm of the final norm's kind and epsilon. */
   readonly norm: Float32Array;
   /** [hiddenSize]; null unless the final norm is a layer norm. */
   readonly normBias: Float32Array | null;
-  /** [hiddenSize + 1]: weight, then bias, of the logit for all ids that the head does not score; null for the full vocabulary. */
+  /**
+   * [hiddenSize + 1]: weight, then bias, of the logit for all ids that the head does not score; null for the full
+   * vocabulary.
+   */
   readonly tail: Float32Array | null;
   /** [rank, hiddenSize]; null for `linear`. */
   readonly down: Float32Array | null;
@@ -103,8 +109,8 @@ export async function checkExitsHeader(folder: string, spec: DecoderSpec, shape:
 }
 
 /**
- * Reads a folder's `exits.safetensors` and checks header, ids and numbers. Throws UserError, naming the tensor, for ids outside the
- * vocabulary or not rising and for numbers that are not finite.
+ * Reads a folder's `exits.safetensors` and checks header, ids and numbers. Throws UserError, naming the tensor, for ids
+ * outside the vocabulary or not rising and for numbers that are not finite.
  */
 export async function readExitsFile(folder: string, spec: DecoderSpec, shape: ExitShape): Promise<ExitsContents> {
   await checkExitsHeader(folder, spec, shape);
@@ -155,7 +161,10 @@ async function readExit(file: SafetensorsFile, exit: number): Promise<ExitWeight
   };
 }
 
-/** What is wrong with a list of ids; null where nothing is. Rising: of equal logits the lowest id wins, as in the whole vocabulary. */
+/**
+ * What is wrong with a list of ids; null where nothing is. Rising: of equal logits the lowest id wins, as in the whole
+ * vocabulary.
+ */
 function idFault(ids: Int32Array, vocabSize: number): string | null {
   for (const [i, id] of ids.entries()) {
     if (id < 0 || id >= vocabSize) return `${i}: expected an id below ${vocabSize}, found ${id}`;

@@ -1,6 +1,9 @@
 import { z } from "zod";
 
-/** How sure an exit head is of its answer: entropy in nats (low is sure), largest probability, or its lead over the second (high is sure). */
+/**
+ * How sure an exit head is of its answer: entropy in nats (low is sure), largest probability, or its lead over the
+ * second (high is sure).
+ */
 export const Confidence = z.enum(["entropy", "max", "margin"]);
 export type Confidence = z.infer<typeof Confidence>;
 
@@ -55,21 +58,28 @@ export const ExitTable = z
     /** By rising `blocks`. */
     exits: z.array(ExitRecord).min(1),
     confidence: Confidence,
-    /** Ids that the heads score: all, or the most frequent so many, listed in the exits file, and one logit for the rest. */
+    /**
+     * Ids that the heads score: all, or the most frequent so many, listed in the exits file, and one logit for the
+     * rest.
+     */
     vocabulary: z.union([z.literal("full"), z.strictObject({ ids: positive })]),
     /** By rising epsilon. */
     levels: z.array(ExitLevel).min(1),
     training: z.strictObject({
       /** Tokens trained on, held out for stopping, calibrated on, reported on. */
       tokens: z.strictObject({ train: positive, stop: positive, calibrate: positive, report: positive }),
-      /** Whose text it was (`self`: written by the model), and the hash of its ids; absent where whoever trained did not say. */
+      /**
+       * Whose text it was (`self`: written by the model), and the hash of its ids; absent where whoever trained did not
+       * say.
+       */
       text: z.strictObject({ data: z.enum(["calibration", "self"]), id: z.string() }).optional(),
       seed: z.number().int(),
       /** What computed: trained numbers are the same for the same backend and version only. */
       backend: z.string(),
       /**
-       * Each head alone, on so many tokens of the report: share of its answers that are the full model's over the whole vocabulary, and of those
-       * of the untrained logit lens (final norm and output head) at its block. Absent where it was not measured.
+       * Each head alone, on so many tokens of the report: share of its answers that are the full model's over the whole
+       * vocabulary, and of those of the untrained logit lens (final norm and output head) at its block. Absent where it
+       * was not measured.
        */
       heads: z.array(z.strictObject({ tokens: positive, agreement: share, lensAgreement: share })).optional(),
     }),

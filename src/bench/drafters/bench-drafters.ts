@@ -1,6 +1,6 @@
-import { MOST_DRAFTS } from "../../decoding/drafters/dssd/controller.ts";
 import { exitSetOf } from "../../decoding/exits/exit-set.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
+import { MOST_DRAFTS } from "../../decoding/speculative/drafted-round.ts";
 import { UserError } from "../../errors.ts";
 import type { WorkOptions } from "../../progress.ts";
 import { describeMachine } from "../machine.ts";
@@ -22,8 +22,8 @@ export interface BenchDraftersOptions extends WorkOptions {
 }
 
 /**
- * Measures ways to draft with an artifact's exits beside plain decoding, on real prompts, greedily. Throws UserError NO_EXITS where the model has
- * none, EPSILON and DRAFT_LIMIT for a sweep out of range, PROMPTS and BENCH as its parts.
+ * Measures ways to draft with an artifact's exits beside plain decoding, on real prompts, greedily. Throws UserError
+ * NO_EXITS where the model has none, EPSILON and DRAFT_LIMIT for a sweep out of range, PROMPTS and BENCH as its parts.
  */
 export async function benchDrafters(model: OpenModel, options: BenchDraftersOptions): Promise<DraftersResult> {
   const { generateTokens, sweep, repeats, onProgress, signal } = options;

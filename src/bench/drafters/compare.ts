@@ -30,16 +30,20 @@ export interface DraftComparison {
   readonly best: number | null;
   /** Drafts taken a token over those of `best`. */
   readonly ratio: number | null;
-  /** Drafts taken a token by the best mixture of two fixed drafters, or of one and plain decoding, at that waste; and the ratio to it. */
+  /**
+   * Drafts taken a token by the best mixture of two fixed drafters, or of one and plain decoding, at that waste; and
+   * the ratio to it.
+   */
   readonly mixedAccepted: number;
   readonly mixedRatio: number | null;
 }
 
 /**
- * Compares a drafter with a sweep of fixed ones at the same rate of wasted tokens, as DSSD's 1.66x over LayerSkip is meant
- * (arXiv 2407.21082). A sweep is a few points, none of which lies at that very rate. `best` is the strongest single point that wastes no more.
- * `mixedAccepted` interpolates: texts are shared out between two points so that together they waste exactly as much, the most that anyone
- * could take from the sweep; it is never below `best`, so its ratio is the more cautious one.
+ * Compares a drafter with a sweep of fixed ones at the same rate of wasted tokens, as DSSD's 1.66x over LayerSkip is
+ * meant (arXiv 2407.21082). A sweep is a few points, none of which lies at that very rate. `best` is the strongest
+ * single point that wastes no more. `mixedAccepted` interpolates: texts are shared out between two points so that
+ * together they waste exactly as much, the most that anyone could take from the sweep; it is never below `best`, so its
+ * ratio is the more cautious one.
  */
 export function compareDrafts(
   drafter: DraftCounts,
@@ -67,7 +71,10 @@ export function compareDrafts(
 /** Excess of equal rates that divisions round differently. */
 const ROUNDING = 1e-12;
 
-/** A way to draft by token generated: drafts taken, and wasted ones beyond what the rate allows (negative: room that is left). */
+/**
+ * A way to draft by token generated: drafts taken, and wasted ones beyond what the rate allows (negative: room that is
+ * left).
+ */
 interface Point {
   readonly accepted: number;
   readonly excess: number;
@@ -80,7 +87,9 @@ function pointOf(counts: DraftCounts, waste: number, rate: WasteRate): Point {
   return { accepted: accepted / tokens, excess: (drafted - accepted - allowed) / tokens };
 }
 
-/** Most drafts taken with an excess of 0 in the mean: a linear programme with one constraint, so two points are enough. */
+/**
+ * Most drafts taken with an excess of 0 in the mean: a linear programme with one constraint, so two points are enough.
+ */
 function bestMixture(points: readonly Point[]): number {
   let most = 0;
   for (const within of points) {

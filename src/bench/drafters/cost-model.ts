@@ -9,8 +9,8 @@ export const DraftCosts = z.strictObject({
   /** One token by plain decoding: every block, and the output head. */
   plainMs: ms,
   /**
-   * Stage i leads from exit i - 1 (the first one from the embedding) to exit i, the last one to the top, with the output head's answer for every
-   * row. By rising rows, from 1.
+   * Stage i leads from exit i - 1 (the first one from the embedding) to exit i, the last one to the top, with the
+   * output head's answer for every row. By rising rows, from 1.
    */
   stages: z.array(z.array(z.strictObject({ rows: z.number().int().positive(), ms })).min(1)).min(2),
   /** By rising blocks: asking the head about one row. */
@@ -47,9 +47,10 @@ export const SpeedPrediction = z.strictObject({
 export type SpeedPrediction = z.infer<typeof SpeedPrediction>;
 
 /**
- * The speed-up of drafting over plain decoding. Every row of a round of d drafts runs every stage once: 1 + d rows in 1 + d q calls, q being the
- * share of drafts that leave at this stage's exit or later; a call's cost is interpolated at their mean rows. So it is exact for a fixed exit and
- * length, and the cost of the mean round for others. Null where nothing was generated.
+ * The speed-up of drafting over plain decoding. Every row of a round of d drafts runs every stage once: 1 + d rows in 1
+ * + d q calls, q being the share of drafts that leave at this stage's exit or later; a call's cost is interpolated at
+ * their mean rows. So it is exact for a fixed exit and length, and the cost of the mean round for others. Null where
+ * nothing was generated.
  */
 export function predictSpeed(costs: DraftCosts, use: DraftUse): SpeedPrediction | null {
   const drafting = use.rounds - use.plainRounds;

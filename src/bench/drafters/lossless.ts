@@ -10,7 +10,7 @@ import {
 import { type DrafterSetup, PLAIN_SETUP } from "./setups.ts";
 
 /** Where a text first leaves plain decoding's. */
-export interface TextDifference {
+interface TextDifference {
   readonly prompt: number;
   /** Index of the generated token. */
   readonly position: number;
@@ -30,8 +30,9 @@ export interface LosslessCheck {
 }
 
 /**
- * Compares greedy texts of every way to draft with plain decoding's. On the native executor there must be no difference; on tfjs, whose numbers
- * depend on the batch, one is no error where the two largest logits are close. Throws UserError BENCH as `measureDrafters`.
+ * Compares greedy texts of every way to draft with plain decoding's. On the native executor there must be no
+ * difference; on tfjs, whose numbers depend on the batch, one is no error where the two largest logits are close.
+ * Throws UserError BENCH as `measureDrafters`.
  */
 export async function checkLossless(
   model: DraftingModel,

@@ -19,8 +19,8 @@ const ROWS = [1, 2, 3, 5, 9, 13, 17];
 const FIRST = Int32Array.of(0);
 
 /**
- * Times what rounds of drafting consist of, turn about: a plain token, each stage between exits for some numbers of rows, and asking each head. The
- * heads are loaded. Throws UserError BENCH where the context has no room for a pass.
+ * Times what rounds of drafting consist of, turn about: a plain token, each stage between exits for some numbers of
+ * rows, and asking each head. The heads are loaded. Throws UserError BENCH where the context has no room for a pass.
  */
 export async function measureDraftCosts(
   executor: AnyExecutor,

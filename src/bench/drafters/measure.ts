@@ -41,9 +41,10 @@ export type DraftingModel = Pick<OpenModel, "tokenizer" | "contextTokens" | "cre
 const TURN = 3;
 
 /**
- * Greedy texts of every prompt by every way to draft, in turns with plain decoding: it goes before every three of them, and which ones go first
- * changes from prompt to prompt, so that a machine that slows down slows all alike. A prompt is computed once. The first prompt is
- * run once before, unmeasured. Throws UserError BENCH where a prompt leaves no room in the context.
+ * Greedy texts of every prompt by every way to draft, in turns with plain decoding: it goes before every three of them,
+ * and which ones go first changes from prompt to prompt, so that a machine that slows down slows all alike. A prompt is
+ * computed once. The first prompt is run once before, unmeasured. Throws UserError BENCH where a prompt leaves no room
+ * in the context.
  */
 export async function measureDrafters(
   model: DraftingModel,

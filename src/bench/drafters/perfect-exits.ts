@@ -15,8 +15,9 @@ export interface PlainText {
 }
 
 /**
- * What drafting would do if each exit knew whether it is right: a token leaves at the first exit whose answer is the model's, nothing is
- * wasted. No threshold and no training of the confidence can beat that with these heads. Texts are run again, one pass each.
+ * What drafting would do if each exit knew whether it is right: a token leaves at the first exit whose answer is the
+ * model's, nothing is wasted. No threshold and no training of the confidence can beat that with these heads. Texts are
+ * run again, one pass each.
  */
 export async function perfectUse(
   executor: AnyExecutor,

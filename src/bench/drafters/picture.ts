@@ -10,8 +10,9 @@ const PALETTES = [
 ];
 
 /**
- * Accepted drafts a token over the wasted share of drafts, as an SVG document: fixed exits by draft length, DSSD by epsilon. Up and to the
- * left is better. Rows that drafted nothing are left out. Throws UserError PICTURE as lineChart does.
+ * Accepted drafts a token over the wasted share of drafts, as an SVG document: fixed exits by draft length, DSSD by
+ * epsilon. Up and to the left is better. Rows that drafted nothing are left out. Throws UserError PICTURE as lineChart
+ * does.
  */
 export async function draftersPicture(rows: readonly DrafterRow[]): Promise<string> {
   const percent = (share: number) => `${Math.round(100 * share)} %`;
@@ -22,7 +23,10 @@ export async function draftersPicture(rows: readonly DrafterRow[]): Promise<stri
   );
 }
 
-/** Rows by the lines that their drafters put them on, in the table's order; the first kind's colours are the first palette's. */
+/**
+ * Rows by the lines that their drafters put them on, in the table's order; the first kind's colours are the first
+ * palette's.
+ */
 function linesOf(rows: readonly DrafterRow[]): ChartLine[] {
   return PICTURE_LINES.flatMap(([kind, lineOf], i) => {
     const palette = PALETTES[i % PALETTES.length];

@@ -15,7 +15,10 @@ export interface DrafterPrompts {
 }
 
 export interface PromptOptions {
-  /** One prompt a line, or `.jsonl` with `{"prompt": …}` or `{"text": …}` a line; default: passages of the text that ships. */
+  /**
+   * One prompt a line, or `.jsonl` with `{"prompt": …}` or `{"text": …}` a line; default: passages of the text that
+   * ships.
+   */
   readonly file?: string | undefined;
   /** The first so many; of the text that ships, so many. */
   readonly count: number;
@@ -30,7 +33,10 @@ const SHIPPED = ["pride-and-prejudice.txt", "origin-of-species.txt"];
 const CHARS_PER_TOKEN = 8;
 const MAX_FILE_BYTES = 64 * 1024 * 1024;
 
-/** The prompts of a drafter benchmark. Throws UserError PROMPTS for counts that are none and files without prompts, `FILE_*` for unreadable ones. */
+/**
+ * The prompts of a drafter benchmark. Throws UserError PROMPTS for counts that are none and files without prompts,
+ * `FILE_*` for unreadable ones.
+ */
 export async function readPrompts(
   tokenizer: Tokenizer,
   { file, count, maxTokens }: PromptOptions,

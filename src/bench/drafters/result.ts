@@ -80,8 +80,8 @@ export const DraftersResult = z.strictObject({
   rows: z.array(DrafterRow).min(1),
   comparisons: z.array(DrafterComparison),
   /**
-   * By the cost model, if every exit knew when it is right (perfect-exits.ts): the most that thresholds could make of these heads; and the
-   * share of tokens that would leave early. Null where nothing was generated.
+   * By the cost model, if every exit knew when it is right (perfect-exits.ts): the most that thresholds could make of
+   * these heads; and the share of tokens that would leave early. Null where nothing was generated.
    */
   perfect: z.strictObject({ predicted: SpeedPrediction, coverage: z.number() }).nullable(),
   machine: Machine,

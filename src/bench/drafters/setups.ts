@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import type { DrafterVariant } from "../../decoding/drafters/drafter.ts";
+import type { DrafterVariant, VariantFacts } from "../../decoding/drafters/drafter.ts";
 import { ALL_DRAFTERS, type DecodeOptions, exitsOfDecode, PLAIN } from "../../decoding/drafters/index.ts";
 import type { ExitSet } from "../../decoding/exits/exit-set.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
@@ -11,7 +11,9 @@ const BENCHES = ALL_DRAFTERS.flatMap(({ bench }) => (bench === null ? [] : [benc
 export const DRAFTER_KINDS = [PLAIN.kind, ...BENCHES.flatMap(({ kinds }) => Object.keys(kinds))];
 
 /** Of each kind of variant: the name of the line in a picture that a row belongs to. */
-export const PICTURE_LINES = BENCHES.flatMap(({ kinds }) => Object.entries(kinds));
+export const PICTURE_LINES: readonly [kind: string, lineOf: (row: VariantFacts) => string][] = BENCHES.flatMap(
+  ({ kinds }) => Object.entries(kinds),
+);
 
 /** One way to decode that is measured. */
 export type DrafterSetup = DrafterVariant<DecodeOptions>;
@@ -32,8 +34,8 @@ export const PLAIN_SETUP: DrafterSetup = {
 };
 
 /**
- * Every way to draft of a sweep, plain decoding not among them, drafter by drafter. Throws UserError EPSILON or DRAFT_LIMIT for values
- * that could not be decoded with.
+ * Every way to draft of a sweep, plain decoding not among them, drafter by drafter. Throws UserError EPSILON or
+ * DRAFT_LIMIT for values that could not be decoded with.
  */
 export async function drafterSetups(
   exits: ExitSet,

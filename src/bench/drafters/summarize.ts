@@ -66,7 +66,10 @@ function rowOf(
   };
 }
 
-/** Passes to the top after the prompt's: each gives one token of full depth, but one that only confirms a draft that ends the text. */
+/**
+ * Passes to the top after the prompt's: each gives one token of full depth, but one that only confirms a draft that
+ * ends the text.
+ */
 function roundsOf(depths: DrafterRun["decoding"]["depths"], blocks: number): number {
   return Math.max(0, tokensAt(depths, blocks) - 1);
 }

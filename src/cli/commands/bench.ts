@@ -23,6 +23,8 @@ export const benchCommand = defineCommand({
     ["bench outputs/a/artifact --rows 1,2,4,8 --context 8192", "also the cost of small passes, and a long context"],
     ["bench outputs/a/artifact --drafters --csv drafters.csv", "fixed exits and DSSD beside plain decoding"],
   ],
+  onDevice: true,
+  repeatable: ["models", "backends"],
   options: (yargs) =>
     draftersOptions(
       executionOptions(

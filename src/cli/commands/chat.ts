@@ -5,9 +5,8 @@ import type { OpenModel } from "../../decoding/open-model.ts";
 import { Interrupted, UserError } from "../../errors.ts";
 import type { ChatMessage } from "../../model/chat-template.ts";
 import { defineCommand } from "../command.ts";
-import { openToRun } from "../open-to-run.ts";
 import { decodeDocument, decodeOptions, decodingOptions } from "../options/decoding-options.ts";
-import { executionOptions } from "../options/execution-options.ts";
+import { executionOptions, openToRun } from "../options/execution-options.ts";
 import { samplerOptions, samplingOptions } from "../options/sampling-options.ts";
 import type { Terminal } from "../terminal.ts";
 import { type ExitMarks, exitMarks } from "../text/exit-marks.ts";
@@ -21,6 +20,8 @@ export const chatCommand = defineCommand({
     ["chat outputs/smollm2/artifact", "a conversation; Ctrl-C stops an answer"],
     ["chat outputs/smollm2/artifact --system 'Answer in one sentence.' < questions.txt", "each line is a turn"],
   ],
+  onDevice: true,
+  repeatable: ["stop"],
   options: (yargs) =>
     executionOptions(
       decodingOptions(

@@ -25,6 +25,7 @@ export const compressCommand = defineCommand({
     ],
   ],
   resumable: true,
+  repeatable: ["calibration", "device"],
   options: (yargs) =>
     runOptions(yargs.positional("checkpoint", { type: "string", demandOption: true, describe: "Hugging Face folder" }))
       .option("device", {

@@ -21,6 +21,7 @@ export const evalCommand = defineCommand({
     ],
     ["eval models/smollm2 --tasks piqa,arc-easy --tasks-folder eval --limit 200 --markdown", "zero-shot tasks"],
   ],
+  repeatable: ["calibration"],
   options: evaluationOptions,
   async run(args, terminal) {
     if (args.text === undefined && args.tasks === undefined) {

@@ -15,6 +15,7 @@ export const exitsCommand = defineCommand({
     ["exits outputs/smollm2 --data self", "on text that the model writes itself"],
   ],
   resumable: true,
+  repeatable: ["text"],
   options: (yargs) =>
     yargs
       .positional("target", { type: "string", demandOption: true, describe: "Artifact, or run folder that holds one" })

@@ -17,6 +17,7 @@ export const planCommand = defineCommand({
     ["plan models/smollm2 --scores scores.json --budget '160 MiB' --context 2048", "a checkpoint and its scores"],
     ["plan outputs/smollm2 --sweep --csv > sweep.csv", "ten budgets from the smallest to the full size"],
   ],
+  repeatable: ["calibration"],
   options: (yargs) =>
     yargs
       .positional("source", { type: "string", demandOption: true, describe: "Checkpoint or run folder" })

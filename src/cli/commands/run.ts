@@ -4,9 +4,8 @@ import type { OpenModel } from "../../decoding/open-model.ts";
 import { Interrupted } from "../../errors.ts";
 import { decodeText } from "../../formats/files.ts";
 import { defineCommand } from "../command.ts";
-import { openToRun } from "../open-to-run.ts";
 import { decodeDocument, decodeOptions, decodingOptions } from "../options/decoding-options.ts";
-import { executionOptions } from "../options/execution-options.ts";
+import { executionOptions, openToRun } from "../options/execution-options.ts";
 import { samplerOptions, samplingOptions } from "../options/sampling-options.ts";
 import { exitMarks } from "../text/exit-marks.ts";
 import { generationStatistics, statisticsLines } from "../text/generation-statistics.ts";
@@ -27,6 +26,8 @@ export const runCommand = defineCommand({
       "tokens from early exits, coloured by their depth",
     ],
   ],
+  onDevice: true,
+  repeatable: ["stop"],
   options: (yargs) =>
     executionOptions(
       decodingOptions(

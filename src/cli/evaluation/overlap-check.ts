@@ -14,8 +14,8 @@ export interface OverlapReport extends Overlap {
 type CalibratedModel = Pick<OpenModel, "kind" | "folder" | "tokenizer">;
 
 /**
- * Looks for the evaluation's texts in the model's calibration text: the files given or, for the artifact of a run folder, the very tokens
- * that its `calibration.json` holds. Null where neither is known.
+ * Looks for the evaluation's texts in the model's calibration text: the files given or, for the artifact of a run
+ * folder, the very tokens that its `calibration.json` holds. Null where neither is known.
  */
 export async function checkOverlap({
   model,

@@ -11,7 +11,10 @@ interface DraftersOptions {
   picture: string | undefined;
 }
 
-/** What `bench --drafters` accepts besides what `bench` does, as yargs hands it over; what is swept has the names of the sweep's lists. */
+/**
+ * What `bench --drafters` accepts besides what `bench` does, as yargs hands it over; what is swept has the names of the
+ * sweep's lists.
+ */
 export type DraftersArguments = Pick<DraftersOptions, "drafters" | "prompts" | "csv" | "picture"> & {
   readonly promptCount: number;
 } & Readonly<Record<string, unknown>>;
@@ -45,7 +48,10 @@ export function draftersOptions<T>(yargs: Argv<T>): Argv<T & DraftersOptions> {
   return all;
 }
 
-/** Throws UserError USAGE where what only drafters have is asked for without them, or anything they cannot have with them. */
+/**
+ * Throws UserError USAGE where what only drafters have is asked for without them, or anything they cannot have with
+ * them.
+ */
 export function checkDraftersArguments(
   args: DraftersArguments & { readonly backends: readonly string[] | undefined },
   models: number,

@@ -1,9 +1,11 @@
 import type { Argv } from "yargs";
+import type { OpenModel } from "../../decoding/open-model.ts";
 import type { OpenModelOptions } from "../../decoding/open-weights.ts";
 import { KV_TYPES, type KvType } from "../../model/kv-type.ts";
 import { BACKEND_CHOICES, type BackendChoice } from "../../runtime/backend-names.ts";
 import { ACTIVATION_TYPES, type ActivationType } from "../../runtime/executor-info.ts";
 import { EXECUTOR_CHOICES, EXECUTOR_KINDS, EXECUTORS, type ExecutorChoice } from "../../runtime/executors.ts";
+import { collectGarbage } from "../process-memory.ts";
 
 /** Which executor computes. */
 export interface ExecutorArguments {
@@ -73,4 +75,12 @@ export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments
 export function openOptions(args: ExecutionArguments): OpenModelOptions {
   const { executor, isa, backend, threads, activations, resident, kv } = args;
   return { executor, isa, backend, threads, activations, resident, kvType: kv };
+}
+
+/** Opens a model for generating, and leaves nothing of the opening in memory. */
+export async function openToRun(target: string, args: ExecutionArguments): Promise<OpenModel> {
+  const { openModel } = await import("../../decoding/open-model.ts");
+  const model = await openModel(target, openOptions(args));
+  collectGarbage();
+  return model;
 }

@@ -99,7 +99,10 @@ function perfectText({ perfect }: DraftersResult): string[] {
   ];
 }
 
-/** The accepted drafts of DSSD over those of fixed exits: by each rate of waste the row that gains most on their best mixture. */
+/**
+ * The accepted drafts of DSSD over those of fixed exits: by each rate of waste the row that gains most on their best
+ * mixture.
+ */
 function comparisonText(comparisons: readonly DrafterComparison[]): string[] {
   const lines = (["ofDrafts", "ofTokens"] as const).flatMap((rate) => {
     const rows = comparisons.filter((row) => row.rate === rate && row.mixedRatio !== null);

@@ -6,7 +6,10 @@ import type { Colours, Terminal } from "../terminal.ts";
 const PALETTE = ["green", "cyan", "yellow", "magenta", "blue", "red"] as const;
 const SUBSCRIPTS = "₀₁₂₃₄₅₆₇₈₉";
 
-/** Shows at which depth tokens were proposed: those of full depth as they are, the others coloured or marked by their exit. */
+/**
+ * Shows at which depth tokens were proposed: those of full depth as they are, the others coloured or marked by their
+ * exit.
+ */
 export interface ExitMarks {
   /** A piece's text, in its colour; without colours the blocks that ran stand behind it, as in "lake₈". */
   text(piece: GeneratedPiece): string;

@@ -9,7 +9,10 @@ export interface DecodeBase {
   readonly kind: string;
 }
 
-/** An option that is a number where it is given; which ones will do is the drafter's to say, of NaN too, which no other schema lets by. */
+/**
+ * An option that is a number where it is given; which ones will do is the drafter's to say, of NaN too, which no other
+ * schema lets by.
+ */
 export function optionalNumber(description: string) {
   return z.number().or(z.nan()).optional().describe(description);
 }
@@ -41,15 +44,18 @@ export interface DrafterDeclaration<Options extends DecodeBase, Request extends 
   /** Null: any model will do. */
   readonly needs: ModelNeed | null;
   /**
-   * What may be asked for: every field optional, a number or a boolean, with a description for people. Fields of one name in several
-   * drafters are one schema. The command line's options come from it.
+   * What may be asked for: every field optional, a number or a boolean, with a description for people. Fields of one
+   * name in several drafters are one schema. The command line's options come from it.
    */
   readonly options: Request;
   /** Which counts say something of it; none: it does the same for every token. */
   readonly reports: readonly ReportedCount[];
   /** Null: `bench --drafters` leaves it out. */
   readonly bench: DrafterBench<Options> | null;
-  /** Says all that the request left open. Throws UserError where the model has not what is needed, and for values out of range. */
+  /**
+   * Says all that the request left open. Throws UserError where the model has not what is needed, and for values out of
+   * range.
+   */
   choose(model: OpenModel, request: z.infer<Request>, draws: boolean): Promise<Options>;
   /** A decoder that continues a session. Throws as `choose` for values out of range. */
   create(parts: DecoderParts, options: Options): TokenDecoder;
@@ -61,7 +67,9 @@ export interface DrafterDeclaration<Options extends DecodeBase, Request extends 
 export interface DrafterBench<Options extends DecodeBase> {
   /** Kinds of variants, and in a picture the name of the line that a row of the kind belongs to. */
   readonly kinds: Readonly<Record<string, (row: VariantFacts) => string>>;
-  /** Lists of numbers that are swept, each with a default and a description for people; null: as the drafter decides. */
+  /**
+   * Lists of numbers that are swept, each with a default and a description for people; null: as the drafter decides.
+   */
   readonly sweep: z.ZodObject;
   /** Every variant of a sweep. Throws UserError for values that could not be decoded with. */
   variants(swept: SweptModel, sweep: Readonly<Record<string, unknown>>): Promise<DrafterVariant<Options>[]>;

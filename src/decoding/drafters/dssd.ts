@@ -65,7 +65,10 @@ export const DSSD = defineDrafter({
   }),
 });
 
-/** Where adapting starts: as asked, and in what was left open as it promises most; null where nothing is known of the exits. */
+/**
+ * Where adapting starts: as asked, and in what was left open as it promises most; null where nothing is known of the
+ * exits.
+ */
 function adaptiveStart(
   model: OpenModel,
   exits: ExitSet,

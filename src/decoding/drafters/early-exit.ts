@@ -25,7 +25,7 @@ import {
 } from "./exits.ts";
 
 /** Rows that may wait, whatever the exits say: a pass over them stays a small one. Nothing but time depends on it. */
-export const MOST_WAITING_ROWS = 32;
+const MOST_WAITING_ROWS = 32;
 
 export interface EarlyExitOptions extends ExitOptions {
   /** Exits' answers are the text: faster, and close to plain decoding's. */
@@ -55,13 +55,13 @@ export const EARLY_EXIT = defineDrafter({
 });
 
 /**
- * Takes each token from the first exit that is sure, else from the output head; the text may differ from plain decoding's. Where the
- * sampler draws or penalises, it chooses by the logits of whoever answers.
+ * Takes each token from the first exit that is sure, else from the output head; the text may differ from plain
+ * decoding's. Where the sampler draws or penalises, it chooses by the logits of whoever answers.
  *
- * Keys and values: a token that left early has none in the blocks above. It waits with its hidden state and is caught up, together with
- * the others that wait, in the one pass in which a later token needs a deeper block; so every token attends to what full depth gives of
- * those before it, and a text depends on thresholds only. Where the length of a sequence changes its rotary regime (longrope), that
- * token is computed through every block.
+ * Keys and values: a token that left early has none in the blocks above. It waits with its hidden state and is caught
+ * up, together with the others that wait, in the one pass in which a later token needs a deeper block; so every token
+ * attends to what full depth gives of those before it, and a text depends on thresholds only. Where the length of a
+ * sequence changes its rotary regime (longrope), that token is computed through every block.
  */
 class EarlyExitDecoder implements TokenDecoder {
   private readonly parts: DecoderParts;
@@ -140,7 +140,9 @@ class EarlyExitDecoder implements TokenDecoder {
   }
 }
 
-/** Positions that every block holds, `atMost` at most: blocks that ran fewer rows, or a pass that failed, hold others. */
+/**
+ * Positions that every block holds, `atMost` at most: blocks that ran fewer rows, or a pass that failed, hold others.
+ */
 function completePositions({ executor, kvCache }: Session, atMost: number): number {
   return executor.spec.blocks.reduce(
     (least, { attention }, block) => (attention ? Math.min(least, kvCache.length(block)) : least),

@@ -46,7 +46,10 @@ export function highestEpsilon({ levels }: ExitSet): number {
   return levels[levels.length - 1].epsilon;
 }
 
-/** The level that options name. Throws where the exits do not fit the session's model, UserError EPSILON where no level promises as much. */
+/**
+ * The level that options name. Throws where the exits do not fit the session's model, UserError EPSILON where no level
+ * promises as much.
+ */
 export function checkedLevel({ executor }: Session, { exits, epsilon }: ExitOptions): ExitLevel {
   checkExitSet(exits, executor.spec);
   return { exits, level: levelFor(exits, epsilon) };

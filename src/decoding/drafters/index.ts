@@ -9,7 +9,9 @@ import { PLAIN } from "./plain.ts";
 
 export { PLAIN } from "./plain.ts";
 
-/** Every way to compute tokens. Of those that no kind was asked for, the first that will do is taken (choose-decode.ts). */
+/**
+ * Every way to compute tokens. Of those that no kind was asked for, the first that will do is taken (choose-decode.ts).
+ */
 export const DRAFTERS = {
   plain: PLAIN,
   "early-exit": EARLY_EXIT,
@@ -57,7 +59,10 @@ export interface DecoderSettings {
   readonly now: () => number;
 }
 
-/** A decoder that continues a session. Throws UserError SAMPLER as `createSampler`, and what the drafter throws on values out of range. */
+/**
+ * A decoder that continues a session. Throws UserError SAMPLER as `createSampler`, and what the drafter throws on
+ * values out of range.
+ */
 export function createDecoder(session: Session, settings: DecoderSettings): TokenDecoder {
   const { decode = { kind: PLAIN.kind }, sampler: sampling = {}, history, now } = settings;
   const sampler = createSampler(sampling);

@@ -15,7 +15,10 @@ export interface ExitThresholds {
   readonly epsilon: number;
   /** One an exit; null: it is not asked. */
   readonly thresholds: readonly (number | null)[];
-  /** What they did on text that nothing was fitted to, exit by exit, where it is known: shares of all tokens that left, and of those that were right. */
+  /**
+   * What they did on text that nothing was fitted to, exit by exit, where it is known: shares of all tokens that left,
+   * and of those that were right.
+   */
   readonly report?: { readonly exits: readonly { readonly coverage: number; readonly agreement: number | null }[] };
 }
 
@@ -64,7 +67,9 @@ export function confidencesOf(answers: HeadAnswers, metric: Confidence): Float32
   return { entropy, max: maxProbability, margin }[metric];
 }
 
-/** The id that an exit answers a row with where it is sure enough, or null: unsure, or the answer is none of its ids. */
+/**
+ * The id that an exit answers a row with where it is sure enough, or null: unsure, or the answer is none of its ids.
+ */
 export function acceptedId(set: ExitSet, answers: HeadAnswers, threshold: number | null, row = 0): number | null {
   const confidence = confidencesOf(answers, set.confidence)[row];
   if (!isConfident(set.confidence, confidence, threshold)) return null;
@@ -74,8 +79,9 @@ export function acceptedId(set: ExitSet, answers: HeadAnswers, threshold: number
 }
 
 /**
- * Makes a function from the logits of an exit head, [its ids, and the tail], to logits over the whole vocabulary, [vocabSize]: -Infinity
- * for what the head cannot say; the tail is left out. The result is overwritten by the next call.
+ * Makes a function from the logits of an exit head, [its ids, and the tail], to logits over the whole vocabulary,
+ * [vocabSize]: -Infinity for what the head cannot say; the tail is left out. The result is overwritten by the next
+ * call.
  */
 export function createSpread(ids: Int32Array | null, vocabSize: number): (headLogits: Float32Array) => Float32Array {
   const all = new Float32Array(vocabSize).fill(Number.NEGATIVE_INFINITY);

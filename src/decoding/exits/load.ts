@@ -4,6 +4,7 @@ import type { Artifact } from "../../artifact/reader.ts";
 import { CODECS } from "../../codecs/index.ts";
 import { type DecoderSpec, headMatrixId } from "../../model/decoder-spec.ts";
 import { gatherRows } from "../../model/gather-rows.ts";
+import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { DenseMatrix, Matrix, PackedMatrix, WeightSource } from "../../model/weight-source.ts";
 import { aligned } from "../../native/aligned.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
@@ -48,7 +49,7 @@ export async function loadExits(executor: AnyExecutor, { table, heads }: LoadedE
 export async function sharedRows(source: WeightSource, ids: Int32Array | null): Promise<SharedRows> {
   const { spec } = source;
   const matrix = await source.readMatrix(headMatrixId(spec));
-  const bias = spec.headBias ? await source.readVector("head.bias") : null;
+  const { headBias: bias } = await readOutputVectors(source);
   if (!ids) return { matrix, bias };
   const rows = gatherRows(matrix, ids);
   return {
@@ -59,8 +60,8 @@ export async function sharedRows(source: WeightSource, ids: Int32Array | null): 
 }
 
 /**
- * One exit as an executor takes it: what trainers calibrate is this very head. Adapters are computed in f32; a linear exit's matrix is
- * packed as the f16 numbers that it has in the file.
+ * One exit as an executor takes it: what trainers calibrate is this very head. Adapters are computed in f32; a linear
+ * exit's matrix is packed as the f16 numbers that it has in the file.
  */
 export function exitHeadOf(spec: DecoderSpec, weights: ExitWeights, { matrix, bias }: SharedRows): ExitHead {
   const { norm, normBias, tail, down, up } = weights;

@@ -45,9 +45,14 @@ export interface DecodingStatistics {
 /** Chooses the tokens that continue a session. It appends what it gives to the history that it was made with. */
 export interface TokenDecoder {
   readonly statistics: DecodingStatistics;
-  /** Feeds the prompt and gives the token after it. Throws Interrupted where the signal stops it; nothing is fed then. */
+  /**
+   * Feeds the prompt and gives the token after it. Throws Interrupted where the signal stops it; nothing is fed then.
+   */
   first(promptIds: ArrayLike<number>, options: WorkOptions): Promise<DecodedToken>;
-  /** The next tokens, at least one, at most `limits.tokens`. Throws Interrupted; the session then holds no more than was given. */
+  /**
+   * The next tokens, at least one, at most `limits.tokens`. Throws Interrupted; the session then holds no more than was
+   * given.
+   */
   next(limits: RoundLimits): Promise<readonly DecodedToken[]>;
   /** Leaves the session fit for others: it holds the ids given, the last excepted. */
   close(): void;

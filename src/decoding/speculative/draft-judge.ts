@@ -10,14 +10,17 @@ export interface DraftJudge {
   /** The round's draft of this number (0 is the first) for an exit's answer; `history` has the drafts before it too. */
   propose(reached: ExitReached, number: number, history: readonly number[]): number;
   /**
-   * The token that the text takes after a row of the round, given what the full model says of it: the draft's own where that is taken.
-   * `draft`: the id of the draft of the row's number; null where there is none. Rounds are settled row by row, to the first draft that
-   * is not taken.
+   * The token that the text takes after a row of the round, given what the full model says of it: the draft's own where
+   * that is taken. `draft`: the id of the draft of the row's number; null where there is none. Rounds are settled row
+   * by row, to the first draft that is not taken.
    */
   settle(output: OutputAnswers, row: number, draft: number | null, history: readonly number[]): number;
 }
 
-/** Drafts are exits' most likely tokens; the text takes what the sampler takes without drafts, which draws nothing at temperature 0. */
+/**
+ * Drafts are exits' most likely tokens; the text takes what the sampler takes without drafts, which draws nothing at
+ * temperature 0.
+ */
 export function greedyJudge(sampler: Sampler): DraftJudge {
   return {
     needs: { exitLogits: false, output: wantedBy(sampler) },
@@ -27,9 +30,10 @@ export function greedyJudge(sampler: Sampler): DraftJudge {
 }
 
 /**
- * Speculative sampling (Leviathan 2023, algorithm 1; Chen 2023): a draft d is drawn from the head's distribution q, taken with
- * probability min(1, p(d) / q(d)), else the token is drawn from max(0, p - q) / Σ max(0, p - q). So each token is distributed as the
- * sampler's own draws, by p. Both are distributions after penalty, temperature and filters; ids that a head does not score have q = 0.
+ * Speculative sampling (Leviathan 2023, algorithm 1; Chen 2023): a draft d is drawn from the head's distribution q,
+ * taken with probability min(1, p(d) / q(d)), else the token is drawn from max(0, p - q) / Σ max(0, p - q). So each
+ * token is distributed as the sampler's own draws, by p. Both are distributions after penalty, temperature and filters;
+ * ids that a head does not score have q = 0.
  */
 export function samplingJudge(
   options: Partial<SamplerOptions>,

@@ -4,7 +4,7 @@ import { emptyAnswers } from "../../runtime/head-answers.ts";
 import type { KvCache } from "../../runtime/kv-cache.ts";
 import { acceptedId, type ExitSet } from "../exits/exit-set.ts";
 import { type OutputAnswers, OutputRows, type WantedOfOutput } from "../output-rows.ts";
-import { type Hidden, WaitingRows } from "./waiting-rows.ts";
+import { type Hidden, RowsAtExit } from "./rows-at-exit.ts";
 
 /** A token that goes up the blocks. */
 export interface ClimbingToken {
@@ -47,10 +47,11 @@ export interface TopReached {
 }
 
 /**
- * Runs the tokens of one sequence up the blocks, each as far as it has to go. Rows that left at an exit wait there with their hidden
- * state, and a later token that goes on pulls them along: before a token runs a block, every earlier position has keys and values in
- * it. So nothing is computed twice, and rows at the top are what a plain pass gives (DSSD, arXiv 2407.21082). The way from one
- * exit that is asked to the next, its answer included, is one call of the executor.
+ * Runs the tokens of one sequence up the blocks, each as far as it has to go. Rows that left at an exit wait there with
+ * their hidden state, and a later token that goes on pulls them along: before a token runs a block, every earlier
+ * position has keys and values in it. So nothing is computed twice, and rows at the top are what a plain pass gives
+ * (DSSD, arXiv 2407.21082). The way from one exit that is asked to the next, its answer included, is one call of the
+ * executor.
  */
 export class RowLadder {
   private readonly executor: AnyExecutor;
@@ -60,7 +61,7 @@ export class RowLadder {
   /** Blocks run at each rung: 0, the exits', all. */
   private readonly rungs: readonly number[];
   /** Rows that left at exit i and have gone no further; positions rise from the last exit down to the first. */
-  private readonly waiting: readonly WaitingRows[];
+  private readonly waiting: readonly RowsAtExit[];
   /** What the exit asked last says of one row. */
   private readonly said = emptyAnswers(1);
   private readonly output: OutputRows;
@@ -72,7 +73,7 @@ export class RowLadder {
     this.set = exits;
     this.needs = needs;
     this.rungs = [0, ...exits.exits.map(({ blocks }) => blocks), executor.spec.blocks.length];
-    this.waiting = exits.exits.map(() => new WaitingRows(executor));
+    this.waiting = exits.exits.map(() => new RowsAtExit(executor));
     this.output = new OutputRows(executor);
   }
 
@@ -168,7 +169,7 @@ export class RowLadder {
   }
 
   /** Puts the rows that wait at the batch's rung before its own. */
-  private join(batch: Batch, waiting: WaitingRows): void {
+  private join(batch: Batch, waiting: RowsAtExit): void {
     if (waiting.count === 0) return;
     waiting.append({ hidden: batch.hidden, count: batch.count, first: batch.first });
     Object.assign(batch, waiting.take());

@@ -27,7 +27,10 @@ export interface ZeroShotRequest extends WorkOptions {
   readonly now?: () => number;
 }
 
-/** Scores the tasks one after the other, each as lm-evaluation-harness does: no example before the question, likelihoods of the choices. */
+/**
+ * Scores the tasks one after the other, each as lm-evaluation-harness does: no example before the question, likelihoods
+ * of the choices.
+ */
 export async function evaluateTasks(request: ZeroShotRequest): Promise<ZeroShotResult> {
   const { executor, tasks, bosToken, kvType = "f32" } = request;
   const results: TaskResult[] = [];

@@ -14,8 +14,8 @@ export interface LoadedTask {
 }
 
 /**
- * Task names of a list such as "lambada,piqa"; "all" stands for every one, and an underscore does for a hyphen. In the order given, each
- * once. Throws UserError ZERO_SHOT_TASK for other names.
+ * Task names of a list such as "lambada,piqa"; "all" stands for every one, and an underscore does for a hyphen. In the
+ * order given, each once. Throws UserError ZERO_SHOT_TASK for other names.
  */
 export function parseTaskNames(list: string): TaskName[] {
   const names = list.split(",").map((name) => name.trim().toLowerCase().replaceAll("_", "-"));
@@ -30,7 +30,9 @@ export function parseTaskNames(list: string): TaskName[] {
   return [...new Set(chosen)];
 }
 
-/** Reads the files of the tasks, the first `limit` examples of each. Throws UserError where one is missing or damaged. */
+/**
+ * Reads the files of the tasks, the first `limit` examples of each. Throws UserError where one is missing or damaged.
+ */
 export async function readTasks(folder: string, names: readonly TaskName[], limit?: number): Promise<LoadedTask[]> {
   if (limit !== undefined && (!Number.isInteger(limit) || limit < 1)) {
     throw new UserError("ZERO_SHOT_LIMIT", `limit: expected a whole number >= 1, found ${limit}`);

@@ -45,8 +45,9 @@ interface Running {
 }
 
 /**
- * Log-likelihoods of the choices of every example. Several examples share a pass, and what the choices of an example have in common is
- * computed once: its cache is forked for each. On the native executor the figures do not depend on either.
+ * Log-likelihoods of the choices of every example. Several examples share a pass, and what the choices of an example
+ * have in common is computed once: its cache is forked for each. On the native executor the figures do not depend on
+ * either.
  */
 export async function scoreChoices(
   executor: AnyExecutor,
@@ -67,7 +68,10 @@ export async function scoreChoices(
   return planned.map(({ scores }) => scores);
 }
 
-/** Rows at the beginning that all choices share; the row before the first scored id is left to each choice. 0: not worth it. */
+/**
+ * Rows at the beginning that all choices share; the row before the first scored id is left to each choice. 0: not worth
+ * it.
+ */
 export function sharedRows(choices: readonly TokenizedChoice[]): number {
   if (choices.length < 2) return 0;
   const [first] = choices;

@@ -1,4 +1,6 @@
-/** One way to answer: how likely is `continuation` after `context`? Both are text; a continuation begins with its space. */
+/**
+ * One way to answer: how likely is `continuation` after `context`? Both are text; a continuation begins with its space.
+ */
 export interface Choice {
   readonly context: string;
   readonly continuation: string;
@@ -13,7 +15,10 @@ export interface Example {
   readonly gold: number;
 }
 
-/** How the choices of a task decide. `choose`: the likeliest wins; `continue`: the one choice counts where greedy decoding writes it. */
+/**
+ * How the choices of a task decide. `choose`: the likeliest wins; `continue`: the one choice counts where greedy
+ * decoding writes it.
+ */
 type TaskKind = "choose" | "continue";
 
 /** A task: where its examples are and how they are read. */

@@ -15,8 +15,9 @@ export interface TokenizeOptions {
 }
 
 /**
- * Ids of an example's choices as lm-evaluation-harness makes them: spaces at the end of the context go to the continuation, the two
- * are encoded as one text, and the context's own length says where the continuation begins. At least one id is scored.
+ * Ids of an example's choices as lm-evaluation-harness makes them: spaces at the end of the context go to the
+ * continuation, the two are encoded as one text, and the context's own length says where the continuation begins. At
+ * least one id is scored.
  */
 export function tokenizeExample(tokenizer: Tokenizer, example: Example, options: TokenizeOptions): TokenizedChoice[] {
   const encode = (text: string) => tokenizer.encode(text, { specialTokens: false });

@@ -18,7 +18,10 @@ export interface BlockNumbers {
   readonly minima: Float32Array | null;
 }
 
-/** What of a type decides its blocks: f16 scale, f16 minimum where `minimum`, fifth bits where bits is 5, then the low bits. */
+/**
+ * What of a type decides its blocks: f16 scale, f16 minimum where `minimum`, fifth bits where bits is 5, then the low
+ * bits.
+ */
 const FORMS: Readonly<Record<GgufBlockType, { readonly bits: 4 | 5 | 8; readonly minimum: boolean }>> = {
   Q4_0: { bits: 4, minimum: false },
   Q4_1: { bits: 4, minimum: true },

@@ -23,7 +23,10 @@ export interface GgufLayout {
   readonly totalBytes: number;
 }
 
-/** Lays a file out, tensors in the order given, each from a multiple of 32. A plain Error where a row is no whole blocks. */
+/**
+ * Lays a file out, tensors in the order given, each from a multiple of 32. A plain Error where a row is no whole
+ * blocks.
+ */
 export function layoutGguf(metadata: GgufMetadata, entries: readonly GgufTensorEntry[]): GgufLayout {
   let dataBytes = 0;
   const places = entries.map((entry): GgufTensorPlace => {

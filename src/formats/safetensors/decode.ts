@@ -2,11 +2,14 @@ import { bf16ToF32Array, f16ToF32Array } from "../../tensor/half.ts";
 import { DTYPES, type Dtype } from "./dtypes.ts";
 import { FLOAT8_VALUES } from "./float8.ts";
 
-// The format is little-endian and the typed arrays below have the machine's order; Node runs on big-endian machines only
-// on s390x, where every value would be wrong.
+// The format is little-endian and the typed arrays below have the machine's order; Node runs on big-endian machines
+// only on s390x, where every value would be wrong.
 if (new Uint8Array(new Uint16Array([1]).buffer)[0] !== 1) throw new Error("layerwise needs a little-endian machine");
 
-/** Element types that have a value in f32; the others are the sub-byte floats, whose packing the format leaves open, and C64. */
+/**
+ * Element types that have a value in f32; the others are the sub-byte floats, whose packing the format leaves open, and
+ * C64.
+ */
 export type DecodableDtype = Exclude<Dtype, "F4" | "F6_E2M3" | "F6_E3M2" | "C64">;
 
 /** One element of {@link decodeValues}: 64-bit integers are bigints, complex numbers [real, imaginary]. */

@@ -3,10 +3,15 @@
 /** Bytes of the length field in front of the header. */
 export const LENGTH_BYTES = 8;
 
-/** Largest JSON header: the limit of the reference implementation, so that a lying length cannot make us allocate more. */
+/**
+ * Largest JSON header: the limit of the reference implementation, so that a lying length cannot make us allocate more.
+ */
 export const MAX_HEADER_BYTES = 100_000_000;
 
-/** Deepest nesting in the header: what the reference's JSON parser allows. Only unknown fields of an entry go deeper than 3. */
+/**
+ * Deepest nesting in the header: what the reference's JSON parser allows. Only unknown fields of an entry go deeper
+ * than 3.
+ */
 export const MAX_JSON_DEPTH = 127;
 
 /** Longest number in the header: 20 digits hold any u64; only unknown fields of an entry have use for more. */

@@ -8,6 +8,8 @@ export interface TensorSource {
   readonly shape: readonly number[];
   /** Row ranges [from, to) that make up the parameter, in order; null for the whole tensor. */
   readonly rowRanges: readonly (readonly [number, number])[] | null;
+  /** Added to every number as it is read, in f32: 1 for norms stored as w that multiply with 1 + w. */
+  readonly offset: number;
 }
 
 /** A `config.json` understood: the spec, and for every id of matricesOf(spec) and vectorsOf(spec) where it lies. */

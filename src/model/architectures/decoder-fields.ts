@@ -3,6 +3,7 @@ import type {
   ACTIVATIONS,
   AttentionSpec,
   DecoderSpec,
+  HalfNorms,
   LinearSpec,
   MlpSpec,
   NormSpec,
@@ -37,7 +38,10 @@ export interface DecoderSizes {
   readonly maxPositions: number;
 }
 
-/** Reads the sizes; head counts that do not divide are refused. `family`: which of num_key_value_heads and head_dim it has. */
+/**
+ * Reads the sizes; head counts that do not divide are refused. `family`: which of num_key_value_heads and head_dim it
+ * has.
+ */
 export function readSizes(config: ConfigReader, family: { kvHeads: boolean; headDim: boolean }): DecoderSizes {
   const hiddenSize = config.count("hidden_size");
   const heads = config.count("num_attention_heads");
@@ -62,11 +66,11 @@ export function readSizes(config: ConfigReader, family: { kvHeads: boolean; head
   };
 }
 
-/** The function that `hidden_act` names; one that is not implemented is refused. */
-export function readActivation(config: ConfigReader): (typeof ACTIVATIONS)[number] {
-  const name = config.text("hidden_act");
+/** The function that a field names; one that is not implemented is refused. */
+export function readActivation(config: ConfigReader, field = "hidden_act"): (typeof ACTIVATIONS)[number] {
+  const name = config.text(field);
   if (!Object.hasOwn(ACTIVATION_NAMES, name)) {
-    config.refuse("hidden_act", `one of ${Object.keys(ACTIVATION_NAMES).join(", ")} (not supported)`);
+    config.refuse(field, `one of ${Object.keys(ACTIVATION_NAMES).join(", ")} (not supported)`);
   }
   return ACTIVATION_NAMES[name];
 }
@@ -84,9 +88,14 @@ export function rmsNorm(config: ConfigReader, length: number): NormSpec {
   return { kind: "rms", size: length, eps: config.positive("rms_norm_eps") };
 }
 
-/** Layer norm with bias over `length` channels. */
-export function layerNorm(config: ConfigReader, length: number): NormSpec {
-  return { kind: "layer", size: length, eps: config.positive("layer_norm_eps") };
+/** Layer norm with bias over `length` channels; `field` names its epsilon. */
+export function layerNorm(config: ConfigReader, length: number, field = "layer_norm_eps"): NormSpec {
+  return { kind: "layer", size: length, eps: config.positive(field) };
+}
+
+/** Norms around a half of a block that norms what it reads only. */
+export function preNorm(norm: NormSpec | null): HalfNorms {
+  return { pre: norm, post: null };
 }
 
 /** One linear weight. */
@@ -94,8 +103,14 @@ export function linear(rows: number, cols: number, bias: boolean): LinearSpec {
   return { rows, cols, bias };
 }
 
-/** Attention scaled by 1/sqrt(headDim), biases as told; window and q/k norm are added by the families that have them. */
-export function attentionOf(sizes: DecoderSizes, rope: RopeSpec, bias: { qkv: boolean; o: boolean }): AttentionSpec {
+/**
+ * Attention scaled by 1/sqrt(headDim), biases as told; window and q/k norms are added by the families that have them.
+ */
+export function attentionOf(
+  sizes: DecoderSizes,
+  rope: RopeSpec | null,
+  bias: { qkv: boolean; o: boolean },
+): AttentionSpec {
   const { heads, kvHeads, headDim, hiddenSize } = sizes;
   return {
     heads,
@@ -104,7 +119,8 @@ export function attentionOf(sizes: DecoderSizes, rope: RopeSpec, bias: { qkv: bo
     scale: 1 / Math.sqrt(headDim),
     window: null,
     rope,
-    qkNorm: null,
+    qNorm: null,
+    kNorm: null,
     q: linear(heads * headDim, hiddenSize, bias.qkv),
     k: linear(kvHeads * headDim, hiddenSize, bias.qkv),
     v: linear(kvHeads * headDim, hiddenSize, bias.qkv),
@@ -112,29 +128,38 @@ export function attentionOf(sizes: DecoderSizes, rope: RopeSpec, bias: { qkv: bo
   };
 }
 
-/** MLP without a gate, with biases: down(act(up x)). */
-export function plainMlp(config: ConfigReader, { hiddenSize, intermediateSize }: DecoderSizes): MlpSpec {
+/** MLP without a gate: down(act(up x)). */
+export function plainMlp(config: ConfigReader, { hiddenSize, intermediateSize }: DecoderSizes, bias = true): MlpSpec {
   return {
     activation: readActivation(config),
     gate: null,
-    up: linear(intermediateSize, hiddenSize, true),
-    down: linear(hiddenSize, intermediateSize, true),
+    up: linear(intermediateSize, hiddenSize, bias),
+    down: linear(hiddenSize, intermediateSize, bias),
   };
+}
+
+/** A family's own parts of a spec; `tied`: where the config says nothing of it. */
+export interface OwnParts extends Pick<DecoderSpec, "headBias" | "blocks" | "finalNorm"> {
+  readonly embeddingScale?: number;
+  readonly logitFactor?: number;
+  readonly tied?: boolean;
 }
 
 /** The spec of a family's own parts, with what every family states in the same fields. */
 export function decoderSpec(
   config: ConfigReader,
   { vocabSize, hiddenSize, maxPositions }: DecoderSizes,
-  { headBias, blocks, finalNorm }: Pick<DecoderSpec, "headBias" | "blocks" | "finalNorm">,
+  { headBias, blocks, finalNorm, embeddingScale = 1, logitFactor = 1, tied = false }: OwnParts,
 ): DecoderSpec {
   return {
     family: config.text("model_type"),
     vocabSize,
     hiddenSize,
+    embeddingScale,
     maxPositions,
-    tied: config.flag("tie_word_embeddings", false),
+    tied: config.flag("tie_word_embeddings", tied),
     headBias,
+    logitFactor,
     blocks,
     finalNorm,
     ...readTokens(config, vocabSize),

@@ -8,6 +8,10 @@ export interface Family {
   readonly classes: readonly string[];
   /** Throws a UserError for a value that is impossible or not supported. */
   describe(config: ConfigReader): { readonly spec: DecoderSpec; readonly names: TensorNames };
+  /**
+   * Fields that change the maths and that this family reads, among those that no other does (unsupported-fields.ts).
+   */
+  readonly reads?: readonly string[];
   /** Tensor names that may be present and mean nothing. */
   readonly ignored: readonly RegExp[];
 }

@@ -1,6 +1,14 @@
 import type { ConfigReader } from "../config-reader.ts";
 import type { BlockSpec, DecoderSpec } from "../decoder-spec.ts";
-import { attentionOf, type DecoderSizes, decoderSpec, layerNorm, plainMlp, readSizes } from "./decoder-fields.ts";
+import {
+  attentionOf,
+  type DecoderSizes,
+  decoderSpec,
+  layerNorm,
+  plainMlp,
+  preNorm,
+  readSizes,
+} from "./decoder-fields.ts";
 import type { Family } from "./family.ts";
 import { readRope } from "./rope-fields.ts";
 import { interleavedQkv, type PartName, type TensorNames } from "./tensor-names.ts";
@@ -36,9 +44,10 @@ function neoxSpec(config: ConfigReader, sizes: DecoderSizes): DecoderSpec {
   });
   const block: BlockSpec = {
     residual: config.flag("use_parallel_residual", true) ? "parallel" : "sequential",
-    attentionNorm: norm,
+    residualFactor: 1,
+    attentionNorms: preNorm(norm),
     attention: attentionOf(sizes, rope, { qkv: attentionBias, o: attentionBias }),
-    mlpNorm: norm,
+    mlpNorms: preNorm(norm),
     mlp: plainMlp(config, sizes),
   };
   const blocks = Array.from({ length: sizes.layers }, () => block);

@@ -1,13 +1,18 @@
 import { type ConfigReader, readConfig } from "../config-reader.ts";
 import type { ModelDescription } from "./architecture.ts";
 import type { Family } from "./family.ts";
+import { gemma3 } from "./gemma3.ts";
 import { gptNeox } from "./gpt-neox.ts";
+import { granite } from "./granite.ts";
 import { llama } from "./llama.ts";
 import { mistral } from "./mistral.ts";
+import { olmo2 } from "./olmo2.ts";
 import { phi } from "./phi.ts";
 import { phi3 } from "./phi3.ts";
 import { qwen2 } from "./qwen2.ts";
 import { qwen3 } from "./qwen3.ts";
+import { smollm3 } from "./smollm3.ts";
+import { starcoder2 } from "./starcoder2.ts";
 import { sourcesOf } from "./tensor-names.ts";
 import { refuseUnsupported, unknownFields } from "./unsupported-fields.ts";
 
@@ -20,17 +25,25 @@ export const ARCHITECTURES = {
   gpt_neox: gptNeox,
   phi,
   phi3,
+  gemma3_text: gemma3,
+  olmo2,
+  smollm3,
+  granite,
+  starcoder2,
 } as const satisfies Record<string, Family>;
 
 /**
  * Turns a parsed `config.json` into a description; `label` is the checkpoint's folder, for messages.
- * Throws a UserError for an unknown family, an impossible value, or a field that would change the maths and is not supported.
+ * Throws a UserError for an unknown family, an impossible value, or a field that would change the maths and is not
+ * supported.
  */
 export function describeModel(config: unknown, label: string): ModelDescription {
   return describe(readConfig(config, label));
 }
 
-/** Fields of a `config.json` that describeModel accepts without knowing what they mean, sorted; `inspect` lists them. */
+/**
+ * Fields of a `config.json` that describeModel accepts without knowing what they mean, sorted; `inspect` lists them.
+ */
 export function unknownConfigFields(config: unknown, label: string): string[] {
   const reader = readConfig(config, label);
   describe(reader);
@@ -39,7 +52,7 @@ export function unknownConfigFields(config: unknown, label: string): string[] {
 
 function describe(config: ConfigReader): ModelDescription {
   const family = familyOf(config);
-  refuseUnsupported(config);
+  refuseUnsupported(config, family.reads);
   const { spec, names } = family.describe(config);
   return { spec, sources: sourcesOf(spec, names), ignored: family.ignored };
 }
@@ -51,7 +64,7 @@ function familyOf(config: ConfigReader): Family {
     return config.refuse(
       "model_type",
       `one of ${Object.keys(ARCHITECTURES).join(", ")}`,
-      "docs/adding-an-architecture.md says how to add a family.",
+      textPartHint(config) ?? "docs/adding-an-architecture.md says how to add a family.",
     );
   }
   const classes = config.raw("architectures");
@@ -64,4 +77,12 @@ function familyOf(config: ConfigReader): Family {
     );
   }
   return family;
+}
+
+/** What to do with a model of text and more whose text part is of a known family; undefined where it has none. */
+function textPartHint(config: ConfigReader): string | undefined {
+  const text = config.raw("text_config") === undefined ? null : config.section("text_config");
+  const name = text?.raw("model_type");
+  if (typeof name !== "string" || !Object.hasOwn(ARCHITECTURES, name)) return undefined;
+  return `It has a text part, "${name}", beside others: save that part as a checkpoint of its own.`;
 }

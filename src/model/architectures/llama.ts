@@ -12,9 +12,7 @@ export const llama: Family = {
     const attentionBias = config.flag("attention_bias", false);
     const spec = gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: config.flag("mlp_bias", false) },
-      partial: null,
       windows: Array.from({ length: sizes.layers }, () => null),
-      qkNorm: false,
     });
     return { spec, names: LLAMA_NAMES };
   },

@@ -13,9 +13,7 @@ export const mistral: Family = {
     const sizes = readGatedSizes(config);
     const spec = gatedSpec(config, sizes, {
       bias: { qkv: false, o: false, mlp: false },
-      partial: null,
       windows: readWindows(config, sizes.layers, { used: true, window: DEFAULT_WINDOW, fromLayer: null }),
-      qkNorm: false,
     });
     return { spec, names: LLAMA_NAMES };
   },

@@ -1,6 +1,6 @@
 import type { ConfigReader } from "../config-reader.ts";
 import type { BlockSpec, DecoderSpec } from "../decoder-spec.ts";
-import { attentionOf, decoderSpec, layerNorm, plainMlp, readSizes } from "./decoder-fields.ts";
+import { attentionOf, decoderSpec, layerNorm, plainMlp, preNorm, readSizes } from "./decoder-fields.ts";
 import type { Family } from "./family.ts";
 import { readRope } from "./rope-fields.ts";
 import type { PartName, TensorNames } from "./tensor-names.ts";
@@ -26,9 +26,10 @@ function phiSpec(config: ConfigReader): DecoderSpec {
   const rope = readRope(config, { headDim, maxPositions, partial: DEFAULT_ROTARY_FRACTION });
   const block: BlockSpec = {
     residual: "parallel",
-    attentionNorm: norm,
+    residualFactor: 1,
+    attentionNorms: preNorm(norm),
     attention: attentionOf(sizes, rope, { qkv: true, o: true }),
-    mlpNorm: null,
+    mlpNorms: preNorm(null),
     mlp: plainMlp(config, sizes),
   };
   const blocks = Array.from({ length: sizes.layers }, () => block);

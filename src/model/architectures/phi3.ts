@@ -14,7 +14,6 @@ export const phi3: Family = {
       bias: { qkv: false, o: false, mlp: false },
       partial: 1,
       windows: readWindows(config, sizes.layers, { used: true, window: null, fromLayer: null }),
-      qkNorm: false,
     });
     return { spec, names: phi3Names(sizes) };
   },

@@ -10,9 +10,7 @@ export const qwen2: Family = {
     const sizes = readGatedSizes(config);
     const spec = gatedSpec(config, sizes, {
       bias: { qkv: true, o: false, mlp: false },
-      partial: null,
       windows: readWindows(config, sizes.layers, { used: false, window: 4096, fromLayer: 28 }),
-      qkNorm: false,
     });
     return { spec, names: LLAMA_NAMES };
   },

@@ -13,9 +13,8 @@ export const qwen3: Family = {
     const attentionBias = config.flag("attention_bias", false);
     const spec = gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: false },
-      partial: null,
       windows: readWindows(config, sizes.layers, { used: false, window: 4096, fromLayer: 28 }),
-      qkNorm: true,
+      headNorms: "each",
     });
     return { spec, names: LLAMA_NAMES };
   },

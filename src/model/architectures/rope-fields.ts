@@ -1,7 +1,9 @@
 import type { ConfigReader } from "../config-reader.ts";
 import type { RopeSpec } from "../decoder-spec.ts";
 
-/** Base of the rotary frequencies where a config of the old form names none (transformers' default for every family). */
+/**
+ * Base of the rotary frequencies where a config of the old form names none (transformers' default for every family).
+ */
 const DEFAULT_THETA = 10000;
 
 /** How a family reads its rotary embedding. */
@@ -13,6 +15,8 @@ export interface RopeFields {
   readonly partial: number | null;
   /** Family's own older names of `rope_theta` and `partial_rotary_factor`. */
   readonly thetaAlias?: string;
+  /** Base where the config names none; absent: 10,000, as for most families. */
+  readonly defaultTheta?: number;
   readonly partialAlias?: string;
 }
 
@@ -23,13 +27,40 @@ export function readRope(config: ConfigReader, fields: RopeFields): RopeSpec {
   refuseForeign(parameters);
   refuseForeign(legacy);
   const dims = rotaryDims(config, parameters, fields);
-  const theta = agreeing(config, parameters, ["rope_theta", fields.thetaAlias]) ?? DEFAULT_THETA;
+  const theta = agreeing(config, parameters, ["rope_theta", fields.thetaAlias]) ?? fields.defaultTheta ?? DEFAULT_THETA;
   const scaling = readScaling(config, parameters ?? legacy, dims, fields.maxPositions);
   if (parameters && legacy) {
     const older = readScaling(config, legacy, dims, fields.maxPositions);
     if (JSON.stringify(older) !== JSON.stringify(scaling)) config.refuse("rope_scaling", "what rope_parameters says");
   }
   return { dims, theta, scaling };
+}
+
+/** The rotary embeddings of blocks that attend to everything and of blocks with a window (Gemma 3). */
+export interface RopesByType {
+  readonly full: RopeSpec;
+  readonly sliding: RopeSpec;
+}
+
+/**
+ * Both embeddings, of whole heads: from `rope_parameters` by layer type (transformers 5), or from `rope_theta`,
+ * `rope_scaling` and, for blocks with a window, `rope_local_base_freq`, which is never scaled (before).
+ */
+export function readRopesByType(config: ConfigReader, fields: RopeFields): RopesByType {
+  const parameters = config.section("rope_parameters");
+  const of = (type: string): RopeSpec | null => {
+    const section = parameters?.section(type);
+    if (!section) return null;
+    refuseForeign(section);
+    const scaling = readScaling(config, section, fields.headDim, fields.maxPositions);
+    return { dims: fields.headDim, theta: section.positive("rope_theta"), scaling };
+  };
+  const full = of("full_attention");
+  const sliding = of("sliding_attention");
+  if (full && sliding) return { full, sliding };
+  if (full || sliding) config.refuse("rope_parameters", "both full_attention and sliding_attention, or neither");
+  const theta = config.positive("rope_local_base_freq", DEFAULT_THETA);
+  return { full: readRope(config, fields), sliding: { dims: fields.headDim, theta, scaling: { kind: "none" } } };
 }
 
 function rotaryDims(config: ConfigReader, parameters: ConfigReader | null, fields: RopeFields): number {

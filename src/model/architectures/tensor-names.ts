@@ -13,10 +13,14 @@ export interface TensorNames {
   readonly embedding: string;
   readonly head: string;
   readonly finalNorm: string;
+  /** What files take off the weights of norms: 1 where the model multiplies with 1 + w; absent: 0. */
+  readonly normOffset?: number;
   block(index: number): Partial<Record<BlockPart, PartName>>;
 }
 
-/** For every id of matricesOf(spec) and vectorsOf(spec), where it lies. A part that the family does not name is a bug. */
+/**
+ * For every id of matricesOf(spec) and vectorsOf(spec), where it lies. A part that the family does not name is a bug.
+ */
 export function sourcesOf(spec: DecoderSpec, names: TensorNames): Map<string, TensorSource> {
   const blocks = spec.blocks.map((_, i) => names.block(i));
   const sources = new Map<string, TensorSource>();
@@ -25,7 +29,9 @@ export function sourcesOf(spec: DecoderSpec, names: TensorNames): Map<string, Te
     const dot = id.lastIndexOf(".");
     const suffix = id.slice(dot);
     const part = block === null ? outerName(id.slice(0, dot), names) : partName(blocks, id.slice(0, dot));
-    sources.set(id, sourceOf(part, suffix, [part.fused?.rows ?? length]));
+    // Vectors that end so are the weights of norms.
+    const offset = suffix === ".weight" ? (names.normOffset ?? 0) : 0;
+    sources.set(id, { ...sourceOf(part, suffix, [part.fused?.rows ?? length]), offset });
   }
   return sources;
 }
@@ -44,7 +50,7 @@ function matrixSource(
   if (matrix.id === "head") return sourceOf({ tensor: names.head }, ".weight", shape);
   // A tied model may store either of the two names.
   const stored = spec.tied ? [names.embedding, names.head] : [names.embedding];
-  return { names: stored.map((name) => `${name}.weight`), shape, rowRanges: null };
+  return { names: stored.map((name) => `${name}.weight`), shape, rowRanges: null, offset: 0 };
 }
 
 function outerName(part: string, names: TensorNames): PartName {
@@ -61,7 +67,7 @@ function partName(blocks: readonly Partial<Record<BlockPart, PartName>>[], id: s
 }
 
 function sourceOf(part: PartName, suffix: string, shape: readonly number[]): TensorSource {
-  return { names: [`${part.tensor}${suffix}`], shape, rowRanges: part.fused?.ranges ?? null };
+  return { names: [`${part.tensor}${suffix}`], shape, rowRanges: part.fused?.ranges ?? null, offset: 0 };
 }
 
 /** Names of the q, k and v of a fused tensor made of three stacked blocks: all queries, all keys, all values. */

@@ -1,8 +1,8 @@
 import type { ConfigReader } from "../config-reader.ts";
 
 /**
- * Fields that change the maths and that no family here implements, each with the values at which they change nothing
- * (null and absence always do). Any other value is refused by name.
+ * Fields that change the maths, each with the values at which they change nothing (null and absence always do). Any
+ * other value is refused by name, but for the fields that a family says it reads.
  */
 const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
   // Already quantized: there is no original to measure against.
@@ -68,10 +68,12 @@ const IGNORABLE: ReadonlySet<string> = new Set([
   "_attn_implementation",
   "auto_map",
   "bad_words_ids",
+  "cache_implementation",
   "chunk_size_feed_forward",
   "classifier_dropout",
   "dtype",
   "embd_pdrop",
+  "embedding_dropout",
   "finetuning_task",
   "gradient_checkpointing",
   "hidden_dropout",
@@ -89,6 +91,7 @@ const IGNORABLE: ReadonlySet<string> = new Set([
   "pad_token_id",
   "problem_type",
   "resid_pdrop",
+  "residual_dropout",
   "return_dict",
   "sep_token_id",
   "tokenizer_class",
@@ -98,9 +101,10 @@ const IGNORABLE: ReadonlySet<string> = new Set([
   "use_cache",
 ]);
 
-/** Refuses, by name, every field that would change the maths in a way that is not implemented. */
-export function refuseUnsupported(config: ConfigReader): void {
+/** Refuses, by name, every field but the family's own that would change the maths in a way that is not implemented. */
+export function refuseUnsupported(config: ConfigReader, reads: readonly string[] = []): void {
   for (const [key, neutral] of Object.entries(UNSUPPORTED)) {
+    if (reads.includes(key)) continue;
     const value = config.raw(key);
     if (value === undefined || neutral.some((x) => JSON.stringify(x) === JSON.stringify(value))) continue;
     const expected = neutral.length > 0 ? JSON.stringify(neutral.at(-1)) : "none";

@@ -32,6 +32,23 @@ export function refuseWindow(config: ConfigReader, layers: number): void {
   }
 }
 
+/**
+ * For families that say which blocks have the window by `layer_types` or, before, one block in `pattern` without it.
+ */
+export function readPatternWindows(
+  config: ConfigReader,
+  layers: number,
+  { window, pattern }: { readonly window: number; readonly pattern: number },
+): (number | null)[] {
+  const size = config.count("sliding_window", window);
+  const every = config.count("sliding_window_pattern", config.count("_sliding_window_pattern", pattern));
+  const types = layerTypes(config, layers);
+  return Array.from({ length: layers }, (_, i) => {
+    const sliding = types ? types[i] === "sliding_attention" : (i + 1) % every !== 0;
+    return sliding ? size : null;
+  });
+}
+
 function readWindow(config: ConfigReader, family: WindowFields): number | null {
   const stated = config.raw("sliding_window") === undefined ? null : config.count("sliding_window");
   if (!config.flag("use_sliding_window", family.used)) return null;

@@ -39,7 +39,10 @@ function linearScaling(factor: number | null): [string, GgufValue][] {
   ];
 }
 
-/** Divisors of the rotary frequencies, the file's tensor `rope_freqs.weight`: Llama 3's scaling is said so. Null for the others. */
+/**
+ * Divisors of the rotary frequencies, the file's tensor `rope_freqs.weight`: Llama 3's scaling is said so. Null for the
+ * others.
+ */
 export function ropeDivisors({ attention: { rope } }: LlamaBlock): Float32Array | null {
   if (rope?.scaling.kind !== "llama3") return null;
   const plain = ropeInverseFrequencies({ ...rope, scaling: { kind: "none" } }, "short").inverseFrequencies;

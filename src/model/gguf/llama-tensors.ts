@@ -1,5 +1,5 @@
 import { UserError } from "../../errors.ts";
-import type { AttentionSpec, BlockSpec, DecoderSpec, MlpSpec } from "../decoder-spec.ts";
+import type { AttentionSpec, DecoderSpec, MlpSpec } from "../decoder-spec.ts";
 import { type BlockRole, idOf } from "../matrix-id.ts";
 
 /** A matrix of the model and its name in a GGUF file of the `llama` architecture. */
@@ -27,8 +27,8 @@ export interface LlamaBlock {
 }
 
 /**
- * The shape that all blocks share. Throws UserError GGUF naming what llama.cpp's `llama` architecture cannot say: it is never
- * approximated.
+ * The shape that all blocks share. Throws UserError GGUF naming what llama.cpp's `llama` architecture cannot say: it is
+ * never approximated.
  */
 export function llamaBlock(spec: DecoderSpec, label: string): LlamaBlock {
   const refuse = (what: string, expected: string, found: unknown) =>
@@ -44,13 +44,19 @@ export function llamaBlock(spec: DecoderSpec, label: string): LlamaBlock {
   const gate = first.mlp.gate;
   const { rope } = attention;
   const eps = spec.finalNorm.eps;
-  const kindsOf = ({ attentionNorm, mlpNorm }: BlockSpec) =>
-    [attentionNorm, mlpNorm, spec.finalNorm].map((n) => n?.kind);
-  if (kindsOf(first).some((kind) => kind !== "rms")) throw refuse("norms", "rms, rms, rms", kindsOf(first).join(", "));
+  const { attentionNorms, mlpNorms } = first;
+  const kinds = [attentionNorms.pre, mlpNorms.pre, spec.finalNorm].map((norm) => norm?.kind);
+  if (kinds.some((kind) => kind !== "rms")) throw refuse("norms", "rms, rms, rms", kinds.join(", "));
+  const post = attentionNorms.post ?? mlpNorms.post;
+  if (post) throw refuse("norms after attention and MLP", "none", post.kind);
+  if (spec.embeddingScale !== 1) throw refuse("embedding scale", "1", spec.embeddingScale);
+  if (first.residualFactor !== 1) throw refuse("residual factor", "1", first.residualFactor);
+  if (spec.logitFactor !== 1) throw refuse("logit factor", "1", spec.logitFactor);
   if (first.residual !== "sequential") throw refuse("residual", "sequential", first.residual);
   if (mlp.activation !== "silu") throw refuse("activation", "silu", mlp.activation);
   if (attention.window !== null) throw refuse("sliding window", "none", attention.window);
-  if (attention.qkNorm) throw refuse("q/k norms", "none", attention.qkNorm.kind);
+  const headNorm = attention.qNorm ?? attention.kNorm;
+  if (headNorm) throw refuse("q/k norms", "none", headNorm.kind);
   if (!rope || rope.dims !== attention.headDim)
     throw refuse("rotary channels", attention.headDim.toString(), rope?.dims);
   if (rope.scaling.kind === "longrope") throw refuse("rotary scaling", "none, linear or llama3", rope.scaling.kind);
@@ -59,8 +65,7 @@ export function llamaBlock(spec: DecoderSpec, label: string): LlamaBlock {
   const { q, k, v, o } = attention;
   if ([q, k, v, o, gate, mlp.up, mlp.down].some(({ bias }) => bias) || spec.headBias)
     throw refuse("biases", "none", "some");
-  if (first.attentionNorm?.eps !== eps || first.mlpNorm?.eps !== eps)
-    throw refuse("eps", "one for all norms", "several");
+  if (attentionNorms.pre?.eps !== eps || mlpNorms.pre?.eps !== eps) throw refuse("eps", "one for all norms", "several");
   const shape = JSON.stringify(first);
   const other = spec.blocks.findIndex((block) => JSON.stringify(block) !== shape);
   if (other >= 0) throw refuse(`block ${other}`, "the same as block 0", "another shape");
@@ -109,8 +114,9 @@ export function llamaVectors(spec: DecoderSpec): LlamaVector[] {
 }
 
 /**
- * Row of our matrix that is row `row` of the file's q or k. llama.cpp rotates neighbouring channels of this architecture, we the
- * two halves of a head: channel 2j of a head there is channel j here, channel 2j + 1 channel j + headDim/2.
+ * Row of our matrix that is row `row` of the file's q or k. llama.cpp rotates neighbouring channels of this
+ * architecture, we the two halves of a head: channel 2j of a head there is channel j here, channel 2j + 1 channel j +
+ * headDim/2.
  */
 export function pairedRow(row: number, headDim: number): number {
   const channel = row % headDim;

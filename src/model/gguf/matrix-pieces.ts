@@ -10,8 +10,8 @@ import { pairedRow } from "./llama-tensors.ts";
 const BAND_WEIGHTS = 4 * 1024 * 1024;
 
 /**
- * A matrix as a GGUF tensor of that type, in pieces of whole rows. `headDim`: rows of q and k, which change places within each
- * attention head; 0 for the others.
+ * A matrix as a GGUF tensor of that type, in pieces of whole rows. `headDim`: rows of q and k, which change places
+ * within each attention head; 0 for the others.
  */
 export function* matrixPieces(matrix: Matrix, type: GgufTensorType, headDim: number): Generator<Uint8Array> {
   const unit = Math.max(1, headDim);

@@ -30,7 +30,10 @@ const sequence = (first: z.ZodType, second: z.ZodType) =>
 const LLAMA3_PATTERN =
   "(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+";
 
-/** llama.cpp names the ways to cut text before the merges instead of describing them; these are told apart by their form. */
+/**
+ * llama.cpp names the ways to cut text before the merges instead of describing them; these are told apart by their
+ * form.
+ */
 const PRE_TOKENIZERS: readonly { readonly name: string; readonly form: z.ZodType }[] = [
   {
     name: "smollm",

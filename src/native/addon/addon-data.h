@@ -5,8 +5,13 @@
 namespace layerwise {
 
 struct AddonData {
-  /** Constructors of the classes. */
-  Napi::FunctionReference engine, model, cache, context, offline, kernels;
+  /** The constructor of a kind's objects (handle.h). */
+  template <class Kind>
+  Napi::FunctionReference& constructor() {
+    return constructors[Kind::kIndex];
+  }
+
+  Napi::FunctionReference constructors[6];
   /** The getter of ArrayBuffer.prototype.resizable: called directly, an object's own property could run any code. */
   Napi::FunctionReference resizable;
 };

@@ -96,26 +96,6 @@ std::string stringOf(Napi::Value value, const Path& path) {
 
 bool isAbsent(Napi::Value value) { return value.IsNull() || value.IsUndefined(); }
 
-int64_t integerField(const Napi::Object& object, const Path& path, const char* name, int64_t min, int64_t max) {
-  return integerOf(object.Get(name), Path{name, &path}, min, max);
-}
-
-double numberField(const Napi::Object& object, const Path& path, const char* name) {
-  return numberOf(object.Get(name), Path{name, &path});
-}
-
-bool booleanField(const Napi::Object& object, const Path& path, const char* name) {
-  return booleanOf(object.Get(name), Path{name, &path});
-}
-
-std::string stringField(const Napi::Object& object, const Path& path, const char* name) {
-  return stringOf(object.Get(name), Path{name, &path});
-}
-
-Napi::Object objectField(const Napi::Object& object, const Path& path, const char* name) {
-  return objectOf(object.Get(name), Path{name, &path});
-}
-
 void* elementsOf(Napi::Value value, const Path& path, napi_typedarray_type wanted, const char* wantedName,
                  size_t* length) {
   const Napi::Env env = value.Env();

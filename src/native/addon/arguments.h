@@ -34,13 +34,6 @@ std::string stringOf(Napi::Value value, const Path& path);
 /** True for null and undefined. */
 bool isAbsent(Napi::Value value);
 
-/** The same of an object's field. */
-int64_t integerField(const Napi::Object& object, const Path& path, const char* name, int64_t min, int64_t max);
-double numberField(const Napi::Object& object, const Path& path, const char* name);
-bool booleanField(const Napi::Object& object, const Path& path, const char* name);
-std::string stringField(const Napi::Object& object, const Path& path, const char* name);
-Napi::Object objectField(const Napi::Object& object, const Path& path, const char* name);
-
 /** The elements of a typed array: good for as long as its ArrayBuffer lives and is not transferred. */
 template <class T>
 struct Elements {
@@ -118,14 +111,12 @@ Elements<T> elementsFrom(Napi::Value value, const Path& path, int64_t length) {
   return out;
 }
 
-/** Throws where two arrays overlap without being the same. */
+/** Throws where two arrays overlap. */
 template <class T, class U>
-void refuseOverlap(Napi::Env env, const Path& path, const Elements<T>& a, const Elements<U>& b, bool sameAllowed) {
+void refuseOverlap(Napi::Env env, const Path& path, const Elements<T>& a, const Elements<U>& b) {
   const auto aFrom = reinterpret_cast<uintptr_t>(a.data), aTo = aFrom + a.length * sizeof(T);
   const auto bFrom = reinterpret_cast<uintptr_t>(b.data), bTo = bFrom + b.length * sizeof(U);
-  if (a.length == 0 || b.length == 0 || aTo <= bFrom || bTo <= aFrom) return;
-  if (sameAllowed && aFrom == bFrom) return;
-  throwRangeError(env, path, "overlaps another array of the call");
+  if (aFrom < bTo && bFrom < aTo) throwRangeError(env, path, "overlaps another array of the call");
 }
 
 }  // namespace layerwise

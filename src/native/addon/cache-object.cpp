@@ -1,80 +1,68 @@
-// A sequence's cache: read and changed only while no pass uses it.
-#include "arguments.h"
-#include "model-object.h"
+// NativeCache: a sequence's cache, read and changed only while no pass uses it.
+#include "handle.h"
 
 namespace layerwise {
 
-const napi_type_tag CacheObject::kTag = {0x6c617965722d6b76ULL, 0x63616368652d3031ULL};
+namespace {
 
-Napi::Function CacheObject::define(Napi::Env env) {
-  return DefineClass(
-      env, kName,
-      {InstanceMethod<&CacheObject::length>("length"), InstanceMethod<&CacheObject::truncate>("truncate"),
-       InstanceMethod<&CacheObject::fork>("fork"), InstanceMethod<&CacheObject::byteLength>("byteLength"),
-       InstanceMethod<&CacheObject::setReserved>("setReserved"), InstanceMethod<&CacheObject::dispose>("dispose"),
-       InstanceMethod<&CacheObject::dispose>(Napi::Symbol::WellKnown(env, "dispose"))});
+using State = std::shared_ptr<CacheState>;
+using Call = Napi::CallbackInfo;
+
+/** The cache, where no pass uses it. */
+KvCache& idle(Napi::Env env, const CacheState& state) {
+  if (state.users > 0) throwError(env, "the native cache is in use by a call under way");
+  return *state.cache;
 }
 
-CacheObject::~CacheObject() {
-  if (state_) reportBytes(Env(), *state_, 0);
+int32_t length(const Call& info, const State& state) {
+  const KvCache& cache = idle(info.Env(), *state);
+  const int64_t last = static_cast<int64_t>(state->model->blockUsers.size()) - 1;
+  return cache.length(static_cast<int32_t>(integerOf(info[0], Path{"block"}, 0, last)));
 }
 
-void reportBytes(Napi::Env env, CacheState& cache, int64_t bytes) {
-  if (bytes != cache.reportedBytes) Napi::MemoryManagement::AdjustExternalMemory(env, bytes - cache.reportedBytes);
-  cache.reportedBytes = bytes;
-}
-
-KvCache& CacheObject::idle(Napi::Env env) const {
-  requireOpen(env, *state_);
-  if (state_->users > 0) throwError(env, "the native cache is in use by a call under way");
-  return *state_->cache;
-}
-
-Napi::Value CacheObject::length(const Napi::CallbackInfo& info) {
-  const KvCache& cache = idle(info.Env());
-  const int64_t last = static_cast<int64_t>(state_->model->blockUsers.size()) - 1;
-  return Napi::Number::New(info.Env(), cache.length(static_cast<int32_t>(integerOf(info[0], Path{"block"}, 0, last))));
-}
-
-Napi::Value CacheObject::truncate(const Napi::CallbackInfo& info) {
-  KvCache& cache = idle(info.Env());
+void truncate(const Call& info, const State& state) {
+  KvCache& cache = idle(info.Env(), *state);
   const auto length = static_cast<int32_t>(integerOf(info[0], Path{"length"}, 0, INT32_MAX));
-  const int64_t blocks = static_cast<int64_t>(state_->model->blockUsers.size());
+  const int64_t blocks = static_cast<int64_t>(state->model->blockUsers.size());
   const auto fromBlock = static_cast<int32_t>(integerOf(info[1], Path{"fromBlock"}, 0, blocks));
   try {
     cache.truncate(length, fromBlock);
   } catch (const std::invalid_argument& problem) {
     throw Napi::RangeError::New(info.Env(), problem.what());
   }
-  reportBytes(info.Env(), *state_, cache.byteLength());
-  return info.Env().Undefined();
+  state->report(info.Env(), cache.byteLength());
 }
 
-Napi::Value CacheObject::fork(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  KvCache& cache = idle(env);
-  requireOpen(env, *state_->model);
+Napi::Value fork(const Call& info, const State& state) {
+  KvCache& cache = idle(info.Env(), *state);
+  requireOpen(info.Env(), *state->model);
   auto copy = std::make_shared<CacheState>();
-  copy->model = state_->model;
+  copy->model = state->model;
   copy->cache = cache.fork();
-  return CacheObject::create(env, env.GetInstanceData<AddonData>()->cache, std::move(copy));
+  return Handle<CacheKind>::create(info.Env(), std::move(copy));
 }
 
-Napi::Value CacheObject::byteLength(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), static_cast<double>(idle(info.Env()).byteLength()));
+double byteLength(const Call& info, const State& state) {
+  return static_cast<double>(idle(info.Env(), *state).byteLength());
 }
 
-Napi::Value CacheObject::setReserved(const Napi::CallbackInfo& info) {
-  KvCache& cache = idle(info.Env());
-  cache.reservedTokens = integerOf(info[0], Path{"totalTokens"}, 0, int64_t{1} << 52);
-  return info.Env().Undefined();
+void setReserved(const Call& info, const State& state) {
+  idle(info.Env(), *state).reservedTokens = integerOf(info[0], Path{"totalTokens"}, 0, int64_t{1} << 52);
 }
 
-Napi::Value CacheObject::dispose(const Napi::CallbackInfo& info) {
-  state_->disposed = true;
-  state_->releaseWhenIdle();
-  reportBytes(info.Env(), *state_, 0);
-  return info.Env().Undefined();
+void dispose(const Call& info, const State& state) {
+  state->disposed = true;
+  state->releaseWhenIdle();
+  state->report(info.Env(), 0);
+}
+
+}  // namespace
+
+Napi::Function defineCache(Napi::Env env) {
+  using Cache = Handle<CacheKind>;
+  return Cache::define<dispose>(
+      env, {Cache::method<length>("length"), Cache::method<truncate>("truncate"), Cache::method<fork>("fork"),
+            Cache::method<byteLength>("byteLength"), Cache::method<setReserved>("setReserved")});
 }
 
 }  // namespace layerwise

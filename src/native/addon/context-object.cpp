@@ -1,19 +1,18 @@
-// Passes and logits as tasks: parts of the model and caches are marked as in use until the task is over.
-#include "context-object.h"
-
-#include "model-object.h"
-#include "pass-arguments.h"
+// NativeContext: passes and logits as tasks: parts of the model and caches are marked as in use until the task is over.
+#include "handle.h"
+#include "pass-fields.h"
 
 namespace layerwise {
 
-const napi_type_tag ContextObject::kTag = {0x6c617965722d636fULL, 0x6e746578742d3031ULL};
-
 namespace {
+
+using State = std::shared_ptr<ContextState>;
+using Call = Napi::CallbackInfo;
 
 /** The model of a call, of the context's own engine: caches and weights are then touched by one thread at a time. */
 const std::shared_ptr<ModelState>& modelOf(Napi::Value value, const ContextState& context) {
   const Path path{"model"};
-  const std::shared_ptr<ModelState>& model = ModelObject::of(value, path).state();
+  const std::shared_ptr<ModelState>& model = Handle<ModelKind>::of(value, path);
   requireOpen(value.Env(), *model);
   if (model->core != context.core) throwRangeError(value.Env(), path, "belongs to another engine");
   return model;
@@ -23,7 +22,7 @@ const std::shared_ptr<ModelState>& modelOf(Napi::Value value, const ContextState
 void countUsers(ModelState& model, const PassParts& parts, int change) {
   model.users += change;
   for (int32_t i = parts.pass.from; i < parts.pass.to; i++) model.blockUsers[static_cast<size_t>(i)] += change;
-  if (parts.hasAdapter) model.adapterUsers[parts.adapter] += change;
+  if (parts.pass.adapter) model.adapterUsers[parts.adapter] += change;
   for (const auto& cache : parts.caches) cache->users += change;
 }
 
@@ -55,13 +54,13 @@ Napi::Value submitPass(Napi::Env env, const std::shared_ptr<ContextState>& conte
 }
 
 /** Submits a head's run: `compute(context, model, run)` on the engine's thread. */
-template <class Run, class Compute>
-Napi::Value submitHead(Napi::Env env, const std::shared_ptr<ContextState>& state, const std::shared_ptr<ModelState>& model,
-                       HeadParts<Run> given, Compute compute) {
+template <class Run>
+Napi::Value submitHead(Napi::Env env, const State& state, const std::shared_ptr<ModelState>& model,
+                       HeadParts<Run> given, PassResult (Context::*compute)(const Model&, const Run&)) {
   requireOpen(env, *state);  // a getter of the run may have disposed of it
   const auto parts = std::make_shared<HeadParts<Run>>(std::move(given));
   auto task = std::make_unique<Task>(env);
-  for (const Napi::Value& array : parts->arrays) task->keep(array);
+  for (const Reader::Array& array : parts->reader.arrays) task->keep(array.value);
   model->users++;
   model->headUsers[parts->head]++;
   task->finished = [state, model, head = parts->head, flag = task->abort] {
@@ -70,88 +69,69 @@ Napi::Value submitHead(Napi::Env env, const std::shared_ptr<ContextState>& state
     model->releaseWhenIdle();
     forget(*state, flag);
   };
-  Context* const context = state->context.get();
-  return submitPass(env, state, std::move(task),
-                    [context, model = model.get(), parts, compute](const std::atomic<bool>* abort) {
-                      parts->run.abort = abort;
-                      return compute(*context, model->model, parts->run);
-                    });
+  return submitPass(
+      env, state, std::move(task),
+      [context = state->context.get(), model = model.get(), parts, compute](const std::atomic<bool>* abort) {
+        parts->run.abort = abort;
+        return (context->*compute)(model->model, parts->run);
+      });
 }
 
-}  // namespace
-
-Napi::Function ContextObject::define(Napi::Env env) {
-  return DefineClass(
-      env, kName,
-      {InstanceMethod<&ContextObject::run>("run"), InstanceMethod<&ContextObject::logits>("logits"),
-       InstanceMethod<&ContextObject::answers>("answers"), InstanceMethod<&ContextObject::abort>("abort"),
-       InstanceMethod<&ContextObject::scratchBytes>("scratchBytes"),
-       InstanceMethod<&ContextObject::dispose>("dispose"),
-       InstanceMethod<&ContextObject::dispose>(Napi::Symbol::WellKnown(env, "dispose"))});
-}
-
-Napi::Value ContextObject::run(const Napi::CallbackInfo& info) {
+Napi::Value run(const Call& info, const State& state) {
   const Napi::Env env = info.Env();
-  requireOpen(env, *state_);
-  const std::shared_ptr<ModelState> model = modelOf(info[0], *state_);
+  const std::shared_ptr<ModelState> model = modelOf(info[0], *state);
   const auto parts = std::make_shared<PassParts>(passOf(info[1], model));
-  requireOpen(env, *state_);  // a getter of the pass may have disposed of it
+  requireOpen(env, *state);  // a getter of the pass may have disposed of it
   auto task = std::make_unique<Task>(env);
-  task->keep(parts->input);
-  task->keep(parts->output);
-  for (const Napi::Value& array : parts->captured) task->keep(array);
+  for (const Reader::Array& array : parts->reader.arrays) task->keep(array.value);
   countUsers(*model, *parts, 1);
-  task->finished = [env, context = state_, model, parts, flag = task->abort] {
+  task->finished = [env, state, model, parts, flag = task->abort] {
     countUsers(*model, *parts, -1);
     for (const auto& cache : parts->caches) {
-      if (!cache->disposed && beganPage(parts->pass, *cache->cache))
-        reportBytes(env, *cache, cache->cache->byteLength());
+      if (!cache->disposed && beganPage(parts->pass, *cache->cache)) cache->report(env, cache->cache->byteLength());
       cache->releaseWhenIdle();
     }
     model->releaseWhenIdle();
-    forget(*context, flag);
+    forget(*state, flag);
   };
-  Context* const context = state_->context.get();
-  return submitPass(env, state_, std::move(task),
-                    [context, model = model.get(), parts](const std::atomic<bool>* abort) {
+  return submitPass(env, state, std::move(task),
+                    [context = state->context.get(), model = model.get(), parts](const std::atomic<bool>* abort) {
                       parts->pass.abort = abort;
                       return context->run(model->model, parts->pass);
                     });
 }
 
-Napi::Value ContextObject::logits(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<ModelState> model = openModel(info);
-  return submitHead(info.Env(), state_, model, logitsOf(info[1], model),
-                    [](Context& context, const Model& on, const LogitsRun& run) { return context.logits(on, run); });
+Napi::Value logits(const Call& info, const State& state) {
+  const std::shared_ptr<ModelState> model = modelOf(info[0], *state);
+  return submitHead(info.Env(), state, model, logitsOf(info[1], model), &Context::logits);
 }
 
-Napi::Value ContextObject::answers(const Napi::CallbackInfo& info) {
-  const std::shared_ptr<ModelState> model = openModel(info);
-  return submitHead(info.Env(), state_, model, answersOf(info[1], model),
-                    [](Context& context, const Model& on, const AnswersRun& run) { return context.answers(on, run); });
+Napi::Value answers(const Call& info, const State& state) {
+  const std::shared_ptr<ModelState> model = modelOf(info[0], *state);
+  return submitHead(info.Env(), state, model, answersOf(info[1], model), &Context::answers);
 }
 
-/** The model of a call, where neither it nor this context was disposed of. */
-std::shared_ptr<ModelState> ContextObject::openModel(const Napi::CallbackInfo& info) const {
-  requireOpen(info.Env(), *state_);
-  return modelOf(info[0], *state_);
+void abort(const Call&, const State& state) {
+  for (const AbortFlag& flag : state->running) flag->store(true);
 }
 
-Napi::Value ContextObject::abort(const Napi::CallbackInfo& info) {
-  for (const AbortFlag& flag : state_->running) flag->store(true);
-  return info.Env().Undefined();
+double scratchBytes(const Call& info, const State& state) {
+  if (!state->running.empty()) throwError(info.Env(), "the native context is in use by a call under way");
+  return static_cast<double>(state->context->scratchBytes());
 }
 
-Napi::Value ContextObject::scratchBytes(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  if (!state_->running.empty()) throwError(info.Env(), "the native context is in use by a call under way");
-  return Napi::Number::New(info.Env(), static_cast<double>(state_->context->scratchBytes()));
+void dispose(const Call&, const State& state) {
+  state->disposed = true;
+  state->releaseWhenIdle();
 }
 
-Napi::Value ContextObject::dispose(const Napi::CallbackInfo& info) {
-  state_->disposed = true;
-  state_->releaseWhenIdle();
-  return info.Env().Undefined();
+}  // namespace
+
+Napi::Function defineContext(Napi::Env env) {
+  using Context = Handle<ContextKind>;
+  return Context::define<dispose>(
+      env, {Context::method<run>("run"), Context::method<logits>("logits"), Context::method<answers>("answers"),
+            Context::always<abort>("abort"), Context::method<scratchBytes>("scratchBytes")});
 }
 
 }  // namespace layerwise

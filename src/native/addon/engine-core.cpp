@@ -33,6 +33,11 @@ void ModelState::releaseWhenIdle() {
   adapterShares.clear();
 }
 
+void CacheState::report(Napi::Env env, int64_t bytes) {
+  if (bytes != reportedBytes) Napi::MemoryManagement::AdjustExternalMemory(env, bytes - reportedBytes);
+  reportedBytes = bytes;
+}
+
 ContextState::ContextState(std::shared_ptr<EngineCore> engine, ActivationType activations)
     : core(std::move(engine)), context(new Context(core->kernels, core->pool, activations)) {}
 

@@ -61,6 +61,10 @@ struct CacheState {
   void releaseWhenIdle() {
     if (disposed && users == 0) cache.reset();
   }
+  /** Tells the collector that the cache now holds `bytes` outside of its heap. */
+  void report(Napi::Env env, int64_t bytes);
+  /** The object in JavaScript is gone. */
+  void collected(Napi::Env env) { report(env, 0); }
 
   std::shared_ptr<ModelState> model;
   std::unique_ptr<KvCache> cache;

@@ -1,197 +1,156 @@
-// An engine: makes models and contexts, and multiplies packed matrices by itself.
-#include "engine-object.h"
-
-#include <cstring>
-
-#include "context-object.h"
-#include "kernels-object.h"
-#include "model-object.h"
-#include "offline-object.h"
-#include "products.h"
-#include "weights.h"
+// NativeEngine: makes models and contexts, and multiplies packed matrices by itself.
+#include "../engine/products.h"
+#include "handle.h"
+#include "weight-fields.h"
 
 namespace layerwise {
 
-const napi_type_tag EngineObject::kTag = {0x6c617965722d656eULL, 0x67696e652d303031ULL};
-
 namespace {
 
-/** More threads than any machine of today has cores. */
-constexpr int kMaxThreads = 1024;
-constexpr int kMaxBlocks = 1 << 16;
-/** Rows of a synchronous product. */
-constexpr int64_t kMaxRows = 1 << 26;
+using State = std::shared_ptr<EngineCore>;
+using Call = Napi::CallbackInfo;
 
-/** A matrix and two arrays of whole rows. */
-struct ProductCall {
-  PackedMatrix w;
-  const float* x;
-  float* y;
-  int32_t rows;
+/** More blocks than any model of today has. */
+constexpr uint32_t kMostBlocks = 1 << 16;
+/** Rows of a synchronous product. */
+constexpr int64_t kMostProductRows = 1 << 26;
+
+struct ModelShape {
+  int32_t vocabSize = 0, hiddenSize = 0;
+};
+constexpr Field<ModelShape> kShapeFields[] = {
+    field<&ModelShape::vocabSize>("vocabSize", 1, 1 << 24),
+    field<&ModelShape::hiddenSize>("hiddenSize", 1, 1 << 20),
 };
 
-ProductCall productCall(const Napi::CallbackInfo& info, const char* inName, const char* outName, bool transposed) {
+Napi::Value createModel(const Call& info, const State& state) {
+  const Path path{"shape"}, blocksPath{"blocks", &path};
+  const Napi::Object given = objectOf(info[0], path);
+  Reader reader;
+  ModelShape shape;
+  readTable(reader, given, path, kShapeFields, shape);
+  auto model = std::make_shared<ModelState>(state);
+  model->model.vocabSize = shape.vocabSize;
+  model->model.hiddenSize = shape.hiddenSize;
+  std::vector<Block>& blocks = model->model.blocks;
+  forEach(given.Get("blocks"), blocksPath, [&](Napi::Value element, const Path& at) {
+    if (blocks.size() == kMostBlocks) throwRangeError(info.Env(), blocksPath, "has too many blocks");
+    const Napi::Object block = objectOf(element, at);
+    blocks.emplace_back();
+    Attention& attention = blocks.back().attention;
+    attention.kvHeads = static_cast<int32_t>(integerOf(block.Get("kvHeads"), Path{"kvHeads", &at}, 0, 1 << 16));
+    const bool attends = blocks.back().hasAttention = attention.kvHeads > 0;
+    attention.headDim =
+        static_cast<int32_t>(integerOf(block.Get("headDim"), Path{"headDim", &at}, attends ? 1 : 0, 1 << 14));
+  });
+  model->blockShares.resize(blocks.size());
+  model->blockUsers.resize(blocks.size(), 0);
+  return Handle<ModelKind>::create(info.Env(), std::move(model));
+}
+
+Napi::Value createContext(const Call& info, const State& state) {
+  const Path path{"options"};
+  const auto activations =
+      choiceOf<ActivationType>(objectOf(info[0], path).Get("activations"), Path{"activations", &path});
+  requireOpen(info.Env(), *state);
+  auto context = std::make_shared<ContextState>(state, activations);
+  state->contexts.push_back(context);
+  return Handle<ContextKind>::create(info.Env(), std::move(context));
+}
+
+/** A product of a packed matrix: which, and what its arrays are called. */
+struct ProductForm {
+  void (*compute)(const DeviceKernels&, ThreadPool&, const PackedMatrix&, const float*, int32_t, float*);
+  const char *in, *out;
+  bool transposed, integers;
+};
+constexpr ProductForm kProduct = {product, "x", "y", false, false};
+constexpr ProductForm kProductTransposed = {productTransposed, "dy", "dx", true, false};
+constexpr ProductForm kProductInt8 = {productInt8, "x", "y", false, true};
+
+/** A matrix and two arrays of whole rows, multiplied on the calling thread and the pool's. */
+template <const ProductForm& kForm>
+void multiply(const Call& info, const State& state) {
   const Napi::Env env = info.Env();
-  ProductCall call;
-  call.w = matrixOf(info[0], Path{"w"});
-  const int64_t inCols = transposed ? call.w.rows : call.w.cols, outCols = transposed ? call.w.cols : call.w.rows;
-  const Path inPath{inName}, outPath{outName};
+  const Path inPath{kForm.in}, outPath{kForm.out};
+  const PackedMatrix w = matrixOf(info[0], Path{"w"});
+  const int64_t inCols = kForm.transposed ? w.rows : w.cols, outCols = kForm.transposed ? w.cols : w.rows;
   const auto x = elementsOf<float>(info[1], inPath);
-  const auto length = static_cast<int64_t>(x.length);
-  if (length == 0 || length % inCols != 0 || length / inCols > kMaxRows) {
+  const auto length = static_cast<int64_t>(x.length), rows = length / inCols;
+  if (length == 0 || length % inCols != 0 || rows > kMostProductRows) {
     throwRangeError(env, inPath,
                     "expected whole rows of " + std::to_string(inCols) + " elements, found " + std::to_string(length) +
                         " elements");
   }
-  const auto y = elementsOf<float>(info[2], outPath, length / inCols * outCols);
-  refuseOverlap(env, outPath, x, y, false);
-  call.x = x.data;
-  call.y = y.data;
-  call.rows = static_cast<int32_t>(length / inCols);
-  return call;
+  const auto y = elementsOf<float>(info[2], outPath, rows * outCols);
+  refuseOverlap(env, outPath, x, y);
+  requireOpen(env, *state);
+  if (kForm.integers && !isInteger(w.kind)) {
+    throwRangeError(env, Path{"w"}, "expected an integer kind: float kinds take f32 activations");
+  }
+  kForm.compute(state->kernels, *state->pool, w, x.data, static_cast<int32_t>(rows), y.data);
 }
+
+Napi::Value measureBandwidth(const Call& info, const State& state) {
+  const int64_t bytes = integerOf(info[0], Path{"bytes"}, 1, int64_t{1} << 36);
+  auto task = std::make_unique<Task>(info.Env());
+  const auto measured = std::make_shared<double>(0);
+  task->work = [core = state.get(), bytes, measured] { *measured = readBandwidth(core->kernels, *core->pool, bytes); };
+  task->result = [measured](Napi::Env env) { return Napi::Number::New(env, *measured); };
+  return submit(info.Env(), state, std::move(task));
+}
+
+void dispose(const Call&, const State& state) {
+  state->disposed = true;
+  state->closeWhenIdle();
+}
+
+struct EngineOptions {
+  std::string isa;
+  int32_t threads = 0;
+};
+/** More threads than any machine of today has cores. */
+constexpr int kMostThreads = 1024;
+constexpr Field<EngineOptions> kEngineFields[] = {
+    field<&EngineOptions::isa>("isa"),
+    field<&EngineOptions::threads>("threads", 1, kMostThreads),
+};
 
 }  // namespace
 
-Napi::Function EngineObject::define(Napi::Env env) {
-  return DefineClass(
-      env, kName,
-      {InstanceAccessor<&EngineObject::isa>("isa"), InstanceAccessor<&EngineObject::threads>("threads"),
-       InstanceAccessor<&EngineObject::offline>("offline"), InstanceAccessor<&EngineObject::kernels>("kernels"),
-       InstanceMethod<&EngineObject::createModel>("createModel"),
-       InstanceMethod<&EngineObject::createContext>("createContext"), InstanceMethod<&EngineObject::product>("product"),
-       InstanceMethod<&EngineObject::productTransposed>("productTransposed"),
-       InstanceMethod<&EngineObject::productInt8>("productInt8"),
-       InstanceMethod<&EngineObject::readBandwidth>("readBandwidth"), InstanceMethod<&EngineObject::dispose>("dispose"),
-       InstanceMethod<&EngineObject::dispose>(Napi::Symbol::WellKnown(env, "dispose"))});
-}
-
-Napi::Value EngineObject::createEngine(const Napi::CallbackInfo& info) {
+Napi::Value createEngine(const Call& info) {
   const Napi::Env env = info.Env();
-  const Path path{"options"};
-  const Napi::Object options = objectOf(info[0], path);
-  const std::string isa = stringField(options, path, "isa");
-  const auto threads = static_cast<int>(integerField(options, path, "threads", 1, kMaxThreads));
+  const Path path{"options"}, isaPath{"isa", &path};
+  Reader reader;
+  EngineOptions options;
+  readTable(reader, objectOf(info[0], path), path, kEngineFields, options);
   int count;
   const KernelChoice* const choices = kernelChoices(&count);
-  for (int i = 0; i < count; i++) {
-    if (isa != choices[i].table->name) continue;
-    if (choices[i].unavailable) throwRangeError(env, Path{"isa", &path}, isa + ": " + choices[i].unavailable);
-    return create(env, env.GetInstanceData<AddonData>()->engine,
-                  std::make_shared<EngineCore>(env, *choices[i].table, threads));
+  const KernelChoice* const choice =
+      std::find_if(choices, choices + count, [&](const KernelChoice& one) { return options.isa == one.table->name; });
+  if (choice == choices + count) {
+    throwRangeError(env, isaPath, "no such instruction set was compiled in: '" + options.isa.substr(0, 40) + "'");
   }
-  throwRangeError(env, Path{"isa", &path}, "no such instruction set was compiled in: '" + isa.substr(0, 40) + "'");
-}
-
-Napi::Value EngineObject::isa(const Napi::CallbackInfo& info) {
-  return Napi::String::New(info.Env(), state_->table.name);
-}
-
-Napi::Value EngineObject::threads(const Napi::CallbackInfo& info) {
-  return Napi::Number::New(info.Env(), state_->threads);
-}
-
-Napi::Value EngineObject::offline(const Napi::CallbackInfo& info) {
-  if (offline_.IsEmpty()) {
-    offline_ =
-        Napi::Persistent(OfflineObject::create(info.Env(), info.Env().GetInstanceData<AddonData>()->offline, state_));
-  }
-  return offline_.Value();
-}
-
-Napi::Value EngineObject::kernels(const Napi::CallbackInfo& info) {
-  if (kernels_.IsEmpty()) {
-    kernels_ =
-        Napi::Persistent(KernelsObject::create(info.Env(), info.Env().GetInstanceData<AddonData>()->kernels, state_));
-  }
-  return kernels_.Value();
-}
-
-Napi::Value EngineObject::createModel(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  requireOpen(env, *state_);
-  const Path path{"shape"};
-  const Napi::Object shape = objectOf(info[0], path);
-  auto model = std::make_shared<ModelState>(state_);
-  model->model.vocabSize = static_cast<int32_t>(integerField(shape, path, "vocabSize", 1, 1 << 24));
-  model->model.hiddenSize = static_cast<int32_t>(integerField(shape, path, "hiddenSize", 1, 1 << 20));
-  const Path blocksPath{"blocks", &path};
-  const Napi::Value given = shape.Get("blocks");
-  if (!given.IsArray()) throwTypeError(env, blocksPath, "expected an array");
-  const auto blocks = given.As<Napi::Array>();
-  const uint32_t count = blocks.Length();
-  if (count > kMaxBlocks) throwRangeError(env, blocksPath, "has too many blocks");
-  model->model.blocks.resize(count);
-  model->blockShares.resize(count);
-  model->blockUsers.resize(count, 0);
-  for (uint32_t i = 0; i < count; i++) {
-    const Path at{nullptr, &blocksPath, i};
-    const Napi::Object block = objectOf(blocks.Get(i), at);
-    Block& made = model->model.blocks[i];
-    made.attention.kvHeads = static_cast<int32_t>(integerField(block, at, "kvHeads", 0, 1 << 16));
-    made.hasAttention = made.attention.kvHeads > 0;
-    made.attention.headDim =
-        static_cast<int32_t>(integerField(block, at, "headDim", made.hasAttention ? 1 : 0, 1 << 14));
-  }
-  return ModelObject::create(env, env.GetInstanceData<AddonData>()->model, std::move(model));
-}
-
-Napi::Value EngineObject::createContext(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  const Path path{"options"};
-  const Napi::Object options = objectOf(info[0], path);
-  const std::string activations = stringField(options, path, "activations");
-  if (activations != "int8" && activations != "f32") {
-    throwRangeError(env, Path{"activations", &path},
-                    "expected one of int8, f32, found '" + activations.substr(0, 40) + "'");
-  }
-  const auto type = activations == "int8" ? ActivationType::Int8 : ActivationType::F32;
-  requireOpen(env, *state_);
-  auto context = std::make_shared<ContextState>(state_, type);
-  state_->contexts.push_back(context);
-  return ContextObject::create(env, env.GetInstanceData<AddonData>()->context, std::move(context));
-}
-
-Napi::Value EngineObject::product(const Napi::CallbackInfo& info) {
-  const ProductCall call = productCall(info, "x", "y", false);
-  requireOpen(info.Env(), *state_);
-  layerwise::product(state_->kernels, *state_->pool, call.w, call.x, call.rows, call.y);
-  return info.Env().Undefined();
-}
-
-Napi::Value EngineObject::productTransposed(const Napi::CallbackInfo& info) {
-  const ProductCall call = productCall(info, "dy", "dx", true);
-  requireOpen(info.Env(), *state_);
-  layerwise::productTransposed(state_->kernels, *state_->pool, call.w, call.x, call.rows, call.y);
-  return info.Env().Undefined();
-}
-
-Napi::Value EngineObject::productInt8(const Napi::CallbackInfo& info) {
-  const ProductCall call = productCall(info, "x", "y", false);
-  requireOpen(info.Env(), *state_);
-  if (!isInteger(call.w.kind))
-    throwRangeError(info.Env(), Path{"w"}, "expected an integer kind: float kinds take f32 activations");
-  layerwise::productInt8(state_->kernels, *state_->pool, call.w, call.x, call.rows, call.y);
-  return info.Env().Undefined();
-}
-
-Napi::Value EngineObject::readBandwidth(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
-  requireOpen(env, *state_);
-  const int64_t bytes = integerOf(info[0], Path{"bytes"}, 1, int64_t{1} << 36);
-  auto task = std::make_unique<Task>(env);
-  const auto measured = std::make_shared<double>(0);
-  task->work = [core = state_.get(), bytes, measured] {
-    *measured = layerwise::readBandwidth(core->kernels, *core->pool, bytes);
+  if (choice->unavailable) throwRangeError(env, isaPath, options.isa + ": " + choice->unavailable);
+  const auto core = std::make_shared<EngineCore>(env, *choice->table, options.threads);
+  const Napi::Object engine = Handle<EngineKind>::create(env, core);
+  const auto constant = [&](const char* name, Napi::Value value) {
+    engine.DefineProperty(Napi::PropertyDescriptor::Value(name, value, napi_default));
   };
-  task->result = [measured](Napi::Env env) { return Napi::Number::New(env, *measured); };
-  return submit(env, state_, std::move(task));
+  constant("isa", Napi::String::New(env, core->table.name));
+  constant("threads", Napi::Number::New(env, core->threads));
+  constant("offline", Handle<OfflineKind>::create(env, core));
+  constant("kernels", Handle<KernelsKind>::create(env, core));
+  return engine;
 }
 
-Napi::Value EngineObject::dispose(const Napi::CallbackInfo& info) {
-  state_->disposed = true;
-  state_->closeWhenIdle();
-  return info.Env().Undefined();
+Napi::Function defineEngine(Napi::Env env) {
+  using Engine = Handle<EngineKind>;
+  return Engine::define<dispose>(
+      env,
+      {Engine::method<createModel>("createModel"), Engine::method<createContext>("createContext"),
+       Engine::method<multiply<kProduct>>("product"), Engine::method<multiply<kProductTransposed>>("productTransposed"),
+       Engine::method<multiply<kProductInt8>>("productInt8"), Engine::method<measureBandwidth>("readBandwidth")});
 }
 
 }  // namespace layerwise

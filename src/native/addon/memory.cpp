@@ -1,4 +1,4 @@
-// Blocks found by address, and as ArrayBuffers. How the system maps a file is in file-map.cpp.
+// Blocks found by address, and as ArrayBuffers. How the system maps a file is in engine/memory-block.cpp.
 #include "memory.h"
 
 #include <cerrno>

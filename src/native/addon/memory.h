@@ -1,35 +1,11 @@
-// Memory outside JavaScript's heap that ArrayBuffers show: mapped files and aligned bytes. Whoever computes with it
-// holds a share, so that neither the garbage collector nor a transfer of the ArrayBuffer can pull it away under a
-// kernel.
+// Memory blocks as ArrayBuffers show them: a share found by its address keeps the garbage collector and a transfer of
+// the ArrayBuffer from pulling it away under a kernel.
 #pragma once
 #include <napi.h>
 
-#include <cstdint>
-#include <memory>
-#include <string>
+#include "../engine/memory-block.h"
 
 namespace layerwise {
-
-class MemoryBlock {
- public:
-  /** Zeroed bytes from a multiple of 64; null where the system has none. */
-  static std::shared_ptr<MemoryBlock> allocate(size_t bytes);
-  /**
-   * [offset, offset + bytes) of a file, private to the process. Null with the system's error number in `error` (0 where
-   * the file is shorter, its length then in `fileBytes`).
-   */
-  static std::shared_ptr<MemoryBlock> mapFile(const std::string& path, uint64_t offset, size_t bytes, int* error,
-                                              uint64_t* fileBytes);
-  ~MemoryBlock();
-  MemoryBlock(const MemoryBlock&) = delete;
-
-  uint8_t* const data;
-  const size_t bytes;
-
- private:
-  MemoryBlock(uint8_t* data, size_t bytes, bool mapped) : data(data), bytes(bytes), mapped_(mapped) {}
-  const bool mapped_;
-};
 
 /** An ArrayBuffer over the block; the block is findable by address until the ArrayBuffer's memory is given up. */
 Napi::Value toArrayBuffer(Napi::Env env, const std::shared_ptr<MemoryBlock>& block);

@@ -1,15 +1,15 @@
-// Weights of a model: set part by part, each checked against the model before it is taken. Arguments are read first,
-// whether the model is open and the part unused is looked at after: a getter of an argument is JavaScript and may call
-// the model.
-#include "model-object.h"
-
-#include "weights.h"
+// NativeModel: its weights are set part by part, each checked against the model before it is taken. Arguments are read
+// first, whether the model is open and the part unused is looked at after: a getter of an argument is JavaScript and
+// may call the model.
+#include "handle.h"
+#include "weight-fields.h"
 
 namespace layerwise {
 
-const napi_type_tag ModelObject::kTag = {0x6c617965722d6d6fULL, 0x64656c2d30303031ULL};
-
 namespace {
+
+using State = std::shared_ptr<ModelState>;
+using Call = Napi::CallbackInfo;
 
 /** Throws where engine/model-check.cpp found something. */
 void requireFit(Napi::Env env, const Path& path, const std::string& problem) {
@@ -33,120 +33,101 @@ int usersOf(const std::map<std::string, int>& users, const std::string& name) {
   return found == users.end() ? 0 : found->second;
 }
 
-}  // namespace
-
-Napi::Function ModelObject::define(Napi::Env env) {
-  return DefineClass(
-      env, kName,
-      {InstanceMethod<&ModelObject::setEmbedding>("setEmbedding"), InstanceMethod<&ModelObject::setBlock>("setBlock"),
-       InstanceMethod<&ModelObject::clearBlock>("clearBlock"), InstanceMethod<&ModelObject::setHead>("setHead"),
-       InstanceMethod<&ModelObject::setAdapter>("setAdapter"), InstanceMethod<&ModelObject::embed>("embed"),
-       InstanceMethod<&ModelObject::createCache>("createCache"), InstanceMethod<&ModelObject::dispose>("dispose"),
-       InstanceMethod<&ModelObject::dispose>(Napi::Symbol::WellKnown(env, "dispose"))});
-}
-
-Napi::Value ModelObject::setEmbedding(const Napi::CallbackInfo& info) {
+void setEmbedding(const Call& info, const State& state) {
   const Napi::Env env = info.Env();
   const Path path{"matrix"};
-  WeightReader reader;
-  const PackedMatrix matrix = reader.matrix(info[0], path);
-  requireOpen(env, *state_);
-  Model& model = state_->model;
+  Reader reader;
+  PackedMatrix matrix;
+  readObject(reader, info[0], path, matrix);
+  requireOpen(env, *state);
+  Model& model = state->model;
   if (matrix.rows != model.vocabSize || matrix.cols != model.hiddenSize) {
     throwRangeError(env, path,
                     "expected " + std::to_string(model.vocabSize) + " x " + std::to_string(model.hiddenSize) +
                         ", found " + std::to_string(matrix.rows) + " x " + std::to_string(matrix.cols));
   }
   model.embedding = matrix;
-  state_->embeddingShares = reader.takeShares();
-  return env.Undefined();
+  state->embeddingShares = std::move(reader.shares);
 }
 
-size_t ModelObject::freeBlock(Napi::Value value) const {
+int64_t lastBlock(const ModelState& state) { return static_cast<int64_t>(state.model.blocks.size()) - 1; }
+
+/** Number of a block that no call under way uses. */
+size_t freeBlock(Napi::Value value, const ModelState& state) {
   const Path path{"block"};
-  const auto index =
-      static_cast<size_t>(integerOf(value, path, 0, static_cast<int64_t>(state_->model.blocks.size()) - 1));
-  requireUnused(value.Env(), path, state_->blockUsers[index]);
+  const auto index = static_cast<size_t>(integerOf(value, path, 0, lastBlock(state)));
+  requireUnused(value.Env(), path, state.blockUsers[index]);
   return index;
 }
 
-Napi::Value ModelObject::setBlock(const Napi::CallbackInfo& info) {
+void setBlock(const Call& info, const State& state) {
   const Napi::Env env = info.Env();
   const Path path{"weights"};
-  WeightReader reader;
-  Block block = reader.block(info[1], path);
-  requireOpen(env, *state_);
-  const size_t index = freeBlock(info[0]);
-  Block& old = state_->model.blocks[index];
+  Reader reader;
+  Block block;
+  readObject(reader, info[1], path, block);
+  requireOpen(env, *state);
+  const size_t index = freeBlock(info[0], *state);
+  Block& old = state->model.blocks[index];
   if (block.hasAttention != old.hasAttention ||
       (block.hasAttention &&
        (block.attention.kvHeads != old.attention.kvHeads || block.attention.headDim != old.attention.headDim))) {
     throwRangeError(env, Path{"attention", &path}, "key/value heads or their size differ from the model's shape");
   }
-  requireFit(env, path, checkBlock(state_->model, block));
+  requireFit(env, path, checkBlock(state->model, block));
   old = std::move(block);
-  state_->blockShares[index] = reader.takeShares();
-  return env.Undefined();
+  state->blockShares[index] = std::move(reader.shares);
 }
 
-Napi::Value ModelObject::clearBlock(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  const size_t index = freeBlock(info[0]);
+void clearBlock(const Call& info, const State& state) {
+  const size_t index = freeBlock(info[0], *state);
   Block empty;  // keeps the shape that caches are made by
-  Block& old = state_->model.blocks[index];
+  Block& old = state->model.blocks[index];
   empty.hasAttention = old.hasAttention;
   empty.attention.kvHeads = old.attention.kvHeads;
   empty.attention.headDim = old.attention.headDim;
   old = std::move(empty);
-  state_->blockShares[index].clear();
-  return info.Env().Undefined();
+  state->blockShares[index].clear();
 }
 
-Napi::Value ModelObject::setHead(const Napi::CallbackInfo& info) {
+void setHead(const Call& info, const State& state) {
   const Napi::Env env = info.Env();
   const std::string name = stringOf(info[0], Path{"name"});
   const Path path{"head"};
-  WeightReader reader;
-  const Head head = reader.head(info[1], path);
-  requireOpen(env, *state_);
-  requireUnused(env, path, usersOf(state_->headUsers, name));
-  requireFit(env, path, checkHead(state_->model, head));
-  state_->model.heads[name] = head;
-  state_->headShares[name] = reader.takeShares();
-  return env.Undefined();
+  Reader reader;
+  Head head;
+  readObject(reader, info[1], path, head);
+  requireOpen(env, *state);
+  requireUnused(env, path, usersOf(state->headUsers, name));
+  requireFit(env, path, checkHead(state->model, head));
+  state->model.heads[name] = head;
+  state->headShares[name] = std::move(reader.shares);
 }
 
-Napi::Value ModelObject::setAdapter(const Napi::CallbackInfo& info) {
+void setAdapter(const Call& info, const State& state) {
   const Napi::Env env = info.Env();
-  requireOpen(env, *state_);
   const std::string name = stringOf(info[0], Path{"name"});
   const Path path{"blocks"};
-  if (!info[1].IsArray()) throwTypeError(env, path, "expected an array");
-  const auto parts = info[1].As<Napi::Array>();
-  WeightReader reader;
+  Reader reader;
   Adapter adapter;
-  for (uint32_t i = 0; i < parts.Length(); i++) {
-    const Path at{nullptr, &path, i};
-    const Napi::Object part = objectOf(parts.Get(i), at);
-    const auto block =
-        static_cast<int32_t>(integerField(part, at, "block", 0, static_cast<int64_t>(state_->model.blocks.size()) - 1));
-    const Role role = roleOf(env, stringField(part, at, "role"), path, block);
+  forEach(info[1], path, [&](Napi::Value element, const Path& at) {
+    const Napi::Object part = objectOf(element, at);
+    const auto block = static_cast<int32_t>(integerOf(part.Get("block"), Path{"block", &at}, 0, lastBlock(*state)));
+    const Role role = roleOf(env, stringOf(part.Get("role"), Path{"role", &at}), path, block);
     LowRank& low = adapter[block][role];
     if (low.present()) throwRangeError(env, at, "block " + std::to_string(block) + " has " + nameOf(role) + " twice");
-    low = reader.lowRank(part.Get("lowRank"), Path{"lowRank", &at});
-  }
-  requireOpen(env, *state_);
-  requireUnused(env, Path{"name"}, usersOf(state_->adapterUsers, name));
-  requireFit(env, path, checkAdapter(state_->model, adapter));
-  state_->model.adapters[name] = std::move(adapter);
-  state_->adapterShares[name] = reader.takeShares();
-  return env.Undefined();
+    readObject(reader, part.Get("lowRank"), Path{"lowRank", &at}, low);
+  });
+  requireOpen(env, *state);
+  requireUnused(env, Path{"name"}, usersOf(state->adapterUsers, name));
+  requireFit(env, path, checkAdapter(state->model, adapter));
+  state->model.adapters[name] = std::move(adapter);
+  state->adapterShares[name] = std::move(reader.shares);
 }
 
-Napi::Value ModelObject::embed(const Napi::CallbackInfo& info) {
+void embed(const Call& info, const State& state) {
   const Napi::Env env = info.Env();
-  requireOpen(env, *state_);
-  const Model& model = state_->model;
+  const Model& model = state->model;
   if (!model.embedding.present()) throwError(env, "the model has no embedding yet: call setEmbedding first");
   const Path idsPath{"ids"};
   const auto ids = elementsOf<int32_t>(info[0], idsPath);
@@ -158,30 +139,46 @@ Napi::Value ModelObject::embed(const Napi::CallbackInfo& info) {
         "expected an id below " + std::to_string(model.vocabSize) + ", found " + std::to_string(ids.data[i]));
   }
   for (size_t i = 0; i < ids.length; i++) {
-    state_->core->kernels.unpackRow(model.embedding, ids.data[i], out.data + i * static_cast<size_t>(model.hiddenSize));
+    state->core->kernels.unpackRow(model.embedding, ids.data[i], out.data + i * static_cast<size_t>(model.hiddenSize));
   }
-  return env.Undefined();
 }
 
-Napi::Value ModelObject::createCache(const Napi::CallbackInfo& info) {
-  const Napi::Env env = info.Env();
+struct CacheOptions {
+  int32_t maxTokens = 0;
+  KvType kvType = KvType::F32;
+};
+constexpr Field<CacheOptions> kCacheFields[] = {
+    field<&CacheOptions::maxTokens>("maxTokens", 1, 1 << 30),
+    field<&CacheOptions::kvType>("kvType"),
+};
+
+Napi::Value createCache(const Call& info, const State& state) {
   const Path path{"options"};
-  const Napi::Object options = objectOf(info[0], path);
-  const auto maxTokens = static_cast<int32_t>(integerField(options, path, "maxTokens", 1, 1 << 30));
-  const KvType type = kvTypeOf(options.Get("kvType"), Path{"kvType", &path});
-  requireOpen(env, *state_);
+  Reader reader;
+  CacheOptions options;
+  readTable(reader, objectOf(info[0], path), path, kCacheFields, options);
+  requireOpen(info.Env(), *state);
   auto cache = std::make_shared<CacheState>();
-  cache->model = state_;
-  cache->cache = std::make_unique<KvCache>(state_->model, maxTokens, type);
-  return CacheObject::create(env, env.GetInstanceData<AddonData>()->cache, std::move(cache));
+  cache->model = state;
+  cache->cache = std::make_unique<KvCache>(state->model, options.maxTokens, options.kvType);
+  return Handle<CacheKind>::create(info.Env(), std::move(cache));
 }
 
-Napi::Value ModelObject::dispose(const Napi::CallbackInfo& info) {
-  if (state_->disposed) return info.Env().Undefined();
-  state_->disposed = true;
+void dispose(const Call& info, const State& state) {
+  if (state->disposed) return;
+  state->disposed = true;
   // Calls under way hold the state, and through it the weights; without any they go now, not when the collector comes.
-  state_->releaseWhenIdle();
-  return info.Env().Undefined();
+  state->releaseWhenIdle();
+}
+
+}  // namespace
+
+Napi::Function defineModel(Napi::Env env) {
+  using Model = Handle<ModelKind>;
+  return Model::define<dispose>(env, {Model::method<setEmbedding>("setEmbedding"), Model::method<setBlock>("setBlock"),
+                                      Model::method<clearBlock>("clearBlock"), Model::method<setHead>("setHead"),
+                                      Model::method<setAdapter>("setAdapter"), Model::method<embed>("embed"),
+                                      Model::method<createCache>("createCache")});
 }
 
 }  // namespace layerwise

@@ -3,13 +3,11 @@
 
 #include "../engine/thread-pool.h"
 #include "../kernels/cpu-features.h"
-#include "context-object.h"
-#include "engine-object.h"
-#include "kernels-object.h"
+#include "handle.h"
 #include "memory.h"
-#include "model-object.h"
-#include "offline-object.h"
-#include "weights.h"
+#include "offline-fields.h"
+#include "pass-fields.h"
+#include "weight-fields.h"
 
 #ifndef LAYERWISE_VERSION
 #error "LAYERWISE_VERSION is the version of the package, as a string"
@@ -40,9 +38,28 @@ Napi::Array namesOf(Napi::Env env, const Named<Choice> (&table)[N]) {
   return out;
 }
 
+template <class... Types>
+void addTables(Napi::Object& out) {
+  (addNames(out, FieldsOf<Types>::kType, FieldsOf<Types>::kTable), ...);
+}
+
+/** Names of fields by type, for the test that holds them against TypeScript's. */
+Napi::Object fieldsOf(Napi::Env env) {
+  Napi::Object out = Napi::Object::New(env);
+  addTables<CodecForm, Linear, Norm, Rope, Block, HeadAdapter, Head, LowRank, GivenPass, GivenSpan, GivenCapture,
+            GivenHeadRun>(out);
+  addTables<offline::Gptq, offline::ScaleSearch, offline::Refine, offline::HessianError, offline::RowComparison,
+            offline::PackCall>(out);
+  addNames(out, "NativeAttention", kAttentionFields);
+  addNames(out, "NativeMlp", kMlpFields);
+  return out;
+}
+
 Napi::Value packedBytesCall(const Napi::CallbackInfo& info) {
   const Path path{"form"};
-  const CodecForm form = codecFormOf(objectOf(info[0], path), path);
+  Reader reader;
+  CodecForm form{};
+  readObject(reader, info[0], path, form);
   const auto rows = static_cast<int32_t>(integerOf(info[1], Path{"rows"}, 1, INT32_MAX));
   const auto cols = static_cast<int32_t>(integerOf(info[2], Path{"cols"}, 1, INT32_MAX));
   return Napi::Number::New(info.Env(), static_cast<double>(packedBytes(form, rows, cols)));
@@ -60,16 +77,17 @@ Napi::FunctionReference resizableGetter(Napi::Env env) {
 
 Napi::Object start(Napi::Env env, Napi::Object exports) {
   auto* const data = new AddonData;
-  data->engine = Napi::Persistent(EngineObject::define(env));
-  data->model = Napi::Persistent(ModelObject::define(env));
-  data->cache = Napi::Persistent(CacheObject::define(env));
-  data->context = Napi::Persistent(ContextObject::define(env));
-  data->offline = Napi::Persistent(OfflineObject::define(env));
-  data->kernels = Napi::Persistent(KernelsObject::define(env));
+  data->constructor<EngineKind>() = Napi::Persistent(defineEngine(env));
+  data->constructor<OfflineKind>() = Napi::Persistent(defineOffline(env));
+  data->constructor<KernelsKind>() = Napi::Persistent(defineKernels(env));
+  data->constructor<ModelKind>() = Napi::Persistent(defineModel(env));
+  data->constructor<CacheKind>() = Napi::Persistent(defineCache(env));
+  data->constructor<ContextKind>() = Napi::Persistent(defineContext(env));
   data->resizable = resizableGetter(env);
   env.SetInstanceData(data);
   exports.Set("isas", isasOf(env));
   exports.Set("roles", namesOf(env, kRoles));
+  exports.Set("fields", fieldsOf(env));
   exports.Set("physicalCores", physicalCores());
   exports.Set("version", LAYERWISE_VERSION);
   exports.Set("mapFile", Napi::Function::New<mapFileCall>(env, "mapFile"));
@@ -77,7 +95,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   exports.Set("isAligned", Napi::Function::New<isAlignedCall>(env, "isAligned"));
   exports.Set("isKept", Napi::Function::New<isKeptCall>(env, "isKept"));
   exports.Set("packedBytes", Napi::Function::New<packedBytesCall>(env, "packedBytes"));
-  exports.Set("createEngine", Napi::Function::New<EngineObject::createEngine>(env, "createEngine"));
+  exports.Set("createEngine", Napi::Function::New<createEngine>(env, "createEngine"));
   return exports;
 }
 

@@ -1,122 +1,130 @@
-// Offline maths as tasks of the engine's thread, which shares the work out to the pool.
-#include "offline-object.h"
-
+// NativeOffline: offline maths as tasks of the engine's thread, which shares the work out to the pool.
 #include <cmath>
-#include <type_traits>
 
-#include "offline-arguments.h"
+#include "handle.h"
+#include "offline-fields.h"
 
 namespace layerwise {
 
-const napi_type_tag OfflineObject::kTag = {0x6c617965722d6f66ULL, 0x666c696e652d3031ULL};
+void checkLevels(Napi::Env env, const Path& path, const int8_t* levels, int32_t bits, bool asymmetric) {
+  const Path at{"levels", &path};
+  if (levels && (asymmetric || bits == 8)) throwRangeError(env, at, "expected none for this codec");
+  for (int64_t i = 1; levels && i < int64_t{1} << bits; i++) {
+    if (levels[i] <= levels[i - 1] || levels[0] >= 0)
+      throwRangeError(env, at, "expected levels that rise from a negative one");
+  }
+}
+
+void FieldsOf<offline::Gptq>::check(Napi::Env env, const Path& path, const Call& call) {
+  checkLevels(env, path, call.levels, call.bits, call.minima != nullptr);
+  const Path at{"order", &path};
+  std::vector<bool> seen(static_cast<size_t>(call.cols), false);
+  for (int64_t i = 0; i < call.cols; i++) {
+    const int32_t column = call.order[i];
+    if (column < 0 || column >= call.cols || seen[static_cast<size_t>(column)]) {
+      throwRangeError(env, Path{nullptr, &at, i}, "expected every column once, found " + std::to_string(column));
+    }
+    seen[static_cast<size_t>(column)] = true;
+  }
+}
 
 namespace {
 
-offline::Machine machineOf(const EngineCore& core, const AbortFlag& abort) {
-  return {core.kernels, offlineKernelsOf(core.table), *core.pool, abort.get()};
-}
+using Core = std::shared_ptr<EngineCore>;
 
 /** Runs compute(machine, call) as a task; what it returns becomes what the promise resolves to. */
-template <class Call, class Compute>
-Napi::Value submitOffline(Napi::Env env, const std::shared_ptr<EngineCore>& core, const OfflineCall<Call>& given,
-                          Compute compute) {
-  using Result = std::invoke_result_t<Compute, const offline::Machine&, const Call&>;
+template <class Call, class Result>
+Napi::Value submitOffline(Napi::Env env, const Core& core, const Reader& reader, const Call& call,
+                          Result (*compute)(const offline::Machine&, const Call&)) {
   auto task = std::make_unique<Task>(env);
-  for (const auto& [array, data] : given.arrays) {
-    requireInPlace(array, data);
-    task->keep(array);
-  }
-  const AbortFlag abort = task->abort;
+  reader.requireInPlace();
+  for (const Reader::Array& array : reader.arrays) task->keep(array.value);
+  const auto run = [core = core.get(), call, abort = task->abort, compute] {
+    return compute({core->kernels, offlineKernelsOf(core->table), *core->pool, abort.get()}, call);
+  };
   if constexpr (std::is_void_v<Result>) {
-    task->work = [core = core.get(), call = given.call, abort, compute] {
-      compute(machineOf(*core, abort), call);
-    };
+    task->work = run;
   } else {
     const auto result = std::make_shared<Result>();
-    task->work = [core = core.get(), call = given.call, abort, compute, result] {
-      *result = compute(machineOf(*core, abort), call);
-    };
+    task->work = [run, result] { *result = run(); };
     task->result = [result](Napi::Env env) { return Napi::Value::From(env, *result); };
   }
   return submit(env, core, std::move(task));
 }
 
+/** A call whose arguments are the fields of one object. */
+template <auto kCompute>
+struct ByFields;
+template <class Call, class Result, Result (*kCompute)(const offline::Machine&, const Call&)>
+struct ByFields<kCompute> {
+  static Napi::Value call(const Napi::CallbackInfo& info, const Core& core) {
+    Reader reader;
+    Call call{};
+    readObject(reader, info[0], Path{"options"}, call);
+    return submitOffline(info.Env(), core, reader, call, kCompute);
+  }
+};
+
+Napi::Value accumulateGram(const Napi::CallbackInfo& info, const Core& core) {
+  Reader reader;
+  offline::Gram call{};
+  call.rows = integerOf(info[1], Path{"rows"}, 1, kMostRows);
+  call.cols = integerOf(info[2], Path{"cols"}, 1, kMostRows);
+  call.factor = static_cast<float>(numberOf(info[3], Path{"factor"}));
+  call.x = reader.take<const float>(info[0], Path{"x"}, call.rows * call.cols);
+  call.h = reader.take<float>(info[4], Path{"h"}, call.cols * call.cols);
+  return submitOffline(info.Env(), core, reader, call, offline::accumulateGram);
+}
+
+Napi::Value inverseUpperFactor(const Napi::CallbackInfo& info, const Core& core) {
+  Reader reader;
+  offline::Square call{nullptr, integerOf(info[1], Path{"n"}, 1, kMostCols)};
+  call.a = reader.take<double>(info[0], Path{"h"}, call.n * call.n);
+  return submitOffline(info.Env(), core, reader, call, offline::inverseUpperFactor);
+}
+
 /** Throws where a weight is not finite: looked at here, off the main thread. */
-void requireFinite(const float* w, int64_t count) {
-  for (int64_t i = 0; i < count; i++) {
-    if (!std::isfinite(w[i]))
+double searchScales(const offline::Machine& on, const offline::ScaleSearch& call) {
+  for (int64_t i = 0; i < call.rows * call.cols; i++) {
+    if (!std::isfinite(call.w[i]))
       throw std::invalid_argument("options.w[" + std::to_string(i) + "]: expected a finite number");
   }
+  return static_cast<double>(offline::searchScales(on, call));
+}
+
+void packNumbers(const offline::Machine& on, const offline::PackCall& call) {
+  const offline::PackProblem found = offline::pack(on, call);
+  if (found.problem) throw std::invalid_argument(std::string(found.problem) + " at " + std::to_string(found.index));
+}
+
+Napi::Value pack(const Napi::CallbackInfo& info, const Core& core) {
+  const Path outPath{"out"};
+  Reader reader;
+  offline::PackCall call{};
+  readObject(reader, info[0], Path{"form"}, call.form);
+  readObject(reader, info[1], Path{"numbers"}, call);
+  const int64_t bytes = packedBytes(call.form, call.rows, call.cols);
+  if (reinterpret_cast<uintptr_t>(elementsOf<uint8_t>(info[2], outPath, bytes).data) % 4 != 0) {
+    throwRangeError(info.Env(), outPath, "must begin at a multiple of 4 bytes");
+  }
+  call.out = reader.take<uint8_t>(info[2], outPath, bytes);
+  return submitOffline(info.Env(), core, reader, call, packNumbers);
 }
 
 }  // namespace
 
-Napi::Function OfflineObject::define(Napi::Env env) {
-  return DefineClass(
-      env, kName,
-      {InstanceMethod<&OfflineObject::accumulateGram>("accumulateGram"),
-       InstanceMethod<&OfflineObject::inverseUpperFactor>("inverseUpperFactor"),
-       InstanceMethod<&OfflineObject::gptq>("gptq"), InstanceMethod<&OfflineObject::searchScales>("searchScales"),
-       InstanceMethod<&OfflineObject::refine>("refine"), InstanceMethod<&OfflineObject::hessianError>("hessianError"),
-       InstanceMethod<&OfflineObject::compareRows>("compareRows"), InstanceMethod<&OfflineObject::pack>("pack")});
-}
-
-Napi::Value OfflineObject::accumulateGram(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  return submitOffline(info.Env(), state_, gramOf(info), [](const offline::Machine& on, const GramCall& call) {
-    offline::accumulateGram(on, call.x, call.rows, call.cols, call.factor, call.h);
-  });
-}
-
-Napi::Value OfflineObject::inverseUpperFactor(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  return submitOffline(info.Env(), state_, squareOf(info, "h"), [](const offline::Machine& on, const SquareCall& call) {
-    return offline::inverseUpperFactor(on, call.a, call.n);
-  });
-}
-
-Napi::Value OfflineObject::gptq(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  return submitOffline(info.Env(), state_, gptqOf(info),
-                       [](const offline::Machine& on, const offline::Gptq& call) { offline::gptq(on, call); });
-}
-
-Napi::Value OfflineObject::searchScales(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  return submitOffline(info.Env(), state_, scaleSearchOf(info),
-                       [](const offline::Machine& on, const offline::ScaleSearch& call) {
-                         requireFinite(call.w, call.rows * call.cols);
-                         return static_cast<double>(offline::searchScales(on, call));
-                       });
-}
-
-Napi::Value OfflineObject::refine(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  return submitOffline(info.Env(), state_, refineOf(info),
-                       [](const offline::Machine& on, const offline::Refine& call) { offline::refine(on, call); });
-}
-
-Napi::Value OfflineObject::hessianError(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  return submitOffline(info.Env(), state_, hessianErrorOf(info),
-                       [](const offline::Machine& on, const HessianErrorCall& call) {
-                         return offline::hessianError(on, call.w, call.values, call.gram, call.rows, call.cols);
-                       });
-}
-
-Napi::Value OfflineObject::compareRows(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  return submitOffline(
-      info.Env(), state_, rowComparisonOf(info),
-      [](const offline::Machine& on, const offline::RowComparison& call) { offline::compareRows(on, call); });
-}
-
-Napi::Value OfflineObject::pack(const Napi::CallbackInfo& info) {
-  requireOpen(info.Env(), *state_);
-  return submitOffline(info.Env(), state_, packOf(info), [](const offline::Machine& on, const offline::PackCall& call) {
-    const offline::PackProblem found = offline::pack(on, call);
-    if (found.problem) throw std::invalid_argument(std::string(found.problem) + " at " + std::to_string(found.index));
-  });
+Napi::Function defineOffline(Napi::Env env) {
+  using Offline = Handle<OfflineKind>;
+  return Offline::define(env, {
+                                  Offline::method<accumulateGram>("accumulateGram"),
+                                  Offline::method<inverseUpperFactor>("inverseUpperFactor"),
+                                  Offline::method<ByFields<offline::gptq>::call>("gptq"),
+                                  Offline::method<ByFields<searchScales>::call>("searchScales"),
+                                  Offline::method<ByFields<offline::refine>::call>("refine"),
+                                  Offline::method<ByFields<offline::hessianError>::call>("hessianError"),
+                                  Offline::method<ByFields<offline::compareRows>::call>("compareRows"),
+                                  Offline::method<pack>("pack"),
+                              });
 }
 
 }  // namespace layerwise

@@ -1,43 +1,53 @@
 // Every row, span and flag is checked before the pass is queued; what depends on passes queued before (lengths of
 // caches) is checked by Context::run.
-#include "pass-arguments.h"
-
-#include <array>
-
 #include "../engine/pass-check.h"
-#include "model-object.h"
+#include "handle.h"
+#include "pass-fields.h"
 
 namespace layerwise {
 
 namespace {
 
-constexpr int64_t kMaxRows = 1 << 24;
-constexpr int64_t kMaxPosition = 1 << 30;
+constexpr int64_t kMostPosition = 1 << 30;
 
-Span spanOf(Napi::Value value, const Path& path, const std::shared_ptr<ModelState>& model, PassParts* parts) {
+void takeSpan(Napi::Value value, const Path& path, const std::shared_ptr<ModelState>& model, PassParts* parts) {
   const Napi::Env env = value.Env();
-  const Napi::Object object = objectOf(value, path);
+  GivenSpan given;
+  readObject(parts->reader, value, path, given);
+  const bool hasCache = !isAbsent(given.cache);
   Span span;
-  span.count = static_cast<int32_t>(integerField(object, path, "count", 1, kMaxRows));
-  const Napi::Value cacheValue = object.Get("cache");
-  const bool hasCache = !isAbsent(cacheValue);
-  span.position = static_cast<int32_t>(integerField(object, path, "position", 0, hasCache ? kMaxPosition : 0));
-  if (!hasCache) return span;
-  const Path cachePath{"cache", &path};
-  const std::shared_ptr<CacheState>& cache = CacheObject::of(cacheValue, cachePath).state();
-  requireOpen(env, *cache);
-  if (cache->model != model) throwRangeError(env, cachePath, "was made by another model");
-  if (std::find(parts->caches.begin(), parts->caches.end(), cache) != parts->caches.end()) {
-    throwRangeError(env, cachePath, "stands in two spans of one pass");
+  span.count = given.count;
+  span.position =
+      static_cast<int32_t>(integerOf(given.position, Path{"position", &path}, 0, hasCache ? kMostPosition : 0));
+  if (hasCache) {
+    const Path cachePath{"cache", &path};
+    const std::shared_ptr<CacheState>& cache = Handle<CacheKind>::of(given.cache, cachePath);
+    requireOpen(env, *cache);
+    if (cache->model != model) throwRangeError(env, cachePath, "was made by another model");
+    if (std::find(parts->caches.begin(), parts->caches.end(), cache) != parts->caches.end()) {
+      throwRangeError(env, cachePath, "stands in two spans of one pass");
+    }
+    const int32_t end = span.position + span.count, most = cache->cache->maxTokens;
+    if (end > most) {
+      throwRangeError(env, path,
+                      "positions up to " + std::to_string(end) + " do not fit a cache of " + std::to_string(most));
+    }
+    span.cache = cache->cache.get();
+    parts->caches.push_back(cache);
   }
-  if (span.position + span.count > cache->cache->maxTokens) {
-    throwRangeError(env, path,
-                    "positions up to " + std::to_string(span.position + span.count) + " do not fit a cache of " +
-                        std::to_string(cache->cache->maxTokens));
-  }
-  span.cache = cache->cache.get();
-  parts->caches.push_back(cache);
-  return span;
+  parts->pass.spans.push_back(span);
+}
+
+void takeSpans(Napi::Value value, const Path& path, const std::shared_ptr<ModelState>& model, PassParts* parts) {
+  const int64_t rows = parts->pass.rows;
+  int64_t covered = 0;
+  forEach(value, path, [&](Napi::Value element, const Path& at) {
+    if (covered > rows) return;
+    takeSpan(element, at, model, parts);
+    covered += parts->pass.spans.back().count;
+  });
+  if (covered == rows) return;
+  throwRangeError(value.Env(), path, "cover " + std::to_string(covered) + " rows of " + std::to_string(rows));
 }
 
 std::vector<uint8_t> flagsOf(Napi::Value value, const Path& path, size_t blocks) {
@@ -53,82 +63,46 @@ void requireLoaded(Napi::Env env, const Path& path, const Model& model, const Pa
   }
 }
 
-/** An input of a block's products: its name, its columns (0: the block has none, or skips it), where its rows go. */
-struct CapturedInput {
-  const char* name;
-  int32_t cols;
-  float** rows;
-};
-
-/** The inputs that a pass of one block can give. */
-std::array<CapturedInput, 4> capturedInputs(const Model& model, Pass& pass) {
-  const Block& block = model.blocks[static_cast<size_t>(pass.from)];
-  const bool attention = attends(model, pass, pass.from), mlp = feeds(model, pass, pass.from);
-  const bool shared = attention && block.parallel && block.mlpNorm.kind == NormKind::None;
-  return {{{"attention", attention ? block.linears[Role::Q].matrix.cols : 0, &pass.capture.attention},
-           {"output", attention ? block.linears[Role::O].matrix.cols : 0, &pass.capture.output},
-           {"mlp", mlp && !shared ? block.linears[Role::Up].matrix.cols : 0, &pass.capture.mlp},
-           {"down", mlp ? block.linears[Role::Down].matrix.cols : 0, &pass.capture.down}}};
-}
-
-using CaptureValues = std::array<Napi::Value, 4>;
-
-/** The arrays of a capture, by getters; all absent where there is none. */
-CaptureValues captureValuesOf(Napi::Value value, const Path& path) {
-  CaptureValues values;
-  if (isAbsent(value)) return values;
-  const Napi::Object object = objectOf(value, path);
-  const char* const names[] = {"attention", "output", "mlp", "down"};
-  for (size_t i = 0; i < values.size(); i++) {
-    const Napi::Value field = object.Get(names[i]);
-    if (!isAbsent(field)) values[i] = field;
-  }
-  return values;
-}
-
 /** Checks the arrays of a capture against the block, against each other and against the pass' own. */
-void takeCapture(const CaptureValues& values, const Path& path, const Model& model, PassParts* parts,
-                 const Elements<float>& input, const Elements<float>& output) {
-  std::vector<Elements<float>> others = {input, output};
-  for (size_t i = 0; i < values.size(); i++) {
-    if (values[i].IsEmpty()) continue;
-    const Napi::Env env = values[i].Env();
-    if (parts->pass.to != parts->pass.from + 1) throwRangeError(env, path, "expected a pass of one block");
-    const CapturedInput wanted = capturedInputs(model, parts->pass)[i];
-    const Path field{wanted.name, &path};
-    if (wanted.cols == 0) throwRangeError(env, field, "the pass has no such input of its own");
-    const auto rows = elementsOf<float>(values[i], field, static_cast<int64_t>(parts->pass.rows) * wanted.cols);
-    for (const Elements<float>& other : others) refuseOverlap(env, field, rows, other, false);
-    others.push_back(rows);
-    *wanted.rows = rows.data;
-    parts->captured.push_back(values[i]);
+void takeCapture(const GivenCapture& given, const Path& path, const Model& model, PassParts* parts) {
+  Pass& pass = parts->pass;
+  const struct {
+    const char* name;
+    Napi::Value value;
+    Role role;
+    float** rows;
+  } inputs[] = {{"attention", given.attention, Role::Q, &pass.capture.attention},
+                {"output", given.output, Role::O, &pass.capture.output},
+                {"mlp", given.mlp, Role::Up, &pass.capture.mlp},
+                {"down", given.down, Role::Down, &pass.capture.down}};
+  for (const auto& input : inputs) {
+    if (input.value.IsEmpty()) continue;
+    const Napi::Env env = input.value.Env();
+    if (pass.to != pass.from + 1) throwRangeError(env, path, "expected a pass of one block");
+    const Block& block = model.blocks[static_cast<size_t>(pass.from)];
+    const bool attention = attends(model, pass, pass.from), mlp = feeds(model, pass, pass.from);
+    // One norm for both parts: what the MLP takes is the attention's input.
+    const bool shared = attention && block.parallel && block.mlpNorm.kind == NormKind::None;
+    const bool has = input.role == Role::Up ? mlp && !shared : input.role == Role::Down ? mlp : attention;
+    const Path field{input.name, &path};
+    if (!has) throwRangeError(env, field, "the pass has no such input of its own");
+    *input.rows =
+        parts->reader.take<float>(input.value, field, int64_t{pass.rows} * block.linears[input.role].matrix.cols);
   }
 }
 
-/** What all runs of a head have, by getters. */
-struct HeadValues {
-  Napi::Value rows, input;
-};
-
-template <class Run>
-HeadValues headValuesOf(const Napi::Object& object, const Path& path, HeadParts<Run>* parts) {
-  parts->head = stringField(object, path, "head");
-  parts->run.norm = booleanField(object, path, "norm");
-  return {object.Get("rows"), object.Get("input")};
-}
-
-/** Finds the head and checks its rows; returns the elements of the input. */
-Elements<float> takeHeadRows(const HeadValues& values, const Path& path, const Model& model, const std::string& name,
-                             HeadRun* run) {
-  const Napi::Env env = values.rows.Env();
-  const auto found = model.heads.find(name);
+/** Finds the head and checks its rows. */
+void takeHeadRows(const GivenHeadRun& given, const Path& path, const Model& model, Reader* reader, HeadRun* run) {
+  const Napi::Env env = given.rows.Env();
+  const auto found = model.heads.find(given.head);
   if (found == model.heads.end()) throwRangeError(env, Path{"head", &path}, "no such head was set");
   run->head = &found->second;
+  run->norm = given.norm;
   const Path rowsPath{"rows", &path};
-  const auto rows = elementsFrom<int32_t>(values.rows, rowsPath, 1);
-  const auto input = elementsFrom<float>(values.input, Path{"input", &path}, model.hiddenSize);
+  const auto rows = elementsFrom<int32_t>(given.rows, rowsPath, 1);
+  const auto input = reader->takeFrom<const float>(given.input, Path{"input", &path}, model.hiddenSize);
   const auto available = static_cast<int64_t>(input.length) / model.hiddenSize;
-  if (static_cast<int64_t>(rows.length) > kMaxRows) throwRangeError(env, rowsPath, "are too many");
+  if (static_cast<int64_t>(rows.length) > kMostPassRows) throwRangeError(env, rowsPath, "are too many");
   for (size_t i = 0; i < rows.length; i++) {
     if (rows.data[i] >= 0 && rows.data[i] < available) continue;
     throwRangeError(env, Path{nullptr, &rowsPath, static_cast<int64_t>(i)},
@@ -136,7 +110,6 @@ Elements<float> takeHeadRows(const HeadValues& values, const Path& path, const M
   }
   run->input = input.data;
   run->rows.assign(rows.data, rows.data + rows.length);
-  return input;
 }
 
 }  // namespace
@@ -144,108 +117,74 @@ Elements<float> takeHeadRows(const HeadValues& values, const Path& path, const M
 PassParts passOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
   const Napi::Env env = value.Env();
   const Model& model = state->model;
-  const Path path{"pass"};
-  const Napi::Object object = objectOf(value, path);
+  const Path path{"pass"}, capturePath{"capture", &path}, outputPath{"output", &path};
   PassParts parts;
   Pass& pass = parts.pass;
-  pass.rows = static_cast<int32_t>(integerField(object, path, "rows", 1, kMaxRows));
+  GivenPass given;
+  readObject(parts.reader, value, path, given);
+  pass.rows = given.rows;
   const auto blocks = static_cast<int64_t>(model.blocks.size());
-  pass.from = static_cast<int32_t>(integerField(object, path, "from", 0, blocks));
-  pass.to = static_cast<int32_t>(integerField(object, path, "to", pass.from, blocks));
-
-  const Path spansPath{"spans", &path};
-  const Napi::Value spansValue = object.Get("spans");
-  if (!spansValue.IsArray()) throwTypeError(env, spansPath, "expected an array");
-  const auto spans = spansValue.As<Napi::Array>();
-  int64_t covered = 0;
-  for (uint32_t i = 0; i < spans.Length() && covered <= pass.rows; i++) {
-    pass.spans.push_back(spanOf(spans.Get(i), Path{nullptr, &spansPath, i}, state, &parts));
-    covered += pass.spans.back().count;
-  }
-  if (covered != pass.rows) {
-    throwRangeError(env, spansPath, "cover " + std::to_string(covered) + " rows of " + std::to_string(pass.rows));
-  }
-
-  pass.skipAttention = flagsOf(object.Get("skipAttention"), Path{"skipAttention", &path}, model.blocks.size());
-  pass.skipMlp = flagsOf(object.Get("skipMlp"), Path{"skipMlp", &path}, model.blocks.size());
-  const Napi::Value adapterValue = object.Get("adapter");
-  const Napi::Value inputValue = object.Get("input"), outputValue = object.Get("output");
-  const Path capturePath{"capture", &path};
-  const CaptureValues capture = captureValuesOf(object.Get("capture"), capturePath);
+  pass.from = static_cast<int32_t>(integerOf(given.from, Path{"from", &path}, 0, blocks));
+  pass.to = static_cast<int32_t>(integerOf(given.to, Path{"to", &path}, pass.from, blocks));
+  takeSpans(given.spans, Path{"spans", &path}, state, &parts);
+  pass.skipAttention = flagsOf(given.skipAttention, Path{"skipAttention", &path}, model.blocks.size());
+  pass.skipMlp = flagsOf(given.skipMlp, Path{"skipMlp", &path}, model.blocks.size());
+  GivenCapture capture;
+  if (!isAbsent(given.capture)) readObject(parts.reader, given.capture, capturePath, capture);
   // Getters are JavaScript, and could have disposed of anything; from here on none runs.
   requireOpen(env, *state);
   for (const auto& cache : parts.caches) requireOpen(env, *cache);
   requireLoaded(env, path, model, pass);
-  if (!isAbsent(adapterValue)) {
-    parts.adapter = stringOf(adapterValue, Path{"adapter", &path});
+  if (!isAbsent(given.adapter)) {
+    const Path adapterPath{"adapter", &path};
+    parts.adapter = stringOf(given.adapter, adapterPath);
     const auto found = model.adapters.find(parts.adapter);
-    if (found == model.adapters.end()) throwRangeError(env, Path{"adapter", &path}, "no such adapter was set");
+    if (found == model.adapters.end()) throwRangeError(env, adapterPath, "no such adapter was set");
     pass.adapter = &found->second;
-    parts.hasAdapter = true;
   }
-  const int64_t numbers = static_cast<int64_t>(pass.rows) * model.hiddenSize;
-  const auto input = elementsFrom<float>(inputValue, Path{"input", &path}, numbers);
-  const auto output = elementsFrom<float>(outputValue, Path{"output", &path}, numbers);
-  refuseOverlap(env, Path{"output", &path}, input, output, true);
-  pass.input = input.data;
-  pass.output = output.data;
-  parts.input = inputValue;
-  parts.output = outputValue;
-  takeCapture(capture, capturePath, model, &parts, input, output);
+  const int64_t numbers = int64_t{pass.rows} * model.hiddenSize;
+  pass.input = parts.reader.takeFrom<const float>(given.input, Path{"input", &path}, numbers).data;
+  // May be the input itself.
+  pass.output = elementsFrom<float>(given.output, outputPath, numbers).data;
+  if (pass.output != pass.input) parts.reader.takeFrom<float>(given.output, outputPath, numbers);
+  takeCapture(capture, capturePath, model, &parts);
   return parts;
 }
 
 HeadParts<LogitsRun> logitsOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
-  const Napi::Env env = value.Env();
   const Path path{"run"};
-  const Napi::Object object = objectOf(value, path);
   HeadParts<LogitsRun> parts;
-  const HeadValues values = headValuesOf(object, path, &parts);
-  const Napi::Value outputValue = object.Get("output");
+  GivenHeadRun given;
+  readObject(parts.reader, value, path, given);
+  const Napi::Value output = value.As<Napi::Object>().Get("output");
   // From here on no getter runs.
-  requireOpen(env, *state);
+  requireOpen(value.Env(), *state);
   LogitsRun& run = parts.run;
-  const Elements<float> input = takeHeadRows(values, path, state->model, parts.head, &run);
+  takeHeadRows(given, path, state->model, &parts.reader, &run);
+  parts.head = given.head;
   const int64_t numbers = static_cast<int64_t>(run.rows.size()) * run.head->width();
-  const auto output = elementsFrom<float>(outputValue, Path{"output", &path}, numbers);
-  refuseOverlap(env, Path{"output", &path}, input, output, false);
-  run.output = output.data;
-  parts.arrays = {values.input, outputValue};
+  run.output = parts.reader.takeFrom<float>(output, Path{"output", &path}, numbers).data;
   return parts;
 }
 
 HeadParts<AnswersRun> answersOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
-  const Napi::Env env = value.Env();
   const Path path{"run"};
-  const Napi::Object object = objectOf(value, path);
   HeadParts<AnswersRun> parts;
-  const HeadValues values = headValuesOf(object, path, &parts);
-  const Napi::Value bestValue = object.Get("best");
-  AnswersRun& run = parts.run;
-  struct Numbers {
-    const char* name;
-    float** place;
-    Napi::Value value;
-  };
-  Numbers numbers[] = {{"entropy", &run.entropy, {}}, {"maxProbability", &run.maxProbability, {}}, {"margin", &run.margin, {}}};
-  for (Numbers& one : numbers) one.value = object.Get(one.name);
+  GivenHeadRun given;
+  readObject(parts.reader, value, path, given);
+  const auto object = value.As<Napi::Object>();
+  const Napi::Value best = object.Get("best"), entropy = object.Get("entropy"), margin = object.Get("margin"),
+                    maxProbability = object.Get("maxProbability");
   // From here on no getter runs.
-  requireOpen(env, *state);
-  std::vector<Elements<float>> others = {takeHeadRows(values, path, state->model, parts.head, &run)};
+  requireOpen(value.Env(), *state);
+  AnswersRun& run = parts.run;
+  takeHeadRows(given, path, state->model, &parts.reader, &run);
+  parts.head = given.head;
   const auto rows = static_cast<int64_t>(run.rows.size());
-  const auto best = elementsFrom<int32_t>(bestValue, Path{"best", &path}, rows);
-  refuseOverlap(env, Path{"best", &path}, best, others[0], false);
-  run.best = best.data;
-  parts.arrays = {values.input, bestValue};
-  for (const Numbers& one : numbers) {
-    const Path field{one.name, &path};
-    const auto found = elementsFrom<float>(one.value, field, rows);
-    refuseOverlap(env, field, found, best, false);
-    for (const Elements<float>& other : others) refuseOverlap(env, field, found, other, false);
-    others.push_back(found);
-    *one.place = found.data;
-    parts.arrays.push_back(one.value);
-  }
+  run.best = parts.reader.takeFrom<int32_t>(best, Path{"best", &path}, rows).data;
+  run.entropy = parts.reader.takeFrom<float>(entropy, Path{"entropy", &path}, rows).data;
+  run.maxProbability = parts.reader.takeFrom<float>(maxProbability, Path{"maxProbability", &path}, rows).data;
+  run.margin = parts.reader.takeFrom<float>(margin, Path{"margin", &path}, rows).data;
   return parts;
 }
 

@@ -1,9 +1,11 @@
-// Attention in three steps: heads are prepared and stored, the chunk is cut into items, and the items are spread over the threads.
+// Attention in three steps: heads are prepared and stored, the chunk is cut into items, and the items are spread over
+// the threads.
 #include "attention.h"
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
+
+#include "input-rows.h"
 
 namespace layerwise {
 
@@ -14,17 +16,10 @@ constexpr int kPrepareRows = 16;
 
 int32_t groupSize(const Attention& attention) { return attention.heads / attention.kvHeads; }
 
-/** x of a head: norm, or a copy, into out. */
+/** x of a head, [n]: normed into out, or a copy where a norm over all heads has been there before. */
 void normHead(const DeviceKernels& kernels, const Norm& norm, const float* x, int32_t n, float* out) {
-  switch (norm.kind) {
-    case NormKind::None:
-      memcpy(out, x, static_cast<size_t>(n) * sizeof(float));
-      return;
-    case NormKind::Rms:
-      return kernels.rmsNorm(x, n, norm.weight, norm.eps, out);
-    case NormKind::Layer:
-      return kernels.layerNorm(x, n, norm.weight, norm.bias, norm.eps, out);
-  }
+  static const Norm none;
+  applyNorm(kernels, norm.size == n ? norm : none, x, out, n);
 }
 
 }  // namespace

@@ -1,4 +1,5 @@
-// Attention of one block for a chunk of rows: head norms, rotation, storing keys and values, and the softmax over the pages.
+// Attention of one block for a chunk of rows: head norms, rotation, storing keys and values, and the softmax over the
+// pages.
 #pragma once
 #include <atomic>
 #include <cstdint>
@@ -18,7 +19,9 @@ constexpr int kSegmentPages = 8;
 struct AttentionChunk {
   int32_t block = 0;
   int32_t rowFrom = 0, rowTo = 0;
-  /** As the products left them, biases added: [rows, heads * headDim] and [rows, kvHeads * headDim]; strides in floats. */
+  /**
+   * As the products left them, biases added: [rows, heads * headDim] and [rows, kvHeads * headDim]; strides in floats.
+   */
   const float* q = nullptr;
   const float* k = nullptr;
   const float* v = nullptr;
@@ -35,33 +38,36 @@ int32_t firstSeen(const Attention& attention, int32_t position);
 int64_t stateFloats(int64_t queries, int32_t headDim);
 
 /**
- * Attention for the passes of one context; all scratch is here. A pass: beginPass() by one thread before the job, then for every
- * block and every chunk, in order, run() by all threads of the job together.
+ * Attention for the passes of one context; all scratch is here. A pass: beginPass() by one thread before the job, then
+ * for every block and every chunk, in order, run() by all threads of the job together.
  *
- * A row's result is the merge, in order, of segments of kSegmentPages pages at absolute multiples of their length; how segments are
- * spread over threads and which rows share a call change nothing.
+ * A row's result is the merge, in order, of segments of kSegmentPages pages at absolute multiples of their length; how
+ * segments are spread over threads and which rows share a call change nothing.
  */
 class AttentionRunner {
  public:
   AttentionRunner(const DeviceKernels& kernels, int threads);
 
   /**
-   * Rotary rows, scratch, and pages for spans without a cache. Throws std::invalid_argument where a cache no longer holds the
-   * window that its next position sees, std::bad_alloc where there is no memory. Model and pass must outlive the pass.
+   * Rotary rows, scratch, and pages for spans without a cache. Throws std::invalid_argument where a cache no longer
+   * holds the window that its next position sees, std::bad_alloc where there is no memory. Model and pass must outlive
+   * the pass.
    */
   void beginPass(const Model& model, const Pass& pass);
 
   /**
-   * Called by every thread with the same chunk, after a barrier behind the q, k and v products; the caches have grown for the pass
-   * (KvCache::grow) and get their new length (commit) only after the block's last chunk. Holds one barrier itself; the caller's
-   * next barrier makes the output visible. Does not allocate.
+   * Called by every thread with the same chunk, after a barrier behind the q, k and v products; the caches have grown
+   * for the pass (KvCache::grow) and get their new length (commit) only after the block's last chunk. Holds one barrier
+   * itself; the caller's next barrier makes the output visible. Does not allocate.
    */
   void run(Worker& worker, const AttentionChunk& chunk);
 
   int64_t scratchBytes() const;
 
  private:
-  /** Queries that go through the pages together: consecutive rows of a span, and the heads that share a key/value head. */
+  /**
+   * Queries that go through the pages together: consecutive rows of a span, and the heads that share a key/value head.
+   */
   struct Group {
     int32_t span, kvHead;
     /** Rows of the pass. */
@@ -116,7 +122,9 @@ class AttentionRunner {
   Scratch<float> queries_;
   std::vector<Group> groups_;
   bool split_ = false;
-  /** Where the plan is split: the states of all groups' segments, and how many segments of a group are still to be done. */
+  /**
+   * Where the plan is split: the states of all groups' segments, and how many segments of a group are still to be done.
+   */
   Scratch<float> states_;
   std::unique_ptr<std::atomic<int32_t>[]> left_;
   int64_t leftCapacity_ = 0;

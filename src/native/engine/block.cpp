@@ -154,8 +154,28 @@ void BlockRunner::projectHeads(Worker& worker, const BlockChunk& chunk, const Pr
   });
 }
 
+/** Norms of queries and keys over all heads together, in place; attention itself norms a head by itself. */
+void BlockRunner::normAllHeads(Worker& worker, const BlockChunk& chunk) {
+  const Attention& a = chunk.block->attention;
+  const auto overAll = [&](const Norm& norm) { return norm.kind != NormKind::None && norm.size != a.headDim; };
+  const bool queries = overAll(a.qNorm), keys = overAll(a.kNorm);
+  if (!queries && !keys) return;
+  const auto apply = [&](const Norm& norm, float* rows, int64_t r) {
+    float* const row = rows + r * paddedCols(norm.size);
+    applyNorm(kernels_, norm, row, row, norm.size);
+  };
+  worker.forParts(rowsOf(chunk), 1, [&](int64_t from, int64_t to) {
+    for (int64_t r = from; r < to; r++) {
+      if (queries) apply(a.qNorm, q_.data(), r);
+      if (keys) apply(a.kNorm, k_.data(), r);
+    }
+  });
+  worker.barrier();
+}
+
 /** Everything of attention behind the products of queries, keys and values. */
 void BlockRunner::attend(Worker& worker, const BlockChunk& chunk) {
+  normAllHeads(worker, chunk);
   const Block& block = *chunk.block;
   const PackedMatrix& out = matrixOf(block, Role::O);
   AttentionChunk heads;
@@ -180,7 +200,7 @@ void BlockRunner::attend(Worker& worker, const BlockChunk& chunk) {
   source.quantize = takesLevels(block.linears[Role::O]);
   source.capture = captureOf(chunk.capture.output, chunk, source.cols);
   source.lowRanks[Role::O] = chunk.lowRanks[Role::O];
-  addToResidual(worker, chunk, Role::O, inputs_.prepare(worker, source));
+  addToResidual(worker, chunk, Role::O, block.attentionPostNorm, inputs_.prepare(worker, source));
 }
 
 /** act(gate x) * up x, or act(up x), and its levels: a thread finishes the columns that it began. */
@@ -234,20 +254,32 @@ void BlockRunner::reduce(Worker& worker, const BlockChunk& chunk) {
     source.made = {levels_.data(), scales_.data(), sums_.data(), source.rows};
   }
   source.lowRanks[Role::Down] = chunk.lowRanks[Role::Down];
-  addToResidual(worker, chunk, Role::Down, inputs_.prepare(worker, source));
+  addToResidual(worker, chunk, Role::Down, block.mlpPostNorm, inputs_.prepare(worker, source));
 }
 
-/** x += W rows + …: a thread adds the columns that it computed. */
-void BlockRunner::addToResidual(Worker& worker, const BlockChunk& chunk, Role role, const PreparedRows& rows) {
+/** x += factor * post(W rows + …): without a norm a thread adds the columns that it computed, else whole rows. */
+void BlockRunner::addToResidual(Worker& worker, const BlockChunk& chunk, Role role, const Norm& post,
+                                const PreparedRows& rows) {
   const PackedMatrix& w = matrixOf(*chunk.block, role);
   const int64_t ld = paddedCols(w.rows);
+  const float factor = chunk.block->residualFactor;
+  const bool normed = post.kind != NormKind::None;
   const Product product = productOf(chunk, role, rows, branch_.data(), ld);
   const ProductRoom room = inputs_.productRoom(worker);
   const Cut cut = cutOf(w.tiles, 1, w.tileStride, rowsOf(chunk), worker.count);
   forCut(worker, cut, [&](int32_t from, int32_t to, int32_t rowFrom, int32_t rowTo) {
     const Part part = {from, to, rowFrom, rowTo};
     productPart(kernels_, product, rows.input, part, room);
-    addPart(kernels_, chunk.x, w.rows, branch_.data(), ld, w.rows, part);
+    if (!normed) addPart(kernels_, chunk.x, w.rows, branch_.data(), ld, w.rows, factor, part);
+  });
+  if (!normed) return;
+  worker.barrier();
+  worker.forParts(rowsOf(chunk), 1, [&](int64_t from, int64_t to) {
+    for (int64_t r = from; r < to; r++) {
+      float* const row = branch_.data() + r * ld;
+      applyNorm(kernels_, post, row, row, w.rows);
+      kernels_.addScaled(chunk.x + r * w.rows, row, factor, w.rows);
+    }
   });
 }
 

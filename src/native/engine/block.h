@@ -45,10 +45,11 @@ class BlockRunner {
   void runParallel(Worker& worker, const BlockChunk& chunk);
   PreparedRows normed(Worker& worker, const BlockChunk& chunk, const Norm& norm, bool forAttention, bool forMlp);
   void projectHeads(Worker& worker, const BlockChunk& chunk, const PreparedRows& rows);
+  void normAllHeads(Worker& worker, const BlockChunk& chunk);
   void attend(Worker& worker, const BlockChunk& chunk);
   void expand(Worker& worker, const BlockChunk& chunk, const PreparedRows& rows);
   void reduce(Worker& worker, const BlockChunk& chunk);
-  void addToResidual(Worker& worker, const BlockChunk& chunk, Role role, const PreparedRows& rows);
+  void addToResidual(Worker& worker, const BlockChunk& chunk, Role role, const Norm& post, const PreparedRows& rows);
   bool takesLevels(const Linear& linear) const;
 
   const DeviceKernels& kernels_;

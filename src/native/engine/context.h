@@ -10,10 +10,16 @@
 
 namespace layerwise {
 
-/** `Int8`: rows are quantized before products with integer kinds. `F32`: weights are expanded instead (goldens, references). */
+/**
+ * `Int8`: rows are quantized before products with integer kinds. `F32`: weights are expanded instead (goldens,
+ * references).
+ */
 enum class ActivationType : uint8_t { Int8, F32 };
 
-/** Consecutive rows of one sequence: positions [position, position + count). cache null: a whole sequence of its own, KV in f32. */
+/**
+ * Consecutive rows of one sequence: positions [position, position + count). cache null: a whole sequence of its own, KV
+ * in f32.
+ */
 struct Span {
   KvCache* cache = nullptr;
   int32_t position = 0;
@@ -65,8 +71,8 @@ struct LogitsRun : HeadRun {
 };
 
 /**
- * What a head says of each row, [rows] each: the first of the largest logits, the entropy of all in nats, the largest probability and
- * what it has before the second. The entropy of a row with a logit that is not finite is not finite.
+ * What a head says of each row, [rows] each: the first of the largest logits, the entropy of all in nats, the largest
+ * probability and what it has before the second. The entropy of a row with a logit that is not finite is not finite.
  */
 struct AnswersRun : HeadRun {
   int32_t* best = nullptr;
@@ -77,7 +83,9 @@ struct AnswersRun : HeadRun {
 
 /** Rows that pass through a block at a time; a multiple of 16. */
 constexpr int kChunkRows = 128;
-/** Logits that answers are taken from at a time, 8 MiB of them: of a large vocabulary fewer rows. One row always passes. */
+/**
+ * Logits that answers are taken from at a time, 8 MiB of them: of a large vocabulary fewer rows. One row always passes.
+ */
 constexpr int64_t kAnswerLogits = int64_t{1} << 21;
 
 class Context {
@@ -86,7 +94,10 @@ class Context {
   Context(const DeviceKernels& kernels, std::shared_ptr<ThreadPool> pool, ActivationType activations);
   ~Context();
 
-  /** Runs blocks [from, to). Grows caches, commits lengths block by block. Throws std::runtime_error where a page cannot be had. */
+  /**
+   * Runs blocks [from, to). Grows caches, commits lengths block by block. Throws std::runtime_error where a page cannot
+   * be had.
+   */
   PassResult run(const Model& model, const Pass& pass);
   PassResult logits(const Model& model, const LogitsRun& run);
   /** Keeps a few rows' logits at a time, in scratch. */

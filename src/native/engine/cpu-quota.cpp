@@ -37,7 +37,9 @@ int coresOfCfs(const std::string& folder) {
 
 int lesser(int a, int b) { return a == 0 || (b > 0 && b < a) ? b : a; }
 
-/** The least of a group and those that it lies in, up to the mounted folder, which in a container is the group's own. */
+/**
+ * The least of a group and those that it lies in, up to the mounted folder, which in a container is the group's own.
+ */
 int leastOf(int (*coresOf)(const std::string&), const std::string& mounted, std::string group) {
   // A group outside of what is mounted begins with "/..".
   if (group.find("..") != std::string::npos) group.clear();

@@ -1,4 +1,5 @@
-// Output head and exit heads: norm and adapter, then one product straight into the caller's logits, or answers from them.
+// Output head and exit heads: norm and adapter, then one product straight into the caller's logits, or answers from
+// them.
 #pragma once
 #include "input-rows.h"
 
@@ -28,7 +29,10 @@ struct AnswerPlace {
   float* margin;
 };
 
-/** What rows of `width` logits each say, behind a barrier after them. The same numbers on any threads. Does not allocate. */
+/**
+ * What rows of `width` logits each say, behind a barrier after them. The same numbers on any threads. Does not
+ * allocate.
+ */
 void answerRows(Worker& worker, const DeviceKernels& kernels, const float* logits, int32_t rows, int32_t width,
                 const AnswerPlace& out);
 

@@ -1,4 +1,5 @@
-// The KV cache: which pages a block holds, who may write them, and when they go. src/runtime/tfjs/kv-cache.ts is its twin.
+// The KV cache: which pages a block holds, who may write them, and when they go. src/runtime/tfjs/kv-cache.ts is its
+// twin.
 #include "kv-cache.h"
 
 #include <algorithm>

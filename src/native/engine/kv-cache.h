@@ -11,7 +11,9 @@ namespace layerwise {
 /** Positions kept behind a sliding window, so that rejected drafts can be truncated. */
 constexpr int kWindowSlack = 64;
 
-/** 64 positions of all key/value heads of one block: per head keys [headDim][64], values [64][headDim], and Q8's scales. */
+/**
+ * 64 positions of all key/value heads of one block: per head keys [headDim][64], values [64][headDim], and Q8's scales.
+ */
 class Page {
  public:
   Page(const PageMemory& memory, const PageShape& shape);

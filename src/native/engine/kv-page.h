@@ -6,7 +6,9 @@
 
 namespace layerwise {
 
-/** Of one block's pages. A page is its key/value heads one after the other: keys, values, and for Q8 the scales of both. */
+/**
+ * Of one block's pages. A page is its key/value heads one after the other: keys, values, and for Q8 the scales of both.
+ */
 struct PageShape {
   KvType type = KvType::F16;
   int32_t kvHeads = 0;
@@ -21,8 +23,9 @@ struct PageShape {
 KvPage headOfPage(const PageShape& shape, const uint8_t* bytes, int32_t kvHead);
 
 /**
- * Stores key and value, [headDim] each, at position `slot` of a head. Q8: scale = max|x| / 127 in f32, level = x * (1 / scale)
- * rounded to nearest even; scale and levels are 0 where max|x| < 127 * 2^-126, and the scale is NaN where a number is not finite.
+ * Stores key and value, [headDim] each, at position `slot` of a head. Q8: scale = max|x| / 127 in f32, level = x * (1 /
+ * scale) rounded to nearest even; scale and levels are 0 where max|x| < 127 * 2^-126, and the scale is NaN where a
+ * number is not finite.
  */
 void writeHead(const DeviceKernels& kernels, const PageShape& shape, uint8_t* bytes, int32_t kvHead, int32_t slot, const float* key,
                const float* value);

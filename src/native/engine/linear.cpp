@@ -16,8 +16,8 @@ constexpr int kRowStep = 16;
 /** Kernels read so many tiles at once where the rows are few: fewer, or a rest, are slower. */
 constexpr int kStreamTiles = 4;
 /**
- * Decoding SmolLM2 at 4 bits on two threads of a Zen 3, whole blocks: none 3.22 ms, 2 KiB 2.98 in one run; 2 KiB 2.96, 8 KiB 2.75
- * in another; more is no better. Streams are short there, and cost most where they begin.
+ * Decoding SmolLM2 at 4 bits on two threads of a Zen 3, whole blocks: none 3.22 ms, 2 KiB 2.98 in one run; 2 KiB 2.96,
+ * 8 KiB 2.75 in another; more is no better. Streams are short there, and cost most where they begin.
  */
 constexpr int kPrefetchBytes = 8192;
 constexpr int kLineBytes = 64;
@@ -75,10 +75,18 @@ void productPart(const DeviceKernels& kernels, const Product& product, const Pro
 }
 
 void addPart(const DeviceKernels& kernels, float* x, int64_t ldx, const float* y, int64_t ldy, int32_t cols,
-             const Part& part) {
+             float factor, const Part& part) {
   const int32_t first = part.tileFrom * kTileRows;
   const int32_t count = std::min(cols, part.tileTo * kTileRows) - first;
-  for (int32_t r = part.rowFrom; r < part.rowTo; r++) kernels.add(x + r * ldx + first, y + r * ldy + first, count);
+  for (int32_t r = part.rowFrom; r < part.rowTo; r++) {
+    float* const to = x + r * ldx + first;
+    const float* const from = y + r * ldy + first;
+    if (factor == 1) {
+      kernels.add(to, from, count);
+    } else {
+      kernels.addScaled(to, from, factor, count);
+    }
+  }
 }
 
 Cut cutOf(int32_t units, int32_t unitTiles, int64_t unitBytes, int32_t rows, int threads) {

@@ -48,11 +48,11 @@ void productPart(const DeviceKernels& kernels, const Product& product, const Pro
                  const ProductRoom& room);
 
 /**
- * Adds columns of y's rows to x's: the part of a residual connection that belongs to `part`. cols: the rows of the
- * matrix.
+ * Adds columns of y's rows, times `factor`, to x's: the part of a residual connection that belongs to `part`. cols: the
+ * rows of the matrix.
  */
 void addPart(const DeviceKernels& kernels, float* x, int64_t ldx, const float* y, int64_t ldy, int32_t cols,
-             const Part& part);
+             float factor, const Part& part);
 
 /**
  * How the work of a stage is cut: an item is one unit (so many tiles) for a block of rows, a part at most `most` items.
@@ -68,9 +68,9 @@ struct Cut {
 };
 
 /**
- * Cuts `units` units of `unitTiles` tiles and `unitBytes` bytes of weights each, multiplied with `rows` rows, for `threads` threads: the
- * weights of a part stay in the second-level cache while all rows pass over them, and rows are cut only where there are
- * too few units for the threads.
+ * Cuts `units` units of `unitTiles` tiles and `unitBytes` bytes of weights each, multiplied with `rows` rows, for
+ * `threads` threads: the weights of a part stay in the second-level cache while all rows pass over them, and rows are
+ * cut only where there are too few units for the threads.
  */
 Cut cutOf(int32_t units, int32_t unitTiles, int64_t unitBytes, int32_t rows, int threads);
 

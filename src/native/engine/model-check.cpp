@@ -76,14 +76,20 @@ std::string checkMatrix(const Block& block, Role role, int64_t rows, int64_t col
   return checkLinear(nameOf(role), block.linears[role], rows, cols);
 }
 
+/** Of each head by itself, or of all heads together. */
+std::string checkHeadNorm(const char* name, const Norm& norm, int64_t headDim, int64_t all) {
+  return checkNorm(name, norm, norm.size == all ? all : headDim);
+}
+
 std::string checkAttention(const Model& model, const Block& block) {
   const Attention& a = block.attention;
   const std::string problem = checkHeads(a);
   if (!problem.empty()) return problem;
   const int64_t queries = static_cast<int64_t>(a.heads) * a.headDim;
   const int64_t keys = static_cast<int64_t>(a.kvHeads) * a.headDim;
-  return firstOf({checkRope(a.rope, a.headDim), checkNorm("attn.qNorm", a.qNorm, a.headDim),
-                  checkNorm("attn.kNorm", a.kNorm, a.headDim), checkMatrix(block, Role::Q, queries, model.hiddenSize),
+  return firstOf({checkRope(a.rope, a.headDim), checkHeadNorm("attn.qNorm", a.qNorm, a.headDim, queries),
+                  checkHeadNorm("attn.kNorm", a.kNorm, a.headDim, keys),
+                  checkMatrix(block, Role::Q, queries, model.hiddenSize),
                   checkMatrix(block, Role::K, keys, model.hiddenSize),
                   checkMatrix(block, Role::V, keys, model.hiddenSize),
                   checkMatrix(block, Role::O, model.hiddenSize, queries)});
@@ -132,7 +138,10 @@ std::string checkTail(const Model& model, const Head& head) {
 std::string checkBlock(const Model& model, const Block& block) {
   if (model.hiddenSize < 1 || model.hiddenSize > kMostCols) return "hiddenSize: " + number(model.hiddenSize);
   return firstOf({checkNorm("attn.norm", block.attentionNorm, model.hiddenSize),
+                  checkNorm("attn.postNorm", block.attentionPostNorm, model.hiddenSize),
                   checkNorm("mlp.norm", block.mlpNorm, model.hiddenSize),
+                  checkNorm("mlp.postNorm", block.mlpPostNorm, model.hiddenSize),
+                  std::isfinite(block.residualFactor) ? "" : "the residual factor is not finite",
                   block.hasAttention ? checkAttention(model, block) : "",
                   block.hasMlp ? checkMlp(model, block) : ""});
 }

@@ -27,7 +27,9 @@ struct Norm {
   const float* bias = nullptr;    // [size], layer norm only
 };
 
-/** Rotary embedding: cos/sin = attentionFactor * cos/sin(position * inverseFrequencies[i]), in double, rounded to f32. */
+/**
+ * Rotary embedding: cos/sin = attentionFactor * cos/sin(position * inverseFrequencies[i]), in double, rounded to f32.
+ */
 struct Rope {
   int32_t dims = 0;  // 0: none
   /** [dims / 2]; the long ones are used for all positions of a sequence longer than originalMaxPositions (longrope). */
@@ -45,6 +47,7 @@ struct Attention {
   /** Key j is seen by query i if j > i - window; 0: no window. */
   int32_t window = 0;
   Rope rope;
+  /** Over headDim, each head by itself, or over all heads' channels together. */
   Norm qNorm, kNorm;
 };
 
@@ -62,13 +65,19 @@ struct Block {
   Norm attentionNorm;
   /** kind None in a parallel block: the MLP shares the attention's normed input. */
   Norm mlpNorm;
+  /** Of what attention and MLP give, before it is added to the residual stream. */
+  Norm attentionPostNorm, mlpPostNorm;
+  /** On what is added to the residual stream. */
+  float residualFactor = 1;
   Attention attention;
   Mlp mlp;
   /** Absent where the block has no such part, or no gate. */
   ByRole<Linear> linears;
 };
 
-/** A low-rank residual on normed rows: x + up(silu(down(x))), in f32. down [rank, hiddenSize], up [hiddenSize, rank]. */
+/**
+ * A low-rank residual on normed rows: x + up(silu(down(x))), in f32. down [rank, hiddenSize], up [hiddenSize, rank].
+ */
 struct HeadAdapter {
   PackedMatrix down, up;
   bool present() const { return down.present(); }
@@ -85,7 +94,10 @@ struct Head {
   int32_t width() const { return linear.matrix.rows + (tail.matrix.present() ? 1 : 0); }
 };
 
-/** A low-rank addition to one matrix: y += factor * B (A x), in f32. A [rank, cols], B [rows, rank], both of an f32 codec. */
+/**
+ * A low-rank addition to one matrix: y += factor * B (A x), in f32. A [rank, cols], B [rows, rank], both of an f32
+ * codec.
+ */
 struct LowRank {
   PackedMatrix a, b;
   float factor = 1;

@@ -1,4 +1,5 @@
-// Choices of the engine with the names that TypeScript has for them: each stands beside its value, so that no list must match another.
+// Choices of the engine with the names that TypeScript has for them: each stands beside its value, so that no list must
+// match another.
 #pragma once
 #include <cstddef>
 

@@ -1,4 +1,5 @@
-// Where pages of keys and values lie: pieces of slabs, so that many pages share one of the processor's large memory pages.
+// Where pages of keys and values lie: pieces of slabs, so that many pages share one of the processor's large memory
+// pages.
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -6,12 +7,13 @@
 namespace layerwise {
 
 /**
- * Memory for the pages of all caches of a model. Pages of one size are pieces of common slabs, in the order in which they are
- * taken; a piece that nobody holds is given out again, and a slab without pieces in use goes back to the system.
+ * Memory for the pages of all caches of a model. Pages of one size are pieces of common slabs, in the order in which
+ * they are taken; a piece that nobody holds is given out again, and a slab without pieces in use goes back to the
+ * system.
  *
- * A slab becomes large pages (2 MiB, Linux) once all of its pieces were in use, not before: until then it takes no more memory
- * than its pieces, so that a short context costs what it holds, and a long one is found through a few dozen entries of the
- * processor's address table instead of thousands.
+ * A slab becomes large pages (2 MiB, Linux) once all of its pieces were in use, not before: until then it takes no more
+ * memory than its pieces, so that a short context costs what it holds, and a long one is found through a few dozen
+ * entries of the processor's address table instead of thousands.
  *
  * Thread-safe: pieces may be taken and let go by several threads at once. Pieces outlive it.
  */

@@ -10,8 +10,8 @@ namespace layerwise {
 enum class Role : uint8_t { Q, K, V, O, Gate, Up, Down };
 
 /** Every role in order, as ROLES of src/model/matrix-id.ts names it. */
-constexpr Named<Role> kRoles[] = {{Role::Q, "attn.q"},      {Role::K, "attn.k"},   {Role::V, "attn.v"},
-                                  {Role::O, "attn.o"},      {Role::Gate, "mlp.gate"}, {Role::Up, "mlp.up"},
+constexpr Named<Role> kRoles[] = {{Role::Q, "attn.q"},     {Role::K, "attn.k"},      {Role::V, "attn.v"},
+                                  {Role::O, "attn.o"},     {Role::Gate, "mlp.gate"}, {Role::Up, "mlp.up"},
                                   {Role::Down, "mlp.down"}};
 static_assert(inOrder(kRoles));
 

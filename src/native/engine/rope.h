@@ -15,7 +15,8 @@ struct RopeRow {
 
 /**
  * One table for each distinct rotary embedding of the blocks that a pass runs, computed in double and rounded to f32 as
- * src/model/rope.ts does. A pass over the same positions as the one before finds its tables ready; nothing is allocated once warm.
+ * src/model/rope.ts does. A pass over the same positions as the one before finds its tables ready; nothing is allocated
+ * once warm.
  */
 class RopeTables {
  public:

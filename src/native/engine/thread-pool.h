@@ -19,14 +19,15 @@ class Worker {
 
   /**
    * Calls work(from, to) for parts of [0, items), at most `grain` items each, over all threads of the job: every thread
-   * begins with its own contiguous share and then helps the others. Every thread must call it with the same arguments; no
-   * barrier at the end. Which thread computes a part never changes a result.
+   * begins with its own contiguous share and then helps the others. Every thread must call it with the same arguments;
+   * no barrier at the end. Which thread computes a part never changes a result.
    */
   template <class Work>
   void forParts(int64_t items, int64_t grain, Work work);
 
   /**
-   * The same in parts of at most `most` items: a thread takes half of what is left of its share at a time, in multiples of
+   * The same in parts of at most `most` items: a thread takes half of what is left of its share at a time, in multiples
+   * of
    * `step` where so many are left, so that parts are long and all threads still end together.
    */
   template <class Work>
@@ -79,7 +80,10 @@ void Worker::forShrinkingParts(int64_t items, int64_t most, int64_t step, Work w
   for (int64_t from, to; nextPart(most, step, &from, &to);) work(from, to);
 }
 
-/** Physical cores that this process may run on (hyper-threads counted once), or fewer where a quota allows fewer; at least 1. */
+/**
+ * Physical cores that this process may run on (hyper-threads counted once), or fewer where a quota allows fewer; at
+ * least 1.
+ */
 int physicalCores();
 
 }  // namespace layerwise

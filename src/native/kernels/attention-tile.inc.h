@@ -1,5 +1,5 @@
-// The loop that both products of attention are: a tile of a few queries by a few vectors, its sums held in registers. Stored
-// numbers are converted on the way in. Included by attention.inc.h.
+// The loop that both products of attention are: a tile of a few queries by a few vectors, its sums held in registers.
+// Stored numbers are converted on the way in. Included by attention.inc.h.
 // Without vector registers a larger tile is only more code.
 #if defined(__AVX2__) || defined(__AVX512F__) || defined(__ARM_NEON)
 #define LAYERWISE_VECTORS 1
@@ -10,7 +10,9 @@
 /** Most queries of a tile. */
 static constexpr int kTileQueries = LAYERWISE_VECTORS ? 6 : 2;
 
-/** Vectors of a tile of so many queries: their sums fit the registers, and hide the latency of an fma where they can. */
+/**
+ * Vectors of a tile of so many queries: their sums fit the registers, and hide the latency of an fma where they can.
+ */
 static constexpr int tileVectors(int queries) {
 #if defined(__AVX512F__)
   return queries > 0 ? 4 : 0;
@@ -24,7 +26,9 @@ static constexpr int tileVectors(int queries) {
 /** For the table of tile functions: none is made that is never called. */
 static constexpr int tileOf(int queries) { return queries < kTileQueries ? queries : kTileQueries; }
 
-/** Queries of the next tile where `left` are to be done: tiles of nearly equal size, since a small one converts as much. */
+/**
+ * Queries of the next tile where `left` are to be done: tiles of nearly equal size, since a small one converts as much.
+ */
 static inline int nextTile(int left) {
   const int tiles = (left + kTileQueries - 1) / kTileQueries;
   return (left + tiles - 1) / tiles;
@@ -58,10 +62,16 @@ struct StoredQ8 {
   static inline F32x16 at(const int8_t* p) { return fromI8(p); }
 };
 
-/** Places that memory is fetched from in turn, a cache line at a time: one core is served a third faster from four than from one. */
+/**
+ * Places that memory is fetched from in turn, a cache line at a time: one core is served a third faster from four than
+ * from one.
+ */
 static constexpr int kPlaces = 4;
 
-/** Rows of numbers, and what is fetched meanwhile: as many bytes a step as are used, `fetched` bytes after the places' begin. */
+/**
+ * Rows of numbers, and what is fetched meanwhile: as many bytes a step as are used, `fetched` bytes after the places'
+ * begin.
+ */
 template <class Stored>
 struct StoredRows {
   const typename Stored::Number* numbers;
@@ -97,7 +107,8 @@ static inline void addProducts(const float* factors, int64_t factorStride, const
     LAYERWISE_UNROLL
     for (int v = 0; v < V; v++) {
 #if !defined(__AVX512F__)
-      // Vector by vector, with the factors loaded again: a sum that is pushed out of the registers costs half the speed.
+      // Vector by vector, with the factors loaded again: a sum that is pushed out of the registers costs half the
+      // speed.
       if (v > 0 && Q > 1 && sizeof(typename Stored::Number) < 4) asm volatile("" ::: "memory");
 #endif
       const F32x16 row = Stored::at(numbers + i * stride + 16 * v);

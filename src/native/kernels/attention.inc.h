@@ -1,20 +1,27 @@
-// Attention over pages of keys and values: device-kernels.h says what attend and mergeStates compute, this file what is open there.
+// Attention over pages of keys and values: device-kernels.h says what attend and mergeStates compute, this file what is
+// open there.
 //
-// One query and one page: [from, to) the page's positions that the query sees, K and V the stored numbers as floats (Q8: levels).
+// One query and one page: [from, to) the page's positions that the query sees, K and V the stored numbers as floats
+// (Q8: levels).
 //   score[j] = fma over channels c in order, from 0, of q[c] * K[c][j]; Q8: that * keyScale[j]
 //   m = max(max, score[from … to)); factor = exp(max - m); p[j] = exp(score[j] - m)
-//   sum = fma(sum, factor, P); P as sums over a row run: lane i adds p[i], p[i + 16], p[i + 32], p[i + 48], the unseen ones 0
+//   sum = fma(sum, factor, P); P as sums over a row run: lane i adds p[i], p[i + 16], p[i + 32], p[i + 48], the unseen
+// ones 0
 //   output = output * factor, then for j in [from, to) in order: output = fma(w[j], V[j], output);
 //     w[j] = p[j], Q8: p[j] * valueScale[j]
-// Numbers of unseen positions enter no sum, so anything may lie there. A query that sees nothing of the page is not touched.
+// Numbers of unseen positions enter no sum, so anything may lie there. A query that sees nothing of the page is not
+// touched.
 //
-// The stored numbers are converted on the way into the registers, and come from memory once; Q8 with many queries, and heads that
-// do not fill vectors, are widened to f32 first, a page at a time. The arithmetic is the same.
+// The stored numbers are converted on the way into the registers, and come from memory once; Q8 with many queries, and
+// heads that do not fill vectors, are widened to f32 first, a page at a time. The arithmetic is the same.
 #include "attention-tile.inc.h"
 
 /** Queries whose scores of one page are held at a time: what attendScratchFloats has room for. */
 static constexpr int kAttendQueries = 64;
-/** Up to so many queries turn Q8's levels into floats as they go; f16 is converted beside the multiplications at no cost. */
+/**
+ * Up to so many queries turn Q8's levels into floats as they go; f16 is converted beside the multiplications at no
+ * cost.
+ */
 static constexpr int kDirectQueries = 10;
 
 static inline float firstOf(F32x16 x) {
@@ -238,7 +245,8 @@ static inline PageNumbers<Stored> numbersOf(const AttendRun& run, int i) {
 
 template <class Stored>
 static void attendPages(const AttendRun& run, const AttendState& state) {
-  // A vector of channels may be read past the last position of a head whose size is no multiple of 16: only in the scratch.
+  // A vector of channels may be read past the last position of a head whose size is no multiple of 16: only in the
+  // scratch.
   const bool direct = run.headDim % 16 == 0 && (sizeof(typename Stored::Number) > 1 || run.count <= kDirectQueries);
   const int64_t numbers = static_cast<int64_t>(kPagePositions) * run.headDim;
   float* const weights = run.scratch + 2 * numbers;
@@ -271,8 +279,8 @@ static void attend(const AttendRun& run, const AttendState& state) {
 /**
  * m = max(max, laterMax); a = exp(max - m), b = exp(laterMax - m);
  * sum = fma(sum, a, laterSum * b); output = fma(later, b, output * a).
- * A later state that saw nothing changes nothing; an earlier one that saw nothing becomes a copy of the later. (Whoever saw
- * anything has a sum of 1 at least.)
+ * A later state that saw nothing changes nothing; an earlier one that saw nothing becomes a copy of the later. (Whoever
+ * saw anything has a sum of 1 at least.)
  */
 static void mergeStates(int32_t headDim, float* max, float* sum, float* output, float laterMax, float laterSum,
                         const float* later) {

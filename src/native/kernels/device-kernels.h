@@ -1,5 +1,5 @@
-// The kernels that run a model. Kernels see only pointers and sizes: no Node-API, threads, files or exceptions, so that another target
-// is one more table (kernel-table.h says what every kernel of every table keeps).
+// The kernels that run a model. Kernels see only pointers and sizes: no Node-API, threads, files or exceptions, so that
+// another target is one more table (kernel-table.h says what every kernel of every table keeps).
 #pragma once
 #include "packed-matrix.h"
 
@@ -12,10 +12,10 @@ enum class Activation : uint8_t { Silu, GeluErf, GeluTanh, Relu };
 enum class KvType : uint8_t { F32, F16, Q8 };
 
 /**
- * Rows of activations as 8-bit levels, chunk by chunk: x[r][32c + i] ~ scales[c * stride + r] * levels[(c * stride + r) * 32 + i].
- * scale = max|x| / 127 of the 32 values, level = x * (1 / scale) rounded to nearest even, -127 … 127: one division each, every
- * step rounded to f32. Where max|x| < 127 * 2^-126 scale and levels are 0, since the reciprocal could overflow. sums: the
- * levels' sum. All three are 32-byte aligned.
+ * Rows of activations as 8-bit levels, chunk by chunk: x[r][32c + i] ~ scales[c * stride + r] * levels[(c * stride + r)
+ * * 32 + i]. scale = max|x| / 127 of the 32 values, level = x * (1 / scale) rounded to nearest even, -127 … 127: one
+ * division each, every step rounded to f32. Where max|x| < 127 * 2^-126 scale and levels are 0, since the reciprocal
+ * could overflow. sums: the levels' sum. All three are 32-byte aligned.
  */
 struct QuantizedRows {
   int8_t* levels;
@@ -26,8 +26,8 @@ struct QuantizedRows {
 };
 
 /**
- * One page of one key/value head. keys: [headDim][64] (a position is a column), values: [64][headDim]; f32, f16 or, for Q8,
- * int8 with one f32 scale a position. Unused positions are zero bytes.
+ * One page of one key/value head. keys: [headDim][64] (a position is a column), values: [64][headDim]; f32, f16 or, for
+ * Q8, int8 with one f32 scale a position. Unused positions are zero bytes.
  */
 struct KvPage {
   const void* keys;
@@ -58,8 +58,8 @@ struct AttendRun {
 };
 
 /**
- * Running state of the online softmax of one query: largest score, sum of exp(score - max), and the weighted sum of values.
- * Starts as max = -inf, sum = 0, output = 0.
+ * Running state of the online softmax of one query: largest score, sum of exp(score - max), and the weighted sum of
+ * values. Starts as max = -inf, sum = 0, output = 0.
  */
 struct AttendState {
   float* max;      // [count]
@@ -87,7 +87,8 @@ struct DeviceKernels {
   void (*quantizeRows)(const float* x, int64_t ldx, int32_t rows, int32_t cols, const QuantizedRows& out);
 
   /**
-   * y[r * ldy + i] = sum over chunks, in order, from 0, for rows i of tiles [tileFrom, tileTo) that the matrix has and r in [0, rows):
+   * y[r * ldy + i] = sum over chunks, in order, from 0, for rows i of tiles [tileFrom, tileTo) that the matrix has and
+   * r in [0, rows):
    *   acc = fma(float(isum), wscale * xscale, acc)      isum: exact int32 dot product of signed levels (symmetric)
    *                                                     or of codes 0 … 2^bits - 1 (asymmetric), then also
    *   acc = fma(minimum, xscale * float(xsum), acc)     (asymmetric only)
@@ -97,22 +98,22 @@ struct DeviceKernels {
                          float* y, int64_t ldy);
 
   /**
-   * y[r * ldy + i] = sum over columns, in order, from 0: acc = fma(W[i][c], x[r][c], acc), with W as unpackRows gives it; any kind.
-   * panel: room for kPanelFloats floats, 64-byte aligned.
+   * y[r * ldy + i] = sum over columns, in order, from 0: acc = fma(W[i][c], x[r][c], acc), with W as unpackRows gives
+   * it; any kind. panel: room for kPanelFloats floats, 64-byte aligned.
    */
   void (*floatProduct)(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const float* x, int64_t ldx, int32_t rows,
                        float* y, int64_t ldy, float* panel);
 
   /**
-   * dx[r * lddx + c] = sum over the matrix's rows i, in order, from 0: acc = fma(W[i][c], dy[r][i], acc), for columns of chunks
-   * [chunkFrom, chunkTo); any kind.
+   * dx[r * lddx + c] = sum over the matrix's rows i, in order, from 0: acc = fma(W[i][c], dy[r][i], acc), for columns
+   * of chunks [chunkFrom, chunkTo); any kind.
    */
   void (*floatProductTransposed)(const PackedMatrix& w, int32_t chunkFrom, int32_t chunkTo, const float* dy, int64_t lddy,
                                  int32_t rows, float* dx, int64_t lddx, float* panel);
 
   /**
-   * Row i in f32: fma(float(code), scale, minimum) rounded as the TypeScript codec does (scale * (code - 2^(bits-1)), or
-   * scale * code + minimum in double, rounded to f32 once).
+   * Row i in f32: fma(float(code), scale, minimum) rounded as the TypeScript codec does (scale * (code - 2^(bits-1)),
+   * or scale * code + minimum in double, rounded to f32 once).
    */
   void (*unpackRow)(const PackedMatrix& w, int32_t row, float* out);
 
@@ -146,8 +147,10 @@ struct DeviceKernels {
   // ---- attention (attention.inc.h) ----
 
   /**
-   * Goes over the pages in order. For each page and query that sees any of it: scores = K^T q (fma over channels in order, from
-   * 0), unseen positions -inf; newMax = max(max, page max); factor = exp(max - newMax); sum = fma(sum, factor, page's sum of
+   * Goes over the pages in order. For each page and query that sees any of it: scores = K^T q (fma over channels in
+   * order, from
+   * 0), unseen positions -inf; newMax = max(max, page max); factor = exp(max - newMax); sum = fma(sum, factor, page's
+   * sum of
    * exp(score - newMax)); output = output * factor, then fma(p, value, output) over the positions in order.
    */
   void (*attend)(const AttendRun& run, const AttendState& state);

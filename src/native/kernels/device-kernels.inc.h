@@ -1,5 +1,5 @@
-// The device's kernels of one instruction set: included by table-<isa>.cpp after its simd-<isa>.h, in the namespace that LAYERWISE_SIMD
-// names. Included once per table file on purpose: no #pragma once here or in the bodies.
+// The device's kernels of one instruction set: included by table-<isa>.cpp after its simd-<isa>.h, in the namespace
+// that LAYERWISE_SIMD names. Included once per table file on purpose: no #pragma once here or in the bodies.
 #include "kernel-table.h"
 #include "level-tables.h"
 #include "unroll.h"

@@ -1,6 +1,6 @@
 // Kernels over rows of floats: levels for the integer products, norms, rotary embedding, activations, sums,
-// conversions. Any n: the last n % 16 elements go through loadPart and storePart. Included by device-kernels.inc.h inside the
-// table's namespace.
+// conversions. Any n: the last n % 16 elements go through loadPart and storePart. Included by device-kernels.inc.h
+// inside the table's namespace.
 #include "math.inc.h"
 
 /** Sixteen elements, or the n < 16 that are left of a row. */

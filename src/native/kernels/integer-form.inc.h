@@ -1,4 +1,5 @@
-// What of a codec the loops of a product are compiled for, and its scales. Included by device-kernels.inc.h before the products.
+// What of a codec the loops of a product are compiled for, and its scales. Included by device-kernels.inc.h before the
+// products.
 
 template <int kStoredBits, bool kMinima, bool kLevelTable, bool kTwoLevelScales>
 struct Form {

@@ -1,5 +1,5 @@
-// What the integer products share whose registers hold codes of many rows. Included by integer-product-<isa>.inc.h, which defines for its
-// instruction set
+// What the integer products share whose registers hold codes of many rows. Included by integer-product-<isa>.inc.h,
+// which defines for its instruction set
 //   Lanes::Bytes              a register of codes
 //   Lanes::words(word)        four bytes in every place of one
 //   Lanes::kProductsOfQuad    products of a quad's four columns that meet in one sum of 16 bits
@@ -28,8 +28,10 @@ struct TileStream {
   const uint8_t* levels;
   int32_t chunksLeft;
 
-  TileStream(const PackedMatrix& w, int32_t tile)
-      : header(groupAt(w, tile, 0)), levels(header + groupHeaderBytes(w.asymmetric, w.twoLevel)), chunksLeft(w.chunksPerGroup) {}
+  static inline TileStream of(const PackedMatrix& w, int32_t tile) {
+    const uint8_t* header = groupAt(w, tile, 0);
+    return {header, header + groupHeaderBytes(w.asymmetric, w.twoLevel), w.chunksPerGroup};
+  }
 
   /** The same place in a tile so many bytes further. */
   TileStream moved(int64_t bytes) const {
@@ -39,12 +41,11 @@ struct TileStream {
     return other;
   }
 
-  void next(int bits, int headerBytes, int32_t chunksPerGroup) {
-    levels += 64 * bits;
-    if (--chunksLeft > 0) return;
-    header = levels;
-    levels += headerBytes;
-    chunksLeft = chunksPerGroup;
+  /** The next chunk, and its group. */
+  TileStream next(int bits, int headerBytes, int32_t chunksPerGroup) const {
+    const uint8_t* after = levels + 64 * bits;
+    if (chunksLeft > 1) return {header, after, chunksLeft - 1};
+    return {after, after + headerBytes, chunksPerGroup};
   }
 
   /** Asks for a chunk's lines of the stream that are still far. */

@@ -1,5 +1,5 @@
-// Where several rows of activations take codes from: the packed levels, or a chunk's codes expanded to the stack. Included by
-// integer-product-avx2-rows.inc.h.
+// Where several rows of activations take codes from: the packed levels, or a chunk's codes expanded to the stack.
+// Included by integer-product-avx2-rows.inc.h.
 
 /** Tables of the lower and of the upper 4 bits of levels plus 128. */
 struct NibbleTables {
@@ -18,8 +18,8 @@ struct NibbleTables {
 static constexpr NibbleTables kNibbleTables;
 
 /**
- * Where a chunk's codes come from. Codes of up to 6 bits are one vector a quad and half of the tile; codes of 8 bits, and levels of a
- * table plus 128, are two, of their lower and upper 4 bits: part 0 and 1.
+ * Where a chunk's codes come from. Codes of up to 6 bits are one vector a quad and half of the tile; codes of 8 bits,
+ * and levels of a table plus 128, are two, of their lower and upper 4 bits: part 0 and 1.
  */
 template <class F>
 struct LevelCodes {
@@ -51,7 +51,10 @@ struct CodePanel {
   }
 };
 
-/** The same out of a panel. `again` reads them anew: the compiler would keep all of them for the next rows, and spill them. */
+/**
+ * The same out of a panel. `again` reads them anew: the compiler would keep all of them for the next rows, and spill
+ * them.
+ */
 template <int kBits>
 struct PanelCodes {
   const __m256i* vectors;

@@ -30,8 +30,8 @@ static inline __attribute__((always_inline)) __m256i dotSigned(const uint8_t* p,
 }
 
 /**
- * The same for the levels of a table, which are never -128: |x|, made once a chunk, times w with x's sign: one step less. (Twice 4 bits,
- * as several rows take them, are a fifth slower here.)
+ * The same for the levels of a table, which are never -128: |x|, made once a chunk, times w with x's sign: one step
+ * less. (Twice 4 bits, as several rows take them, are a fifth slower here.)
  */
 template <int kBits>
 static inline __attribute__((always_inline)) __m256i dotTable(const uint8_t* p, const int8_t* x, const int8_t* magnitudes) {
@@ -71,7 +71,7 @@ template <class F, int kStreams>
 static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w, int32_t tile, int32_t apart,
                                                            const QuantizedRows& x, float* y) {
   const int64_t bytesApart = apart * w.tileStride;
-  TileStream at(w, tile);
+  TileStream at = TileStream::of(w, tile);
   OwnScales own[kStreams];
   __m256 sums[kStreams][2];
   LAYERWISE_UNROLL
@@ -93,7 +93,7 @@ static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w
         sums[s][half] = addScaledSums<F::kAsymmetric>(activations.dotHalf(one.levels + 32 * half), scales, row, sums[s][half]);
       }
     }
-    at.next(F::kBits, F::kHeader, w.chunksPerGroup);
+    at = at.next(F::kBits, F::kHeader, w.chunksPerGroup);
   }
   LAYERWISE_UNROLL
   for (int s = 0; s < kStreams; s++) {

@@ -1,5 +1,6 @@
-// Several rows of activations, a few at a time, so that every vector of codes that was loaded serves them all. Where more rows
-// come than fit at once, a chunk's codes are expanded to the stack first. Included by integer-product-avx2.inc.h.
+// Several rows of activations, a few at a time, so that every vector of codes that was loaded serves them all. Where
+// more rows come than fit at once, a chunk's codes are expanded to the stack first. Included by
+// integer-product-avx2.inc.h.
 
 #include "integer-product-avx2-codes.inc.h"
 
@@ -10,7 +11,9 @@ static inline __attribute__((always_inline)) void addProducts(__m256i& sums, __m
   inOrder(sums);
 }
 
-/** The same pointer, as one register from here on: else the compiler keeps the address of every quad, and spills them. */
+/**
+ * The same pointer, as one register from here on: else the compiler keeps the address of every quad, and spills them.
+ */
 static inline __attribute__((always_inline)) const int8_t* inRegister(const int8_t* p) {
   asm volatile("" : "+r"(p));
   return p;
@@ -134,8 +137,8 @@ static inline __attribute__((always_inline)) void addGroups(Codes codes, const C
 }
 
 /**
- * Scales of either kind, found out when running: a branch a chunk costs little beside several rows, and one more set of these loops
- * would double the table's size.
+ * Scales of either kind, found out when running: a branch a chunk costs little beside several rows, and one more set of
+ * these loops would double the table's size.
  */
 template <bool kAsymmetric>
 static inline __attribute__((always_inline)) ChunkScales chunkScales(bool twoLevel, const uint8_t* header, const OwnScales& own) {
@@ -153,8 +156,8 @@ static __attribute__((noinline)) void addManyRows(LevelCodes<F> codes, const Chu
 }
 
 /**
- * Rows [from, from + rows) of activations with kTiles tiles, `apart` tiles from one to the next; acc has room for all sums. kRows: how
- * many rows there are where they fit at once, else 0. `ahead`: whether the tiles come from memory.
+ * Rows [from, from + rows) of activations with kTiles tiles, `apart` tiles from one to the next; acc has room for all
+ * sums. kRows: how many rows there are where they fit at once, else 0. `ahead`: whether the tiles come from memory.
  */
 template <class F, int kRows, int kTiles>
 static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMatrix& w, int32_t tile, int32_t apart, bool ahead,
@@ -165,7 +168,7 @@ static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMat
   OwnScales own[kTiles];
   for (int s = 0; w.twoLevel && s < kTiles; s++) readOwnScales(w, tile + s * apart, &own[s]);
   const int header = groupHeaderBytes(F::kAsymmetric, w.twoLevel);
-  TileStream at(w, tile);
+  TileStream at = TileStream::of(w, tile);
   for (int32_t c = 0; c < w.chunks; c++) {
     const int64_t i = static_cast<int64_t>(c) * x.stride + from;
     const ChunkRows chunk = {x.levels + i * kChunkCols, x.scales + i, x.sums + i};
@@ -180,7 +183,7 @@ static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMat
         addManyRows<F>(LevelCodes<F>{one.levels}, scales, chunk, rows, sums);
       }
     }
-    at.next(F::kBits, header, w.chunksPerGroup);
+    at = at.next(F::kBits, header, w.chunksPerGroup);
   }
   for (int32_t i = 0; i < kTiles * rows; i++) {
     const int32_t first = (tile + i / rows * apart) * kTileRows;
@@ -190,7 +193,10 @@ static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMat
   }
 }
 
-/** Rows up to which memory limits as much as arithmetic: several tiles are read at once, and again from the cache for every few rows. */
+/**
+ * Rows up to which memory limits as much as arithmetic: several tiles are read at once, and again from the cache for
+ * every few rows.
+ */
 static constexpr int32_t kFewRows = 16;
 /** Of these, rows at a time. */
 static constexpr int kFewTogether = 4;

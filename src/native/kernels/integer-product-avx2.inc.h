@@ -1,13 +1,14 @@
 // The integer product for AVX2. Included by device-kernels.inc.h inside the table's namespace.
 //
-// Half a tile (8 rows of weights) fills a register: four columns of each row. vpmaddubsw multiplies unsigned codes with signed
-// activations and adds pairs in 16 bits; as many products are added there as cannot overflow (safeQuads), the rest in 32 bits, so
-// every sum is exact. Codes of 8 bits would overflow at the first pair: one row of activations takes them signed, with their
-// sign moved to the activations; several rows take them as two codes of 4 bits.
+// Half a tile (8 rows of weights) fills a register: four columns of each row. vpmaddubsw multiplies unsigned codes with
+// signed activations and adds pairs in 16 bits; as many products are added there as cannot overflow (safeQuads), the
+// rest in 32 bits, so every sum is exact. Codes of 8 bits would overflow at the first pair: one row of activations
+// takes them signed, with their sign moved to the activations; several rows take them as two codes of 4 bits.
 //
-// One row of activations (decoding) runs at the speed of memory: a tile is one stream, prefetched kPrefetch bytes ahead (1 to 2
-// KiB is best on Zen 3: +20 %; 4 KiB is worse), and four tiles are read at once (+30 %: the prefetchers follow several streams).
-// A few rows do the same four rows at a time; many share codes that are expanded to the stack once a chunk.
+// One row of activations (decoding) runs at the speed of memory: a tile is one stream, prefetched kPrefetch bytes ahead
+// (1 to 2 KiB is best on Zen 3: +20 %; 4 KiB is worse), and four tiles are read at once (+30 %: the prefetchers follow
+// several streams). A few rows do the same four rows at a time; many share codes that are expanded to the stack once a
+// chunk.
 
 struct Lanes {
   using Bytes = __m256i;
@@ -21,8 +22,8 @@ struct Lanes {
 static inline __m256i loadVector(const uint8_t* p) { return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p)); }
 
 /**
- * Codes of a quad in half a tile, whose levels begin at p (docs/artifact-format.md, section 6). `quad` is known when compiling,
- * by unrolling.
+ * Codes of a quad in half a tile, whose levels begin at p (docs/artifact-format.md, section 6). `quad` is known when
+ * compiling, by unrolling.
  */
 template <int kBits>
 static inline __attribute__((always_inline)) __m256i halfCodes(const uint8_t* p, int quad) {
@@ -49,13 +50,18 @@ static inline __attribute__((always_inline)) __m256i halfLevels(const uint8_t* p
   return _mm256_blendv_epi8(lookUp(low, sixteenOf(table)), lookUp(low, sixteenOf(table + 16)), fifth);
 }
 
-/** The i-th quad: those whose codes share a vector follow each other, so that it is loaded once. The sums are exact in any order. */
+/**
+ * The i-th quad: those whose codes share a vector follow each other, so that it is loaded once. The sums are exact in
+ * any order.
+ */
 template <int kBits>
 static constexpr int quadAt(int i) {
   return kBits == 4 ? i / 2 + i % 2 * 4 : i;
 }
 
-/** Keeps the compiler from moving a sum's additions: it would load everything first and spill it (a third of the speed). */
+/**
+ * Keeps the compiler from moving a sum's additions: it would load everything first and spill it (a third of the speed).
+ */
 static inline __attribute__((always_inline)) void inOrder(__m256i& sum) { asm volatile("" : "+x"(sum)); }
 
 static inline __m256i pairSums(__m256i sums) { return _mm256_madd_epi16(sums, _mm256_set1_epi16(1)); }

@@ -1,5 +1,5 @@
-// The integer product for AVX-512: a tile's vector of levels is one register. Included by device-kernels.inc.h inside the
-// table's namespace; LAYERWISE_VNNI is 1 where the table's processors have VNNI.
+// The integer product for AVX-512: a tile's vector of levels is one register. Included by device-kernels.inc.h inside
+// the table's namespace; LAYERWISE_VNNI is 1 where the table's processors have VNNI.
 
 struct Lanes {
   using Bytes = __m512i;

@@ -1,4 +1,5 @@
-// One integer product for each form of an integer codec. Included at the end of integer-product-<isa>.inc.h, which defines
+// One integer product for each form of an integer codec. Included at the end of integer-product-<isa>.inc.h, which
+// defines
 //   productOf<F>(w, tileFrom, tileTo, x, rows, y, ldy)    for F a Form (integer-form.inc.h)
 
 template <int kBits, bool kTwoLevel>

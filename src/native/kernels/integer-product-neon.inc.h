@@ -1,5 +1,5 @@
-// The integer product for 64-bit ARM: four registers are one vector of levels. Included by device-kernels.inc.h inside the
-// table's namespace; LAYERWISE_DOT_PRODUCT is 1 where the table's processors have the dot-product instructions.
+// The integer product for 64-bit ARM: four registers are one vector of levels. Included by device-kernels.inc.h inside
+// the table's namespace; LAYERWISE_DOT_PRODUCT is 1 where the table's processors have the dot-product instructions.
 //
 // ARM multiplies signed bytes with signed bytes. Codes of up to 6 bits are that anyway; those of 8 bits are made signed
 // by taking 128 away, and 128 times the activations' sum is put back, so that all kinds have sums of codes.

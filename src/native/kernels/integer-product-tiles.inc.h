@@ -27,7 +27,7 @@ static inline void writeTile(const PackedMatrix& w, int32_t tile, F32x16 acc, fl
 template <class F>
 static void productOfRow(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, float* y) {
   for (int32_t tile = tileFrom; tile < tileTo; tile++) {
-    TileStream at(w, tile);
+    TileStream at = TileStream::of(w, tile);
     const TileScales own = rowScales<F>(w, tile);
     F32x16 acc = broadcast(0);
     int64_t i = 0;
@@ -35,7 +35,7 @@ static void productOfRow(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo
       at.prefetch<F::kBits>();
       acc = addChunk<F>(chunkCodes<F>(at.levels), tileScales<F>(at.header, own),
                                          x.levels + i * kChunkCols, x.scales[i], x.sums[i], acc);
-      at.next(F::kBits, F::kHeader, w.chunksPerGroup);
+      at = at.next(F::kBits, F::kHeader, w.chunksPerGroup);
     }
     writeTile(w, tile, acc, y);
   }
@@ -48,7 +48,7 @@ static void productOfRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileT
   alignas(64) float sums[kRowBlock * kTileRows];
   for (int32_t tile = tileFrom; tile < tileTo; tile++) {
     for (int32_t r = 0; r < rows; r++) store(sums + r * kTileRows, broadcast(0));
-    TileStream at(w, tile);
+    TileStream at = TileStream::of(w, tile);
     const TileScales own = rowScales<F>(w, tile);
     for (int32_t c = 0; c < w.chunks; c++) {
       at.prefetch<F::kBits>();
@@ -60,7 +60,7 @@ static void productOfRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileT
         store(acc, addChunk<F>(codes, scales, x.levels + (i + r) * kChunkCols, x.scales[i + r],
                                                 x.sums[i + r], load(acc)));
       }
-      at.next(F::kBits, F::kHeader, w.chunksPerGroup);
+      at = at.next(F::kBits, F::kHeader, w.chunksPerGroup);
     }
     for (int32_t r = 0; r < rows; r++) writeTile(w, tile, load(sums + r * kTileRows), y + (from + r) * ldy);
   }

@@ -1,8 +1,9 @@
 // The table that every instruction set fills in.
 //
-// Every kernel gives the same bits in every table: the same IEEE operations in the same order. Sums over a row run in 16
-// lanes (lane i takes elements i, i + 16, …) that are added pairwise at the end: i + (i+8), i + (i+4), i + (i+2), i + (i+1).
-// "fma(a, b, c)" is a * b + c rounded once. No kernel's result for a row depends on which other rows are in the call.
+// Every kernel gives the same bits in every table: the same IEEE operations in the same order. Sums over a row run in
+// 16 lanes (lane i takes elements i, i + 16, …) that are added pairwise at the end: i + (i+8), i + (i+4), i + (i+2), i
+// + (i+1). "fma(a, b, c)" is a * b + c rounded once. No kernel's result for a row depends on which other rows are in
+// the call.
 #pragma once
 #include "device-kernels.h"
 #include "offline-kernels.h"

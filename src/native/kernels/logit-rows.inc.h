@@ -1,5 +1,5 @@
-// What a row of logits says: its largest id, sums of exponentials, the sums of an entropy. Included by device-kernels.inc.h; uses
-// elementwise.inc.h.
+// What a row of logits says: its largest id, sums of exponentials, the sums of an entropy. Included by
+// device-kernels.inc.h; uses elementwise.inc.h.
 
 /** A sum of vectors, lane by lane, and beside it what its roundings dropped (Knuth's two-sum): as good as a double. */
 struct CarriedSum {

@@ -1,5 +1,5 @@
-// What rows of logits add up to beside a reference: the sums of a KL divergence. Included by offline-kernels.inc.h; uses
-// logit-rows.inc.h.
+// What rows of logits add up to beside a reference: the sums of a KL divergence. Included by offline-kernels.inc.h;
+// uses logit-rows.inc.h.
 
 /** Ids whose logit is larger than that of `id`, or as large with a lower id. */
 static int64_t idsAhead(const float* x, int64_t n, int64_t id) {
@@ -49,7 +49,10 @@ struct RowTerms {
   F32x16 referenceMass, mass, slope, excess;
 };
 
-/** e^d - 1 - d of |d| <= 1: d^2 times a polynomial (interpolated at Chebyshev's nodes), relative error 1.8e-8 before rounding. */
+/**
+ * e^d - 1 - d of |d| <= 1: d^2 times a polynomial (interpolated at Chebyshev's nodes), relative error 1.8e-8 before
+ * rounding.
+ */
 static inline F32x16 expExcess(F32x16 d) {
   F32x16 p = fma(d, broadcast(0x1.78a70ep-19f), broadcast(0x1.a971fcp-16f));
   p = fma(p, d, broadcast(0x1.a009p-13f));

@@ -1,5 +1,5 @@
-// The kernels of one instruction set for the offline stages: included by table-<isa>.cpp after device-kernels.inc.h, some of whose
-// functions they use.
+// The kernels of one instruction set for the offline stages: included by table-<isa>.cpp after device-kernels.inc.h,
+// some of whose functions they use.
 
 namespace layerwise {
 namespace LAYERWISE_SIMD {

@@ -1,4 +1,5 @@
-// A matrix as a codec stores it, used in place. docs/artifact-format.md has the layout bit by bit; src/codecs/ is its twin.
+// A matrix as a codec stores it, used in place. docs/artifact-format.md has the layout bit by bit; src/codecs/ is its
+// twin.
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -25,14 +26,14 @@ constexpr int bitsOf(CodecKind kind) {
 }
 
 /**
- * A packed matrix [rows, cols]. Tile t (rows 16t … 16t+15) begins at data + t * tileStride. Integer kinds are one stream that a
- * product reads from front to back: where `twoLevel` the rows' own bf16 scales [16] and, where `asymmetric`, bf16 minima [16];
- * then group after group of columns, each with its scales [16], where `asymmetric` its minima [16], and then the levels of its
- * chunks (64 * bits bytes each; the last group may have fewer chunks). A group's scales and minima are f16 or, where `twoLevel`,
- * int8: multiples of the rows' own. Where `table`, a code stands for a number of levelBytes (level-tables.h). Float kinds have
- * [cols][16]. Bytes beyond the content of a tile are zero, and so are the levels, scales and values of rows and columns
- * beyond the matrix. Groups are aligned to 16 bytes only. Only makePackedMatrix (packed-matrix.cpp) makes one: it has
- * checked every size.
+ * A packed matrix [rows, cols]. Tile t (rows 16t … 16t+15) begins at data + t * tileStride. Integer kinds are one
+ * stream that a product reads from front to back: where `twoLevel` the rows' own bf16 scales [16] and, where
+ * `asymmetric`, bf16 minima [16]; then group after group of columns, each with its scales [16], where `asymmetric` its
+ * minima [16], and then the levels of its chunks (64 * bits bytes each; the last group may have fewer chunks). A
+ * group's scales and minima are f16 or, where `twoLevel`, int8: multiples of the rows' own. Where `table`, a code
+ * stands for a number of levelBytes (level-tables.h). Float kinds have [cols][16]. Bytes beyond the content of a tile
+ * are zero, and so are the levels, scales and values of rows and columns beyond the matrix. Groups are aligned to 16
+ * bytes only. Only makePackedMatrix (packed-matrix.cpp) makes one: it has checked every size.
  */
 struct PackedMatrix {
   const uint8_t* data = nullptr;
@@ -88,8 +89,8 @@ struct CodecForm {
 };
 
 /**
- * Bytes of a packed matrix of that form: the twin of Codec.packedBytes. -1 where there is no such codec or shape, INT64_MAX
- * where the bytes do not fit 63 bits.
+ * Bytes of a packed matrix of that form: the twin of Codec.packedBytes. -1 where there is no such codec or shape,
+ * INT64_MAX where the bytes do not fit 63 bits.
  */
 int64_t packedBytes(const CodecForm& form, int32_t rows, int32_t cols);
 

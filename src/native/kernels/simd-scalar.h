@@ -1,8 +1,8 @@
 // Sixteen floats, one at a time: the plain table, and the definition of what every other simd-*.h does.
 //
-// A simd header defines these names in its own namespace (layerwise::scalar, layerwise::avx2, …); the bodies in *.inc.h use no
-// others, so a kernel is written once. Kernel files use no templates of the standard library: the linker could pick a copy
-// that was compiled for a newer processor.
+// A simd header defines these names in its own namespace (layerwise::scalar, layerwise::avx2, …); the bodies in *.inc.h
+// use no others, so a kernel is written once. Kernel files use no templates of the standard library: the linker could
+// pick a copy that was compiled for a newer processor.
 #pragma once
 #include <cmath>
 #include <cstdint>

@@ -149,9 +149,8 @@ class Factorisation {
 
 }  // namespace
 
-bool cholesky(const Machine& on, double* a, int64_t n) {
-  if (n == 0) return true;
-  Factorisation factorisation(on, a, n);
+bool cholesky(const Machine& on, const Square& a) {
+  Factorisation factorisation(on, a.a, a.n);
   on.pool.run([&](Worker& me) { factorisation.run(me); });
   return factorisation.positive();
 }

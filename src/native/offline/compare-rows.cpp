@@ -8,8 +8,9 @@ namespace offline {
 namespace {
 
 /**
- * KL = sum p (ln p - ln q) = ln sum p e^d - sum p d for d = ln q - ln p but for a constant, p = u / U. For near rows both parts are
- * small and nearly the same: ln(1 + (slope + excess) / U) keeps their difference, about excess / U, to f32's precision.
+ * KL = sum p (ln p - ln q) = ln sum p e^d - sum p d for d = ln q - ln p but for a constant, p = u / U. For near rows
+ * both parts are small and nearly the same: ln(1 + (slope + excess) / U) keeps their difference, about excess / U, to
+ * f32's precision.
  */
 double divergenceOf(const RowSums& s, double shiftError) {
   const double slope = s.slope / s.referenceMass, growth = slope + s.excess / s.referenceMass;

@@ -65,11 +65,11 @@ void FactorInverse::computeColumns(int64_t colFrom, int64_t colTo, double* high)
   }
 }
 
-bool inverseUpperFactor(const Machine& on, double* h, int64_t n) {
-  if (n == 0) return true;
+bool inverseUpperFactor(const Machine& on, const Square& square) {
+  const auto [h, n] = square;
   // With J the reversal of rows and columns and J h J = L L^T: h^-1 = (J L^-1 J)^T (J L^-1 J), and J L^-1 J is upper.
   std::reverse(h, h + n * n);
-  if (!cholesky(on, h, n)) return false;
+  if (!cholesky(on, square)) return false;
   if (on.aborted()) return true;
   FactorInverse x(on, h, n);
   on.pool.run([&](Worker& me) {

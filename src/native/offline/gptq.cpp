@@ -58,8 +58,8 @@ class Columns {
 
  private:
   /**
-   * A few columns of the rows of a tile, from row r on; `col` is the first column of their block. A column waits for the one before it:
-   * rows side by side do not wait for each other.
+   * A few columns of the rows of a tile, from row r on; `col` is the first column of their block. A column waits for
+   * the one before it: rows side by side do not wait for each other.
    */
   void quantizeStep(const Band& band, int64_t first, int64_t r, int64_t rows, int64_t col, Range step) const {
     const int64_t cols = call_.cols, count = least(kTileHeight, rows - r);

@@ -15,17 +15,17 @@ constexpr int64_t kPart = 96;
 /** Side of the squares that are mirrored. */
 constexpr int64_t kMirror = 64;
 
-class Gram {
+class GramTiles {
  public:
-  Gram(const Machine& on, const float* x, int64_t rows, int64_t cols, float factor, float* h)
+  GramTiles(const Machine& on, const Gram& call)
       : on_(on),
-        x_(x),
-        rows_(rows),
-        cols_(cols),
-        factor_(factor),
-        h_(h),
-        a_(ceilDiv(cols, kTileHeight) * kTileHeight * kDepth),
-        b_(ceilDiv(cols, kFloatWidth) * kFloatWidth * kDepth) {}
+        x_(call.x),
+        rows_(call.rows),
+        cols_(call.cols),
+        factor_(call.factor),
+        h_(call.h),
+        a_(ceilDiv(cols_, kTileHeight) * kTileHeight * kDepth),
+        b_(ceilDiv(cols_, kFloatWidth) * kFloatWidth * kDepth) {}
 
   void run(Worker& me) {
     for (int64_t row = 0; row < rows_; row += kDepth) {
@@ -107,9 +107,8 @@ class Gram {
 
 }  // namespace
 
-void accumulateGram(const Machine& on, const float* x, int64_t rows, int64_t cols, float factor, float* h) {
-  if (cols == 0) return;
-  Gram gram(on, x, rows, cols, factor, h);
+void accumulateGram(const Machine& on, const Gram& call) {
+  GramTiles gram(on, call);
   on.pool.run([&](Worker& me) { gram.run(me); });
 }
 

@@ -1,5 +1,5 @@
-// Which rows of a band have moved in which columns, a few rows at a time: for refine.cpp. Late in a refinement most steps
-// are zero, and rows that moved as a whole lie among rows of which a code or two did.
+// Which rows of a band have moved in which columns, a few rows at a time: for refine.cpp. Late in a refinement most
+// steps are zero, and rows that moved as a whole lie among rows of which a code or two did.
 #pragma once
 #include <cstdint>
 #include <vector>

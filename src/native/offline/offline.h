@@ -34,23 +34,35 @@ struct Gemm {
 /** c = a b: fma over k in order, from 0. */
 void gemm(const Machine& on, const Gemm& call);
 
+struct Gram {
+  const float* x;  // [rows, cols]
+  int64_t rows, cols;
+  float factor;
+  float* h;  // [cols, cols]
+};
+
 /**
  * h [cols, cols] += factor * x^T x of x [rows, cols], both triangles: for each 256 rows in order, h = fma(factor, sum,
  * h) with the sum by fma in order, from 0.
  */
-void accumulateGram(const Machine& on, const float* x, int64_t rows, int64_t cols, float factor, float* h);
+void accumulateGram(const Machine& on, const Gram& call);
+
+struct Square {
+  double* a;  // [n, n]
+  int64_t n;
+};
 
 /**
  * Lower Cholesky factor of symmetric a [n, n] (its lower triangle is read) in place, upper triangle zeroed; false: not
  * positive definite.
  */
-bool cholesky(const Machine& on, double* a, int64_t n);
+bool cholesky(const Machine& on, const Square& a);
 
 /**
  * The upper factor u of the inverse of symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower triangle
  * zeroed); false: not positive definite. Half the work of a factor, its inverse and the inverse's factor.
  */
-bool inverseUpperFactor(const Machine& on, double* h, int64_t n);
+bool inverseUpperFactor(const Machine& on, const Square& h);
 
 struct Gptq {
   float* w;  // [rows, cols]; becomes the quantized values
@@ -87,7 +99,10 @@ struct ScaleSearch {
   float* minima;           // [rows, groups] where asymmetric
 };
 
-/** Scales of least weighted squared error, and the codes under them. Returns the first row that no f16 scale reaches, or -1. */
+/**
+ * Scales of least weighted squared error, and the codes under them. Returns the first row that no f16 scale reaches, or
+ * -1.
+ */
 int64_t searchScales(const Machine& on, const ScaleSearch& call);
 
 struct Refine {
@@ -109,9 +124,15 @@ struct Refine {
 /** Moves codes, scales and minima to lower the error under the gram, group by group; never raises it. In doubles. */
 void refine(const Machine& on, const Refine& call);
 
-/** Mean over rows of d gram d^T, d = w - values [rows, cols]. */
-double hessianError(const Machine& on, const float* w, const float* values, const float* gram, int64_t rows,
-                    int64_t cols);
+struct HessianError {
+  int64_t rows, cols;
+  const float* w;       // [rows, cols]
+  const float* values;  // [rows, cols]
+  const float* gram;    // [cols, cols]
+};
+
+/** Mean over rows of d gram d^T, d = w - values. */
+double hessianError(const Machine& on, const HessianError& call);
 
 struct RowComparison {
   const float* reference;  // [rows, vocab]; null: rows are only summed up
@@ -127,8 +148,8 @@ struct RowComparison {
 };
 
 /**
- * Compares rows of logits. Where one is NaN or +infinity its row's log-sum-exp is NaN; where any of a pair of rows is not finite the
- * divergence is not either.
+ * Compares rows of logits. Where one is NaN or +infinity its row's log-sum-exp is NaN; where any of a pair of rows is
+ * not finite the divergence is not either.
  */
 void compareRows(const Machine& on, const RowComparison& call);
 

@@ -39,8 +39,8 @@ struct Range {
 };
 
 /**
- * Blocks are refined one after the other; a stretch of them leaves its steps together, so that gradients outside of it are read and
- * written once a stretch. Each gradient still takes the steps of all columns in their order.
+ * Blocks are refined one after the other; a stretch of them leaves its steps together, so that gradients outside of it
+ * are read and written once a stretch. Each gradient still takes the steps of all columns in their order.
  */
 class Refinement {
  public:
@@ -158,7 +158,10 @@ class Refinement {
     if (call_.minima) call_.minima[scaleAt(row, at.from)] = static_cast<float>(state.minimum);
   }
 
-  /** Rows `at` of the damped gram, columns `part`, as panels that begin `panelDoubles` apart. Row by row: the gram is larger than caches. */
+  /**
+   * Rows `at` of the damped gram, columns `part`, as panels that begin `panelDoubles` apart. Row by row: the gram is
+   * larger than caches.
+   */
   void fillPanels(double* panels, int64_t panelDoubles, Range at, Range part) const {
     for (int64_t i = at.from; i < at.to; i++, panels += kDoubleWidth) {
       const float* __restrict from = call_.gram + i * call_.cols;
@@ -174,7 +177,10 @@ class Refinement {
     }
   }
 
-  /** Carries the steps of the tiles from `tile` on, which are of columns `at` of the stretch, over to the gradients of columns `to`. */
+  /**
+   * Carries the steps of the tiles from `tile` on, which are of columns `at` of the stretch, over to the gradients of
+   * columns `to`.
+   */
   void update(const Band& band, size_t tile, Range stretch, Range at, Range to) const {
     const std::vector<MovedTile>& tiles = band.moved.tiles();
     if (tile == tiles.size()) return;

@@ -19,7 +19,9 @@ inline double bf16Value(uint32_t half) {
   return value;
 }
 
-/** The row scale for scales of at most `most` in magnitude: the least bf16 number whose 127-fold reaches it; 0 for 0. */
+/**
+ * The row scale for scales of at most `most` in magnitude: the least bf16 number whose 127-fold reaches it; 0 for 0.
+ */
 inline float rowScaleFor(double most) {
   const float nearest = static_cast<float>(most / kMostScaleCode);
   uint32_t bits;
@@ -30,7 +32,10 @@ inline float rowScaleFor(double most) {
   return static_cast<float>(bf16Value(half));
 }
 
-/** The whole number -127 … 127 whose multiple of `rowScale` is nearest to `wanted`, ties to even; 0 where the row's scale is 0. */
+/**
+ * The whole number -127 … 127 whose multiple of `rowScale` is nearest to `wanted`, ties to even; 0 where the row's
+ * scale is 0.
+ */
 inline double scaleCodeFor(double wanted, double rowScale) {
   return rowScale == 0 ? 0 : nearestLevel(wanted / rowScale, -kMostScaleCode, kMostScaleCode);
 }

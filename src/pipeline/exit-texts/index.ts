@@ -2,7 +2,10 @@ import { calibrationText } from "./calibration.ts";
 import type { ExitTextSource } from "./exit-text.ts";
 import { selfText } from "./self.ts";
 
-/** Where the text of exits may come from, under the names of a recipe's `exits.data`. A new one is a file and a line here. */
+/**
+ * Where the text of exits may come from, under the names of a recipe's `exits.data`. A new one is a file and a line
+ * here.
+ */
 export const EXIT_TEXTS = {
   calibration: calibrationText,
   self: selfText,

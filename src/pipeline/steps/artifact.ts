@@ -23,8 +23,8 @@ export const ArtifactMade = z.strictObject({ manifestSha256: Sha256 });
 export type ArtifactMade = z.infer<typeof ArtifactMade>;
 
 /**
- * Quantizes and packs in execution order; a stopped run keeps its finished blocks and goes on from there. The artifact has no exits yet: the
- * plan left room for them, its own memory sum is of what is there.
+ * Quantizes and packs in execution order; a stopped run keeps its finished blocks and goes on from there. The artifact
+ * has no exits yet: the plan left room for them, its own memory sum is of what is there.
  */
 export const artifactStep: Step<ArtifactMade> = {
   name: "artifact",
@@ -83,7 +83,10 @@ export async function sameArtifact(folder: string, { manifestSha256 }: ArtifactM
   }
 }
 
-/** What of a recipe the packed model depends on: exits that are trained on it leave it as it is, but for the room that its plan left them. */
+/**
+ * What of a recipe the packed model depends on: exits that are trained on it leave it as it is, but for the room that
+ * its plan left them.
+ */
 function trunkRecipe({ exits: _, ...recipe }: Recipe): Omit<Recipe, "exits"> {
   return recipe;
 }

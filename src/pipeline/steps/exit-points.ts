@@ -7,7 +7,10 @@ import type { Job, Step } from "../job.ts";
 import { trunkOf } from "./artifact.ts";
 import { exitTextStep, sequencesOf } from "./exit-text.ts";
 
-/** Tokens that `auto` chooses points by: the whole vocabulary's answer after every block is computed for each. Shares within 1 %. */
+/**
+ * Tokens that `auto` chooses points by: the whole vocabulary's answer after every block is computed for each. Shares
+ * within 1 %.
+ */
 const AUTO_TOKENS = 2048;
 
 /** With `after: auto`: measures where the answers by depth promise most. */

@@ -29,8 +29,10 @@ export const ExitsAdded = z.strictObject({ manifestSha256: Sha256, heads: z.arra
 export type ExitsAdded = z.infer<typeof ExitsAdded>;
 
 /**
- * Trains heads and thresholds, and adds them to the artifact in place of any that it has. Hidden states and the training's state lie in
- * `exit-states/`, so that a stopped run goes on and other heads at the same points find them; those of other text or points are removed.
+ * Trains heads and thresholds, and adds them to the artifact in place of any that it has. Hidden states and the
+ * training's state lie in
+ * `exit-states/`, so that a stopped run goes on and other heads at the same points find them; those of other text or
+ * points are removed.
  */
 export const exitsStep: Step<ExitsAdded> = {
   name: "exits",
@@ -83,7 +85,9 @@ export const exitsStep: Step<ExitsAdded> = {
 export interface TrainedArtifactExits {
   readonly table: ExitTable;
   readonly heads: readonly ExitTraining[];
-  /** Where the states of their text lie, for other exits at the same points; null where they are not there (any more). */
+  /**
+   * Where the states of their text lie, for other exits at the same points; null where they are not there (any more).
+   */
   readonly states: { readonly folder: string; readonly bytes: number } | null;
 }
 

@@ -13,7 +13,9 @@ import { hashOf } from "../step-key.ts";
 import { calibrationStep } from "./calibration.ts";
 import { planStep } from "./plan.ts";
 
-/** Compares the packed plan with the best uniform one of no more bytes, by KL divergence on text that nothing else saw. */
+/**
+ * Compares the packed plan with the best uniform one of no more bytes, by KL divergence on text that nothing else saw.
+ */
 export const guardStep: Step<GuardResult> = {
   name: "guard",
   schema: GuardResult,

@@ -11,7 +11,10 @@ import { hashOf } from "../step-key.ts";
 import { libraryStep } from "./library.ts";
 import { planStep } from "./plan.ts";
 
-/** The plan's matrices packed anew, block by block, on the inputs that its own blocks produce; refined where the recipe learns. */
+/**
+ * The plan's matrices packed anew, block by block, on the inputs that its own blocks produce; refined where the recipe
+ * learns.
+ */
 export const requantizedStep: Step<PackingCosts> = {
   name: "requantized",
   schema: PackingCosts,
@@ -50,7 +53,10 @@ export const requantizedStep: Step<PackingCosts> = {
   },
 };
 
-/** How the recipe's quantizer refines whole blocks, for `job.once`; null where it has matrices only. Throws as its `prepare` does. */
+/**
+ * How the recipe's quantizer refines whole blocks, for `job.once`; null where it has matrices only. Throws as its
+ * `prepare` does.
+ */
 export async function learningOf({ recipe, options: { backend, threads } }: Job): Promise<RefinerSetup | null> {
   const { quantizer, iterations } = recipe.quantize;
   if (!isBlockQuantizer(quantizer)) return null;

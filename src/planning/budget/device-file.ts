@@ -46,7 +46,7 @@ export async function loadDeviceProfile(nameOrFile: string): Promise<DeviceProfi
 }
 
 /** Names of the profiles that ship. */
-export function deviceNames(): string[] {
+function deviceNames(): string[] {
   const files = readdirSync(DEVICES_FOLDER).filter((file) => file.endsWith(".yaml"));
   return files.map((file) => path.basename(file, ".yaml")).sort();
 }

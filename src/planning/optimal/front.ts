@@ -8,7 +8,7 @@ export interface Option {
 export type Item = readonly Option[];
 
 /** A way to store a whole segment: the option of each of its items. */
-export interface Point extends Option {
+interface Point extends Option {
   readonly picks: readonly number[];
 }
 

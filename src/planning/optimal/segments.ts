@@ -8,7 +8,7 @@ import { type Front, type Item, type SegmentShape, segmentFront } from "./front.
 import { type LatencySettings, matrixMs } from "./latency-model.ts";
 
 /** A unit with what each of its codecs costs, one entry a candidate. */
-export interface UnitItem extends Unit {
+interface UnitItem extends Unit {
   readonly options: Item;
   /** Milliseconds a token; empty without a bound on them. */
   readonly ms: readonly number[];

@@ -1,9 +1,7 @@
 import { CODECS, type CodecId } from "../../codecs/index.ts";
 import { blockName } from "../../model/matrix-id.ts";
-import type { Scores } from "../../scoring/scores.ts";
+import type { Losses } from "../../scoring/scores.ts";
 import type { MatrixToPlan } from "./matrices.ts";
-
-type Losses = NonNullable<Scores["losses"]>;
 
 /**
  * The loss of a matrix at a codec: its own where it was measured or predicted by itself, else its share, by weights, of

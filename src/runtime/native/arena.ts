@@ -3,7 +3,10 @@ import { alignedBytes } from "../../native/aligned.ts";
 /** Every part begins at a multiple of this: what the kernels read with one load. */
 const PART_ALIGN = 64;
 
-/** Aligned memory that is filled again and again, a block's weights at a time: streaming allocates only until it knows the size. */
+/**
+ * Aligned memory that is filled again and again, a block's weights at a time: streaming allocates only until it knows
+ * the size.
+ */
 export class Arena {
   private memory: Uint8Array = new Uint8Array(0);
   private used = 0;

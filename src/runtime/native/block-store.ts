@@ -1,15 +1,15 @@
 import type { NativeModel } from "../../native/addon.ts";
 import type { Residency } from "../executor-info.ts";
 import { Arena } from "./arena.ts";
-import { Turns } from "./turns.ts";
+import { EngineTurns } from "./engine-turns.ts";
 import type { LoadedBlock, WeightLoader } from "./weights.ts";
 
 /**
- * The blocks' weights in the engine's model: all of them, or those that came packed and the one in use. Whoever computes with them
- * takes a turn, so that no weights are let go meanwhile.
+ * The blocks' weights in the engine's model: all of them, or those that came packed and the one in use. Whoever
+ * computes with them takes a turn, so that no weights are let go meanwhile.
  */
 export class BlockStore {
-  readonly turns = new Turns();
+  readonly turns = new EngineTurns();
   private readonly model: NativeModel;
   private readonly loader: WeightLoader;
   private readonly residency: Residency;

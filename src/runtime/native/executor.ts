@@ -7,7 +7,7 @@ import type { NativeContext, NativeEngine, NativeModel, NativePass } from "../..
 import { openEngine } from "../../native/load.ts";
 import type { LowRankPart } from "../adapters.ts";
 import { checkAdapter } from "../adapters.ts";
-import { embedRows } from "../embed-rows.ts";
+import { embedRows, scaleEmbedded } from "../embed-rows.ts";
 import { type Executor, type RunBlocksOptions, skippedAt } from "../executor.ts";
 import type { ActivationType, ExecutorInfo, Residency } from "../executor-info.ts";
 import type { AnswersOptions, HeadAnswers } from "../head-answers.ts";
@@ -16,6 +16,7 @@ import { checkExitHead } from "../heads.ts";
 import type { InputObserver } from "../input-capture.ts";
 import { InputBuffers } from "../input-capture.ts";
 import type { RowSpan } from "../kv-cache.ts";
+import { Named } from "../named.ts";
 import { BlockStore } from "./block-store.ts";
 import { NativeHeads } from "./heads.ts";
 import { allRows, HiddenPool, type NativeHidden } from "./hidden.ts";
@@ -51,8 +52,8 @@ interface Parts {
 }
 
 /**
- * Opens an executor of the native engine over any weight source; the source stays the caller's to close, and must not be closed before.
- * Throws UserError where the addon is missing, or `isa` is none that runs here.
+ * Opens an executor of the native engine over any weight source; the source stays the caller's to close, and must not
+ * be closed before. Throws UserError where the addon is missing, or `isa` is none that runs here.
  */
 export async function createNativeExecutor(
   source: WeightSource,
@@ -86,7 +87,7 @@ export async function createNativeExecutor(
   }
 }
 
-/** Runs a decoder in the native engine, off the main thread. Passes take turns; a row's numbers do not depend on others in its pass. */
+/** A decoder in the native engine, off the main thread. Passes take turns; a row's numbers depend on no other row. */
 export class NativeExecutor implements Executor<NativeHidden> {
   readonly spec: WeightSource["spec"];
   readonly info: ExecutorInfo;
@@ -95,7 +96,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
   private readonly parts: Parts;
   private readonly pool: HiddenPool;
   private readonly shape: ReturnType<typeof cacheShape>;
-  private readonly adapters = new Set<string>();
+  private readonly adapters = new Named<true>("adapter");
   private readonly inputs: InputBuffers;
 
   constructor(source: WeightSource, parts: Parts) {
@@ -116,8 +117,10 @@ export class NativeExecutor implements Executor<NativeHidden> {
   async embed(ids: Int32Array): Promise<NativeHidden> {
     const hidden = this.pool.take(ids.length);
     try {
-      if (this.parts.embeds) this.parts.model.embed(ids, hidden.data);
-      else await embedRows(this.source, ids, hidden.data);
+      if (this.parts.embeds) {
+        this.parts.model.embed(ids, hidden.data);
+        scaleEmbedded(this.spec, hidden.data);
+      } else await embedRows(this.source, ids, hidden.data);
     } catch (error) {
       this.pool.release(hidden);
       throw error;
@@ -133,7 +136,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
     { skip, adapter, inputs, signal, logits, answers }: RunBlocksOptions = {},
   ): Promise<NativeHidden> {
     const input = this.pool.use(hidden);
-    if (adapter !== undefined && !this.adapters.has(adapter)) throw new Error(`no adapter ${adapter} is loaded`);
+    if (adapter !== undefined) this.adapters.get(adapter);
     const { store } = this.parts;
     const native = nativeSpans(spans, hidden.rows);
     const output = this.pool.take(hidden.rows);
@@ -193,7 +196,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
     const { model, store } = this.parts;
     // In turn: the engine refuses to replace an adapter while a pass uses it.
     await store.turns.take(async () => model.setAdapter(name, additions));
-    this.adapters.add(name);
+    this.adapters.put(name, true);
   }
 
   async loadHead(name: string, head: ExitHead): Promise<void> {
@@ -258,7 +261,10 @@ export class NativeExecutor implements Executor<NativeHidden> {
     );
   }
 
-  /** Runs the pass' range of blocks in one turn; what heads shall say is queued behind it at once, so that the engine need not wait for us. */
+  /**
+   * Runs the pass' range of blocks in one turn; what heads shall say is queued behind it at once, so that the engine
+   * need not wait for us.
+   */
   private async runPart(pass: PassRun, { signal, logits, answers }: PartOptions): Promise<void> {
     const { model, context, store, heads } = this.parts;
     const turn = store.turns.enter();

@@ -39,7 +39,10 @@ export class NativeKvCache implements KvCache {
   /** The engine's own, for passes. */
   readonly native: NativeCache;
   private readonly shape: CacheShape;
-  /** Positions that a block with a window has held since it was last empty: how far back its pages reach follows from it. */
+  /**
+   * Positions that a block with a window has held since it was last empty: how far back its pages reach follows from
+   * it.
+   */
   private readonly reached: number[];
   private reserved = 0;
 
@@ -140,7 +143,9 @@ export class NativeKvCache implements KvCache {
   }
 }
 
-/** The first position that a block keeps after it has held `reached`: pages wholly before window and slack are dropped. */
+/**
+ * The first position that a block keeps after it has held `reached`: pages wholly before window and slack are dropped.
+ */
 function firstHeld(reached: number, window: number): number {
   const firstKept = Math.max(0, reached - (window + KV_WINDOW_SLACK));
   return Math.floor(firstKept / KV_PAGE_POSITIONS) * KV_PAGE_POSITIONS;

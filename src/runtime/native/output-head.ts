@@ -1,5 +1,6 @@
 import { TILE_ROWS } from "../../codecs/codec.ts";
 import { headMatrixId } from "../../model/decoder-spec.ts";
+import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { DenseMatrix, WeightSource } from "../../model/weight-source.ts";
 import type {
   NativeAnswersRun,
@@ -45,8 +46,9 @@ export interface OpenedOutput {
 }
 
 /**
- * Gives the engine's model the output head and the embedding: in place where they are packed, packed without loss where they are dense
- * and stay. A dense embedding that is not the head is left in the source, as is a dense head that does not stay.
+ * Gives the engine's model the output head and the embedding: in place where they are packed, packed without loss where
+ * they are dense and stay. A dense embedding that is not the head is left in the source, as is a dense head that does
+ * not stay.
  */
 export async function openOutput(
   source: WeightSource,
@@ -56,8 +58,8 @@ export async function openOutput(
   limits: StreamedHeadLimits = LIMITS,
 ): Promise<OpenedOutput> {
   const { spec } = source;
-  const norm = await loader.norm("finalNorm", spec.finalNorm);
-  const bias = spec.headBias ? await source.readVector("head.bias") : null;
+  const { norm: finalNorm, headBias: bias } = await readOutputVectors(source);
+  const norm: NativeNorm = { ...finalNorm, kind: spec.finalNorm.kind, eps: spec.finalNorm.eps };
   const id = headMatrixId(spec);
   if (residency === "streamed")
     return { head: streamedHead(source, loader, model, { norm, bias, limits }), embeds: false };
@@ -120,7 +122,10 @@ interface StreamedHeadParts {
   readonly limits: StreamedHeadLimits;
 }
 
-/** A head that the source keeps: read by the first call and kept whole where it is small, else a tile of its rows at a time. */
+/**
+ * A head that the source keeps: read by the first call and kept whole where it is small, else a tile of its rows at a
+ * time.
+ */
 function streamedHead(source: WeightSource, loader: WeightLoader, model: NativeModel, parts: StreamedHeadParts): Head {
   const { norm, bias, limits } = parts;
   const { vocabSize: ids, hiddenSize } = source.spec;

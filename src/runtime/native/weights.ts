@@ -29,7 +29,9 @@ export interface LoadedBlock {
 /** Where a matrix' bytes go that cannot be used where they are: memory of its own, or an arena's. */
 export type TakeBytes = Arena | null;
 
-/** Turns weights into the engine's matrices: packed ones are used where they lie, dense ones are packed without loss. */
+/**
+ * Turns weights into the engine's matrices: packed ones are used where they lie, dense ones are packed without loss.
+ */
 export class WeightLoader {
   private readonly source: WeightSource;
   private readonly offline: NativeOffline;
@@ -39,15 +41,21 @@ export class WeightLoader {
     this.offline = offline;
   }
 
-  /** Reads all weights of a block: dense ones are packed into `arena`, packed ones that must be copied go to `packedArena`. */
+  /**
+   * Reads all weights of a block: dense ones are packed into `arena`, packed ones that must be copied go to
+   * `packedArena`.
+   */
   async block(block: number, arena: TakeBytes, packedArena: TakeBytes): Promise<LoadedBlock> {
     const spec = this.source.spec.blocks[block];
     const loading = new BlockLoading(this, block, { dense: arena, packed: packedArena });
     const weights: NativeBlock = {
       parallel: spec.residual === "parallel",
-      attentionNorm: await loading.norm("attn.norm", spec.attentionNorm),
+      residualFactor: spec.residualFactor,
+      attentionNorm: await loading.norm("attn.norm", spec.attentionNorms.pre),
+      attentionPostNorm: await loading.norm("attn.postNorm", spec.attentionNorms.post),
       attention: spec.attention && (await loading.attention(spec.attention)),
-      mlpNorm: await loading.norm("mlp.norm", spec.mlpNorm),
+      mlpNorm: await loading.norm("mlp.norm", spec.mlpNorms.pre),
+      mlpPostNorm: await loading.norm("mlp.postNorm", spec.mlpNorms.post),
       mlp: spec.mlp && (await loading.mlp(spec.mlp)),
     };
     return { weights, packed: loading.packed };
@@ -86,7 +94,10 @@ export class WeightLoader {
     return { ...codecForm(CODECS[kind]), rows, cols, bytes: arena ? arena.take(length) : alignedBytes(length) };
   }
 
-  /** Packs rows to the beginning of `out`, and says how many bytes they take: rows of whole tiles may be packed one after another. */
+  /**
+   * Packs rows to the beginning of `out`, and says how many bytes they take: rows of whole tiles may be packed one
+   * after another.
+   */
   async packRows({ rows, cols, data }: DenseMatrix, kind: FloatKind, out: Uint8Array): Promise<number> {
     const codec = CODECS[kind];
     const length = codec.packedBytes(rows, cols);
@@ -117,11 +128,11 @@ class BlockLoading {
   }
 
   async attention(spec: AttentionSpec): Promise<NativeAttention> {
-    const { heads, kvHeads, headDim, scale, window, rope, qkNorm } = spec;
+    const { heads, kvHeads, headDim, scale, window, rope } = spec;
     return {
       ...{ heads, kvHeads, headDim, scale, window: window ?? 0, rope: rope && ropeOf(rope) },
-      qNorm: await this.norm("attn.qNorm", qkNorm),
-      kNorm: await this.norm("attn.kNorm", qkNorm),
+      qNorm: await this.norm("attn.qNorm", spec.qNorm),
+      kNorm: await this.norm("attn.kNorm", spec.kNorm),
       q: await this.linear("attn.q", spec.q),
       k: await this.linear("attn.k", spec.k),
       v: await this.linear("attn.v", spec.v),

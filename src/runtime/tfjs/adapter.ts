@@ -5,7 +5,7 @@ import type { LowRankPart } from "../adapters.ts";
 import { TensorSet } from "./tensor-set.ts";
 
 /** A low-rank addition to one matrix, as tensors: x [rows, in] -> factor * (x a) b [rows, out]. */
-export interface LowRankTensors {
+interface LowRankTensors {
   /** [in, rank] */
   readonly a: tf.Tensor2D;
   /** [rank, out] */
@@ -39,8 +39,8 @@ export function loadAdapter(spec: DecoderSpec, parts: readonly LowRankPart[]): L
 }
 
 /**
- * y with what an adapter adds to the matrices side by side in it; `parts` are their roles and rows, in order. Differentiable in x
- * and in the adapter's tensors.
+ * y with what an adapter adds to the matrices side by side in it; `parts` are their roles and rows, in order.
+ * Differentiable in x and in the adapter's tensors.
  */
 export function addLowRank(
   y: tf.Tensor2D,

@@ -26,7 +26,10 @@ interface KeyValues {
   readonly start: number;
 }
 
-/** Attention among the rows of one whole sequence, q [rows, heads, headDim], k and v [rows, kvHeads, headDim]: [rows, heads * headDim]. */
+/**
+ * Attention among the rows of one whole sequence, q [rows, heads, headDim], k and v [rows, kvHeads, headDim]: [rows,
+ * heads * headDim].
+ */
 export function attendWithin(q: tf.Tensor3D, k: tf.Tensor3D, v: tf.Tensor3D, spec: AttentionSpec): tf.Tensor2D {
   return attend(q, { keys: tf.transpose(k, [1, 2, 0]), values: tf.transpose(v, [1, 0, 2]), start: 0 }, 0, spec);
 }
@@ -73,8 +76,8 @@ function attend(q: tf.Tensor3D, held: KeyValues, position: number, spec: Attenti
 }
 
 /**
- * softmax(scale q k^T + mask) v. Query head h reads key head floor(h / group): the queries of one key head are laid together,
- * [kvHeads, group * rows, headDim], and take one product.
+ * softmax(scale q k^T + mask) v. Query head h reads key head floor(h / group): the queries of one key head are laid
+ * together, [kvHeads, group * rows, headDim], and take one product.
  */
 function attendRows(q: tf.Tensor3D, held: KeyValues, position: number, spec: AttentionSpec): tf.Tensor2D {
   const { heads, kvHeads, headDim, scale, window } = spec;
@@ -99,8 +102,8 @@ function swapFirstAxes(x: tf.Tensor3D): tf.Tensor3D {
 }
 
 /**
- * [rows, positions], 0 where row i, itself key number `first` + i, sees key j (j <= i, and j > i - window), else MASKED; null
- * where there is one row and it sees every key.
+ * [rows, positions], 0 where row i, itself key number `first` + i, sees key j (j <= i, and j > i - window), else
+ * MASKED; null where there is one row and it sees every key.
  */
 function visibilityMask(rows: number, positions: number, first: number, window: number | null): tf.Tensor2D | null {
   const span = window ?? positions;

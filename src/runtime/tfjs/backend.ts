@@ -12,7 +12,9 @@ export { BACKENDS, type Backend } from "../backend-names.ts";
 export interface BackendOptions {
   /** `auto`: the fastest that works. */
   readonly backend?: BackendChoice | undefined;
-  /** Threads of one operation; the tensorflow backend alone has more than one, and fixes the number when it first loads. */
+  /**
+   * Threads of one operation; the tensorflow backend alone has more than one, and fixes the number when it first loads.
+   */
   readonly threads?: number | undefined;
   /** Who multiplies with packed matrices; `auto`: the native addon where it loads. */
   readonly packedProducts?: PackedProductsChoice | undefined;
@@ -31,8 +33,8 @@ export interface BackendInfo {
 const TFJS_NODE = "@tensorflow/tfjs-node";
 
 /**
- * Loads a backend, proves it by a real operation (a package that loads may still fail at every operation) and makes it current.
- * Throws UserError BACKEND when a backend asked for by name does not work.
+ * Loads a backend, proves it by a real operation (a package that loads may still fail at every operation) and makes it
+ * current. Throws UserError BACKEND when a backend asked for by name does not work.
  */
 export async function openBackend(options: BackendOptions = {}): Promise<BackendInfo> {
   const wanted = options.backend ?? "auto";
@@ -72,8 +74,8 @@ export async function ensureGradients(): Promise<void> {
 }
 
 /**
- * The gradient of a product with its transposes made first: the wasm backend is 20 to 70 times slower where an operand of
- * matMul is transposed by a flag. Products that had a flag already keep the gradient of TensorFlow.js.
+ * The gradient of a product with its transposes made first: the wasm backend is 20 to 70 times slower where an operand
+ * of matMul is transposed by a flag. Products that had a flag already keep the gradient of TensorFlow.js.
  */
 function replaceMatMulGradient(): void {
   const original = tf.getGradient("BatchMatMul");
@@ -114,8 +116,9 @@ async function load(backend: Backend, threads: number): Promise<void> {
 }
 
 /**
- * libtensorflow takes its settings from the environment only, and reads them when it is first loaded; what the user has set stays.
- * Log level 2 drops its information and warning lines. oneDNN off makes the [1, 576] x [576, 1536] products of decoding
+ * libtensorflow takes its settings from the environment only, and reads them when it is first loaded; what the user has
+ * set stays. Log level 2 drops its information and warning lines. oneDNN off makes the [1, 576] x [576, 1536] products
+ * of decoding
  * 2.3 times faster (0.16 against 0.37 ms on two cores) and leaves the [512, 576] ones of prompts as they are (6 ms).
  */
 function configureTensorFlow(threads: number): void {

@@ -1,8 +1,8 @@
 import * as tf from "@tensorflow/tfjs-core";
 
 /**
- * a [batch, m, k] times b [batch, k, n]: [batch, m, n]. The wasm backend has a fast product for single matrices only, so
- * there each of the batch takes a product of its own.
+ * a [batch, m, k] times b [batch, k, n]: [batch, m, n]. The wasm backend has a fast product for single matrices only,
+ * so there each of the batch takes a product of its own.
  */
 export function batchedMatMul(a: tf.Tensor3D, b: tf.Tensor3D): tf.Tensor3D {
   if (tf.getBackend() !== "wasm") return tf.matMul(a, b);

@@ -19,8 +19,8 @@ export class BlockStore {
   }
 
   /**
-   * Calls `work` with a block's weights, reading them first where they are not in memory. Calls wait for one another, so that
-   * no weights are let go while another call uses them; `work` must not keep them.
+   * Calls `work` with a block's weights, reading them first where they are not in memory. Calls wait for one another,
+   * so that no weights are let go while another call uses them; `work` must not keep them.
    */
   use<T>(block: number, work: (weights: BlockWeights) => T): Promise<T> {
     const result = this.queue.then(async () => work((await this.load(block)).weights));

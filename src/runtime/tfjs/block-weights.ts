@@ -1,10 +1,16 @@
 import type { Tensor1D, Tensor2D } from "@tensorflow/tfjs-core";
 import type { PackedMatrix } from "../../model/weight-source.ts";
 
-/** Weight and, for layer norm, bias: [size]; for the norm of queries and keys [heads, headDim]. */
+/** Weight and, for layer norm, bias: [size]. */
 export interface NormWeights {
-  readonly weight: Tensor1D | Tensor2D;
+  readonly weight: Tensor1D;
   readonly bias: Tensor1D | null;
+}
+
+/** The weights of a half's norms; null where there is none. */
+export interface HalfNormWeights {
+  readonly pre: NormWeights | null;
+  readonly post: NormWeights | null;
 }
 
 /** A matrix as executed: dense in [in, out] orientation, or packed. */
@@ -20,8 +26,8 @@ export interface LinearWeights {
 export interface AttentionWeights {
   /** Queries, keys and values side by side. */
   readonly qkv: LinearWeights;
-  /** Weights [heads + kvHeads, headDim]: the query norm for every query head, then the key norm for every key head. */
-  readonly qkNorm: NormWeights | null;
+  readonly qNorm: NormWeights | null;
+  readonly kNorm: NormWeights | null;
   readonly o: LinearWeights;
 }
 
@@ -33,8 +39,8 @@ export interface MlpWeights {
 
 /** All weights of one block, ready to run. */
 export interface BlockWeights {
-  readonly attentionNorm: NormWeights | null;
+  readonly attentionNorms: HalfNormWeights;
   readonly attention: AttentionWeights | null;
-  readonly mlpNorm: NormWeights | null;
+  readonly mlpNorms: HalfNormWeights;
   readonly mlp: MlpWeights | null;
 }

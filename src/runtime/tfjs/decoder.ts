@@ -5,11 +5,20 @@ import type { BlockInputs } from "../input-capture.ts";
 import { ACTIVATION_FUNCTIONS } from "./activations.ts";
 import { addLowRank, type BlockAdapter } from "./adapter.ts";
 import { attendCached, attendWithin } from "./attention.ts";
-import type { AttentionWeights, BlockWeights, LinearWeights, MlpWeights, NormWeights } from "./block-weights.ts";
+import type {
+  AttentionWeights,
+  BlockWeights,
+  HalfNormWeights,
+  LinearWeights,
+  MlpWeights,
+  NormWeights,
+} from "./block-weights.ts";
 import type { PagedKvCache, WideningBuffers } from "./kv-cache.ts";
 import { packedMatMul } from "./packed-matmul.ts";
 
-/** Consecutive rows of one sequence; without a cache the rows are the whole sequence and everything is differentiable. */
+/**
+ * Consecutive rows of one sequence; without a cache the rows are the whole sequence and everything is differentiable.
+ */
 export interface SequenceRows {
   readonly cache: PagedKvCache | null;
   /** Position of the first row. */
@@ -48,18 +57,27 @@ export interface RunBuffers {
 /** One decoder layer: x [rows, hiddenSize] -> [rows, hiddenSize]. Appends keys and values to the sequences' caches. */
 export function runBlock(x: tf.Tensor2D, spec: BlockSpec, weights: BlockWeights, run: BlockRun): tf.Tensor2D {
   return tf.tidy(() => {
-    const normed = normalize(x, spec.attentionNorm, weights.attentionNorm);
+    const { attentionNorms, mlpNorms, residualFactor } = spec;
+    const normed = normalize(x, attentionNorms.pre, weights.attentionNorms.pre);
+    /** x with what a half gives: normed again and scaled, where the block does so. */
+    const added = (to: tf.Tensor2D, given: tf.Tensor2D, norm: NormSpec | null, of: HalfNormWeights) => {
+      const post = normalize(given, norm, of.post);
+      return tf.add<tf.Tensor2D>(to, residualFactor === 1 ? post : tf.mul(post, residualFactor));
+    };
     const attended =
       spec.attention && weights.attention && !run.skipAttention
-        ? tf.add<tf.Tensor2D>(x, attention(normed, spec.attention, weights.attention, run))
+        ? added(
+            x,
+            attention(normed, spec.attention, weights.attention, run),
+            attentionNorms.post,
+            weights.attentionNorms,
+          )
         : x;
     if (!spec.mlp || !weights.mlp || run.skipMlp) return attended;
-    if (spec.residual === "sequential") {
-      const input = normalize(attended, spec.mlpNorm, weights.mlpNorm);
-      return tf.add<tf.Tensor2D>(attended, mlp(input, spec.mlp, weights.mlp, run));
-    }
-    const input = spec.mlpNorm ? normalize(x, spec.mlpNorm, weights.mlpNorm) : normed;
-    return tf.add<tf.Tensor2D>(attended, mlp(input, spec.mlp, weights.mlp, run));
+    const from = spec.residual === "sequential" ? attended : x;
+    const shared = spec.residual === "parallel" && !mlpNorms.pre;
+    const input = shared ? normed : normalize(from, mlpNorms.pre, weights.mlpNorms.pre);
+    return added(attended, mlp(input, spec.mlp, weights.mlp, run), mlpNorms.post, weights.mlpNorms);
   });
 }
 
@@ -80,7 +98,7 @@ function rowMean(x: tf.Tensor, size: number): tf.Tensor {
 }
 
 /** x [rows, in] times every matrix, side by side, plus bias: [rows, sum of outputs]. */
-export function linear(x: tf.Tensor2D, weights: LinearWeights, buffers: RunBuffers): tf.Tensor2D {
+function linear(x: tf.Tensor2D, weights: LinearWeights, buffers: RunBuffers): tf.Tensor2D {
   return tf.tidy(() => {
     const products = weights.matrices.map(
       (matrix): tf.Tensor2D => ("kind" in matrix ? packedMatMul(x, matrix, buffers.expand) : tf.matMul(x, matrix)),
@@ -111,7 +129,10 @@ function attention(x: tf.Tensor2D, spec: AttentionSpec, weights: AttentionWeight
   });
 }
 
-/** Queries and keys, normed and rotated, side by side: [rows, heads + kvHeads, headDim]; and values: [rows, kvHeads, headDim]. */
+/**
+ * Queries and keys, normed and rotated, side by side: [rows, heads + kvHeads, headDim]; and values: [rows, kvHeads,
+ * headDim].
+ */
 function projectHeads(
   x: tf.Tensor2D,
   spec: AttentionSpec,
@@ -127,14 +148,33 @@ function projectHeads(
       ["attn.v", spec.v.rows],
     ]);
     const qkv = tf.reshape<tf.Rank.R3>(products, [rows, heads + 2 * kvHeads, headDim]);
-    const projected = tf.slice(qkv, [0, 0, 0], [rows, heads + kvHeads, headDim]);
-    const normed = normalize(projected, spec.qkNorm, weights.qkNorm);
-    const rotated = run.rope ? rotate(normed, run.rope) : normed;
+    const rotated = tf.tidy(() => {
+      const normed = normedHeads(qkv, spec, weights);
+      return run.rope ? rotate(normed, run.rope) : normed;
+    });
     return [rotated, tf.slice(qkv, [0, heads + kvHeads, 0], [rows, kvHeads, headDim])];
   });
 }
 
-/** Rotary embedding of the first `dims` channels, half-split pairs (i, i + dims/2); the other channels pass. x [rows, heads, headDim]. */
+/** Queries and keys out of [queries | keys | values], each under its norm: [rows, heads + kvHeads, headDim]. */
+function normedHeads(qkv: tf.Tensor3D, spec: AttentionSpec, weights: AttentionWeights): tf.Tensor3D {
+  const { heads, kvHeads, headDim, qNorm, kNorm } = spec;
+  const rows = qkv.shape[0];
+  if (!qNorm && !kNorm) return tf.slice(qkv, [0, 0, 0], [rows, heads + kvHeads, headDim]);
+  const normed = (from: number, count: number, norm: NormSpec | null, of: NormWeights | null): tf.Tensor3D => {
+    const part = tf.slice(qkv, [0, from, 0], [rows, count, headDim]);
+    if (!norm) return part;
+    // As many channels at a time as the norm has: one head's, or all.
+    const cut = tf.reshape<tf.Rank.R3>(part, [rows, (count * headDim) / norm.size, norm.size]);
+    return tf.reshape(normalize(cut, norm, of), [rows, count, headDim]);
+  };
+  return tf.concat([normed(0, heads, qNorm, weights.qNorm), normed(heads, kvHeads, kNorm, weights.kNorm)], 1);
+}
+
+/**
+ * Rotary embedding of the first `dims` channels, half-split pairs (i, i + dims/2); the other channels pass. x [rows,
+ * heads, headDim].
+ */
 export function rotate(x: tf.Tensor3D, rope: RopeRows): tf.Tensor3D {
   return tf.tidy(() => {
     const [rows, heads, headDim] = x.shape;

@@ -3,6 +3,7 @@ import { throwIfAborted } from "../../errors.ts";
 import { plainMaths } from "../../maths/plain/plain-maths.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import type { KvType } from "../../model/kv-type.ts";
+import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import { EXPAND_BYTES } from "../../model/workspace.ts";
 import type { LowRankPart } from "../adapters.ts";
@@ -16,6 +17,7 @@ import type { ExitHead, LogitsOptions } from "../heads.ts";
 import { checkExitHead, OUTPUT_HEAD } from "../heads.ts";
 import { type BlockInputs, InputBuffers } from "../input-capture.ts";
 import type { KvCache, RowSpan } from "../kv-cache.ts";
+import { Named } from "../named.ts";
 import { type LoadedAdapter, loadAdapter } from "./adapter.ts";
 import { type BackendOptions, openBackend } from "./backend.ts";
 import { BlockStore } from "./block-store.ts";
@@ -23,7 +25,6 @@ import type { BlockWeights } from "./block-weights.ts";
 import { type BlockRun, type RunBuffers, runBlock, type SequenceRows } from "./decoder.ts";
 import { loadExitHead, type NormedHead, normedHead } from "./exit-head.ts";
 import { createWideningBuffers, PagedKvCache } from "./kv-cache.ts";
-import { loadNorm } from "./load-weights.ts";
 import { openOutputHead } from "./output-head.ts";
 import { distinctRopes, PassRopes } from "./rope-rows.ts";
 import { checkedSpans, chunksOf } from "./sequence-rows.ts";
@@ -67,11 +68,15 @@ export async function createTfjsExecutor(source: WeightSource, options: TfjsOpti
     const dense = wanted === "packed" && spec.blocks.length > 0 && !(await store.isPacked(0));
     if (wanted === "resident") await store.loadAll();
     const residency = dense ? "streamed" : wanted;
-    const finalNorm = await loadNorm(source, "finalNorm", spec.finalNorm, tensors);
+    const { norm, headBias } = await readOutputVectors(source);
+    const finalNorm = {
+      weight: tensors.add(tf.tensor1d(norm.weight)),
+      bias: norm.bias && tensors.add(tf.tensor1d(norm.bias)),
+    };
     return new TfjsExecutor(source, {
       info: { executor: "tfjs", backend, isa: null, reason, threads, activations: "f32", residency },
       store,
-      outputHead: normedHead(await openOutputHead(source, residency, expand), spec.finalNorm, finalNorm),
+      outputHead: normedHead(await openOutputHead(source, headBias, residency, expand), spec.finalNorm, finalNorm),
       tensors,
       buffers: { expand, widening: createWideningBuffers() },
     });
@@ -90,8 +95,8 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
   private readonly source: WeightSource;
   private readonly parts: Parts;
   private readonly ropeKeys: readonly (string | null)[];
-  private readonly adapters = new Map<string, LoadedAdapter>();
-  private readonly exitHeads = new Map<string, NormedHead>();
+  private readonly adapters = new Named<LoadedAdapter>("adapter");
+  private readonly heads = new Named<NormedHead>("head");
   private readonly inputs: InputBuffers;
 
   constructor(source: WeightSource, parts: Parts) {
@@ -101,6 +106,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     this.parts = parts;
     this.ropeKeys = distinctRopes(source.spec);
     this.inputs = new InputBuffers(source.spec);
+    this.heads.put(OUTPUT_HEAD, parts.outputHead);
   }
 
   createCache({ maxTokens, kvType = "f16" }: { maxTokens: number; kvType?: KvType }): KvCache {
@@ -121,7 +127,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     spans: readonly RowSpan[],
     { skip, adapter: adapterName, inputs, signal, logits, answers }: RunBlocksOptions = {},
   ): Promise<tf.Tensor2D> {
-    const adapter = adapterName === undefined ? null : named(this.adapters, adapterName, "adapter");
+    const adapter = adapterName === undefined ? null : this.adapters.get(adapterName);
     const chunks = chunksOf(checkedSpans(spans, hidden.shape[0])).map((sequences) => ({
       sequences,
       ropes: new PassRopes(this.spec, this.ropeKeys, sequences),
@@ -162,7 +168,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     rows?: Int32Array,
     { norm = true, head: name = OUTPUT_HEAD, into }: LogitsOptions = {},
   ): Promise<Float32Array> {
-    const { head, normed, adapted } = this.headNamed(name);
+    const { head, normed, adapted } = this.heads.get(name);
     const input = tf.tidy(() => {
       const chosen = rows ? tf.gather(hidden, tf.tensor1d(rows, "int32")) : tf.clone(hidden);
       return adapted(norm ? normed(chosen) : chosen);
@@ -176,28 +182,19 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
 
   /** By way of the logits, a bounded number at a time. */
   async answers(hidden: tf.Tensor2D, rows: Int32Array, { head, into }: AnswersOptions): Promise<HeadAnswers> {
-    const width = this.headNamed(head).head.rows;
+    const width = this.heads.get(head).head.rows;
     const answers = answersFor(rows.length, into);
     return answersByLogits(rows, width, answers, (some) => this.logits(hidden, some, { head }));
   }
 
   async loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void> {
     checkAdapter(this.spec, name, parts);
-    const before = this.adapters.get(name);
-    this.adapters.set(name, loadAdapter(this.spec, parts));
-    before?.tensors.dispose();
+    this.adapters.put(name, loadAdapter(this.spec, parts))?.tensors.dispose();
   }
 
   async loadHead(name: string, head: ExitHead): Promise<void> {
     checkExitHead(this.spec, name, head);
-    const before = this.exitHeads.get(name);
-    this.exitHeads.set(name, loadExitHead(head, this.parts.buffers.expand));
-    before?.dispose();
-  }
-
-  /** The output head's input: [rows, hiddenSize]. */
-  finalNormed(hidden: tf.Tensor2D): tf.Tensor2D {
-    return this.parts.outputHead.normed(hidden);
+    this.heads.put(name, loadExitHead(head, this.parts.buffers.expand))?.dispose();
   }
 
   async read(hidden: tf.Tensor2D): Promise<Float32Array> {
@@ -223,17 +220,10 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
   }
 
   async dispose(): Promise<void> {
-    for (const { tensors } of this.adapters.values()) tensors.dispose();
-    for (const head of this.exitHeads.values()) head.dispose();
-    this.adapters.clear();
-    this.exitHeads.clear();
+    for (const { tensors } of this.adapters.takeAll()) tensors.dispose();
+    for (const head of this.heads.takeAll()) head.dispose();
     this.parts.store.dispose();
-    this.parts.outputHead.dispose();
     this.parts.tensors.dispose();
-  }
-
-  private headNamed(name: string): NormedHead {
-    return name === OUTPUT_HEAD ? this.parts.outputHead : named(this.exitHeads, name, "head");
   }
 
   /** One block over all rows, a chunk at a time, so that its activations stay within the workspace. */
@@ -258,10 +248,4 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
       return outputs.length === 1 ? outputs[0] : tf.concat(outputs, 0);
     });
   }
-}
-
-function named<T>(loaded: ReadonlyMap<string, T>, name: string, what: string): T {
-  const found = loaded.get(name);
-  if (!found) throw new Error(`no ${what} ${name} is loaded`);
-  return found;
 }

@@ -28,8 +28,11 @@ export function normedHead(head: Head, spec: NormSpec | null, weights: NormWeigh
   };
 }
 
-/** x + up(silu(down(x))): down [hiddenSize, rank] and up [rank, hiddenSize] are transposed already. Differentiable in all. */
-export function addAdapter(x: tf.Tensor2D, down: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
+/**
+ * x + up(silu(down(x))): down [hiddenSize, rank] and up [rank, hiddenSize] are transposed already. Differentiable in
+ * all.
+ */
+function addAdapter(x: tf.Tensor2D, down: tf.Tensor2D, up: tf.Tensor2D): tf.Tensor2D {
   return tf.tidy(() => tf.add<tf.Tensor2D>(x, tf.matMul(ACTIVATION_FUNCTIONS.silu(tf.matMul(x, down)), up)));
 }
 

@@ -7,7 +7,9 @@ import type { PackedProducts } from "./packed-products.ts";
 /** Products by TensorFlow.js, a tile of the matrix at a time expanded by TypeScript: for every backend and machine. */
 export const expandedProducts: PackedProducts = { multiply, multiplyInto: null, multiplyTransposed };
 
-/** y = x W^T, tile by tile: a tile is expanded as [in, tile], so that no operand is transposed (wasm is slow on those). */
+/**
+ * y = x W^T, tile by tile: a tile is expanded as [in, tile], so that no operand is transposed (wasm is slow on those).
+ */
 function multiply(x: tf.Tensor2D, matrix: PackedMatrix, scratch: Float32Array): tf.Tensor2D {
   const { cols } = matrix;
   const codec = codecOf(matrix.codec);

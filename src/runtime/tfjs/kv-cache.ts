@@ -102,7 +102,10 @@ export class PagedKvCache implements KvCache {
     this.blocks = [];
   }
 
-  /** Appends keys and values of `count` positions, [count, kvHeads * headDim] each, to a block that holds `position` ones. */
+  /**
+   * Appends keys and values of `count` positions, [count, kvHeads * headDim] each, to a block that holds `position`
+   * ones.
+   */
   append(block: number, position: number, keys: Float32Array, values: Float32Array): void {
     const held = this.pagesOf(block);
     const shape = this.attentionOf(block);

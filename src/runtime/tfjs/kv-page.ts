@@ -20,8 +20,8 @@ interface PageScales {
 }
 
 /**
- * Keys and values of up to 64 consecutive positions, laid out as the attention products take them: a page is written once,
- * a position at a time, and read for every later token.
+ * Keys and values of up to 64 consecutive positions, laid out as the attention products take them: a page is written
+ * once, a position at a time, and read for every later token.
  */
 export interface Page {
   /** Positions that the page has room for. */
@@ -81,7 +81,9 @@ export function writeRows(page: Page, first: number, keys: Float32Array, values:
   }
 }
 
-/** Writes the page's first `rows` positions in f32 as columns `first` and on of `target` [kvHeads * headDim, positions]. */
+/**
+ * Writes the page's first `rows` positions in f32 as columns `first` and on of `target` [kvHeads * headDim, positions].
+ */
 export function widenKeys(
   page: Page,
   rows: number,
@@ -105,7 +107,10 @@ export function widenKeys(
   }
 }
 
-/** Writes the page's first `rows` positions in f32 as positions `first` and on of `target` [kvHeads, positions, headDim]. */
+/**
+ * Writes the page's first `rows` positions in f32 as positions `first` and on of `target` [kvHeads, positions,
+ * headDim].
+ */
 export function widenValues(
   page: Page,
   rows: number,
@@ -154,8 +159,8 @@ function narrowed(
 const LEAST_LARGEST = KV_MAX_LEVEL * 2 ** -126;
 
 /**
- * Writes levels of one vector, x * (1 / scale) rounded to the nearest even, and returns the scale, max|x| / 127; all in f32, as the
- * native engine does it. Numbers that are not finite make the scale NaN, so that they are not hidden.
+ * Writes levels of one vector, x * (1 / scale) rounded to the nearest even, and returns the scale, max|x| / 127; all in
+ * f32, as the native engine does it. Numbers that are not finite make the scale NaN, so that they are not hidden.
  */
 function quantize(x: Float32Array, levels: Int8Array): number {
   let largest = 0;

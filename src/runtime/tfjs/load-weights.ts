@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { codecOf } from "../../codecs/index.ts";
 import type { AttentionSpec, LinearSpec, MlpSpec, NormSpec } from "../../model/decoder-spec.ts";
-import { type BlockRole, idOf } from "../../model/matrix-id.ts";
+import { type BlockRole, idOf, type NormPart } from "../../model/matrix-id.ts";
 import type { Matrix, WeightSource } from "../../model/weight-source.ts";
 import type {
   AttentionWeights,
@@ -37,9 +37,15 @@ export async function loadBlock(source: WeightSource, block: number, expand: boo
   const loading: Loading = { source, block, expand, tensors };
   try {
     const weights: BlockWeights = {
-      attentionNorm: await loadNorm(source, idOf(block, "attn.norm"), spec.attentionNorm, tensors),
+      attentionNorms: {
+        pre: await loadBlockNorm(loading, "attn.norm", spec.attentionNorms.pre),
+        post: await loadBlockNorm(loading, "attn.postNorm", spec.attentionNorms.post),
+      },
       attention: spec.attention && (await loadAttention(loading, spec.attention)),
-      mlpNorm: await loadNorm(source, idOf(block, "mlp.norm"), spec.mlpNorm, tensors),
+      mlpNorms: {
+        pre: await loadBlockNorm(loading, "mlp.norm", spec.mlpNorms.pre),
+        post: await loadBlockNorm(loading, "mlp.postNorm", spec.mlpNorms.post),
+      },
       mlp: spec.mlp && (await loadMlp(loading, spec.mlp)),
     };
     return { weights, tensors, packed: matricesIn(weights).every((matrix) => "kind" in matrix) };
@@ -50,7 +56,7 @@ export async function loadBlock(source: WeightSource, block: number, expand: boo
 }
 
 /** Reads a norm's weight and, for layer norm, bias; null where there is no norm. */
-export async function loadNorm(
+async function loadNorm(
   source: WeightSource,
   id: string,
   spec: NormSpec | null,
@@ -73,7 +79,8 @@ async function loadAttention(loading: Loading, spec: AttentionSpec): Promise<Att
   const { q, k, v, o } = spec;
   return {
     qkv: await loadLinear(loading, { "attn.q": q, "attn.k": k, "attn.v": v }),
-    qkNorm: spec.qkNorm && (await loadQkNorm(loading, spec)),
+    qNorm: await loadBlockNorm(loading, "attn.qNorm", spec.qNorm),
+    kNorm: await loadBlockNorm(loading, "attn.kNorm", spec.kNorm),
     o: await loadLinear(loading, { "attn.o": o }),
   };
 }
@@ -85,16 +92,8 @@ async function loadMlp(loading: Loading, { gate, up, down }: MlpSpec): Promise<M
   };
 }
 
-/** The query norm's weight for every query head, then the key norm's for every key head. */
-async function loadQkNorm({ source, block, tensors }: Loading, spec: AttentionSpec): Promise<NormWeights> {
-  const { heads, kvHeads, headDim } = spec;
-  const q = await source.readVector(idOf(block, "attn.qNorm.weight"));
-  const k = await source.readVector(idOf(block, "attn.kNorm.weight"));
-  const rows = Float32Array.from(
-    { length: (heads + kvHeads) * headDim },
-    (_, i) => (i < heads * headDim ? q : k)[i % headDim],
-  );
-  return { weight: tensors.add(tf.tensor2d(rows, [heads + kvHeads, headDim])), bias: null };
+function loadBlockNorm({ source, block, tensors }: Loading, part: NormPart, spec: NormSpec | null) {
+  return loadNorm(source, idOf(block, part), spec, tensors);
 }
 
 /** Matrices that share their input; dense ones are laid side by side in one tensor, so that they take one product. */

@@ -15,8 +15,9 @@ interface Part {
 }
 
 /**
- * Products by the addon, on the packed bytes themselves, with f32 activations. Numbers pass between TensorFlow.js and the addon as
- * arrays, whatever the backend. Bytes that are not aligned go through a buffer of EXPAND_BYTES, part by part.
+ * Products by the addon, on the packed bytes themselves, with f32 activations. Numbers pass between TensorFlow.js and
+ * the addon as arrays, whatever the backend. Bytes that are not aligned go through a buffer of EXPAND_BYTES, part by
+ * part.
  */
 export function nativeProducts(engine: NativeEngine): PackedProducts {
   let buffer: Uint8Array | null = null;
@@ -63,7 +64,10 @@ export function nativeProducts(engine: NativeEngine): PackedProducts {
     }
   }
 
-  /** Summed over the parts, of which there are as many wherever the bytes lie: the sums' rounding must not depend on that. */
+  /**
+   * Summed over the parts, of which there are as many wherever the bytes lie: the sums' rounding must not depend on
+   * that.
+   */
   function multiplyTransposed(dy: tf.Tensor2D, matrix: PackedMatrix): tf.Tensor2D {
     const input = numbersOf(dy);
     const [rows, outputs] = [dy.shape[0], matrix.rows];

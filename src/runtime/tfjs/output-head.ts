@@ -19,16 +19,20 @@ export interface Head {
 }
 
 /**
- * Rows [from, to) of the head as a tensor [hiddenSize, to - from]. One that is not a promise lies over the scratch array: it is
- * used and disposed of before anything is waited for, since other passes write the same array.
+ * Rows [from, to) of the head as a tensor [hiddenSize, to - from]. One that is not a promise lies over the scratch
+ * array: it is used and disposed of before anything is waited for, since other passes write the same array.
  */
 type ReadTile = (from: number, to: number) => tf.Tensor2D | Promise<tf.Tensor2D>;
 
-/** Opens the output head as `residency` says; `scratch` bounds a tile of it. */
-export async function openOutputHead(source: WeightSource, residency: Residency, scratch: Float32Array): Promise<Head> {
+/** Opens the output head as `residency` says; `bias`: of readOutputVectors; `scratch` bounds a tile of it. */
+export async function openOutputHead(
+  source: WeightSource,
+  bias: Float32Array | null,
+  residency: Residency,
+  scratch: Float32Array,
+): Promise<Head> {
   const { spec } = source;
   const id = headMatrixId(spec);
-  const bias = spec.headBias ? await source.readVector("head.bias") : null;
   const matrix = residency === "streamed" ? null : await source.readMatrix(id);
   if (matrix && residency === "resident") return residentHead(denseTensor(matrix), bias, scratch.length);
   if (matrix?.kind === "packed") return packedHead(matrix, bias, scratch);

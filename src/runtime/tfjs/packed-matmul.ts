@@ -18,9 +18,9 @@ interface PackedAttributes {
 }
 
 /**
- * x [rows, in] times the transpose of a packed matrix [out, in]: [rows, out]. Where the addon is not used, the matrix is expanded a tile
- * of its rows at a time into `scratch`, which bounds the bytes of a tile and must hold one row. Differentiable in x; the
- * weights are constants.
+ * x [rows, in] times the transpose of a packed matrix [out, in]: [rows, out]. Where the addon is not used, the matrix
+ * is expanded a tile of its rows at a time into `scratch`, which bounds the bytes of a tile and must hold one row.
+ * Differentiable in x; the weights are constants.
  */
 export function packedMatMul(x: tf.Tensor2D, matrix: PackedMatrix, scratch: Float32Array): tf.Tensor2D {
   if (x.shape[1] !== matrix.cols)

@@ -1,13 +1,16 @@
 import type * as tf from "@tensorflow/tfjs-core";
 import type { PackedMatrix } from "../../model/weight-source.ts";
 
-/** Who multiplies with packed matrices: the addon, TensorFlow.js on tiles expanded by TypeScript, or the first that works. */
-export const PACKED_PRODUCTS = ["auto", "native", "typescript"] as const;
+/**
+ * Who multiplies with packed matrices: the addon, TensorFlow.js on tiles expanded by TypeScript, or the first that
+ * works.
+ */
+const PACKED_PRODUCTS = ["auto", "native", "typescript"] as const;
 export type PackedProductsChoice = (typeof PACKED_PRODUCTS)[number];
 
 /**
- * The two products of a packed matrix [out, in] with f32 tensors. `scratch` bounds the bytes that a part of the matrix may be
- * expanded into; one row must fit.
+ * The two products of a packed matrix [out, in] with f32 tensors. `scratch` bounds the bytes that a part of the matrix
+ * may be expanded into; one row must fit.
  */
 export interface PackedProducts {
   /** x [rows, in] W^T: [rows, out] */

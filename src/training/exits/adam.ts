@@ -17,8 +17,8 @@ export interface Moments {
 }
 
 /**
- * One step of AdamW (Loshchilov and Hutter 2019) on `values`, in place; TensorFlow.js has no decoupled weight decay, and plain arrays
- * can be saved and taken up again bit for bit. step: from 1.
+ * One step of AdamW (Loshchilov and Hutter 2019) on `values`, in place; TensorFlow.js has no decoupled weight decay,
+ * and plain arrays can be saved and taken up again bit for bit. step: from 1.
  */
 export function adamStep(
   values: Float32Array,

@@ -21,9 +21,9 @@ export function batchesPerEpoch(tokens: number, batchTokens: number): number {
 }
 
 /**
- * Batches of training from step `from` on, without end. Each epoch takes every token once (but for a last part of a batch), in an order of
- * its own that depends on the seed and the epoch only: a run that goes on at a step sees what an undisturbed one does. Tokens are mixed
- * within four shards, themselves in random order, so that no more is held.
+ * Batches of training from step `from` on, without end. Each epoch takes every token once (but for a last part of a
+ * batch), in an order of its own that depends on the seed and the epoch only: a run that goes on at a step sees what an
+ * undisturbed one does. Tokens are mixed within four shards, themselves in random order, so that no more is held.
  */
 export async function* trainingBatches(
   saved: SavedStates,

@@ -49,8 +49,9 @@ export function reportCascade(exits: readonly ExitAnswers[], cascade: Cascade): 
 }
 
 /**
- * Standard error of a share over texts that are drawn whole (ratio estimator of cluster sampling; Cochran 1977, section 9A): with tokens
- * taken as independent it would be too small, by half or more in a model's own text. Of a single text, as if its tokens were.
+ * Standard error of a share over texts that are drawn whole (ratio estimator of cluster sampling; Cochran 1977, section
+ * 9A): with tokens taken as independent it would be too small, by half or more in a model's own text. Of a single text,
+ * as if its tokens were.
  */
 function ratioError(texts: readonly { readonly taken: number; readonly agreeing: number }[], share: number): number {
   const some = texts.filter(({ taken }) => taken > 0);

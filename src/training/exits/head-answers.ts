@@ -44,8 +44,8 @@ export interface AnswerOptions extends Pick<WorkOptions, "signal"> {
 }
 
 /**
- * What each head says of every token, and whether that is the whole model's answer. The executor that runs the model is asked, not the
- * backend that trained: thresholds hold for the very numbers that decoding compares with them.
+ * What each head says of every token, and whether that is the whole model's answer. The executor that runs the model is
+ * asked, not the backend that trained: thresholds hold for the very numbers that decoding compares with them.
  */
 export async function headAnswers(
   executor: AnyExecutor,

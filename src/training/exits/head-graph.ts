@@ -51,8 +51,9 @@ export function loadSharedHead(spec: NormSpec, { norm, rows }: HeadStart): Share
 }
 
 /**
- * The whole model's probabilities of the heads' ids, and of all others together (1 minus their sum) where there is a tail: [rows, ids
- * (+ 1)], each row summing to 1. hidden: its last states, [rows, hiddenSize]; logSumExp: [rows]. The caller disposes of it.
+ * The whole model's probabilities of the heads' ids, and of all others together (1 minus their sum) where there is a
+ * tail: [rows, ids (+ 1)], each row summing to 1. hidden: its last states, [rows, hiddenSize]; logSumExp: [rows]. The
+ * caller disposes of it.
  */
 export function teacherProbabilities(
   shared: SharedHead,

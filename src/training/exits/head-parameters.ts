@@ -1,6 +1,6 @@
 import type { ExitWeights } from "../../artifact/exits/file.ts";
 import type { ExitRecord } from "../../artifact/exits/table.ts";
-import type { WeightSource } from "../../model/weight-source.ts";
+import type { OutputVectors } from "../../model/output-vectors.ts";
 import { roundToF16 } from "../../tensor/half.ts";
 import type { Random } from "../../tensor/random.ts";
 import type { HeadRows } from "./vocabulary.ts";
@@ -9,10 +9,10 @@ import type { HeadRows } from "./vocabulary.ts";
 export type HeadKind = ExitRecord["kind"];
 
 /** Names of a head's numbers, as in the exits file. */
-export type ParameterName = "norm" | "norm_bias" | "down" | "up" | "matrix" | "tail";
+type ParameterName = "norm" | "norm_bias" | "down" | "up" | "matrix" | "tail";
 
 /** One array of numbers of a head. */
-export interface Parameter {
+interface Parameter {
   readonly name: ParameterName;
   readonly shape: readonly [number, number] | readonly [number];
   readonly values: Float32Array;
@@ -25,9 +25,10 @@ export interface Parameter {
 }
 
 /**
- * All numbers of one exit head: `norm` (+ `norm_bias`) [hiddenSize]; an adapter's `down` [rank, hiddenSize] and `up` [hiddenSize, rank],
- * the head then being x' = x + up(silu(down(x))) on the normed rows before the shared rows of the output head; a linear head's own
- * `matrix` [ids, hiddenSize]; `tail` [hiddenSize + 1], weight and bias of the logit for all other ids.
+ * All numbers of one exit head: `norm` (+ `norm_bias`) [hiddenSize]; an adapter's `down` [rank, hiddenSize] and `up`
+ * [hiddenSize, rank], the head then being x' = x + up(silu(down(x))) on the normed rows before the shared rows of the
+ * output head; a linear head's own `matrix` [ids, hiddenSize]; `tail` [hiddenSize + 1], weight and bias of the logit
+ * for all other ids.
  */
 export type HeadParameters = readonly Parameter[];
 
@@ -37,20 +38,14 @@ export interface HeadStart {
   /** Of adapters. */
   readonly rank: number;
   readonly rows: HeadRows;
-  /** The model's final norm. */
-  readonly norm: { readonly weight: Float32Array; readonly bias: Float32Array | null };
-}
-
-/** The final norm of a model. */
-export async function finalNormOf(source: WeightSource): Promise<HeadStart["norm"]> {
-  const weight = await source.readVector("finalNorm.weight");
-  const bias = source.spec.finalNorm.kind === "layer" ? await source.readVector("finalNorm.bias") : null;
-  return { weight, bias };
+  /** The norm before the model's output head. */
+  readonly norm: OutputVectors["norm"];
 }
 
 /**
- * A head that has learned nothing: exactly the logit lens (final norm, output head) on its ids, since an adapter's `up` is zero. An
- * adapter's norm is learned with it; a linear head keeps the final norm, whose weight its matrix could take in anyway.
+ * A head that has learned nothing: exactly the logit lens (final norm, output head) on its ids, since an adapter's `up`
+ * is zero. An adapter's norm is learned with it; a linear head keeps the final norm, whose weight its matrix could take
+ * in anyway.
  */
 export function startHead({ kind, rank, rows, norm }: HeadStart, random: Random): HeadParameters {
   const hiddenSize = norm.weight.length;
@@ -79,8 +74,9 @@ export function startHead({ kind, rank, rows, norm }: HeadStart, random: Random)
 const LENS_SHARE = 0.1;
 
 /**
- * An adapter that says little: the lens scaled down by its norm, `down` scaled up so that it sees the same rows. Where early states speak another
- * basis than the output head, training from here need not unlearn the lens's confident wrong answers first. A linear head is given as it is.
+ * An adapter that says little: the lens scaled down by its norm, `down` scaled up so that it sees the same rows. Where
+ * early states speak another basis than the output head, training from here need not unlearn the lens's confident wrong
+ * answers first. A linear head is given as it is.
  */
 export function quietLens(parameters: HeadParameters): HeadParameters {
   if (!parameters.some(({ name }) => name === "down")) return parameters;

@@ -23,9 +23,9 @@ export interface LensOptions extends Pick<WorkOptions, "signal"> {
 }
 
 /**
- * Share of tokens for which each head's answer is the whole model's over its whole vocabulary (an answer that is none of the head's ids is not), and
- * for which the untrained logit lens (final norm and output head on the state at that exit) gives it: what training was worth.
- * Throws Interrupted between calls.
+ * Share of tokens for which each head's answer is the whole model's over its whole vocabulary (an answer that is none
+ * of the head's ids is not), and for which the untrained logit lens (final norm and output head on the state at that
+ * exit) gives it: what training was worth. Throws Interrupted between calls.
  */
 export async function reportHeads(
   executor: AnyExecutor,

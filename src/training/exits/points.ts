@@ -9,8 +9,9 @@ import { outputAnswers } from "./output-answers.ts";
 const ROWS_PER_PASS = 512;
 
 /**
- * So many exits, evenly spaced: floor(i L / (n + 1)) is the index of the block before the i-th, i = 1..n (Valade 2024, arXiv 2407.21082).
- * In numbers of blocks run, rising, each in [1, L - 1]. Throws UserError EXIT_POINTS where the model has too few blocks.
+ * So many exits, evenly spaced: floor(i L / (n + 1)) is the index of the block before the i-th, i = 1..n (Valade 2024,
+ * arXiv 2407.21082). In numbers of blocks run, rising, each in [1, L - 1]. Throws UserError EXIT_POINTS where the model
+ * has too few blocks.
  */
 export function evenly(blocks: number, count: number): number[] {
   if (!Number.isInteger(count) || count < 1 || count > blocks - 1) {
@@ -25,7 +26,10 @@ export function evenly(blocks: number, count: number): number[] {
   return Array.from({ length: count }, (_, i) => Math.floor(((i + 1) * blocks) / (count + 1)) + 1);
 }
 
-/** Points that a user named, sorted. Throws UserError EXIT_POINTS where one is no number of blocks before the last, or comes twice. */
+/**
+ * Points that a user named, sorted. Throws UserError EXIT_POINTS where one is no number of blocks before the last, or
+ * comes twice.
+ */
 export function checkedPoints(blocks: number, points: readonly number[]): number[] {
   const sorted = [...points].sort((a, b) => a - b);
   const wrong = sorted.find((point, i) => {
@@ -42,8 +46,8 @@ export function checkedPoints(blocks: number, points: readonly number[]): number
 }
 
 /**
- * Share of rows whose answer by the logit lens (final norm and output head) after each block is the whole model's: entry i is
- * after i + 1 blocks, [blocks - 1].
+ * Share of rows whose answer by the logit lens (final norm and output head) after each block is the whole model's:
+ * entry i is after i + 1 blocks, [blocks - 1].
  */
 export async function lensAgreement(
   executor: AnyExecutor,
@@ -74,9 +78,9 @@ export async function lensAgreement(
 }
 
 /**
- * So many exits where the answers by depth promise most: the points b that save most blocks if a token leaves at the first exit
- * whose answer is right, sum of (a(b_i) - a(b_(i-1))) (L - b_i), with `agreement` made to rise. agreement: of {@link lensAgreement}.
- * Falls back on even spacing where no block ever agrees.
+ * So many exits where the answers by depth promise most: the points b that save most blocks if a token leaves at the
+ * first exit whose answer is right, sum of (a(b_i) - a(b_(i-1))) (L - b_i), with `agreement` made to rise. agreement:
+ * of {@link lensAgreement}. Falls back on even spacing where no block ever agrees.
  */
 export function choosePoints(agreement: readonly number[], count: number): number[] {
   const blocks = agreement.length + 1;

@@ -14,7 +14,10 @@ import { Random } from "../../tensor/random.ts";
 
 /** Tokens of a prompt: few, so that the text is the model's own. */
 export const SELF_PROMPT_TOKENS = { least: 8, most: 16 } as const;
-/** Tokens of a text with its prompt. Further on, what a small model finds most likely repeats itself and teaches nothing. */
+/**
+ * Tokens of a text with its prompt. Further on, what a small model finds most likely repeats itself and teaches
+ * nothing.
+ */
 export const SELF_TEXT_TOKENS = 128;
 /** How every second text is drawn; the others take the most likely token, as decoding does by default. */
 export const SELF_SAMPLING = { temperature: 1, topK: 64 } as const;
@@ -44,9 +47,10 @@ export interface SelfTextOptions extends WorkOptions {
 const Batch = z.array(z.array(z.number().int().nonnegative()));
 
 /**
- * Text that a model writes itself: prompts in order, each continued to so many tokens or the end of the text, half of them greedily
- * and half sampled, until there are so many tokens (the last text is cut) or the prompts end. Many are continued in one pass. A text depends on
- * its prompt, its place and the seed only. Throws Interrupted between passes; called again, it goes on at the last finished batch.
+ * Text that a model writes itself: prompts in order, each continued to so many tokens or the end of the text, half of
+ * them greedily and half sampled, until there are so many tokens (the last text is cut) or the prompts end. Many are
+ * continued in one pass. A text depends on its prompt, its place and the seed only. Throws Interrupted between passes;
+ * called again, it goes on at the last finished batch.
  */
 export async function writeSelfText(options: SelfTextOptions): Promise<Int32Array[]> {
   const { prompts, tokens, textTokens = SELF_TEXT_TOKENS, onProgress } = options;

@@ -6,8 +6,8 @@ export const SPLITS = ["train", "stop", "calibrate", "report"] as const;
 export type Split = (typeof SPLITS)[number];
 
 /**
- * Shares of the tokens held out: for choosing the iterate, for the thresholds, and for the report. Thresholds get most: their error adds to the
- * report's, and a largest coverage selects among errors.
+ * Shares of the tokens held out: for choosing the iterate, for the thresholds, and for the report. Thresholds get most:
+ * their error adds to the report's, and a largest coverage selects among errors.
  */
 const HELD_OUT: readonly (readonly [Split, number])[] = [
   ["stop", 0.04],
@@ -16,8 +16,8 @@ const HELD_OUT: readonly (readonly [Split, number])[] = [
 ];
 
 /**
- * Sequences by use, each wholly in one of them and at least one in each, chosen by the seed; the rest trains. Throws UserError EXIT_TOKENS
- * with fewer than four.
+ * Sequences by use, each wholly in one of them and at least one in each, chosen by the seed; the rest trains. Throws
+ * UserError EXIT_TOKENS with fewer than four.
  */
 export function splitSequences(sequences: readonly Int32Array[], seed: number): Record<Split, Int32Array[]> {
   const left = new Random(seed).fork("splits").shuffle(sequences.filter(({ length }) => length > 0));

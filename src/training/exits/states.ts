@@ -64,9 +64,9 @@ const Index = z.strictObject({
 type Index = z.infer<typeof Index>;
 
 /**
- * The states of all tokens before each exit and after the last block, with the whole model's answers, in files of bounded size. Shards
- * that are there, whole and of the same request are kept, so a killed run goes on where it was; any other is computed. `<name>.json`
- * lists them. Throws Interrupted between passes.
+ * The states of all tokens before each exit and after the last block, with the whole model's answers, in files of
+ * bounded size. Shards that are there, whole and of the same request are kept, so a killed run goes on where it was;
+ * any other is computed. `<name>.json` lists them. Throws Interrupted between passes.
  */
 export async function collectStates(request: StatesRequest): Promise<SavedStates> {
   const { folder, name, signal, onProgress } = request;

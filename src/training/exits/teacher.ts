@@ -11,7 +11,10 @@ export interface Teacher {
 /** Logits of at most so many numbers are held at a time (32 MiB). */
 const MAX_LOGITS = 8 * 1024 * 1024;
 
-/** The answers of final norm and output head to a hidden state [rows, hiddenSize], a few rows at a time. Throws where logits are not numbers. */
+/**
+ * The answers of final norm and output head to a hidden state [rows, hiddenSize], a few rows at a time. Throws where
+ * logits are not numbers.
+ */
 export async function teacherOf(executor: AnyExecutor, hidden: unknown, rows: number): Promise<Teacher> {
   const { vocabSize } = executor.spec;
   const step = Math.max(1, Math.floor(MAX_LOGITS / vocabSize));

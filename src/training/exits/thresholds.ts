@@ -21,8 +21,8 @@ export interface FittedThreshold {
 }
 
 /**
- * The threshold of largest coverage whose cumulative agreement is at least epsilon, on the tokens listed in `alive`. Equal
- * confidences stand or fall together. (Valade 2024, arXiv 2407.21082, rule max_coverage.)
+ * The threshold of largest coverage whose cumulative agreement is at least epsilon, on the tokens listed in `alive`.
+ * Equal confidences stand or fall together. (Valade 2024, arXiv 2407.21082, rule max_coverage.)
  */
 export function fitThreshold(
   answers: ExitAnswers,
@@ -46,8 +46,8 @@ export function fitThreshold(
 }
 
 /**
- * Thresholds of all exits of a cascade for one epsilon, in order: each is fitted to the tokens that the ones before it passed
- * on, so that the cascade as a whole agrees with the full model in epsilon of the tokens that leave it early.
+ * Thresholds of all exits of a cascade for one epsilon, in order: each is fitted to the tokens that the ones before it
+ * passed on, so that the cascade as a whole agrees with the full model in epsilon of the tokens that leave it early.
  */
 export function fitCascade(
   exits: readonly ExitAnswers[],

@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import path from "node:path";
 import type { Confidence, ExitTable } from "../../artifact/exits/table.ts";
 import { type ExitShape, exitTensorBytes } from "../../model/exit-bytes.ts";
+import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
@@ -10,7 +11,7 @@ import { openTrainingBackend } from "../../runtime/tfjs/backend.ts";
 import { TOOL_VERSION } from "../../version.ts";
 import { calibrateLevels, EPSILONS } from "./calibrate.ts";
 import { headAnswers, loadTrainedHeads } from "./head-answers.ts";
-import { finalNormOf, type HeadKind, type HeadStart } from "./head-parameters.ts";
+import type { HeadKind, HeadStart } from "./head-parameters.ts";
 import { type HeadReports, reportHeads } from "./lens-report.ts";
 import { checkedPoints } from "./points.ts";
 import { SPLITS, type Split, splitSequences } from "./splits.ts";
@@ -54,9 +55,9 @@ export interface TrainedExits {
 }
 
 /**
- * Trains early exits on a frozen packed model (Valade 2024, arXiv 2407.21082): its states on disk, heads that imitate its answers, thresholds on
- * text of their own, a report on a third. Interrupted, it goes on where it was, to the same bytes for the same backend, version and threads.
- * Throws UserError for points or text that do not fit.
+ * Trains early exits on a frozen packed model (Valade 2024, arXiv 2407.21082): its states on disk, heads that imitate
+ * its answers, thresholds on text of their own, a report on a third. Interrupted, it goes on where it was, to the same
+ * bytes for the same backend, version and threads. Throws UserError for points or text that do not fit.
  */
 export async function trainExits(options: TrainExitsOptions): Promise<TrainedExits> {
   const { source, confidence, seed, signal } = options;
@@ -92,7 +93,7 @@ function idsOf({ sequences, vocabulary, source: { spec } }: TrainExitsOptions): 
 }
 
 async function startOf({ source, kind, rank }: TrainExitsOptions, ids: Int32Array | null): Promise<HeadStart> {
-  return { kind, rank, rows: await gatherHeadRows(source, ids), norm: await finalNormOf(source) };
+  return { kind, rank, rows: await gatherHeadRows(source, ids), norm: (await readOutputVectors(source)).norm };
 }
 
 /** The states of every split. */

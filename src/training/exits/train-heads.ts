@@ -59,9 +59,10 @@ export interface TrainedHead {
 }
 
 /**
- * Trains all exit heads side by side on the answers of the frozen model (KL, arXiv 2407.21082), each batch by AdamW at falling rates. The iterate
- * of least held-out loss is kept, head by head, the untrained one included. Its state is saved at every look at the held-out tokens: killed and
- * called again, it goes on to the same bytes. The training backend is open. Throws Interrupted between steps.
+ * Trains all exit heads side by side on the answers of the frozen model (KL, arXiv 2407.21082), each batch by AdamW at
+ * falling rates. The iterate of least held-out loss is kept, head by head, the untrained one included. Its state is
+ * saved at every look at the held-out tokens: killed and called again, it goes on to the same bytes. The training
+ * backend is open. Throws Interrupted between steps.
  */
 export async function trainHeads(options: TrainHeadsOptions): Promise<TrainedHead[]> {
   const { start, norm, points, seed, stateFile, key } = options;

@@ -14,7 +14,10 @@ export interface TrainingSettings {
   readonly patience: number;
 }
 
-/** A linear head's rate is the paper's (arXiv 2407.21082); adapters have a hundredth of its numbers and take larger steps. */
+/**
+ * A linear head's rate is the paper's (arXiv 2407.21082); adapters have a hundredth of its numbers and take larger
+ * steps.
+ */
 export const TRAINING_DEFAULTS: Readonly<Record<HeadKind, TrainingSettings>> = {
   adapter: { epochs: 2, batchTokens: 256, rate: 3e-3, decay: 0.01, evaluateEvery: 200, patience: 4 },
   linear: { epochs: 2, batchTokens: 256, rate: 1e-4, decay: 0.01, evaluateEvery: 200, patience: 4 },

@@ -25,7 +25,10 @@ export interface HeadInTraining {
   readonly parameters: HeadParameters;
   /** Of each learned parameter, in order. */
   readonly moments: readonly Moments[];
-  /** Learned numbers where the held-out loss was least, and what it was there; what nothing has been learned of counts too. */
+  /**
+   * Learned numbers where the held-out loss was least, and what it was there; what nothing has been learned of counts
+   * too.
+   */
   readonly best: readonly Float32Array[];
   before: HeadScore;
   bestScore: HeadScore;
@@ -90,7 +93,10 @@ export async function saveState(file: string, key: string, state: TrainingState)
   await writeSafetensors(file, layout, pieces);
 }
 
-/** Writes a saved state of the same key into `state`, which is of the same heads; false, and nothing written, where there is none. */
+/**
+ * Writes a saved state of the same key into `state`, which is of the same heads; false, and nothing written, where
+ * there is none.
+ */
 export async function restoreState(file: string, key: string, state: TrainingState): Promise<boolean> {
   if (!(await isFile(file))) return false;
   const saved = await openSafetensors(file).catch((error: unknown) => {

@@ -1,10 +1,11 @@
 import { headMatrixId } from "../../model/decoder-spec.ts";
+import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 
 /**
- * The ids that exit heads score: the most frequent of some sequences, of equals the lower id, and whatever must be among them (the
- * tokens that end a text), which take the place of the least frequent. Rising, so that of equal logits the lowest id wins as in the
- * whole vocabulary. Null where so many ids are the whole vocabulary.
+ * The ids that exit heads score: the most frequent of some sequences, of equals the lower id, and whatever must be
+ * among them (the tokens that end a text), which take the place of the least frequent. Rising, so that of equal logits
+ * the lowest id wins as in the whole vocabulary. Null where so many ids are the whole vocabulary.
  */
 export function frequentIds(
   sequences: readonly Int32Array[],
@@ -35,8 +36,8 @@ export interface HeadRows {
   /** [ids], or null. */
   readonly bias: Float32Array | null;
   /**
-   * The tail's row where nothing has been learned: the mean of the rows left out and the logarithm of their number, which is the most
-   * that their log-sum-exp is sure to reach. Null where none is left out.
+   * The tail's row where nothing has been learned: the mean of the rows left out and the logarithm of their number,
+   * which is the most that their log-sum-exp is sure to reach. Null where none is left out.
    */
   readonly tail: { readonly weight: Float32Array; readonly bias: number } | null;
 }
@@ -46,8 +47,8 @@ const ROWS_PER_READ = 1024;
 
 /** Gathers the rows of `ids` (null: all) of a source's output head; a piece of it at a time. */
 export async function gatherHeadRows(source: WeightSource, ids: Int32Array | null): Promise<HeadRows> {
-  const { vocabSize, hiddenSize, headBias } = source.spec;
-  const bias = headBias ? await source.readVector("head.bias") : null;
+  const { vocabSize, hiddenSize } = source.spec;
+  const { headBias: bias } = await readOutputVectors(source);
   const places = new Int32Array(vocabSize).fill(ids ? -1 : 0);
   const count = ids ? ids.length : vocabSize;
   for (let i = 0; i < count; i++) places[ids ? ids[i] : i] = i;

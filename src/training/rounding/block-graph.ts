@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
-import type { AttentionSpec, BlockSpec, DecoderSpec, LinearSpec, NormSpec } from "../../model/decoder-spec.ts";
-import type { BlockRole } from "../../model/matrix-id.ts";
+import type { BlockSpec, DecoderSpec, LinearSpec, NormSpec } from "../../model/decoder-spec.ts";
+import type { BlockRole, NormPart } from "../../model/matrix-id.ts";
 import type { BlockWeights, LinearWeights, NormWeights } from "../../runtime/tfjs/block-weights.ts";
 import { type RunBuffers, runBlock } from "../../runtime/tfjs/decoder.ts";
 import { createWideningBuffers } from "../../runtime/tfjs/kv-cache.ts";
@@ -16,7 +16,10 @@ export interface BlockBatch {
   readonly targets: Float32Array;
 }
 
-/** One weight of a block by the end of its id (`attn.q`, `mlp.norm.weight`): a matrix transposed, [cols, rows], or a vector. */
+/**
+ * One weight of a block by the end of its id (`attn.q`, `mlp.norm.weight`): a matrix transposed, [cols, rows], or a
+ * vector.
+ */
 export interface BlockWeight {
   readonly name: string;
   readonly shape: readonly [number, number] | readonly [number];
@@ -33,8 +36,9 @@ export interface LossGradients {
 const NO_BUFFERS: RunBuffers = { expand: new Float32Array(0), widening: createWideningBuffers() };
 
 /**
- * Mean over the rows of |output - target|^2 / |target|^2 of one block under the given weights, all of its own. Relative, because the
- * next norm takes the length away again, and a few rows (a sequence's first) would else outweigh all others by their lengths.
+ * Mean over the rows of |output - target|^2 / |target|^2 of one block under the given weights, all of its own.
+ * Relative, because the next norm takes the length away again, and a few rows (a sequence's first) would else outweigh
+ * all others by their lengths.
  */
 export function blockLoss(
   spec: DecoderSpec,
@@ -107,13 +111,20 @@ function weightsOf(spec: BlockSpec, tensors: ReadonlyMap<string, tf.Tensor>): Bl
   const { attention, mlp } = spec;
   const linear = (linears: { readonly [role in BlockRole]?: LinearSpec }) => linearOf(linears, tensors);
   return {
-    attentionNorm: normOf("attn.norm", spec.attentionNorm, tensors),
+    attentionNorms: {
+      pre: normOf("attn.norm", spec.attentionNorms.pre, tensors),
+      post: normOf("attn.postNorm", spec.attentionNorms.post, tensors),
+    },
     attention: attention && {
       qkv: linear({ "attn.q": attention.q, "attn.k": attention.k, "attn.v": attention.v }),
-      qkNorm: attention.qkNorm && qkNormOf(attention, tensors),
+      qNorm: normOf("attn.qNorm", attention.qNorm, tensors),
+      kNorm: normOf("attn.kNorm", attention.kNorm, tensors),
       o: linear({ "attn.o": attention.o }),
     },
-    mlpNorm: normOf("mlp.norm", spec.mlpNorm, tensors),
+    mlpNorms: {
+      pre: normOf("mlp.norm", spec.mlpNorms.pre, tensors),
+      post: normOf("mlp.postNorm", spec.mlpNorms.post, tensors),
+    },
     mlp: mlp && {
       input: linear(mlp.gate ? { "mlp.gate": mlp.gate, "mlp.up": mlp.up } : { "mlp.up": mlp.up }),
       down: linear({ "mlp.down": mlp.down }),
@@ -136,19 +147,12 @@ function linearOf(
   return { matrices, bias: tf.concat1d(parts) };
 }
 
-function normOf(name: string, spec: NormSpec | null, tensors: ReadonlyMap<string, tf.Tensor>): NormWeights | null {
+function normOf(name: NormPart, spec: NormSpec | null, tensors: ReadonlyMap<string, tf.Tensor>): NormWeights | null {
   if (!spec) return null;
   return {
     weight: vectorAt(tensors, `${name}.weight`),
     bias: spec.kind === "layer" ? vectorAt(tensors, `${name}.bias`) : null,
   };
-}
-
-/** The query norm's weight for every query head, then the key norm's for every key head. */
-function qkNormOf({ heads, kvHeads, headDim }: AttentionSpec, tensors: ReadonlyMap<string, tf.Tensor>): NormWeights {
-  const q = tf.tile(tf.reshape<tf.Rank.R2>(tensorAt(tensors, "attn.qNorm.weight"), [1, headDim]), [heads, 1]);
-  const k = tf.tile(tf.reshape<tf.Rank.R2>(tensorAt(tensors, "attn.kNorm.weight"), [1, headDim]), [kvHeads, 1]);
-  return { weight: tf.concat2d([q, k], 0), bias: null };
 }
 
 function tensorAt(tensors: ReadonlyMap<string, tf.Tensor>, name: string): tf.Tensor {

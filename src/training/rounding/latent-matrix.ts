@@ -4,12 +4,16 @@ import { type LevelForm, levelOf } from "../../maths/level-form.ts";
 import type { DenseMatrix } from "../../model/weight-source.ts";
 import type { StepRates } from "./latent-vector.ts";
 
-/** How far a weight's place may move from where it began, in codes: the next code on one side is in reach, sometimes both. */
+/**
+ * How far a weight's place may move from where it began, in codes: the next code on one side is in reach, sometimes
+ * both.
+ */
 const MOST_OFFSET = 0.5;
 /**
- * A place begins so much of the way from its code to where the original weight lies, at most to the edge of the code's cell. All the way, and the
- * many weights that error compensation has moved to another code would lie at an edge, and go back together at the first step; not
- * at all, and a weight that was rounded by a hair would be as hard to move as any other (docs/decisions/0007).
+ * A place begins so much of the way from its code to where the original weight lies, at most to the edge of the code's
+ * cell. All the way, and the many weights that error compensation has moved to another code would lie at an edge, and
+ * go back together at the first step; not at all, and a weight that was rounded by a hair would be as hard to move as
+ * any other (docs/decisions/0007).
  */
 const TOWARDS_ORIGINAL = 0.4;
 const CELL_EDGE = 0.5;
@@ -27,10 +31,11 @@ export interface LatentMatrixOptions {
 }
 
 /**
- * A quantized matrix whose rounding and scales are learned (AutoRound, arXiv 2309.05516). Each weight has a place on the axis of codes that
- * is rounded to the nearest code; it begins at the code that the quantizer chose, on the side where the
- * original weight lies, so that nothing has changed yet and a weight that was rounded by a hair is the first to be rounded the other way. Places and
- * scales step by the sign of their gradient; rounding passes gradients straight through. Transposed, [cols, rows], as products take it.
+ * A quantized matrix whose rounding and scales are learned (AutoRound, arXiv 2309.05516). Each weight has a place on
+ * the axis of codes that is rounded to the nearest code; it begins at the code that the quantizer chose, on the side
+ * where the original weight lies, so that nothing has changed yet and a weight that was rounded by a hair is the first
+ * to be rounded the other way. Places and scales step by the sign of their gradient; rounding passes gradients straight
+ * through. Transposed, [cols, rows], as products take it.
  */
 export class LatentMatrix {
   /** [cols, rows]: what codes and scales stand for now, as a reader of the packed matrix computes it. */
@@ -195,7 +200,10 @@ class LatentScales {
   }
 }
 
-/** Where the place of a weight begins that has `code` and would lie at `level`: whole numbers stand for levels, halves are half-way. */
+/**
+ * Where the place of a weight begins that has `code` and would lie at `level`: whole numbers stand for levels, halves
+ * are half-way.
+ */
 function placeOf(form: LevelForm, levels: Float64Array, code: number, level: number): number {
   const distance = level - levels[code];
   if (distance < 0) {

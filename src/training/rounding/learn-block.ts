@@ -25,7 +25,7 @@ export interface LatentBlock {
 }
 
 /** A block's learned numbers. */
-export interface BlockNumbers {
+interface BlockNumbers {
   readonly matrices: ReadonlyMap<string, IntegerNumbers>;
   readonly vectors: ReadonlyMap<string, Float32Array>;
 }
@@ -54,9 +54,9 @@ export interface Learned {
 }
 
 /**
- * Learns a block's rounding, scales and vectors by signed gradients on random pairs of sequences, at linearly falling rates. The iterate of
- * least loss on the held-out examples is kept, the start included: a block never gets worse there. Throws Interrupted between
- * iterations.
+ * Learns a block's rounding, scales and vectors by signed gradients on random pairs of sequences, at linearly falling
+ * rates. The iterate of least loss on the held-out examples is kept, the start included: a block never gets worse
+ * there. Throws Interrupted between iterations.
  */
 export async function learnBlock(latent: LatentBlock, options: LearnOptions): Promise<Learned> {
   const { spec, block, settings, random, signal, onIteration } = options;

@@ -28,9 +28,10 @@ export interface LearnedRoundingOptions extends RefinerInputs, BackendOptions {
 }
 
 /**
- * Opens learned rounding (AutoRound, arXiv 2309.05516): each block's output on the states that the quantized blocks before it
- * produce is drawn to what the original model has there, by gradients through the block on TensorFlow.js. The same backend, version
- * and threads give the same bytes. Holds the original model's states of all sequences beside those of the caller's descent.
+ * Opens learned rounding (AutoRound, arXiv 2309.05516): each block's output on the states that the quantized blocks
+ * before it produce is drawn to what the original model has there, by gradients through the block on TensorFlow.js. The
+ * same backend, version and threads give the same bytes. Holds the original model's states of all sequences beside
+ * those of the caller's descent.
  */
 export async function openLearnedRounding(options: LearnedRoundingOptions): Promise<BlockRefiner> {
   await openTrainingBackend(options);

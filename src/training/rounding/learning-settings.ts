@@ -5,7 +5,10 @@ export interface LearningSettings {
   readonly batchTokens: number;
   /** Iterations between two looks at the held-out examples. */
   readonly evaluateEvery: number;
-  /** Sums of the first rates over all iterations, twice of what a steady gradient moves: of a place (codes), a scale and a vector (parts of themselves). */
+  /**
+   * Sums of the first rates over all iterations, twice of what a steady gradient moves: of a place (codes), a scale and
+   * a vector (parts of themselves).
+   */
   readonly rounding: number;
   readonly scale: number;
   readonly vector: number;

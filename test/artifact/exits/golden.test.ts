@@ -8,8 +8,9 @@ import { tinySpec } from "../tiny-source.ts";
 import { tinyContents, tinyTable } from "./tiny-exits.ts";
 
 /**
- * The two files that change when the golden artifact gets exits, committed: any change of a single byte shows here. After a change on
- * purpose: `LAYERWISE_WRITE_GOLDEN=1 npx vitest run test/artifact/golden-exits.test.ts`, and say so in docs/decisions.
+ * The two files that change when the golden artifact gets exits, committed: any change of a single byte shows here.
+ * After a change on purpose: `LAYERWISE_WRITE_GOLDEN=1 npx vitest run test/artifact/golden-exits.test.ts`, and say so
+ * in docs/decisions.
  */
 const GOLDEN = path.resolve("test/fixtures/artifact-golden-exits");
 const FILES = ["exits.safetensors", "manifest.json"];

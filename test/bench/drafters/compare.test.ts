@@ -32,7 +32,8 @@ describe("compareDrafts", () => {
     expect(compareDrafts(counts(30, 10), [counts(40, 40)], "ofTokens")).toMatchObject({
       ...{ best: null, ratio: null, mixedAccepted: expect.closeTo(0.1, 9), mixedRatio: expect.closeTo(3, 9) },
     });
-    // By drafts: x of (20, 0) and 1 - x of (40, 40) waste a quarter where 40 (1 - x) = (20 x + 80 (1 - x)) / 4, so x = 0.8.
+    // By drafts: x of (20, 0) and 1 - x of (40, 40) waste a quarter where 40 (1 - x) = (20 x + 80 (1 - x)) / 4, so x =
+    // 0.8.
     const mixed = compareDrafts(counts(48, 16), [counts(20, 0), counts(40, 40)]);
     expect(mixed).toMatchObject({ best: 0, ratio: expect.closeTo(2.4, 9) });
     expect(mixed.mixedAccepted).toBeCloseTo(0.24, 9);

@@ -51,7 +51,8 @@ describe("predictSpeed", () => {
   });
 
   test("counts drafts by the exit they left at, and the heads asked on the way and in vain", () => {
-    // Two drafts a round, one by each exit: three calls of stage 0, two of stage 1 with 1.5 rows each, one of stage 2 with three.
+    // Two drafts a round, one by each exit: three calls of stage 0, two of stage 1 with 1.5 rows each, one of stage 2
+    // with three.
     const use = { ...FIXED, tokens: 30, drafted: 20, accepted: 20, exitShares: [0.5, 0.5], asked: [true, true] };
     const calls = { drafts: 20 + 10.5, top: 10 + 10.5 + 24 };
     const heads = 2 * 3 + 3 * 2;

@@ -7,7 +7,10 @@ const Q = Float32Array.of(0.2, 1.1, -0.5, 1.4, 0.3, -2);
 /** What the full model says of every row. */
 const OUTPUT = { best: () => mostLikely(P), logits: () => P };
 const DRAWS = 20_000;
-/** 99.9 % quantile of chi-square with 5 degrees of freedom: a right sampler stays below it with this seed, a wrong one does not. */
+/**
+ * 99.9 % quantile of chi-square with 5 degrees of freedom: a right sampler stays below it with this seed, a wrong one
+ * does not.
+ */
 const CHI_SQUARE_5 = 20.52;
 
 /** What a plain sampler draws by, from its definition: temperature, then the k most likely. */

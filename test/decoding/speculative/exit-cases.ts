@@ -24,22 +24,30 @@ export function openExecutor(source: WeightSource, executor: ExecutorKind): Prom
 
 /** The same model, whose blocks but the first say little: so its exits are right often, not always. */
 export function quietSource(source: WeightSource): WeightSource {
+  const quieter = (values: Float32Array) => values.map((value) => 0.2 * value);
   const readMatrix = async (id: string) => {
     const matrix = await source.readMatrix(id);
     if (matrix.kind === "packed" || !/^blocks\.[1-9]\d*\.(attn\.o|mlp\.down)$/.test(id)) return matrix;
-    return { ...matrix, data: matrix.data.map((value) => 0.2 * value) };
+    return { ...matrix, data: quieter(matrix.data) };
   };
+  // A norm behind a matrix takes the matrix' length away again.
+  const isPostNorm = (id: string) => /^blocks\.[1-9]\d*\.(attn|mlp)\.postNorm\.weight$/.test(id);
   return {
     spec: source.spec,
     label: source.label,
     readMatrix,
     readRows: (id, from, to) => source.readRows(id, from, to),
-    readVector: (id) => source.readVector(id),
+    readVector: async (id) => {
+      const vector = await source.readVector(id);
+      return isPostNorm(id) ? quieter(vector) : vector;
+    },
     close: () => source.close(),
   };
 }
 
-/** Exits after every block but the last, whose heads are the final norm and the output head (the logit lens), or random. */
+/**
+ * Exits after every block but the last, whose heads are the final norm and the output head (the logit lens), or random.
+ */
 export async function loadExits(
   executor: AnyExecutor,
   source: WeightSource,

@@ -51,8 +51,8 @@ class BigramCache implements KvCache {
 }
 
 /**
- * An executor of known distributions: the logits after ids a, b are `table[(a + b) mod rows]` as natural logarithms, so what the cache holds
- * matters. Checks positions.
+ * An executor of known distributions: the logits after ids a, b are `table[(a + b) mod rows]` as natural logarithms, so
+ * what the cache holds matters. Checks positions.
  */
 export function bigramExecutor(table: readonly number[][], log: BigramLog, longFrom = 1000): AnyExecutor {
   const make = (ids: Int32Array) => {

@@ -6,7 +6,10 @@ import { blockValues, decodeBlocks, encodeBlocks, type GgufBlockType } from "../
 import { roundToF16 } from "../../../src/tensor/half.ts";
 import { sampleNumbers } from "../../codecs/sample-numbers.ts";
 
-/** Blocks made by the gguf package of Python (gguf.quants) from sin(1.7 i) * 3 + 0.25, i = 0 … 31, and its values of some of them. */
+/**
+ * Blocks made by the gguf package of Python (gguf.quants) from sin(1.7 i) * 3 + 0.25, i = 0 … 31, and its values of
+ * some of them.
+ */
 const GOLDEN: readonly {
   type: GgufBlockType;
   hex: string;

@@ -6,7 +6,7 @@ import { FIXTURES } from "../../support/fixtures.ts";
 export const SAFETENSORS = path.join(FIXTURES, "safetensors");
 
 /** What the reference implementation reads from a good file. */
-export interface ExpectedTensor {
+interface ExpectedTensor {
   readonly dtype: string;
   readonly shape: number[];
   readonly data_offsets: [number, number];

@@ -110,6 +110,26 @@ describe("what GGUF cannot say is refused by name, and nothing is written", () =
     ["residual: expected sequential, found parallel", (s: DecoderSpec) => block(s, { residual: "parallel" })],
     ["blocks: expected attention and a gated MLP in each", (s: DecoderSpec) => block(s, { mlp: null })],
     [
+      "norms after attention and MLP: expected none, found rms",
+      (s: DecoderSpec) => block(s, { mlpNorms: { pre: s.finalNorm, post: s.finalNorm } }),
+    ],
+    ["residual factor: expected 1, found 0.5", (s: DecoderSpec) => block(s, { residualFactor: 0.5 })],
+    ["embedding scale: expected 1, found 8", (s: DecoderSpec) => ({ ...s, embeddingScale: 8 })],
+    ["logit factor: expected 1, found 0.125", (s: DecoderSpec) => ({ ...s, logitFactor: 0.125 })],
+    [
+      "q/k norms: expected none, found rms",
+      (s: DecoderSpec) => block(s, { attention: { ...s.blocks[0].attention, kNorm: { ...s.finalNorm, size: 8 } } }),
+    ],
+    [
+      "block 1: expected the same as block 0, found another shape",
+      (s: DecoderSpec) => ({
+        ...s,
+        blocks: s.blocks.map((b, i) =>
+          i === 1 && b.attention ? { ...b, attention: { ...b.attention, rope: null } } : b,
+        ),
+      }),
+    ],
+    [
       "norms: expected rms, rms, rms",
       (s: DecoderSpec) => ({ ...s, finalNorm: { ...s.finalNorm, kind: "layer" as const } }),
     ],

@@ -24,7 +24,10 @@ function program(sanitizer: string): string | null {
   return status === 0 ? made : null;
 }
 
-/** A sanitizer's library that the tests themselves were started with does not go with the one that the program is built with. */
+/**
+ * A sanitizer's library that the tests themselves were started with does not go with the one that the program is built
+ * with.
+ */
 const env = { ...process.env, LD_PRELOAD: "" };
 
 const run = (made: string, ...words: string[]) => {

@@ -62,7 +62,10 @@ const denseOf = (codec: Codec, { matrix }: Packed) => {
   return { values: codec.unpackRows(matrix, 0, rows), rows, cols };
 };
 
-/** The largest and the smallest f16, both zeros and a power of two; or as wide multiples of rows' scales as wide as bf16 allows. */
+/**
+ * The largest and the smallest f16, both zeros and a power of two; or as wide multiples of rows' scales as wide as bf16
+ * allows.
+ */
 function scalesOfAnySize({ scales, rowScales }: IntegerMatrix): Pick<IntegerMatrix, "scales" | "rowScales"> {
   if (!rowScales) return { scales: scales.map((_, i) => [65504, 2 ** -24, 0, -0, -1][i % 5]), rowScales };
   const units = rowScales.map((_, row) => [2 ** 100, 2 ** -133, 0, 1][row % 4]);

@@ -15,7 +15,8 @@ export const ACTIVATION_BOUNDS: Readonly<Record<NativeMlp["activation"], (x: num
   relu: (x) => ({ value: Math.max(0, x), bound: 0 }),
   // exp within 1 ulp = 2 * 2^-24, then a sum and a quotient.
   silu: (x) => ({ value: silu(x), bound: 5 * EPSILON * Math.abs(silu(x)) + TINY }),
-  // The exponent x^2/2 is rounded twice, which the tail feels x^2/2-fold twice over; its polynomial, exp, s and products add 12.
+  // The exponent x^2/2 is rounded twice, which the tail feels x^2/2-fold twice over; its polynomial, exp, s and
+  // products add 12.
   "gelu-erf": (x) => {
     const tail = Math.abs(x) * normalTail(Math.abs(x));
     const value = x < 0 ? -tail : x - tail;

@@ -24,9 +24,10 @@ const PAGE = 64;
 /**
  * Attention in f64 over keys and values as they are stored, with the bound
  *   (4 d + 2 (n + 4 p + 8) 2^-24) S + 2^-24 (T + D S)
- * for n visible positions in p pages, d = (headDim + 2) 2^-24 max_j sum_c |q_c k_jc| (error of a score, felt by weight and normaliser,
- * each in the score and in the maximum), S = sum_j w_j |v_j|, T = sum_j w_j |s_j - max| |v_j|, D = sum_j w_j |s_j - max| (rounding of the
- * exponent), w the exact weights. The sums over positions round once each, a page's merging four times; exp is good to 1 ulp.
+ * for n visible positions in p pages, d = (headDim + 2) 2^-24 max_j sum_c |q_c k_jc| (error of a score, felt by weight
+ * and normaliser, each in the score and in the maximum), S = sum_j w_j |v_j|, T = sum_j w_j |s_j - max| |v_j|, D =
+ * sum_j w_j |s_j - max| (rounding of the exponent), w the exact weights. The sums over positions round once each, a
+ * page's merging four times; exp is good to 1 ulp.
  */
 export function attendBounded(run: AttendCase): Bounded {
   const count = run.visibleFrom.length;
@@ -38,7 +39,7 @@ export function attendBounded(run: AttendCase): Bounded {
 }
 
 /** Numbers as the cache gives them back: f16 rounded; q8 levels under one f32 scale a position, max|x| / 127. */
-export function stored(x: Float32Array, { kvType, headDim }: Pick<AttendCase, "kvType" | "headDim">): Float64Array {
+function stored(x: Float32Array, { kvType, headDim }: Pick<AttendCase, "kvType" | "headDim">): Float64Array {
   if (kvType === "f32") return Float64Array.from(x);
   if (kvType === "f16") return Float64Array.from(x, roundToF16);
   const out = new Float64Array(x.length);

@@ -8,7 +8,10 @@ export interface Dense {
   readonly cols: number;
 }
 
-/** The float product bit for bit: acc = fma(W[i][c], x[r][c], acc) over the columns in order, from 0. [x rows, weight rows] */
+/**
+ * The float product bit for bit: acc = fma(W[i][c], x[r][c], acc) over the columns in order, from 0. [x rows, weight
+ * rows]
+ */
 export function floatProduct(w: Dense, x: Float32Array): Float32Array {
   const y = new Float32Array((x.length / w.cols) * w.rows);
   for (let at = 0; at < y.length; at++) {
@@ -20,12 +23,18 @@ export function floatProduct(w: Dense, x: Float32Array): Float32Array {
   return y;
 }
 
-/** Its transpose bit for bit: acc = fma(W[i][c], dy[r][i], acc) over the matrix's rows in order, from 0. [dy rows, weight cols] */
+/**
+ * Its transpose bit for bit: acc = fma(W[i][c], dy[r][i], acc) over the matrix's rows in order, from 0. [dy rows,
+ * weight cols]
+ */
 export function floatProductTransposed(w: Dense, dy: Float32Array): Float32Array {
   return floatProduct(transposed(w), dy);
 }
 
-/** The product in f64 with the bound |y - reference| <= (n + 1) * 2^-24 * sum |w x| of n products: one rounding each, and second order. */
+/**
+ * The product in f64 with the bound |y - reference| <= (n + 1) * 2^-24 * sum |w x| of n products: one rounding each,
+ * and second order.
+ */
 export function floatProductBounded(w: Dense, x: Float32Array): Bounded {
   const values = new Float64Array((x.length / w.cols) * w.rows);
   const bounds = new Float64Array(values.length);
@@ -40,7 +49,7 @@ export function floatProductBounded(w: Dense, x: Float32Array): Bounded {
   return { values, bounds };
 }
 
-export function transposed({ values, rows, cols }: Dense): Dense {
+function transposed({ values, rows, cols }: Dense): Dense {
   const out = new Float32Array(values.length);
   for (let r = 0; r < rows; r++) for (let c = 0; c < cols; c++) out[c * rows + r] = values[r * cols + c];
   return { values: out, rows: cols, cols: rows };

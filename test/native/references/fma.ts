@@ -1,6 +1,6 @@
 /**
- * IEEE single precision in TypeScript. +, -, *, / and sqrt of f32 numbers computed in f64 and rounded by Math.fround are the
- * correctly rounded f32 results (53 >= 2 * 24 + 2 bits); a fused multiply-add is not, and is made here.
+ * IEEE single precision in TypeScript. +, -, *, / and sqrt of f32 numbers computed in f64 and rounded by Math.fround
+ * are the correctly rounded f32 results (53 >= 2 * 24 + 2 bits); a fused multiply-add is not, and is made here.
  */
 
 const f64 = new Float64Array(1);
@@ -21,8 +21,8 @@ function errorOfSum(a: number, b: number, sum: number): number {
 }
 
 /**
- * The odd one of the two f64 numbers around an inexact sum: a second rounding, to f32, then gives what one rounding of the exact
- * sum would have given (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums").
+ * The odd one of the two f64 numbers around an inexact sum: a second rounding, to f32, then gives what one rounding of
+ * the exact sum would have given (Boldo and Melquiond, "Emulation of FMA and correctly rounded sums").
  */
 function toOdd(sum: number, error: number): number {
   f64[0] = sum;

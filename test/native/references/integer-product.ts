@@ -23,7 +23,8 @@ export interface Bounded {
 
 /**
  * The integer product bit for bit, as kernel-table.h defines it: chunk after chunk, from 0,
- * acc = fma(dot, weightScale * xScale, acc); asymmetric then acc = fma(minimum, xScale * xSum, acc). [x rows, weight rows]
+ * acc = fma(dot, weightScale * xScale, acc); asymmetric then acc = fma(minimum, xScale * xSum, acc). [x rows, weight
+ * rows]
  */
 export function integerProduct(codec: Codec, w: IntegerMatrix, x: QuantizedRows, rows: number): Float32Array {
   return forEachOutput(w, rows, new Float32Array(rows * w.rows), (row, output) => {
@@ -37,9 +38,9 @@ export function integerProduct(codec: Codec, w: IntegerMatrix, x: QuantizedRows,
 }
 
 /**
- * The same in f64, with the bound |y - reference| <= (k * chunks + 2) * 2^-24 * sum of |terms|: k = 1 term a chunk, 2 where there are
- * minima. Each fma rounds a partial sum, which is at most the sum of |terms|, once; each term's scale is rounded once; and
- * 1 more for what is of second order. Holds where nothing underflows.
+ * The same in f64, with the bound |y - reference| <= (k * chunks + 2) * 2^-24 * sum of |terms|: k = 1 term a chunk, 2
+ * where there are minima. Each fma rounds a partial sum, which is at most the sum of |terms|, once; each term's scale
+ * is rounded once; and 1 more for what is of second order. Holds where nothing underflows.
  */
 export function integerProductBounded(codec: Codec, w: IntegerMatrix, x: QuantizedRows, rows: number): Bounded {
   const bounds = new Float64Array(rows * w.rows);

@@ -1,6 +1,9 @@
 import { fma32, laneSum } from "./fma.ts";
 
-/** Numbers that a kernel must give to the last bit, and by how much these may differ from exact arithmetic, number by number. */
+/**
+ * Numbers that a kernel must give to the last bit, and by how much these may differ from exact arithmetic, number by
+ * number.
+ */
 export interface Twin {
   readonly bits: Float32Array;
   readonly exact: Float64Array;
@@ -11,8 +14,9 @@ const EPSILON = 2 ** -24;
 const { fround } = Math;
 
 /**
- * (x * inverse) * weight with inverse = 1 / sqrt(sum x^2 / n + eps), every step rounded. Bound, with L = ceil(n / 16) terms a lane:
- * (L / 2 + 8) * 2^-24 * |y|: L + 4 roundings of the sum and 2 of mean and eps, halved by the root, then root, quotient, 2 products.
+ * (x * inverse) * weight with inverse = 1 / sqrt(sum x^2 / n + eps), every step rounded. Bound, with L = ceil(n / 16)
+ * terms a lane: (L / 2 + 8) * 2^-24 * |y|: L + 4 roundings of the sum and 2 of mean and eps, halved by the root, then
+ * root, quotient, 2 products.
  */
 export function rmsNormTwin(x: Float32Array, weight: Float32Array, eps: number): Twin {
   const n = x.length;
@@ -28,8 +32,9 @@ export function rmsNormTwin(x: Float32Array, weight: Float32Array, eps: number):
 }
 
 /**
- * fma((x - mean) * inverse, weight, bias). Bound, with L = ceil(n / 16): (L + 10) * 2^-24 * ((2 |x| + 2 mean|x|) / deviation * |weight| + |bias|):
- * the mean is off by (L + 5) * 2^-24 * mean|x|, the deviation by about half of that of its own sum, each other step rounds once.
+ * fma((x - mean) * inverse, weight, bias). Bound, with L = ceil(n / 16): (L + 10) * 2^-24 * ((2 |x| + 2 mean|x|) /
+ * deviation * |weight| + |bias|): the mean is off by (L + 5) * 2^-24 * mean|x|, the deviation by about half of that of
+ * its own sum, each other step rounds once.
  */
 export function layerNormTwin(x: Float32Array, weight: Float32Array, bias: Float32Array, eps: number): Twin {
   const n = x.length;
@@ -53,7 +58,10 @@ export function layerNormTwin(x: Float32Array, weight: Float32Array, bias: Float
   };
 }
 
-/** Half-split pairs (a, b) -> (a cos - b sin, b cos + a sin), products rounded before they are added: 2 * 2^-24 * (|a cos| + |b sin|). */
+/**
+ * Half-split pairs (a, b) -> (a cos - b sin, b cos + a sin), products rounded before they are added: 2 * 2^-24 * (|a
+ * cos| + |b sin|).
+ */
 export function rotateTwin(x: Float32Array, cos: Float32Array, sin: Float32Array): Twin {
   const pairs = cos.length;
   const parts = (i: number): [number, number] =>

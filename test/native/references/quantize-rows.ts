@@ -11,9 +11,9 @@ export interface QuantizedRows {
 }
 
 /**
- * Activations as the integer products take them, bit for bit. With m = max|x| of a chunk: scale = m / 127 and inverse = 1 / scale, each
- * rounded to f32; level = x * inverse rounded to f32, then to the nearest whole number, halves to even, then to -127 … 127.
- * Scale and levels are 0 where m < 127 * 2^-126: the inverse could overflow.
+ * Activations as the integer products take them, bit for bit. With m = max|x| of a chunk: scale = m / 127 and inverse =
+ * 1 / scale, each rounded to f32; level = x * inverse rounded to f32, then to the nearest whole number, halves to even,
+ * then to -127 … 127. Scale and levels are 0 where m < 127 * 2^-126: the inverse could overflow.
  */
 export function quantizeRows(x: Float32Array, rows: number, cols: number): QuantizedRows {
   const chunks = Math.ceil(cols / CHUNK);

@@ -14,7 +14,10 @@ export function allChoices({ items, fixedBytes, align }: TwinSegment): Option[] 
   return sums.map(({ bytes, loss }) => ({ bytes: Math.ceil(bytes / align) * align, loss }));
 }
 
-/** The least loss of one choice a segment within the capacity, by dynamic programming over every byte; null where none fits. */
+/**
+ * The least loss of one choice a segment within the capacity, by dynamic programming over every byte; null where none
+ * fits.
+ */
 export function leastLoss(segments: readonly TwinSegment[], capacityBytes: number): number | null {
   if (capacityBytes < 0) return null;
   let best = new Float64Array(capacityBytes + 1);

@@ -31,7 +31,9 @@ function normals(length: number, name: string): Float32Array {
 /** Ids of which 32 rows' logits fit the engine's scratch. */
 const MANY = 60_000;
 
-/** A head over so many ids, of a few random numbers: many ids cost little to make. They stay dense, which is quick too. */
+/**
+ * A head over so many ids, of a few random numbers: many ids cost little to make. They stay dense, which is quick too.
+ */
 function headOver(ids: number, rank: number): ExitHead {
   const dense = (rows: number, cols: number, name: string): DenseMatrix => ({
     ...{ kind: "dense", rows, cols },

@@ -13,7 +13,9 @@ const HIDDEN = 24;
 /** One tile of 16 rows: six make the head. */
 const TILE_BYTES = 4 * HIDDEN * 16;
 
-/** A model whose head holds bf16 numbers, but from row `exactFrom` on any f32; `reads` has the rows that were asked for. */
+/**
+ * A model whose head holds bf16 numbers, but from row `exactFrom` on any f32; `reads` has the rows that were asked for.
+ */
 function headSource(exactFrom: number): { source: WeightSource; reads: number[] } {
   const source = randomSource(smallSpec({ vocabSize: IDS, hiddenSize: HIDDEN, headBias: true }));
   const reads: number[] = [];

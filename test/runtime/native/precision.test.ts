@@ -11,9 +11,9 @@ import { packedSource, randomSource, smallSpec, unpackedSource } from "../random
 import { HAS_ADDON, needsAddon } from "./addon-state.ts";
 
 /**
- * What a lower precision may do to the logits: rms(change) <= 3 ε sqrt(n) std(logits). ε is the relative step of the type, n how many
- * times numbers are rounded to it on the way to a logit; errors of different roundings are independent and add as squares, and 3
- * covers what the blocks after them make of them.
+ * What a lower precision may do to the logits: rms(change) <= 3 ε sqrt(n) std(logits). ε is the relative step of the
+ * type, n how many times numbers are rounded to it on the way to a logit; errors of different roundings are independent
+ * and add as squares, and 3 covers what the blocks after them make of them.
  */
 const AMPLIFICATION = 3;
 /** 8-bit levels: one step is 1/127 of the largest number that shares the scale. */
@@ -75,10 +75,11 @@ describe.skipIf(!HAS_ADDON)(needsAddon("native precision"), () => {
         return await feed(executor, cache, ids, 5);
       };
       const reference = await lastLogits("f32");
-      // Keys and values of each block.
+      // Keys and values of each block; what they change reaches the stream times the block's factor.
       const roundings = 2 * source.spec.blocks.length;
-      expectChange(await lastLogits("f16"), reference, STEP_OF_F16, roundings);
-      expectChange(await lastLogits("q8"), reference, STEP_OF_8_BITS, roundings);
+      const { residualFactor } = source.spec.blocks[0];
+      expectChange(await lastLogits("f16"), reference, STEP_OF_F16 * residualFactor, roundings);
+      expectChange(await lastLogits("q8"), reference, STEP_OF_8_BITS * residualFactor, roundings);
     });
   });
 });

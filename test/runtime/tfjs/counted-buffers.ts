@@ -4,8 +4,8 @@ type Infos = ReturnType<typeof tf.engine>["state"]["tensorInfo"];
 type Info = Infos extends WeakMap<WeakKey, infer T> ? T : never;
 
 /**
- * Bytes of the buffers that tensors lie in. `tf.memory().numBytes` counts a tensor that shares another's buffer (a reshaped one) as new
- * bytes; here each buffer counts once.
+ * Bytes of the buffers that tensors lie in. `tf.memory().numBytes` counts a tensor that shares another's buffer (a
+ * reshaped one) as new bytes; here each buffer counts once.
  */
 export class CountedBuffers extends WeakMap<object, Info> {
   /** Bytes of the buffers that are there. */

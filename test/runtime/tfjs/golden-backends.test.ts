@@ -5,7 +5,19 @@ import { argmax, feed, logitsOf, maxDifference } from "../compare.ts";
 import { architectureCases, readGolden } from "../goldens.ts";
 
 /** One of each family: what the slower backends compute in a few seconds. */
-const FAMILIES = ["llama3-rope", "mistral-window", "qwen3", "neox-parallel", "phi", "phi3-longrope"];
+const FAMILIES = [
+  "llama3-rope",
+  "mistral-window",
+  "qwen3",
+  "neox-parallel",
+  "phi",
+  "phi3-longrope",
+  "gemma3",
+  "olmo2",
+  "smollm3",
+  "granite",
+  "starcoder2",
+];
 const cases = architectureCases().filter(({ name }) => FAMILIES.includes(name));
 
 describe.each(["wasm", "cpu"] as const)("goldens on %s", (backend) => {

@@ -7,7 +7,10 @@ const IQ4_LEVELS = Int8Array.of(-127, -104, -83, -65, -49, -35, -22, -10, 1, 13,
 /** Writes the values of one block, whose first byte is `at`, to `out`. */
 type DecodeBlock = (bytes: DataView, at: number, out: Float32Array) => void;
 
-/** How the types that are only read keep their numbers; layouts as in ggml-common.h, each value rounded to f32 once after its scale. */
+/**
+ * How the types that are only read keep their numbers; layouts as in ggml-common.h, each value rounded to f32 once
+ * after its scale.
+ */
 const DECODE: Readonly<Record<GgufReadType, DecodeBlock>> = {
   Q3_K: decodeQ3K,
   Q4_K: decodeQ4K,
@@ -35,7 +38,8 @@ function decodeQ3K(bytes: DataView, at: number, out: Float32Array): void {
   const whole = f16ToF32(bytes.getUint16(at + 108, true));
   for (let i = 0; i < 256; i++) {
     const group = i >> 4;
-    // Scale g: four low bits in byte g mod 8, in its upper half from g = 8 on; two high bits in byte 8 + g mod 4 at place g / 4.
+    // Scale g: four low bits in byte g mod 8, in its upper half from g = 8 on; two high bits in byte 8 + g mod 4 at
+    // place g / 4.
     const nibble = (bytes.getUint8(scales + (group & 7)) >> (group < 8 ? 0 : 4)) & 15;
     const upper = (bytes.getUint8(scales + 8 + (group & 3)) >> (2 * (group >> 2))) & 3;
     const scale = Math.fround(whole * ((nibble | (upper << 4)) - 32));
@@ -101,7 +105,10 @@ function decodeIq4Nl(bytes: DataView, at: number, out: Float32Array): void {
   writeIq4(bytes, at + 2, f16ToF32(bytes.getUint16(at, true)), out);
 }
 
-/** f16 scale, then for 8 groups of 32 a scale of 6 bits (two high ones in a 16-bit word, four low ones in nibbles) minus 32. */
+/**
+ * f16 scale, then for 8 groups of 32 a scale of 6 bits (two high ones in a 16-bit word, four low ones in nibbles) minus
+ * 32.
+ */
 function decodeIq4Xs(bytes: DataView, at: number, out: Float32Array): void {
   const whole = f16ToF32(bytes.getUint16(at, true));
   const high = bytes.getUint16(at + 2, true);

@@ -19,7 +19,7 @@ import { type GgufStoredType, isGgufReadType, storedTensorBytes, tensorTypeOf } 
 const MAX_ENTRIES = 100_000;
 
 /** A tensor of a file that is read, and where it lies; its type may be one that is not written. */
-export interface GgufStoredTensor extends Omit<GgufTensorPlace, "type"> {
+interface GgufStoredTensor extends Omit<GgufTensorPlace, "type"> {
   readonly type: GgufStoredType;
 }
 

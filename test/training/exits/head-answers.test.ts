@@ -2,18 +2,13 @@ import { describe, expect, it } from "vitest";
 import { Confidence } from "../../../src/artifact/exits/table.ts";
 import { confidencesOf, exitHeadName } from "../../../src/decoding/exits/exit-set.ts";
 import { Interrupted } from "../../../src/errors.ts";
+import { readOutputVectors } from "../../../src/model/output-vectors.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
 import { answersOf } from "../../../src/runtime/head-answers.ts";
 import { f16ToF32Array, f32ToF16Array } from "../../../src/tensor/half.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import { type AskedHead, headAnswers, loadTrainedHeads } from "../../../src/training/exits/head-answers.ts";
-import {
-  exitWeightsOf,
-  finalNormOf,
-  type HeadKind,
-  startHead,
-  storedHead,
-} from "../../../src/training/exits/head-parameters.ts";
+import { exitWeightsOf, type HeadKind, startHead, storedHead } from "../../../src/training/exits/head-parameters.ts";
 import type { SavedStates } from "../../../src/training/exits/states.ts";
 import type { TrainedHead } from "../../../src/training/exits/train-heads.ts";
 import { gatherHeadRows } from "../../../src/training/exits/vocabulary.ts";
@@ -64,7 +59,12 @@ async function logitsOf(executor: AnyExecutor, { blocks, name }: AskedHead): Pro
 
 /** Heads that have learned something, at random. */
 async function trainedHeads(kind: HeadKind, ids: Int32Array | null): Promise<TrainedHead[]> {
-  const start = { kind, rank: 3, rows: await gatherHeadRows(source, ids), norm: await finalNormOf(source) };
+  const start = {
+    kind,
+    rank: 3,
+    rows: await gatherHeadRows(source, ids),
+    norm: (await readOutputVectors(source)).norm,
+  };
   const score = { loss: 0, agreement: 0 };
   return POINTS.map((blocks) => {
     const parameters = startHead(start, random.fork(`${blocks}`)).map((one) => ({

@@ -1,4 +1,5 @@
 import { beforeAll, describe, expect, it } from "vitest";
+import { readOutputVectors } from "../../../src/model/output-vectors.ts";
 import { ensureGradients, openBackend } from "../../../src/runtime/tfjs/backend.ts";
 import { f16ToF32, f32ToF16 } from "../../../src/tensor/half.ts";
 import { Random } from "../../../src/tensor/random.ts";
@@ -10,7 +11,6 @@ import {
   teacherProbabilities,
 } from "../../../src/training/exits/head-graph.ts";
 import {
-  finalNormOf,
   type HeadKind,
   type HeadParameters,
   quietLens,
@@ -37,7 +37,7 @@ async function setUp(shape: Shape, kind: HeadKind, ids: Int32Array | null) {
   const random = new Random(7);
   const states = () => Float32Array.from({ length: ROWS * 16 }, () => random.nextNormal());
   const rows = await gatherHeadRows(source, ids);
-  const start = { kind, rank: 3, rows, norm: await finalNormOf(source) };
+  const start = { kind, rank: 3, rows, norm: (await readOutputVectors(source)).norm };
   const executor = await executorsOf("tfjs", "resident")(source);
   const shared = loadSharedHead(source.spec.finalNorm, start);
   return { source, executor, shared, random, exit: states(), last: states(), head: startHead(start, random) };

@@ -70,7 +70,13 @@ describe("lensAgreement", () => {
   it("is 1 after the last block that changes anything", async () => {
     const spec = smallSpec({ blocks: 4 });
     // The last two blocks have no parts: they pass everything on.
-    const idle = { ...spec.blocks[0], attention: null, mlp: null, attentionNorm: null, mlpNorm: null };
+    const idle = {
+      ...spec.blocks[0],
+      attention: null,
+      mlp: null,
+      attentionNorms: { pre: null, post: null },
+      mlpNorms: { pre: null, post: null },
+    };
     const source = randomSource({ ...spec, blocks: [spec.blocks[0], spec.blocks[1], idle, idle] });
     const executor = await executorsOf("tfjs", "resident")(source);
     const sequences = [0, 1, 2].map((i) => Int32Array.from({ length: 20 }, (_, at) => (i * 7 + at * at) % 37));

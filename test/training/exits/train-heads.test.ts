@@ -3,10 +3,11 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { Interrupted } from "../../../src/errors.ts";
+import { readOutputVectors } from "../../../src/model/output-vectors.ts";
 import { ensureGradients, openBackend } from "../../../src/runtime/tfjs/backend.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import { allBatches, batchesPerEpoch, trainingBatches } from "../../../src/training/exits/batches.ts";
-import { finalNormOf, type HeadKind } from "../../../src/training/exits/head-parameters.ts";
+import type { HeadKind } from "../../../src/training/exits/head-parameters.ts";
 import { collectStates, type SavedStates } from "../../../src/training/exits/states.ts";
 import { type TrainedHead, type TrainHeadsOptions, trainHeads } from "../../../src/training/exits/train-heads.ts";
 import { TRAINING_DEFAULTS } from "../../../src/training/exits/training-settings.ts";
@@ -42,7 +43,12 @@ const short = { ...settings, epochs: 1, evaluateEvery: 3 };
 
 async function trained(name: string, options: Partial<TrainHeadsOptions> & { kind?: HeadKind } = {}) {
   const { kind = "adapter", ids: scored = ids } = options;
-  const start = { kind, rank: 4, rows: await gatherHeadRows(source, scored), norm: await finalNormOf(source) };
+  const start = {
+    kind,
+    rank: 4,
+    rows: await gatherHeadRows(source, scored),
+    norm: (await readOutputVectors(source)).norm,
+  };
   return trainHeads({
     ...{ start, norm: source.spec.finalNorm, points: [1, 2], blocks: 3, ids: scored, train, stop, settings, seed: 1 },
     ...{ stateFile: path.join(folder, `${name}.safetensors`), key: "k" },

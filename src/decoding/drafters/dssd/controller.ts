@@ -1,7 +1,5 @@
+import { MOST_DRAFTS } from "../../speculative/drafted-round.ts";
 import { PlanCosts, type RoundResult } from "./plan-costs.ts";
-
-/** Drafts of a round, at most: fewer than the positions that a sliding window's cache can take back. */
-export const MOST_DRAFTS = 32;
 
 /** How a round drafts: with the thresholds of a level, by the exits from `firstExit` on, so many drafts at most. */
 export interface DraftPlan {
@@ -15,7 +13,7 @@ export interface DraftPlan {
 export type RoundPlan = DraftPlan | null;
 
 /** A round under way; one that failed, or is not typical, is never ended. */
-export interface Round {
+interface Round {
   readonly plan: RoundPlan;
   end(result: RoundResult): void;
 }
@@ -40,14 +38,20 @@ export interface AdaptiveOptions {
 
 /** Plain rounds before the first drafts: what drafting is compared with. */
 const WARM_UP_ROUNDS = 4;
-/** Time lost against plain decoding, as a share of all, that trials may cost; and in plain tokens, so that there is a first one. */
+/**
+ * Time lost against plain decoding, as a share of all, that trials may cost; and in plain tokens, so that there is a
+ * first one.
+ */
 const MOST_LOSS = 0.02;
 const FREE_TOKENS = 2;
-/** Gains that may be lost again, in plain tokens: what was gained long ago is no reason to go on with what has become slow. */
+/**
+ * Gains that may be lost again, in plain tokens: what was gained long ago is no reason to go on with what has become
+ * slow.
+ */
 const KEPT_GAIN_TOKENS = 8;
 /**
- * Plain tokens' time that a row of a drafting round is thought to take at most; what is beyond it is the machine's own doing (it stood still, or
- * others had it), which happens in plain rounds as well and is no loss of drafting's.
+ * Plain tokens' time that a row of a drafting round is thought to take at most; what is beyond it is the machine's own
+ * doing (it stood still, or others had it), which happens in plain rounds as well and is no loss of drafting's.
  */
 const SLOWEST_ROW = 2;
 /** Rounds of one trial, and rounds of the best plan between two. */
@@ -62,9 +66,10 @@ const POOR_ACCEPTANCE = 0.7;
 const GOOD_ACCEPTANCE = 0.85;
 
 /**
- * A controller that measures what a token costs with each plan and keeps to the cheapest. Neighbours of it (a level up or down, an exit more or
- * less, double or half the drafts) are tried now and then, those first that its acceptance speaks for. The time lost against plain decoding is counted:
- * beyond 2 % of all, rounds are plain until it is less; so a text takes a few percent longer than plain decoding at the most.
+ * A controller that measures what a token costs with each plan and keeps to the cheapest. Neighbours of it (a level up
+ * or down, an exit more or less, double or half the drafts) are tried now and then, those first that its acceptance
+ * speaks for. The time lost against plain decoding is counted: beyond 2 % of all, rounds are plain until it is less; so
+ * a text takes a few percent longer than plain decoding at the most.
  */
 export function adaptiveController(options: AdaptiveOptions): RoundController {
   return new AdaptiveController(options);

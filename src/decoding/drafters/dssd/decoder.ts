@@ -10,8 +10,9 @@ import {
   type TokenDecoder,
 } from "../../speculative/decoder.ts";
 import type { DraftJudge } from "../../speculative/draft-judge.ts";
-import { RowLadder, type TopReached } from "../../speculative/row-ladder.ts";
-import { type DraftPlan, MOST_DRAFTS, type RoundController } from "./controller.ts";
+import { type Draft, type DraftedRound, mostDrafts, settleRound } from "../../speculative/drafted-round.ts";
+import { RowLadder } from "../../speculative/row-ladder.ts";
+import type { DraftPlan, RoundController } from "./controller.ts";
 
 /** What rounds are made with. */
 export interface DssdRounds {
@@ -20,25 +21,11 @@ export interface DssdRounds {
   readonly controller: RoundController;
 }
 
-/** A draft token, and the blocks that ran before it was proposed. */
-interface Draft {
-  readonly id: number;
-  readonly blocks: number;
-}
-
-/** What a round has drafted when its rows are at the top. */
-interface DraftedRound {
-  /** Ids of the rows: the last token of the text, then drafts. */
-  readonly fed: number[];
-  /** A draft that ends the text is not fed. */
-  readonly drafts: Draft[];
-  readonly top: TopReached;
-}
-
 /**
- * Dynamic self-speculative decoding (Valade 2024): tokens leave at the first exit that is sure and are drafts; the first one that no
- * exit is sure of goes to the top and takes all drafts along, which verifies them in the same pass. The text is the full model's own:
- * a draft counts only where the full model, or the judge on its behalf, takes it; one that ends the text is a draft like any other.
+ * Dynamic self-speculative decoding (Valade 2024): tokens leave at the first exit that is sure and are drafts; the
+ * first one that no exit is sure of goes to the top and takes all drafts along, which verifies them in the same pass.
+ * The text is the full model's own: a draft counts only where the full model, or the judge on its behalf, takes it; one
+ * that ends the text is a draft like any other.
  */
 export class DssdDecoder implements TokenDecoder {
   private readonly parts: DecoderParts;
@@ -76,7 +63,8 @@ export class DssdDecoder implements TokenDecoder {
     const start = session.length;
     try {
       const drafted = await this.draft(plan, limits);
-      const tokens = this.verify(drafted, limits.ends);
+      const { judge } = this.options;
+      const tokens = settleRound(this.parts, drafted, { judge, counts: this.counts, ends: limits.ends });
       const accepted = tokens.filter(({ id }, i) => id === drafted.drafts[i]?.id).length;
       round.end({ tokens: tokens.length, drafted: drafted.drafts.length, accepted });
       return tokens;
@@ -93,8 +81,8 @@ export class DssdDecoder implements TokenDecoder {
   private async draft({ level, firstExit, draftLimit }: DraftPlan, limits: RoundLimits): Promise<DraftedRound> {
     const { session, history } = this.parts;
     const { exits, judge } = this.options;
-    const { kvCache, length: start, contextTokens } = session;
-    const limit = Math.min(draftLimit, limits.tokens - 1, contextTokens - start - 1, MOST_DRAFTS);
+    const { kvCache, length: start } = session;
+    const limit = Math.min(draftLimit, mostDrafts(this.parts, limits));
     const thresholds = exits.levels[level].thresholds.map((threshold, i) => (i < firstExit ? null : threshold));
     const nobody = thresholds.map(() => null);
     const { signal } = limits;
@@ -109,34 +97,15 @@ export class DssdDecoder implements TokenDecoder {
       const token = { id: fed[fed.length - 1], position: total - 1 };
       const climb = { thresholds: mayDraft ? thresholds : nobody, askAtTop: "all", signal } as const;
       const reached = await this.ladder.climb(token, climb);
-      if (reached.exit === null) return { fed, drafts, top: reached };
+      if (reached.exit === null) return { fed, drafts, output: reached.output };
       const id = judge.propose(reached, drafts.length, seen);
       drafts.push({ id, blocks: exits.exits[reached.exit].blocks });
-      if (limits.ends(id)) return { fed, drafts, top: await this.ladder.catchUp({ askAtTop: "all", signal }) };
+      if (limits.ends(id)) {
+        const { output } = await this.ladder.catchUp({ askAtTop: "all", signal });
+        return { fed, drafts, output };
+      }
       seen.push(id);
       fed.push(id);
     }
-  }
-
-  /** The tokens that the full model takes: drafts up to the first that it does not, and its own after them. */
-  private verify({ fed, drafts, top }: DraftedRound, ends: (id: number) => boolean): DecodedToken[] {
-    const { session, history } = this.parts;
-    const { blocks } = session.executor.spec;
-    const given: DecodedToken[] = [];
-    for (let row = 0; row < top.rows; row++) {
-      const draft: Draft | undefined = drafts[row];
-      const id = this.options.judge.settle(top.output, row, draft?.id ?? null, history);
-      const taken = id === draft?.id;
-      const token = { id, blocks: taken ? draft.blocks : blocks.length };
-      given.push(token);
-      history.push(id);
-      this.counts.add(token);
-      if (taken) this.counts.accepted++;
-      if (!taken || ends(id)) break;
-    }
-    this.counts.drafted += drafts.length;
-    if (top.rows > 1) this.counts.sharedPasses++;
-    session.adopt(fed.slice(0, given.length));
-    return given;
   }
 }

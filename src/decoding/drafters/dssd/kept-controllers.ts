@@ -8,13 +8,18 @@ export interface ControllerUse {
   readonly draws: boolean;
 }
 
-/** Adaptive controllers that outlive a generation, so that the next one starts from what was learned: the one used last. */
+/**
+ * Adaptive controllers that outlive a generation, so that the next one starts from what was learned: the one used last.
+ */
 export class KeptControllers {
   private exits: ExitSet | null = null;
   private use: ControllerUse | null = null;
   private controller: RoundController | null = null;
 
-  /** The controller kept for the same exits (the same levels and ids, as objects) and use, else a new one, which takes its place. */
+  /**
+   * The controller kept for the same exits (the same levels and ids, as objects) and use, else a new one, which takes
+   * its place.
+   */
   of(exits: ExitSet, use: ControllerUse, now: () => number): RoundController {
     if (this.controller && areSame(exits, this.exits) && isSame(use, this.use)) return this.controller;
     this.exits = exits;

@@ -1,6 +1,6 @@
 import { UserError } from "../../../errors.ts";
+import { MOST_DRAFTS } from "../../speculative/drafted-round.ts";
 import type { ExitOptions } from "../exits.ts";
-import { MOST_DRAFTS } from "./controller.ts";
 
 /** Agreement wanted where nothing is said or known: drafts are verified, so that a wrong one costs time only. */
 export const DEFAULT_EPSILON = 0.8;
@@ -9,16 +9,19 @@ export const DEFAULT_EPSILON = 0.8;
 export const DRAFT_LIMIT = 8;
 
 export interface DssdOptions extends ExitOptions {
-  /** Exits' answers are drafts that the full model verifies: the text, or with a temperature its distribution, is plain decoding's. */
+  /**
+   * Exits' answers are drafts that the full model verifies: the text, or with a temperature its distribution, is plain
+   * decoding's.
+   */
   readonly kind: "dssd";
   /** Draft tokens of one round, at most; default 8. */
   readonly draftLimit?: number | undefined;
   /** Index of the first exit that is asked; default 0. */
   readonly firstExit?: number | undefined;
   /**
-   * Change epsilon, limit and first exit as it pays, and decode plainly where nothing does. Default: unless tokens are drawn, because what
-   * rounds do then depends on measured times, and which numbers a draw takes on the rounds before it. What was learned is the
-   * session's: its next generation with the same exits and settings goes on from there.
+   * Change epsilon, limit and first exit as it pays, and decode plainly where nothing does. Default: unless tokens are
+   * drawn, because what rounds do then depends on measured times, and which numbers a draw takes on the rounds before
+   * it. What was learned is the session's: its next generation with the same exits and settings goes on from there.
    */
   readonly adapt?: boolean | undefined;
 }

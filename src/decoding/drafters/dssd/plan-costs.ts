@@ -9,8 +9,9 @@ export interface RoundResult {
 /** What is left of a round's weight after the next one: some twenty rounds count. */
 const REMEMBERED = 0.95;
 /**
- * A row of one round (a draft, or the token after them) counts as this many times the mean at most: a machine that stood still says nothing of a
- * plan. By rows, not by tokens given: a round whose drafts were all refused has cost what it cost.
+ * A row of one round (a draft, or the token after them) counts as this many times the mean at most: a machine that
+ * stood still says nothing of a plan. By rows, not by tokens given: a round whose drafts were all refused has cost what
+ * it cost.
  */
 const MOST_SURPRISE = 2;
 

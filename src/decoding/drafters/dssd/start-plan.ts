@@ -4,7 +4,10 @@ import type { DraftPlan } from "./controller.ts";
 
 /** Draft limits that are weighed. */
 const LIMITS = [1, 2, 4, 8] as const;
-/** What a further row of a pass costs beside the first, which reads the weights (docs/native.md: 8 rows take 2.5 times one). */
+/**
+ * What a further row of a pass costs beside the first, which reads the weights (docs/native.md: 8 rows take 2.5 times
+ * one).
+ */
 const FURTHER_ROW = 0.18;
 /** What asking an exit costs beside its weights, in plain tokens: its call, and the search through its answers. */
 const ASKING = 0.02;
@@ -16,8 +19,9 @@ export interface ExpectedPlan {
 }
 
 /**
- * The plan expected to be fastest, of one level or of all, by what the level's report says of text that the exits had not seen, and by
- * shares of the weights as times. A guess to start from: costs are measured while decoding. Null where no report is known or no exit ever leaves.
+ * The plan expected to be fastest, of one level or of all, by what the level's report says of text that the exits had
+ * not seen, and by shares of the weights as times. A guess to start from: costs are measured while decoding. Null where
+ * no report is known or no exit ever leaves.
  */
 export function expectedPlan(
   exits: ExitSet,
@@ -82,7 +86,9 @@ function leavingFrom({ thresholds, report }: ExitThresholds, firstExit: number):
   return leaving.some((exit) => exit.share > 0) ? leaving : null;
 }
 
-/** Tokens a round over its time: it drafts until a token does not leave, or to the limit; then all rows go to the top. */
+/**
+ * Tokens a round over its time: it drafts until a token does not leave, or to the limit; then all rows go to the top.
+ */
 function expectedRatio(leaving: readonly Leaving[], { stages, asking }: TokenShares, limit: number): number {
   const share = leaving.reduce((sum, exit) => sum + exit.share, 0);
   const right = leaving.reduce((sum, exit) => sum + exit.right, 0);

@@ -2,8 +2,9 @@ import { z } from "zod";
 import type { Confidence } from "../../../artifact/exits/table.ts";
 import { UserError } from "../../../errors.ts";
 import { type ExitSet, levelFor } from "../../exits/exit-set.ts";
+import { MOST_DRAFTS } from "../../speculative/drafted-round.ts";
 import type { DrafterBench, DrafterVariant, SweptModel } from "../drafter.ts";
-import { type DraftPlan, MOST_DRAFTS } from "./controller.ts";
+import type { DraftPlan } from "./controller.ts";
 import { DEFAULT_EPSILON, DRAFT_LIMIT, type DssdOptions } from "./options.ts";
 import { type ExpectedPlan, expectedPlan } from "./start-plan.ts";
 
@@ -27,9 +28,10 @@ const Sweep = z.strictObject({
 });
 
 /**
- * DSSD as it is measured. `fixed`: one exit answers every time and a fixed number of drafts is wanted, LayerSkip's scheme (arXiv
- * 2404.16710) on the same heads; only an answer that is none of the head's ids ends a round before. `dssd`: thresholds of a level and a
- * draft limit; `adaptive`: the controller changes both as it pays.
+ * DSSD as it is measured. `fixed`: one exit answers every time and a fixed number of drafts is wanted, LayerSkip's
+ * scheme (arXiv
+ * 2404.16710) on the same heads; only an answer that is none of the head's ids ends a round before. `dssd`: thresholds
+ * of a level and a draft limit; `adaptive`: the controller changes both as it pays.
  */
 export const DSSD_BENCH: DrafterBench<DssdOptions> & { readonly sweep: typeof Sweep } = {
   kinds: {
@@ -74,7 +76,10 @@ function fixedVariant(exits: ExitSet, exit: number, draftLimit: number): Variant
   };
 }
 
-/** The plan that promises most of the levels named, as it is and as a start; from the defaults where nothing is known of them. */
+/**
+ * The plan that promises most of the levels named, as it is and as a start; from the defaults where nothing is known of
+ * them.
+ */
 function adaptiveVariants({ exits, spec }: SweptModel, epsilons: readonly number[]): Variant[] {
   const starts = epsilons.flatMap((epsilon) => expectedPlan(exits, spec, { level: levelFor(exits, epsilon) }) ?? []);
   const best = starts.reduce<ExpectedPlan | null>((most, one) => (most && most.ratio >= one.ratio ? most : one), null);

@@ -5,7 +5,9 @@ import { answer, type Task } from "../task.ts";
 const LINES = 6;
 const ENDINGS = LINES - 2;
 
-/** HellaSwag: which of four endings follows. Six lines an example, "activity: context" first, as llama.cpp takes them. */
+/**
+ * HellaSwag: which of four endings follows. Six lines an example, "activity: context" first, as llama.cpp takes them.
+ */
 export const hellaswag: Task = {
   kind: "choose",
   file: "hellaswag_val_full.txt",
@@ -31,7 +33,9 @@ export const hellaswag: Task = {
   },
 };
 
-/** Brackets of WikiHow's markup removed, as lm-evaluation-harness does it: " [title]" ends a sentence, others vanish. */
+/**
+ * Brackets of WikiHow's markup removed, as lm-evaluation-harness does it: " [title]" ends a sentence, others vanish.
+ */
 export function cleanWikiHow(text: string): string {
   return text
     .trim()

@@ -9,8 +9,8 @@ const Line = z.object({
 });
 
 /**
- * A question with choices in lines `{ query, choices, gold }`; `prompt` makes the context of the query, after which each choice follows a
- * space. The prompts are those of lm-evaluation-harness.
+ * A question with choices in lines `{ query, choices, gold }`; `prompt` makes the context of the query, after which
+ * each choice follows a space. The prompts are those of lm-evaluation-harness.
  */
 function questionTask(file: string, prompt: (query: string) => string): Task {
   return {

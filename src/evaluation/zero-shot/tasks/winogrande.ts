@@ -9,8 +9,8 @@ const Line = z.object({
 });
 
 /**
- * WinoGrande by partial evaluation: each candidate is put in place of the blank, and the likelihood of what follows the blank, the same words
- * for all, decides. Lines `{ context_options, continuation, gold }`.
+ * WinoGrande by partial evaluation: each candidate is put in place of the blank, and the likelihood of what follows the
+ * blank, the same words for all, decides. Lines `{ context_options, continuation, gold }`.
  */
 export const winogrande: Task = {
   kind: "choose",

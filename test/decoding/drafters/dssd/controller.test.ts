@@ -15,8 +15,8 @@ const PLAIN_MS = 10;
 const THRESHOLDS = Array.from({ length: 5 }, () => [1]);
 
 /**
- * Time of so many tokens under the controller, over that of plain decoding, as the clock says and without what the machine adds (`noise`
- * multiplies each round's time); and the plans of the last rounds.
+ * Time of so many tokens under the controller, over that of plain decoding, as the clock says and without what the
+ * machine adds (`noise` multiplies each round's time); and the plans of the last rounds.
  */
 function simulate(
   machine: Machine,
@@ -54,7 +54,10 @@ const THREE_LEVELS = [
 
 const plainRound = () => ({ ms: PLAIN_MS, tokens: 1, drafted: 0, accepted: 0 });
 
-/** Drafts cost `draftMs` each, a pass over all `PLAIN_MS`, and a share of the drafts that falls with looser levels is taken. */
+/**
+ * Drafts cost `draftMs` each, a pass over all `PLAIN_MS`, and a share of the drafts that falls with looser levels is
+ * taken.
+ */
 function draftingMachine(draftMs: number, acceptance: (level: number) => number): Machine {
   const random = new Random(11);
   return ({ level, draftLimit }) => {
@@ -113,7 +116,8 @@ describe("the adaptive controller", () => {
 
   it("leaves out an exit that costs more than it gives, and never all", () => {
     const random = new Random(3);
-    // Asking the first exit costs a third of a token; the second is as often right without it, and level 0 has no other.
+    // Asking the first exit costs a third of a token; the second is as often right without it, and level 0 has no
+    // other.
     const machine: Machine = ({ level, firstExit }) => {
       expect(THREE_LEVELS[level].slice(firstExit).some((threshold) => threshold !== null)).toBe(true);
       const accepted = random.next() < 0.8 ? 1 : 0;

@@ -23,7 +23,9 @@ import {
 /** Distance of the two largest logits below which tfjs, whose numbers depend on the batch, may take the other token. */
 const CLOSE = 1e-3;
 
-/** A prompt that ends a little before the window is full, or the length at which a longrope model changes its factors. */
+/**
+ * A prompt that ends a little before the window is full, or the length at which a longrope model changes its factors.
+ */
 function promptLength({ spec }: WeightSource, golden: number): number {
   for (const { attention } of spec.blocks) {
     if (attention?.window) return attention.window - 6;

@@ -1,5 +1,5 @@
 import { expect, it } from "vitest";
-import { WaitingRows } from "../../../src/decoding/speculative/waiting-rows.ts";
+import { RowsAtExit } from "../../../src/decoding/speculative/rows-at-exit.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";
 import { openExecutor } from "./exit-cases.ts";
 
@@ -7,7 +7,7 @@ it("keeps rows where the executor has them and hands them over as one state", as
   const executor = await openExecutor(randomSource(smallSpec()), "tfjs");
   const numbers = (count: number, value: number) => new Float32Array(16 * count).fill(value);
   const state = (count: number, value: number) => executor.write(numbers(count, value), count);
-  const waiting = new WaitingRows(executor);
+  const waiting = new RowsAtExit(executor);
   expect(() => waiting.take()).toThrow("none does");
   const only = state(2, 1);
   waiting.append({ hidden: only, count: 2, first: 7 });

@@ -1,40 +1,19 @@
 import path from "node:path";
-import { UserError } from "../../errors.ts";
-import type { StepName } from "../../pipeline/steps/index.ts";
-import { type Command, defineCommand } from "../command.ts";
-import { mergeRunOptions, runOptions } from "../options/run-options.ts";
+import { UserError } from "../errors.ts";
+import type { StepName } from "../pipeline/steps/index.ts";
+import { type Command, defineCommand } from "./command.ts";
+import { mergeRunOptions, runOptions } from "./options/run-options.ts";
 
-/** `layerwise calibrate`: begins a run folder with its calibration tokens. */
-export const calibrateCommand = stepCommand(
-  "calibrate",
-  "calibration",
-  "Choose and encode the calibration text of a run folder",
-  "calibrate models/smollm2 --recipe lsaq --out outputs/smollm2",
-);
-
-/** `layerwise score`: measures how much each block matters. */
-export const scoreCommand = stepCommand(
-  "score",
-  "scores",
-  "Score the blocks on the calibration text of a run folder",
-  "score outputs/smollm2",
-);
-
-/** `layerwise quantize`: packs the artifact of a run folder's plan. */
-export const quantizeCommand = stepCommand(
-  "quantize",
-  "artifact",
-  "Quantize and pack the artifact that a run folder's plan asks for",
-  "quantize outputs/smollm2 --budget '120 MiB'",
-);
-
-/** Up to a step on a run folder, or with --out on a checkpoint that begins one; steps before it run where they have not. */
-function stepCommand(name: string, until: StepName, describe: string, example: string): Command {
+/**
+ * Up to a step on a run folder, or with --out on a checkpoint that begins one; steps before it run where they have not.
+ */
+export function stepCommand(name: string, until: StepName, describe: string, example: string): Command {
   return defineCommand({
     command: `${name} <source>`,
     describe,
     examples: [[example, "stages before it run first, where their results are not there"]],
     resumable: true,
+    repeatable: ["calibration"],
     options: (yargs) =>
       runOptions(
         yargs.positional("source", {
@@ -44,8 +23,8 @@ function stepCommand(name: string, until: StepName, describe: string, example: s
         }),
       ).option("out", { type: "string", describe: "Run folder to begin or continue from a checkpoint" }),
     async run(args, terminal) {
-      const { recallOptions } = await import("../../pipeline/run-options.ts");
-      const { runPipeline } = await import("../pipeline-run.ts");
+      const { recallOptions } = await import("../pipeline/run-options.ts");
+      const { runPipeline } = await import("./pipeline-run.ts");
       const saved = args.out === undefined ? await recallOptions(args.source) : await savedIn(args.out);
       if (args.out !== undefined && saved && path.resolve(args.source) !== saved.checkpoint) {
         throw new UserError(
@@ -64,7 +43,7 @@ function stepCommand(name: string, until: StepName, describe: string, example: s
 }
 
 async function savedIn(folder: string) {
-  const { recallOptions } = await import("../../pipeline/run-options.ts");
+  const { recallOptions } = await import("../pipeline/run-options.ts");
   try {
     return await recallOptions(folder);
   } catch (error) {

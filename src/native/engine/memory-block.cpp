@@ -1,9 +1,9 @@
 // Mapped files and aligned memory, as each system gives them.
+#include "memory-block.h"
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
-
-#include "memory.h"
 
 #ifdef _WIN32
 #include <malloc.h>

@@ -1,4 +1,4 @@
-// Scratch of the glue: uninitialised numbers from a multiple of 64 bytes.
+// Scratch of single calls: uninitialised numbers from a multiple of 64 bytes.
 #pragma once
 #include <cstddef>
 #include <cstdint>

@@ -12,7 +12,7 @@ export interface HeldRows {
 }
 
 /** Hidden states of consecutive positions that stopped at the same exit; they stay where the executor has them. */
-export class WaitingRows {
+export class RowsAtExit {
   private readonly executor: AnyExecutor;
   private readonly parts: HeldRows[] = [];
 

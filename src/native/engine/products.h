@@ -1,6 +1,6 @@
 // Products of packed matrices with rows of floats on all threads of a pool: what an engine offers outside of models.
 #pragma once
-#include "../engine/thread-pool.h"
+#include "thread-pool.h"
 #include "../kernels/device-kernels.h"
 
 namespace layerwise {

@@ -1,0 +1,19 @@
+// Codec forms by their fields.
+#pragma once
+#include "fields.h"
+
+namespace layerwise {
+
+template <>
+struct FieldsOf<CodecForm> {
+  static constexpr const char* kType = "NativeCodecForm";
+  static constexpr Field<CodecForm> kTable[] = {
+      field<&CodecForm::kind>("kind"),           field<&CodecForm::asymmetric>("asymmetric"),
+      field<&CodecForm::table>("table"),         field<&CodecForm::twoLevel>("twoLevel"),
+      field<&CodecForm::group>("group", 0, 128),
+  };
+  /** That there may be such a codec. */
+  static void check(Napi::Env env, const Path& path, const CodecForm& form);
+};
+
+}  // namespace layerwise

@@ -1,0 +1,158 @@
+// Arguments of the offline maths. Sizes stay below 2^26 so that products of two of them are exact in every type used.
+#pragma once
+#include "../offline/offline.h"
+#include "codec-fields.h"
+
+namespace layerwise {
+
+constexpr int64_t kMostRows = 1 << 26, kMostCols = 1 << 20;
+
+/** Elements of arrays, by a call's sizes. */
+constexpr auto kWhole = [](const auto& call) -> int64_t { return static_cast<int64_t>(call.rows) * call.cols; };
+constexpr auto kRowEach = [](const auto& call) -> int64_t { return call.rows; };
+constexpr auto kColEach = [](const auto& call) -> int64_t { return call.cols; };
+constexpr auto kSquare = [](const auto& call) -> int64_t { return call.cols * call.cols; };
+constexpr auto kGroupEach = [](const auto& call) -> int64_t {
+  return call.rows * offline::groupsPerRow(call.cols, call.group);
+};
+constexpr auto kLevelEach = [](const auto& call) -> int64_t { return int64_t{1} << call.bits; };
+
+template <class Call>
+void readBits(Reader&, Napi::Value value, const Path& path, const Field<Call>&, Call& call) {
+  call.bits = static_cast<int32_t>(integerOf(value, path, 2, 8));
+  if (call.bits == 7) throwRangeError(value.Env(), path, "expected 2, 3, 4, 5, 6 or 8, found 7");
+}
+
+/** Ascending levels of a symmetric codec of fewer than 8 bits, or none. */
+void checkLevels(Napi::Env env, const Path& path, const int8_t* levels, int32_t bits, bool asymmetric);
+
+template <>
+struct FieldsOf<offline::Gptq> {
+  using Call = offline::Gptq;
+  static constexpr const char* kType = "gptq";
+  static constexpr Field<Call> kTable[] = {
+      field<&Call::rows>("rows", 1, kMostRows),
+      field<&Call::cols>("cols", 1, kMostCols),
+      {"bits", readBits<Call>},
+      field<&Call::group>("group", 0, kMostRows),
+      field<&Call::blockCols>("blockCols", 1, kMostRows),
+      field<&Call::w>("w", kWhole),
+      field<&Call::u>("u", kSquare),
+      field<&Call::scales>("scales", kGroupEach),
+      optional(field<&Call::minima>("minima", kGroupEach)),
+      optional(field<&Call::levels>("levels", kLevelEach)),
+      field<&Call::order>("order", kColEach),
+      field<&Call::codes>("codes", kWhole),
+  };
+  /** Every column exactly once in the order. */
+  static void check(Napi::Env env, const Path& path, const Call& call);
+};
+
+template <>
+struct FieldsOf<offline::ScaleSearch> {
+  using Call = offline::ScaleSearch;
+  static constexpr const char* kType = "searchScales";
+  static constexpr Field<Call> kTable[] = {
+      field<&Call::rows>("rows", 1, kMostRows),
+      field<&Call::cols>("cols", 1, kMostRows),
+      {"bits", readBits<Call>},
+      field<&Call::group>("group", 0, kMostRows),
+      field<&Call::asymmetric>("asymmetric"),
+      field<&Call::w>("w", kWhole),
+      field<&Call::codes>("codes", kWhole),
+      field<&Call::scales>("scales", kGroupEach),
+      optional(field<&Call::twoLevel>("twoLevel")),
+      field<&Call::weights>("weights", kColEach),
+      optional(field<&Call::levels>("levels", kLevelEach)),
+      optional(field<&Call::rowScales>("rowScales", kRowEach)),
+      field<&Call::minima>("minima", [](const Call& call) { return call.asymmetric ? kGroupEach(call) : kNotTaken; }),
+      field<&Call::rowMinima>(
+          "rowMinima", [](const Call& call) { return call.asymmetric && call.rowScales ? call.rows : kNotTaken; }),
+  };
+  static void check(Napi::Env env, const Path& path, const Call& call) {
+    checkLevels(env, path, call.levels, call.bits, call.asymmetric);
+  }
+};
+
+template <>
+struct FieldsOf<offline::Refine> {
+  using Call = offline::Refine;
+  static constexpr const char* kType = "refine";
+  static constexpr Field<Call> kTable[] = {
+      field<&Call::rows>("rows", 1, kMostRows),
+      field<&Call::cols>("cols", 1, kMostCols),
+      {"bits", readBits<Call>},
+      field<&Call::group>("group", 0, kMostRows),
+      field<&Call::damping>("damping"),
+      field<&Call::passes>("passes", 0, 1000),
+      field<&Call::w>("w", kWhole),
+      field<&Call::gram>("gram", kSquare),
+      field<&Call::scales>("scales", kGroupEach),
+      optional(field<&Call::minima>("minima", kGroupEach)),
+      optional(field<&Call::levels>("levels", kLevelEach)),
+      optional(field<&Call::rowScales>("rowScales", kRowEach)),
+      field<&Call::rowMinima>("rowMinima",
+                              [](const Call& call) { return call.rowScales && call.minima ? call.rows : kNotTaken; }),
+      field<&Call::codes>("codes", kWhole),
+  };
+  static void check(Napi::Env env, const Path& path, const Call& call) {
+    checkLevels(env, path, call.levels, call.bits, call.minima != nullptr);
+  }
+};
+
+template <>
+struct FieldsOf<offline::HessianError> {
+  using Call = offline::HessianError;
+  static constexpr const char* kType = "hessianError";
+  static constexpr Field<Call> kTable[] = {
+      field<&Call::rows>("rows", 1, kMostRows), field<&Call::cols>("cols", 1, kMostCols), field<&Call::w>("w", kWhole),
+      field<&Call::values>("values", kWhole),   field<&Call::gram>("gram", kSquare),
+  };
+};
+
+template <>
+struct FieldsOf<offline::RowComparison> {
+  using Call = offline::RowComparison;
+  static constexpr const char* kType = "compareRows";
+  static constexpr auto kLogits = [](const Call& call) { return call.rows * call.vocab; };
+  static constexpr auto kBeside = [](const Call& call) { return call.reference ? call.rows : kNotTaken; };
+  static constexpr Field<Call> kTable[] = {
+      field<&Call::rows>("rows", 1, kMostRows),
+      field<&Call::vocab>("vocab", 1, (1 << 24) - 1),
+      field<&Call::logits>("logits", kLogits),
+      optional(field<&Call::reference>("reference", kLogits)),
+      field<&Call::logSumExps>("logSumExps", kRowEach),
+      field<&Call::argmaxes>("argmaxes", kRowEach),
+      field<&Call::referenceLogSumExps>("referenceLogSumExps", kBeside),
+      field<&Call::referenceArgmaxes>("referenceArgmaxes", kBeside),
+      field<&Call::divergences>("divergences", kBeside),
+      field<&Call::ranks>("ranks", kBeside),
+  };
+};
+
+template <>
+struct FieldsOf<offline::PackCall> {
+  using Call = offline::PackCall;
+  static constexpr const char* kType = "pack";
+  /** Elements where the codec has integers and all that is asked for. */
+  template <bool kMinima, bool kRows>
+  static int64_t scalesOf(const Call& call) {
+    const CodecForm& form = call.form;
+    if (!isInteger(form.kind) || (kMinima && !form.asymmetric) || (kRows && !form.twoLevel)) return kNotTaken;
+    return kRows ? call.rows : call.rows * offline::groupsPerRow(call.cols, form.group);
+  }
+  static constexpr Field<Call> kTable[] = {
+      field<&Call::rows>("rows", 1, INT32_MAX),
+      field<&Call::cols>("cols", 1, 1 << 22),
+      field<&Call::codes>("codes",
+                          [](const Call& call) { return isInteger(call.form.kind) ? kWhole(call) : kNotTaken; }),
+      field<&Call::scales>("scales", scalesOf<false, false>),
+      field<&Call::minima>("minima", scalesOf<true, false>),
+      field<&Call::rowScales>("rowScales", scalesOf<false, true>),
+      field<&Call::rowMinima>("rowMinima", scalesOf<true, true>),
+      field<&Call::values>("values",
+                           [](const Call& call) { return isInteger(call.form.kind) ? kNotTaken : kWhole(call); }),
+  };
+};
+
+}  // namespace layerwise

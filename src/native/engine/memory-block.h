@@ -1,0 +1,31 @@
+// Memory that weights lie in: mapped files and aligned bytes. Whoever computes with it holds a share.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+
+namespace layerwise {
+
+class MemoryBlock {
+ public:
+  /** Zeroed bytes from a multiple of 64; null where the system has none. */
+  static std::shared_ptr<MemoryBlock> allocate(size_t bytes);
+  /**
+   * [offset, offset + bytes) of a file, private to the process. Null with the system's error number in `error` (0 where
+   * the file is shorter, its length then in `fileBytes`).
+   */
+  static std::shared_ptr<MemoryBlock> mapFile(const std::string& path, uint64_t offset, size_t bytes, int* error,
+                                              uint64_t* fileBytes);
+  ~MemoryBlock();
+  MemoryBlock(const MemoryBlock&) = delete;
+
+  uint8_t* const data;
+  const size_t bytes;
+
+ private:
+  MemoryBlock(uint8_t* data, size_t bytes, bool mapped) : data(data), bytes(bytes), mapped_(mapped) {}
+  const bool mapped_;
+};
+
+}  // namespace layerwise

@@ -1,14 +1,20 @@
 import { defineConfig } from "vitest/config";
+import { testFiles } from "./test/support/test-files.ts";
 
 /** `--mode slow` runs the tests that take minutes (npm run test:slow), any other mode all but those. */
-export default defineConfig(({ mode }) => ({
-  test: {
-    include: [mode === "slow" ? "test/**/*.slow.test.ts" : "test/**/*.test.ts"],
-    exclude: ["test/peers/**", "**/node_modules/**", ...(mode === "slow" ? [] : ["**/*.slow.test.ts"])],
-    // One process a file: TensorFlow and the wasm backend keep global state.
-    pool: "forks",
-    maxWorkers: 2,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
-  },
-}));
+export default defineConfig(({ mode }) => {
+  const { plain, tfjs, alone } = testFiles(mode === "slow");
+  const limits = { testTimeout: 60_000, hookTimeout: 60_000 };
+  return {
+    test: {
+      projects: [
+        // What does not load TensorFlow.js shares its threads, and what they have loaded.
+        { test: { name: "plain", include: plain, pool: "threads", isolate: false, ...limits } },
+        // libtensorflow lives in a process, not in a thread; each loads it once, for all its files.
+        { test: { name: "tfjs", include: tfjs, pool: "forks", isolate: false, ...limits } },
+        // A file a process.
+        { test: { name: "alone", include: alone, pool: "forks", ...limits } },
+      ],
+    },
+  };
+});

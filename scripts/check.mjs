@@ -1,6 +1,6 @@
-// npm run check: setup (which compiles the native engine), formatter and linter, type check of the tests, the quick
-// tests and the slow ones. Leaves the test runner's reports in outputs/ (the last line of .ci/run is read from them),
-// and ends with the list of what was skipped.
+// npm run check: setup (which compiles the native engine), formatter and linter, unused exports, type check of the
+// tests, the quick tests and the slow ones. Leaves the test runner's reports in outputs/ (the last line of .ci/run is
+// read from them), and ends with the list of what was skipped.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync } from "node:fs";
 
@@ -29,6 +29,7 @@ for (const report of Object.values(REPORTS)) rmSync(report, { force: true });
 must(process.execPath, ["scripts/setup.mjs"]);
 sayNative();
 must("npx", ["--no-install", "biome", "check", "--error-on-warnings"]);
+must("npx", ["--no-install", "knip"]);
 must("npx", ["--no-install", "tsc", "-p", "tsconfig.test.json"]);
 for (const [mode, report] of Object.entries(REPORTS)) {
   const reporters = ["--reporter=default", "--reporter=json", `--outputFile.json=${report}`];

@@ -1,5 +1,6 @@
 // Measures the resident memory of a process in which an executor is up and no weights are loaded: the runtime's base in
-// the memory sum. Runs on dist/ (npm run build and npm run build:native first). Usage: node scripts/measure-runtime-base.mjs [--write]
+// the memory sum. Runs on dist/ (npm run build and npm run build:native first). Usage:
+// node scripts/measure-runtime-base.mjs [--write]
 // `--write` rewrites src/runtime/base-bytes-measured.ts with what was measured.
 import { execFileSync } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";

@@ -2,9 +2,9 @@ import type { NativeCodecForm } from "./codec-form.ts";
 import type { NativeOffline } from "./offline-maths.ts";
 
 /**
- * What the native addon exports, as TypeScript sees it. The glue in addon/ checks every argument: a wrong type, length, offset or
- * range throws a TypeError or RangeError that names the argument, before any kernel runs. Arrays passed to an asynchronous
- * call must not be written until it settles; the addon keeps them alive.
+ * What the native addon exports, as TypeScript sees it. The glue in addon/ checks every argument: a wrong type, length,
+ * offset or range throws a TypeError or RangeError that names the argument, before any kernel runs. Arrays passed to an
+ * asynchronous call must not be written until it settles; the addon keeps them alive.
  */
 export interface NativeAddon {
   /** Every instruction-set table that was compiled in, slowest first. */
@@ -19,8 +19,9 @@ export interface NativeAddon {
   readonly version: string;
 
   /**
-   * Maps [offset, offset + length) of a file privately (a write does not reach the file); offset is a multiple of 4096. Pages are
-   * read when touched. Throws an Error with `code` (`ENOENT`, …) where the system refuses, `ESHORT` where the file is shorter.
+   * Maps [offset, offset + length) of a file privately (a write does not reach the file); offset is a multiple of 4096.
+   * Pages are read when touched. Throws an Error with `code` (`ENOENT`, …) where the system refuses, `ESHORT` where the
+   * file is shorter.
    */
   mapFile(path: string, offset: number, length: number): ArrayBuffer;
   /** Zeroed memory from a multiple of 64 bytes, see aligned.ts. */
@@ -32,7 +33,10 @@ export interface NativeAddon {
   /** Bytes of a packed matrix: the twin of Codec.packedBytes. */
   packedBytes(form: NativeCodecForm, rows: number, cols: number): number;
 
-  /** A pool of threads with one instruction-set table. Free it with `dispose()`; forgotten ones are freed by the collector. */
+  /**
+   * A pool of threads with one instruction-set table. Free it with `dispose()`; forgotten ones are freed by the
+   * collector.
+   */
   createEngine(options: { isa: string; threads: number }): NativeEngine;
 }
 
@@ -210,8 +214,9 @@ export interface NativePass {
 }
 
 /**
- * Arrays, [rows, cols] each, that a pass of one block (to = from + 1) fills with the f32 rows that its products take; absent ones are not
- * wanted. `attention`: q, k, v, and gate and up of a parallel block without an MLP norm; `output`: o; `mlp`: gate and up; `down`: down.
+ * Arrays, [rows, cols] each, that a pass of one block (to = from + 1) fills with the f32 rows that its products take;
+ * absent ones are not wanted. `attention`: q, k, v, and gate and up of a parallel block without an MLP norm; `output`:
+ * o; `mlp`: gate and up; `down`: down.
  */
 export interface NativeCapture {
   readonly attention?: Float32Array | undefined;
@@ -234,8 +239,8 @@ export interface NativeLogitsRun extends NativeHeadRun {
 }
 
 /**
- * [rows] each, or longer: index of the largest logit (the lowest of equal ones), entropy in nats, largest probability, and that minus the
- * second largest. Where a logit is not finite the entropy is not either.
+ * [rows] each, or longer: index of the largest logit (the lowest of equal ones), entropy in nats, largest probability,
+ * and that minus the second largest. Where a logit is not finite the entropy is not either.
  */
 export interface NativeAnswersRun extends NativeHeadRun {
   readonly best: Int32Array;
@@ -245,7 +250,10 @@ export interface NativeAnswersRun extends NativeHeadRun {
 }
 
 export interface NativeContext {
-  /** Runs off the main thread; false where `abort` stopped it between blocks (rows of earlier blocks are in the cache then). */
+  /**
+   * Runs off the main thread; false where `abort` stopped it between blocks (rows of earlier blocks are in the cache
+   * then).
+   */
   run(model: NativeModel, pass: NativePass): Promise<boolean>;
   logits(model: NativeModel, run: NativeLogitsRun): Promise<boolean>;
   /** What a head says of rows: their logits stay in the engine's scratch, a few rows' at a time. */
@@ -258,7 +266,7 @@ export interface NativeContext {
 }
 
 /** Single kernels of an engine's table, on the calling thread: what the twin tests call. */
-export interface NativeKernels {
+interface NativeKernels {
   /** Levels [chunk][row][32], scales and sums [chunk][row]. */
   quantizeRows(
     x: Float32Array,
@@ -274,8 +282,8 @@ export interface NativeKernels {
   toF16(x: Float32Array): Uint16Array;
   fromF16(x: Uint16Array): Float32Array;
   /**
-   * Attention of `queries` [count, headDim] over keys and values [positions, headDim] of one head, stored as `kvType`; query i
-   * sees [visibleFrom[i], visibleTo[i]). Pages of 64 from position 0. Returns [count, headDim].
+   * Attention of `queries` [count, headDim] over keys and values [positions, headDim] of one head, stored as `kvType`;
+   * query i sees [visibleFrom[i], visibleTo[i]). Pages of 64 from position 0. Returns [count, headDim].
    */
   attend(options: {
     kvType: "f32" | "f16" | "q8";

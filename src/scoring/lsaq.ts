@@ -50,7 +50,8 @@ export const lsaq: BlockScorer = {
 };
 
 function observe(executor: AnyExecutor, blocks: number, options: LsaqOptions): BlockObserver {
-  const shared = Array.from({ length: blocks }, () => new Float64Array(options.k + 1)); // [block][common tokens] -> times
+  // [block][common tokens] -> times
+  const shared = Array.from({ length: blocks }, () => new Float64Array(options.k + 1));
   const distance = new CosineDistance(blocks);
   const before: Int32Array[][] = [];
   return {

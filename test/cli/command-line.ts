@@ -1,6 +1,7 @@
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import path from "node:path";
+import { PassThrough } from "node:stream";
 import { vi } from "vitest";
 import { runCommandLine } from "../../src/cli/cli.ts";
 
@@ -71,8 +72,8 @@ export function shell(script: string): Promise<Outcome> {
   return new Promise((resolve) => child.on("close", (code) => resolve({ code, ...collected })));
 }
 
-/** The same as a process would do, without its start. */
-export async function commandLine(args: readonly string[]): Promise<Outcome> {
+/** The same as a process would do, without its start; `input` is what standard input holds. */
+export async function commandLine(args: readonly string[], input: string | Uint8Array = ""): Promise<Outcome> {
   const texts = { stdout: "", stderr: "" };
   const spies = (["stdout", "stderr"] as const).map((name) =>
     vi.spyOn(process[name], "write").mockImplementation((text) => {
@@ -80,8 +81,16 @@ export async function commandLine(args: readonly string[]): Promise<Outcome> {
       return true;
     }),
   );
+  const stdin = vi.spyOn(process, "stdin", "get").mockReturnValue(inputOf(input));
   const code = await runCommandLine(args).finally(() => {
-    for (const spy of spies) spy.mockRestore();
+    for (const spy of [...spies, stdin]) spy.mockRestore();
   });
   return { code, ...texts };
+}
+
+/** Standard input that holds some bytes and ends. */
+function inputOf(bytes: string | Uint8Array): typeof process.stdin {
+  const stream = new PassThrough();
+  stream.end(bytes);
+  return Object.assign(stream, { isTTY: false, fd: 0 }) as unknown as typeof process.stdin;
 }

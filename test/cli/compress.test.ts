@@ -30,7 +30,7 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("the pipeline"), () => {
     expect(stopped.stderr).toMatch(/layerwise: stopped; run the same command again to continue\n$/);
     expect(stopped.code).toBe(75);
     expect(readdirSync(out)).not.toContain("artifact");
-    const { code, stdout, stderr } = await layerwise([...compressInto(out), "--json"]);
+    const { code, stdout, stderr } = await commandLine([...compressInto(out), "--json"]);
     const { plan, artifact, steps, executor } = JSON.parse(stdout);
     expect(code).toBe(0);
     expect(stderr).toContain("layerwise: weights: already there\n");

@@ -4,7 +4,7 @@ import { makeStoriesWithExits } from "../decoding/artifact-with-exits.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
 import { STORIES } from "../support/fixtures.ts";
-import { commandLine, HAS_SCRIPT, layerwise, NOT_BUILT, needsBuild, needsScript, shell } from "./command-line.ts";
+import { commandLine, HAS_SCRIPT, NOT_BUILT, needsBuild, needsScript, shell } from "./command-line.ts";
 
 const folder = path.join(temporaryFolder(), "stories");
 const PROMPT = "Once upon a time";
@@ -65,11 +65,11 @@ describe("run with exits", () => {
     expect((await run("--decode", "plain", "--verbose")).stderr).not.toMatch(/^decoding/m);
   });
 
-  it.skipIf(NOT_BUILT !== null)(needsBuild("chat decodes with them, turn after turn"), async () => {
+  it("chat decodes with them, turn after turn", async () => {
     const input = "Once upon a time\nThe dog\n";
     const chat = async (...args: string[]) => {
       const line = ["chat", folder, "--raw", ...LITTLE, "--executor", kind, "--json", ...args];
-      return JSON.parse((await layerwise(line, { input })).stdout);
+      return JSON.parse((await commandLine(line, input)).stdout);
     };
     const plain = await chat("--decode", "plain");
     const dssd = await chat("--decode", "dssd", "--no-adapt");

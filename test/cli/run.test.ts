@@ -3,17 +3,18 @@ import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { BenchDocument } from "../../src/bench/bench-result.ts";
+import { STORIES_CASE } from "../runtime/goldens.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
 import { STORIES } from "../support/fixtures.ts";
 import { HAS_FULL_DISK, needsFullDisk } from "../support/full-disk.ts";
-import { HAS_SCRIPT, layerwise, NOT_BUILT, needsBuild, needsScript, shell } from "./command-line.ts";
+import { commandLine, HAS_SCRIPT, layerwise, NOT_BUILT, needsBuild, needsScript, shell } from "./command-line.ts";
 
 const LITTLE = ["--backend", "wasm", "--max-tokens", "12"];
 const WORDS = ", there was a little girl named Lily";
 
 describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () => {
   test("run prints the text, and only that, on standard output", async () => {
-    const { code, stdout, stderr } = await layerwise(["run", STORIES, "Once upon a time", ...LITTLE]);
+    const { code, stdout, stderr } = await commandLine(["run", STORIES, "Once upon a time", ...LITTLE]);
     expect(stdout).toMatch(new RegExp(`^${WORDS}`));
     expect(stdout.length).toBeLessThan(60);
     expect(stderr).toBe("layerwise: ended by --max-tokens after 12 tokens\n");
@@ -21,12 +22,12 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () 
   });
 
   test("run - reads the prompt from standard input, without its last line end", async () => {
-    const { stdout } = await layerwise(["run", STORIES, "-", ...LITTLE], { input: "Once upon a time\n" });
+    const { stdout } = await commandLine(["run", STORIES, "-", ...LITTLE], "Once upon a time\n");
     expect(stdout).toMatch(new RegExp(`^${WORDS}`));
   });
 
   test("run - refuses what is not UTF-8", async () => {
-    const { code, stderr } = await shell(`printf 'Once \\377' | $LAYERWISE run ${STORIES} - --backend wasm`);
+    const { code, stderr } = await commandLine(["run", STORIES, "-", ...LITTLE], Uint8Array.of(79, 110, 255));
     expect(stderr).toBe(
       "layerwise: standard input: expected UTF-8 text, found other bytes (convert the file to UTF-8)\n",
     );
@@ -44,7 +45,7 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () 
   );
 
   test("run --json is one document with the executor and the reason", async () => {
-    const { stdout } = await layerwise(["run", STORIES, "Once upon a time", ...LITTLE, "--json", "--stop", " girl"]);
+    const { stdout } = await commandLine(["run", STORIES, "Once upon a time", ...LITTLE, "--json", "--stop", " girl"]);
     expect(JSON.parse(stdout)).toMatchObject({
       kind: "checkpoint",
       text: ", there was a little",
@@ -59,7 +60,7 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () 
     async () => {
       const run = async (...args: string[]) => {
         const line = ["run", STORIES, "Once upon a time", "--max-tokens", "12", "--json", ...args];
-        return JSON.parse((await layerwise(line)).stdout);
+        return JSON.parse((await commandLine(line)).stdout);
       };
       const tfjs = await run("--backend", "wasm");
       for (const kv of ["f32", "f16", "q8"]) {
@@ -76,7 +77,8 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () 
 
   test("the same seed draws the same text", async () => {
     const args = ["run", STORIES, "Once", ...LITTLE, "--temperature", "1.2", "--top-p", "0.9", "--seed", "7"];
-    const [first, second] = await Promise.all([layerwise(args), layerwise(args)]);
+    const first = await commandLine(args);
+    const second = await commandLine(args);
     expect(first.stdout).toBe(second.stdout);
     expect(first.code).toBe(0);
   });
@@ -102,7 +104,7 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () 
 
   test("chat takes each line of standard input as a turn", async () => {
     const input = "Once upon a time\n\nThe dog\n/reset\nOnce upon a time\n/quit\nnot read\n";
-    const { code, stdout } = await layerwise(["chat", STORIES, "--raw", ...LITTLE, "--json"], { input });
+    const { code, stdout } = await commandLine(["chat", STORIES, "--raw", ...LITTLE, "--json"], input);
     const { turns } = JSON.parse(stdout);
     expect(turns.map((turn: { user: string }) => turn.user)).toEqual([
       "Once upon a time",
@@ -129,9 +131,9 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () 
 
   test("eval of a checkpoint against itself diverges by nothing", async () => {
     const text = path.join(mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-")), "text.txt");
-    const { text: golden } = JSON.parse(readFileSync(path.join(STORIES, "golden.json"), "utf8"));
+    const { text: golden } = JSON.parse(readFileSync(STORIES_CASE.golden, "utf8"));
     writeFileSync(text, golden.seq0);
-    const { code, stdout } = await layerwise([
+    const { code, stdout } = await commandLine([
       "eval",
       STORIES,
       "--text",

@@ -21,7 +21,9 @@ constexpr int kSegmentPositions = kSegmentPages * kPagePositions;
 int32_t pagesFor(int32_t positions) { return (positions + kPagePositions - 1) / kPagePositions; }
 
 /** The most rows of a group. */
-int32_t mostGroupRows(const Attention& attention) { return std::max(1, kGroupQueries * attention.kvHeads / attention.heads); }
+int32_t mostGroupRows(const Attention& attention) {
+  return std::max(1, kGroupQueries * attention.kvHeads / attention.heads);
+}
 
 /** Rows of each group where `rows` of a span follow each other: parts of nearly equal size. */
 int32_t groupRows(const Attention& attention, int32_t rows) {
@@ -31,7 +33,8 @@ int32_t groupRows(const Attention& attention, int32_t rows) {
 
 /** The most segments that `rows` consecutive rows up to position `end` see. */
 int64_t mostSegments(const Attention& attention, int32_t rows, int64_t end) {
-  const int64_t seen = attention.window > 0 ? std::min<int64_t>(end, static_cast<int64_t>(attention.window) + rows) : end;
+  const int64_t seen =
+      attention.window > 0 ? std::min<int64_t>(end, static_cast<int64_t>(attention.window) + rows) : end;
   return std::min((end - 1) / kSegmentPositions + 1, seen / kSegmentPositions + 2);
 }
 
@@ -58,8 +61,9 @@ void AttentionRunner::beginPass(const Model& model, const Pass& pass) {
     if (!attends(model, pass, i)) continue;
     for (const Span& span : pass.spans) {
       if (span.cache == nullptr || span.cache->holdsWindow(i, attentionOf(i).window)) continue;
-      throw std::invalid_argument("the cache no longer holds the window before position " + std::to_string(span.position) +
-                                  " in block " + std::to_string(i) + ": truncate it to 0 and feed the sequence anew");
+      throw std::invalid_argument("the cache no longer holds the window before position " +
+                                  std::to_string(span.position) + " in block " + std::to_string(i) +
+                                  ": truncate it to 0 and feed the sequence anew");
     }
     reserve(pass, attentionOf(i));
   }
@@ -106,7 +110,8 @@ void AttentionRunner::reserve(const Pass& pass, const Attention& a) {
     segments = std::max(segments, mostSegments(a, splitRows, static_cast<int64_t>(span.position) + span.count));
   }
   // Padding: 16 floats for each of at most kGroupsPerThread groups a thread.
-  const int64_t floats = stateFloats(static_cast<int64_t>(splitRows) * a.heads, a.headDim) + 16 * kGroupsPerThread * threads;
+  const int64_t floats =
+      stateFloats(static_cast<int64_t>(splitRows) * a.heads, a.headDim) + 16 * kGroupsPerThread * threads;
   if (segments > 1) reserveDoubled(states_, segments * floats);
 }
 
@@ -125,7 +130,8 @@ void AttentionRunner::plan(const AttentionChunk& chunk, int threads) {
       const int32_t segmentFrom = firstSeen(a, positionOf(row)) / kSegmentPositions;
       const int32_t segmentTo = positionOf(rowTo - 1) / kSegmentPositions + 1;
       longest = std::max(longest, segmentTo - segmentFrom);
-      for (int32_t head = 0; head < a.kvHeads; head++) groups_.push_back({span, head, row, rowTo, segmentFrom, segmentTo, 0, 0});
+      for (int32_t head = 0; head < a.kvHeads; head++)
+        groups_.push_back({span, head, row, rowTo, segmentFrom, segmentTo, 0, 0});
     }
   }
   const auto groups = static_cast<int64_t>(groups_.size());
@@ -138,7 +144,8 @@ void AttentionRunner::plan(const AttentionChunk& chunk, int threads) {
     group.firstItem = items;
     group.firstState = floats;
     items += split_ ? segments : 1;
-    floats += segments * stateFloats(static_cast<int64_t>(group.rowTo - group.rowFrom) * (a.heads / a.kvHeads), a.headDim);
+    floats +=
+        segments * stateFloats(static_cast<int64_t>(group.rowTo - group.rowFrom) * (a.heads / a.kvHeads), a.headDim);
     left_[i].store(segments, std::memory_order_relaxed);
   }
 }

@@ -44,7 +44,8 @@ uint8_t* AttentionRunner::pageBytes(int32_t span, int32_t block, const PageShape
   return held.pages[static_cast<size_t>(page - held.firstPage)]->bytes.get();
 }
 
-float* AttentionRunner::queriesOf(const AttentionChunk& chunk, const Attention& attention, int32_t kvHead, int32_t row) const {
+float* AttentionRunner::queriesOf(const AttentionChunk& chunk, const Attention& attention, int32_t kvHead,
+                                  int32_t row) const {
   const int64_t rows = chunk.rowTo - chunk.rowFrom;
   return queries_.data() + (kvHead * rows + (row - chunk.rowFrom)) * groupSize(attention) * attention.headDim;
 }
@@ -88,8 +89,8 @@ void AttentionRunner::prepareHead(const AttentionChunk& chunk, int32_t kvHead, i
   normHead(kernels_, a.kNorm, chunk.k + r * chunk.kStride + kvHead * a.headDim, a.headDim, key);
   if (rope.cos != nullptr) kernels_.rotate(key, a.rope.dims, rope.cos, rope.sin);
   const PageShape shape = shapeOf(span, a);
-  writeHead(kernels_, shape, pageBytes(span, chunk.block, shape, position / kPagePositions), kvHead, position % kPagePositions, key,
-            chunk.v + r * chunk.vStride + kvHead * a.headDim);
+  writeHead(kernels_, shape, pageBytes(span, chunk.block, shape, position / kPagePositions), kvHead,
+            position % kPagePositions, key, chunk.v + r * chunk.vStride + kvHead * a.headDim);
 }
 
 /** One segment of a group where the plan is split, else a whole group. */
@@ -129,8 +130,8 @@ AttentionRunner::States AttentionRunner::statesOf(const AttentionChunk& chunk, c
   return {max, max + count, max + 2 * count};
 }
 
-void AttentionRunner::attendSegment(const AttentionChunk& chunk, const Group& group, int32_t segment, const States& states,
-                                    const ThreadScratch& scratch) {
+void AttentionRunner::attendSegment(const AttentionChunk& chunk, const Group& group, int32_t segment,
+                                    const States& states, const ThreadScratch& scratch) {
   const Attention& a = attentionOf(chunk.block);
   const int32_t heads = groupSize(a), count = (group.rowTo - group.rowFrom) * heads;
   int32_t* const from = scratch.visible.data();
@@ -178,12 +179,14 @@ bool AttentionRunner::pageAfter(const AttentionChunk& chunk, const Group& group,
   return true;
 }
 
-void AttentionRunner::merge(const AttentionChunk& chunk, const Group& group, const States& into, const States& later) const {
+void AttentionRunner::merge(const AttentionChunk& chunk, const Group& group, const States& into,
+                            const States& later) const {
   const Attention& a = attentionOf(chunk.block);
   const int32_t count = (group.rowTo - group.rowFrom) * groupSize(a);
   for (int32_t i = 0; i < count; i++) {
     const int64_t at = static_cast<int64_t>(i) * a.headDim;
-    kernels_.mergeStates(a.headDim, into.max + i, into.sum + i, into.output + at, later.max[i], later.sum[i], later.output + at);
+    kernels_.mergeStates(a.headDim, into.max + i, into.sum + i, into.output + at, later.max[i], later.sum[i],
+                         later.output + at);
   }
 }
 

@@ -43,7 +43,8 @@ void applyNorm(const DeviceKernels& kernels, const Norm& norm, const float* x, f
   }
 }
 
-InputRows::InputRows(const DeviceKernels& kernels, int threads) : kernels_(kernels), own_(static_cast<size_t>(threads)) {
+InputRows::InputRows(const DeviceKernels& kernels, int threads)
+    : kernels_(kernels), own_(static_cast<size_t>(threads)) {
   for (Own& own : own_) own.panel.reserve(kPanelFloats);
 }
 

@@ -45,7 +45,8 @@ std::shared_ptr<Page> Page::copy(const PageMemory& memory) const {
 KvCache::KvCache(const Model& model, int32_t maxTokens, KvType type)
     : maxTokens(maxTokens), type(type), memory_(model.pageMemory), blocks_(model.blocks.size()) {
   for (const Block& block : model.blocks) {
-    shapes_.push_back({type, block.hasAttention ? block.attention.kvHeads : 0, block.hasAttention ? block.attention.headDim : 0});
+    shapes_.push_back(
+        {type, block.hasAttention ? block.attention.kvHeads : 0, block.hasAttention ? block.attention.headDim : 0});
   }
 }
 
@@ -85,8 +86,8 @@ void KvCache::grow(int32_t block, int32_t count) {
   BlockPages& held = blocks_.at(static_cast<size_t>(block));
   if (count <= 0) return;
   if (count > maxTokens - held.length) {
-    throw std::invalid_argument("the cache holds " + std::to_string(maxTokens) + " positions, " + std::to_string(count) +
-                                " more than " + std::to_string(held.length) + " are asked for");
+    throw std::invalid_argument("the cache holds " + std::to_string(maxTokens) + " positions, " +
+                                std::to_string(count) + " more than " + std::to_string(held.length) + " are asked for");
   }
   const auto first = static_cast<size_t>(held.length / kPagePositions - held.firstPage);
   const auto end = static_cast<size_t>(pagesFor(held.length + count) - held.firstPage);

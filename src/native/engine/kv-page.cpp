@@ -66,8 +66,8 @@ KvPage headOfPage(const PageShape& shape, const uint8_t* bytes, int32_t kvHead) 
   return head;
 }
 
-void writeHead(const DeviceKernels& kernels, const PageShape& shape, uint8_t* bytes, int32_t kvHead, int32_t slot, const float* key,
-               const float* value) {
+void writeHead(const DeviceKernels& kernels, const PageShape& shape, uint8_t* bytes, int32_t kvHead, int32_t slot,
+               const float* key, const float* value) {
   const int32_t n = shape.headDim;
   uint8_t* const head = bytes + kvHead * shape.headBytes();
   const int64_t numbers = static_cast<int64_t>(kPagePositions) * n;

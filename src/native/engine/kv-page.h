@@ -27,7 +27,7 @@ KvPage headOfPage(const PageShape& shape, const uint8_t* bytes, int32_t kvHead);
  * scale) rounded to nearest even; scale and levels are 0 where max|x| < 127 * 2^-126, and the scale is NaN where a
  * number is not finite.
  */
-void writeHead(const DeviceKernels& kernels, const PageShape& shape, uint8_t* bytes, int32_t kvHead, int32_t slot, const float* key,
-               const float* value);
+void writeHead(const DeviceKernels& kernels, const PageShape& shape, uint8_t* bytes, int32_t kvHead, int32_t slot,
+               const float* key, const float* value);
 
 }  // namespace layerwise

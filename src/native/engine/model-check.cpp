@@ -149,12 +149,14 @@ std::string checkBlock(const Model& model, const Block& block) {
 std::string checkHead(const Model& model, const Head& head) {
   if (!head.linear.matrix.present()) return "the matrix is absent";
   return firstOf({checkNorm("norm", head.norm, model.hiddenSize), checkHeadAdapter(model, head.adapter),
-                  checkTail(model, head), checkLinear("matrix", head.linear, head.linear.matrix.rows, model.hiddenSize)});
+                  checkTail(model, head),
+                  checkLinear("matrix", head.linear, head.linear.matrix.rows, model.hiddenSize)});
 }
 
 std::string checkAdapter(const Model& model, const Adapter& adapter) {
   const int32_t blocks = static_cast<int32_t>(model.blocks.size());
-  if (!adapter.empty() && adapter.begin()->first < 0) return "block " + number(adapter.begin()->first) + " does not exist";
+  if (!adapter.empty() && adapter.begin()->first < 0)
+    return "block " + number(adapter.begin()->first) + " does not exist";
   if (!adapter.empty() && adapter.rbegin()->first >= blocks) {
     return "block " + number(adapter.rbegin()->first) + " does not exist";
   }

@@ -97,8 +97,9 @@ void checkPages(const Model& model, const Pass& pass, int32_t block) {
     if (span.cache == nullptr) continue;
     const Page& page = span.cache->pageOf(block, span.position);
     if (page.shape.kvHeads == attention.kvHeads && page.shape.headDim == attention.headDim) continue;
-    refuse("the cache was made for " + number(page.shape.kvHeads) + " heads of " + number(page.shape.headDim) + " in block " +
-           number(block) + ", the block has " + number(attention.kvHeads) + " of " + number(attention.headDim));
+    refuse("the cache was made for " + number(page.shape.kvHeads) + " heads of " + number(page.shape.headDim) +
+           " in block " + number(block) + ", the block has " + number(attention.kvHeads) + " of " +
+           number(attention.headDim));
   }
 }
 

@@ -11,13 +11,15 @@ namespace {
 constexpr size_t kMostTables = 16;
 
 bool sameRope(const Rope& a, const Rope& b) {
-  return a.dims == b.dims && a.originalMaxPositions == b.originalMaxPositions && a.attentionFactor == b.attentionFactor &&
-         a.inverseFrequencies == b.inverseFrequencies && a.longInverseFrequencies == b.longInverseFrequencies;
+  return a.dims == b.dims && a.originalMaxPositions == b.originalMaxPositions &&
+         a.attentionFactor == b.attentionFactor && a.inverseFrequencies == b.inverseFrequencies &&
+         a.longInverseFrequencies == b.longInverseFrequencies;
 }
 
 /** longrope: past originalMaxPositions all positions of a sequence use the long factors. */
 bool usesLongFactors(const Rope& rope, const Span& span) {
-  const int64_t total = span.cache != nullptr ? span.cache->reservedTokens : static_cast<int64_t>(span.position) + span.count;
+  const int64_t total =
+      span.cache != nullptr ? span.cache->reservedTokens : static_cast<int64_t>(span.position) + span.count;
   return !rope.longInverseFrequencies.empty() && total > rope.originalMaxPositions;
 }
 
@@ -43,7 +45,8 @@ RopeRow RopeTables::row(int32_t block, int32_t span, int32_t position) const {
   if (index < 0) return {};
   const Table& table = tables_[static_cast<size_t>(index)];
   const Range& range = table.ranges[static_cast<size_t>(span)];
-  const size_t at = static_cast<size_t>(range.firstRow + (position - range.position)) * static_cast<size_t>(table.rope.dims / 2);
+  const size_t at =
+      static_cast<size_t>(range.firstRow + (position - range.position)) * static_cast<size_t>(table.rope.dims / 2);
   return {table.cos.data() + at, table.sin.data() + at};
 }
 

@@ -211,7 +211,8 @@ bool Worker::nextPart(int64_t most, int64_t step, int64_t* from, int64_t* to) {
       const int32_t ahead = static_cast<int32_t>(static_cast<uint32_t>(seen >> 32) - own.call);
       const uint32_t next = ahead < 0 ? 0 : static_cast<uint32_t>(seen);
       if (ahead > 0 || next >= own.size) break;
-      const uint32_t take = own.victim == index && most > own.grain ? longTake(own.size - next, most / own.grain, step) : 1;
+      const uint32_t take =
+          own.victim == index && most > own.grain ? longTake(own.size - next, most / own.grain, step) : 1;
       const uint64_t mine = static_cast<uint64_t>(own.call) << 32 | (next + take);
       if (!taken.compare_exchange_weak(seen, mine, std::memory_order_relaxed)) continue;
       *from = (own.first + next) * own.grain;

@@ -82,8 +82,8 @@ struct StoredRows {
 
 /** sums[q][v] = fma over i in [from, to) in order of factors[q * factorStride + i] and numbers[i * stride + 16v …]. */
 template <class Stored, int Q, int V>
-static inline void addProducts(const float* factors, int64_t factorStride, const StoredRows<Stored>& rows, int from, int to,
-                               F32x16 (&sums)[Q][V]) {
+static inline void addProducts(const float* factors, int64_t factorStride, const StoredRows<Stored>& rows, int from,
+                               int to, F32x16 (&sums)[Q][V]) {
   const typename Stored::Number* const numbers = rows.numbers;
   const int64_t stride = rows.stride;
   const char* const* const places = rows.places;

@@ -9,8 +9,7 @@
 // ones 0
 //   output = output * factor, then for j in [from, to) in order: output = fma(w[j], V[j], output);
 //     w[j] = p[j], Q8: p[j] * valueScale[j]
-// Numbers of unseen positions enter no sum, so anything may lie there. A query that sees nothing of the page is not
-// touched.
+// Numbers of unseen positions enter no sum, so anything may lie there. A query that sees nothing is not touched.
 //
 // The stored numbers are converted on the way into the registers, and come from memory once; Q8 with many queries, and
 // heads that do not fill vectors, are widened to f32 first, a page at a time. The arithmetic is the same.
@@ -18,10 +17,7 @@
 
 /** Queries whose scores of one page are held at a time: what attendScratchFloats has room for. */
 static constexpr int kAttendQueries = 64;
-/**
- * Up to so many queries turn Q8's levels into floats as they go; f16 is converted beside the multiplications at no
- * cost.
- */
+/** Up to so many queries turn Q8's levels into floats as they go; converting f16 costs nothing beside multiplying. */
 static constexpr int kDirectQueries = 10;
 
 static inline float firstOf(F32x16 x) {
@@ -136,7 +132,8 @@ static inline void weigh(const PageNumbers<Stored>& page, QueryBatch& batch, int
 
 /** One query's part of a tile: its own positions that not all of the tile's queries see. */
 template <class Stored, int V>
-static inline void addAlone(const float* weights, const StoredRows<Stored>& values, int from, int to, F32x16 (&sums)[V]) {
+static inline void addAlone(const float* weights, const StoredRows<Stored>& values, int from, int to,
+                            F32x16 (&sums)[V]) {
   if (from >= to) return;
   F32x16 alone[1][V];
   for (int v = 0; v < V; v++) alone[0][v] = sums[v];
@@ -146,7 +143,8 @@ static inline void addAlone(const float* weights, const StoredRows<Stored>& valu
 
 /** Q outputs, 16V channels from 16 * vector on, or the last `part` < 16 (V is 1 then). */
 template <class Stored, int Q, int V>
-static inline void valueTile(const PageNumbers<Stored>& page, const QueryBatch& batch, int first, int vector, int part) {
+static inline void valueTile(const PageNumbers<Stored>& page, const QueryBatch& batch, int first, int vector,
+                             int part) {
   const SeenRange seen = seenBy(batch, first, Q);
   const float* weights = batch.weights + first * kPagePositions;
   const StoredRows<Stored> values = {page.values + 16 * vector, page.headDim, page.places,
@@ -189,8 +187,8 @@ static void attendTile(const PageNumbers<Stored>& page, QueryBatch& batch, int f
 
 /** All queries of the run that see a part of the page, which begins at `position`. */
 template <class Stored>
-static void attendPage(const AttendRun& run, const AttendState& state, const PageNumbers<Stored>& page, int32_t position,
-                       float* weights) {
+static void attendPage(const AttendRun& run, const AttendState& state, const PageNumbers<Stored>& page,
+                       int32_t position, float* weights) {
   static constexpr void (*attendTileOf[])(const PageNumbers<Stored>&, QueryBatch&, int) = {
       attendTile<Stored, tileOf(1)>, attendTile<Stored, tileOf(2)>, attendTile<Stored, tileOf(3)>,
       attendTile<Stored, tileOf(4)>, attendTile<Stored, tileOf(5)>, attendTile<Stored, tileOf(6)>};
@@ -245,8 +243,7 @@ static inline PageNumbers<Stored> numbersOf(const AttendRun& run, int i) {
 
 template <class Stored>
 static void attendPages(const AttendRun& run, const AttendState& state) {
-  // A vector of channels may be read past the last position of a head whose size is no multiple of 16: only in the
-  // scratch.
+  // A vector of channels may be read past the last position of a head whose size is no multiple of 16: in scratch.
   const bool direct = run.headDim % 16 == 0 && (sizeof(typename Stored::Number) > 1 || run.count <= kDirectQueries);
   const int64_t numbers = static_cast<int64_t>(kPagePositions) * run.headDim;
   float* const weights = run.scratch + 2 * numbers;
@@ -259,7 +256,8 @@ static void attendPages(const AttendRun& run, const AttendState& state) {
       float* const wideValues = run.scratch + numbers;
       widen<Stored>(stored.keys, numbers, run.scratch);
       widen<Stored>(stored.values, numbers, wideValues);
-      const PageNumbers<Widened> wide = {run.scratch, wideValues, {}, stored.keyScales, stored.valueScales, run.headDim};
+      const PageNumbers<Widened> wide = {run.scratch,      wideValues,         {},
+                                         stored.keyScales, stored.valueScales, run.headDim};
       attendPage<Widened>(run, state, wide, position, weights);
     }
   }

@@ -101,15 +101,15 @@ struct DeviceKernels {
    * y[r * ldy + i] = sum over columns, in order, from 0: acc = fma(W[i][c], x[r][c], acc), with W as unpackRows gives
    * it; any kind. panel: room for kPanelFloats floats, 64-byte aligned.
    */
-  void (*floatProduct)(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const float* x, int64_t ldx, int32_t rows,
-                       float* y, int64_t ldy, float* panel);
+  void (*floatProduct)(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const float* x, int64_t ldx,
+                       int32_t rows, float* y, int64_t ldy, float* panel);
 
   /**
    * dx[r * lddx + c] = sum over the matrix's rows i, in order, from 0: acc = fma(W[i][c], dy[r][i], acc), for columns
    * of chunks [chunkFrom, chunkTo); any kind.
    */
-  void (*floatProductTransposed)(const PackedMatrix& w, int32_t chunkFrom, int32_t chunkTo, const float* dy, int64_t lddy,
-                                 int32_t rows, float* dx, int64_t lddx, float* panel);
+  void (*floatProductTransposed)(const PackedMatrix& w, int32_t chunkFrom, int32_t chunkTo, const float* dy,
+                                 int64_t lddy, int32_t rows, float* dx, int64_t lddx, float* panel);
 
   /**
    * Row i in f32: fma(float(code), scale, minimum) rounded as the TypeScript codec does (scale * (code - 2^(bits-1)),
@@ -156,7 +156,8 @@ struct DeviceKernels {
   void (*attend)(const AttendRun& run, const AttendState& state);
 
   /** Merges a later segment's state into an earlier one's, as `attend` would merge a page. */
-  void (*mergeStates)(int32_t headDim, float* max, float* sum, float* output, float laterMax, float laterSum, const float* later);
+  void (*mergeStates)(int32_t headDim, float* max, float* sum, float* output, float laterMax, float laterSum,
+                      const float* later);
 
   // ---- memory (read-bytes.inc.h) ----
 

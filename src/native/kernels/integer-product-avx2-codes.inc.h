@@ -26,7 +26,8 @@ struct LevelCodes {
   const uint8_t* levels;
 
   __attribute__((always_inline)) __m256i operator()(int quad, int half, int part) const {
-    if constexpr (F::kTable) return halfLevels<F::kBits>(levels + 32 * half, quad, kNibbleTables.part[part][F::kBits - 2]);
+    if constexpr (F::kTable)
+      return halfLevels<F::kBits>(levels + 32 * half, quad, kNibbleTables.part[part][F::kBits - 2]);
     const __m256i codes = halfCodes<F::kBits>(levels + 32 * half, quad);
     if constexpr (F::kLevelBits < 8) return codes;
     return _mm256_and_si256(part == 0 ? codes : _mm256_srli_epi16(codes, 4), _mm256_set1_epi8(15));
@@ -39,7 +40,9 @@ struct CodePanel {
   static constexpr int kVectors = kBits < 8 ? 16 : 32;
   __m256i vectors[kVectors];
 
-  static constexpr int place(int quad, int half, int part) { return kBits < 8 ? 2 * quad + half : 16 * half + 2 * quad + part; }
+  static constexpr int place(int quad, int half, int part) {
+    return kBits < 8 ? 2 * quad + half : 16 * half + 2 * quad + part;
+  }
 
   template <class Codes>
   __attribute__((always_inline)) void expand(Codes codes) {

@@ -34,7 +34,8 @@ static inline __attribute__((always_inline)) __m256i dotSigned(const uint8_t* p,
  * less. (Twice 4 bits, as several rows take them, are a fifth slower here.)
  */
 template <int kBits>
-static inline __attribute__((always_inline)) __m256i dotTable(const uint8_t* p, const int8_t* x, const int8_t* magnitudes) {
+static inline __attribute__((always_inline)) __m256i dotTable(const uint8_t* p, const int8_t* x,
+                                                              const int8_t* magnitudes) {
   __m256i total = _mm256_setzero_si256();
   LAYERWISE_UNROLL
   for (int i = 0; i < 8; i++) {
@@ -90,7 +91,8 @@ static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w
       LAYERWISE_UNROLL
       for (int half = 0; half < 2; half++) {
         const HalfScales scales = halfScales<F::kAsymmetric, F::kTwoLevel>(one.header, half, own[s]);
-        sums[s][half] = addScaledSums<F::kAsymmetric>(activations.dotHalf(one.levels + 32 * half), scales, row, sums[s][half]);
+        sums[s][half] =
+            addScaledSums<F::kAsymmetric>(activations.dotHalf(one.levels + 32 * half), scales, row, sums[s][half]);
       }
     }
     at = at.next(F::kBits, F::kHeader, w.chunksPerGroup);

@@ -43,13 +43,15 @@ static inline __attribute__((always_inline)) RowScale scaleOf(const ChunkRows& x
 
 /** acc takes in a row's exact sums of half a tile. */
 template <bool kAsymmetric>
-static inline __attribute__((always_inline)) void finishHalf(__m256i dots, const HalfScales& w, const RowScale& x, float* acc) {
+static inline __attribute__((always_inline)) void finishHalf(__m256i dots, const HalfScales& w, const RowScale& x,
+                                                             float* acc) {
   _mm256_store_ps(acc, addScaledSums<kAsymmetric>(dots, w, x, _mm256_load_ps(acc)));
 }
 
 /** Codes of up to 6 bits, both halves of the tile at once; acc is [row][16]. */
 template <int kBits, bool kAsymmetric, int kRows, class Codes>
-static inline __attribute__((always_inline)) void addSmallCodes(Codes codes, const ChunkScales& w, const ChunkRows& x, float* acc) {
+static inline __attribute__((always_inline)) void addSmallCodes(Codes codes, const ChunkScales& w, const ChunkRows& x,
+                                                                float* acc) {
   constexpr int safe = safeQuads(mostCode(kBits));
   const int8_t* levels = inRegister(x.levels);
   __m256i dots[2 * kRows];
@@ -83,7 +85,8 @@ static inline __attribute__((always_inline)) void addSmallCodes(Codes codes, con
 
 /** Codes of 8 bits as twice 4 bits, one half of the tile after the other. */
 template <bool kAsymmetric, int kRows, class Codes>
-static inline __attribute__((always_inline)) void addByteCodes(Codes codes, const ChunkScales& w, const ChunkRows& x, float* acc) {
+static inline __attribute__((always_inline)) void addByteCodes(Codes codes, const ChunkScales& w, const ChunkRows& x,
+                                                               float* acc) {
   LAYERWISE_UNROLL
   for (int half = 0; half < 2; half++) {
     const int8_t* levels = inRegister(x.levels);
@@ -107,7 +110,8 @@ static inline __attribute__((always_inline)) void addByteCodes(Codes codes, cons
 }
 
 template <int kBits, bool kAsymmetric, int kRows, class Codes>
-static inline __attribute__((always_inline)) void addRows(Codes codes, const ChunkScales& w, const ChunkRows& x, float* acc) {
+static inline __attribute__((always_inline)) void addRows(Codes codes, const ChunkScales& w, const ChunkRows& x,
+                                                          float* acc) {
   if constexpr (kBits == 8) {
     addByteCodes<kAsymmetric, kRows>(codes, w, x, acc);
   } else {
@@ -120,8 +124,8 @@ static constexpr int rowsTogether(int bits) { return bits <= 4 || bits == 8 ? 4 
 
 /** All rows, a few at a time. */
 template <int kBits, bool kAsymmetric, class Codes>
-static inline __attribute__((always_inline)) void addGroups(Codes codes, const ChunkScales& w, const ChunkRows& x, int32_t rows,
-                                                            float* acc) {
+static inline __attribute__((always_inline)) void addGroups(Codes codes, const ChunkScales& w, const ChunkRows& x,
+                                                            int32_t rows, float* acc) {
   constexpr int together = rowsTogether(kBits);
   int32_t r = 0;
   for (; r + together <= rows; r += together) {
@@ -141,15 +145,16 @@ static inline __attribute__((always_inline)) void addGroups(Codes codes, const C
  * these loops would double the table's size.
  */
 template <bool kAsymmetric>
-static inline __attribute__((always_inline)) ChunkScales chunkScales(bool twoLevel, const uint8_t* header, const OwnScales& own) {
+static inline __attribute__((always_inline)) ChunkScales chunkScales(bool twoLevel, const uint8_t* header,
+                                                                     const OwnScales& own) {
   if (twoLevel) return {{halfScales<kAsymmetric, true>(header, 0, own), halfScales<kAsymmetric, true>(header, 1, own)}};
   return {{halfScales<kAsymmetric, false>(header, 0, own), halfScales<kAsymmetric, false>(header, 1, own)}};
 }
 
 /** One chunk of a tile for many rows: its codes are expanded first. acc is [rows][16]. */
 template <class F>
-static __attribute__((noinline)) void addManyRows(LevelCodes<F> codes, const ChunkScales& w, const ChunkRows& x, int32_t rows,
-                                                  float* acc) {
+static __attribute__((noinline)) void addManyRows(LevelCodes<F> codes, const ChunkScales& w, const ChunkRows& x,
+                                                  int32_t rows, float* acc) {
   CodePanel<F::kLevelBits> panel;
   panel.expand(codes);
   addGroups<F::kLevelBits, F::kAsymmetric>(PanelCodes<F::kLevelBits>{panel.vectors}, w, x, rows, acc);
@@ -160,9 +165,9 @@ static __attribute__((noinline)) void addManyRows(LevelCodes<F> codes, const Chu
  * sums. kRows: how many rows there are where they fit at once, else 0. `ahead`: whether the tiles come from memory.
  */
 template <class F, int kRows, int kTiles>
-static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMatrix& w, int32_t tile, int32_t apart, bool ahead,
-                                                                 const QuantizedRows& x, int32_t from, int32_t rows, float* y,
-                                                                 int64_t ldy, float* acc) {
+static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMatrix& w, int32_t tile, int32_t apart,
+                                                                 bool ahead, const QuantizedRows& x, int32_t from,
+                                                                 int32_t rows, float* y, int64_t ldy, float* acc) {
   const int64_t bytesApart = apart * w.tileStride;
   memset(acc, 0, static_cast<size_t>(kTiles * rows) * kTileRows * sizeof(float));
   OwnScales own[kTiles];
@@ -203,7 +208,8 @@ static constexpr int kFewTogether = 4;
 
 template <class F, int kTiles>
 static inline __attribute__((always_inline)) void addTilesOfFewRows(const PackedMatrix& w, int32_t tile, int32_t apart,
-                                                                    const QuantizedRows& x, int32_t rows, float* y, int64_t ldy) {
+                                                                    const QuantizedRows& x, int32_t rows, float* y,
+                                                                    int64_t ldy) {
   alignas(64) float acc[kTiles * kFewTogether * kTileRows];
   for (int32_t r = 0; r < rows; r += kFewTogether) {
     const bool ahead = r == 0;
@@ -218,8 +224,8 @@ static inline __attribute__((always_inline)) void addTilesOfFewRows(const Packed
 
 /** Up to kFewRows rows of activations. */
 template <class F>
-static void productOfFewRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
-                             float* y, int64_t ldy) {
+static void productOfFewRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x,
+                             int32_t rows, float* y, int64_t ldy) {
   const int32_t apart = (tileTo - tileFrom) / kStreams;
   for (int32_t i = 0; i < apart; i++) {
     addTilesOfFewRows<F, kStreams>(w, tileFrom + i, apart, x, rows, y, ldy);
@@ -234,8 +240,8 @@ static constexpr int32_t kRowBlock = 128;
 
 /** Any number of rows. */
 template <class F>
-static void productOfManyRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
-                              float* y, int64_t ldy) {
+static void productOfManyRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x,
+                              int32_t rows, float* y, int64_t ldy) {
   alignas(64) float acc[kRowBlock * kTileRows];
   for (int32_t from = 0; from < rows; from += kRowBlock) {
     const int32_t count = rows - from < kRowBlock ? rows - from : kRowBlock;

@@ -36,7 +36,8 @@ static inline __attribute__((always_inline)) __m256i halfCodes(const uint8_t* p,
   constexpr int vectors = second > 0 ? second : 1;
   const int field = quad / vectors * second;
   const __m256i plane = loadVector(p + 64 * (first + quad % vectors));
-  const __m256i moved = field > first ? _mm256_srli_epi16(plane, field - first) : _mm256_slli_epi16(plane, first - field);
+  const __m256i moved =
+      field > first ? _mm256_srli_epi16(plane, field - first) : _mm256_slli_epi16(plane, first - field);
   const __m256i high = _mm256_set1_epi8(static_cast<char>(((1 << second) - 1) << (first & 7)));
   return _mm256_or_si256(low, _mm256_and_si256(moved, high));
 }
@@ -91,7 +92,8 @@ static inline __attribute__((always_inline)) __m256 halfNumbers(const uint8_t* p
 
 /** Scales and minima of half `half` of the tile; the minima are meaningless where there are none. */
 template <bool kAsymmetric, bool kTwoLevel>
-static inline __attribute__((always_inline)) HalfScales halfScales(const uint8_t* header, int half, const OwnScales& own) {
+static inline __attribute__((always_inline)) HalfScales halfScales(const uint8_t* header, int half,
+                                                                   const OwnScales& own) {
   constexpr int bytes = scaleBytes(kTwoLevel);
   const uint8_t* p = header + half * bytes / 2;
   const __m256 scale = halfNumbers<kTwoLevel>(p, own.numbers + 8 * half);

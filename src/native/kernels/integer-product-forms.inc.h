@@ -3,8 +3,8 @@
 //   productOf<F>(w, tileFrom, tileTo, x, rows, y, ldy)    for F a Form (integer-form.inc.h)
 
 template <int kBits, bool kTwoLevel>
-static void productOfScales(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
-                            float* y, int64_t ldy) {
+static void productOfScales(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x,
+                            int32_t rows, float* y, int64_t ldy) {
   if constexpr (kBits <= kMostTableBits) {
     if (w.table) return productOf<Form<kBits, false, true, kTwoLevel>>(w, tileFrom, tileTo, x, rows, y, ldy);
   }
@@ -19,8 +19,8 @@ static void productOfBits(const PackedMatrix& w, int32_t tileFrom, int32_t tileT
   productOfScales<kBits, false>(w, tileFrom, tileTo, x, rows, y, ldy);
 }
 
-static void integerProduct(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
-                           float* y, int64_t ldy) {
+static void integerProduct(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x,
+                           int32_t rows, float* y, int64_t ldy) {
   switch (w.kind) {
     case CodecKind::Q2: return productOfBits<2>(w, tileFrom, tileTo, x, rows, y, ldy);
     case CodecKind::Q3: return productOfBits<3>(w, tileFrom, tileTo, x, rows, y, ldy);

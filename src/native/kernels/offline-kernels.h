@@ -71,7 +71,8 @@ struct OfflineKernels {
    * sums run over k in order by fma, starting from C where `accumulate`, else from 0. Computes tile rows x columns mr
    * <= 6, nr <= 16.
    */
-  void (*gemmTile)(int64_t k, const float* a, const float* b, float* c, int64_t ldc, int32_t mr, int32_t nr, bool accumulate);
+  void (*gemmTile)(int64_t k, const float* a, const float* b, float* c, int64_t ldc, int32_t mr, int32_t nr,
+                   bool accumulate);
 
   // Doubles (dense-double.inc.h, fit-sums.inc.h, refine-row.inc.h): every product and every sum is rounded by itself,
   // no fma, as JavaScript has it.
@@ -83,8 +84,8 @@ struct OfflineKernels {
   void (*subtractTile)(int64_t k, const double* a, const double* b, double* c, int64_t ldc, int32_t mr, int32_t nr);
 
   /** subtractTile with row chosen[i] of b [...][8] for column i of A, and the tile's rows anywhere. */
-  void (*subtractChosen)(int64_t k, const double* a, const int32_t* chosen, const double* b, double* const* rows, int32_t mr,
-                         int32_t nr);
+  void (*subtractChosen)(int64_t k, const double* a, const int32_t* chosen, const double* b, double* const* rows,
+                         int32_t mr, int32_t nr);
 
   /**
    * X [n][8] in place: L X' = X for the lower triangle L [n, n] (ldl); x_i = (x_i - L_i0 x_0 - L_i1 x_1 - …) / L_ii.
@@ -96,15 +97,15 @@ struct OfflineKernels {
    * With q = the level nearest to (x - offsets[c]) * factors[c] (offsets null: 0) and w = the weight of x's error: xq =
    * sum of w x q and qq = sum of w q q, even elements and odd ones summed apart, then added; q = sum of w q.
    */
-  void (*fitSums)(const FitGroup& group, const double* factors, const double* offsets, int32_t count, double* xq, double* q,
-                  double* qq);
+  void (*fitSums)(const FitGroup& group, const double* factors, const double* offsets, int32_t count, double* xq,
+                  double* q, double* qq);
 
   /**
    * errors[c] = sum of w (x - (scales[c] * q + offsets[c]))^2 with q as above; `twoSums`: even and odd elements summed
    * apart, then added (the symmetric search), else one sum.
    */
-  void (*fitErrors)(const FitGroup& group, const double* factors, const double* scales, const double* offsets, int32_t count,
-                    bool twoSums, double* errors);
+  void (*fitErrors)(const FitGroup& group, const double* factors, const double* scales, const double* offsets,
+                    int32_t count, bool twoSums, double* errors);
 
   /**
    * product[j] = sum over i in order, from 0, of levels[i] * h[i * ld + j], i in [0, n), j in [0, ld); ld a multiple of

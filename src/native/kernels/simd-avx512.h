@@ -120,7 +120,8 @@ static inline U32x16 lookUp16(U32x16 a, const int8_t* table) {
 /** Two sixteens, each with a place of no meaning, which gives 0, for the codes of the other: its highest bit is set. */
 static inline U32x16 lookUp32(U32x16 a, const int8_t* table) {
   const __m512i low = _mm512_broadcast_i32x4(load128(table)), high = _mm512_broadcast_i32x4(load128(table + 16));
-  const __m512i lowPlaces = _mm512_add_epi8(a.v, _mm512_set1_epi8(0x70)), highPlaces = _mm512_sub_epi8(a.v, _mm512_set1_epi8(16));
+  const __m512i lowPlaces = _mm512_add_epi8(a.v, _mm512_set1_epi8(0x70)),
+                highPlaces = _mm512_sub_epi8(a.v, _mm512_set1_epi8(16));
   return {_mm512_or_si512(_mm512_shuffle_epi8(low, lowPlaces), _mm512_shuffle_epi8(high, highPlaces))};
 }
 

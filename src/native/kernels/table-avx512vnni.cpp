@@ -10,6 +10,7 @@
 
 namespace layerwise {
 
-const KernelTable kAvx512VnniTable = {.name = "avx512vnni", .device = avx512vnni::kDevice, .offline = &avx512vnni::kOffline};
+const KernelTable kAvx512VnniTable = {
+    .name = "avx512vnni", .device = avx512vnni::kDevice, .offline = &avx512vnni::kOffline};
 
 }  // namespace layerwise

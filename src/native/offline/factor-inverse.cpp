@@ -52,8 +52,8 @@ void FactorInverse::computeColumns(int64_t colFrom, int64_t colTo, double* high)
         const int64_t from = most(k, col);
         for (int64_t i = 0; i < rows; i += kTileHeight) {
           const double* factors = high + i * kSquare + (from - k) * kTileHeight;
-          on_.kernels.subtractTile(k + kSquare - from, factors, panelRow(col, from), panelRow(col, row + i), kDoubleWidth,
-                                   static_cast<int32_t>(least(kTileHeight, rows - i)), kDoubleWidth);
+          on_.kernels.subtractTile(k + kSquare - from, factors, panelRow(col, from), panelRow(col, row + i),
+                                   kDoubleWidth, static_cast<int32_t>(least(kTileHeight, rows - i)), kDoubleWidth);
         }
       }
     }

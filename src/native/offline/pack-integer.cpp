@@ -111,7 +111,8 @@ struct ScaleSource {
 
 uint8_t* writeGroup(const ScaleSource& from, int64_t groups, int64_t group, TileRows rows, uint8_t* out,
                     FirstProblem* problem) {
-  if (from.rowNumbers == nullptr) return writeHalves(from.halvesProblem, from.numbers, groups, group, rows, out, problem);
+  if (from.rowNumbers == nullptr)
+    return writeHalves(from.halvesProblem, from.numbers, groups, group, rows, out, problem);
   return writeMultiples(from.multiplesProblem, from.numbers, from.rowNumbers, groups, group, rows, out, problem);
 }
 
@@ -126,8 +127,10 @@ void packIntegerTile(const PackCall& call, int64_t tile, int64_t stride, uint8_t
   const ScaleSource minima = {call.minima, call.rowMinima, "minimum that is no finite f16 number",
                               "minimum that is no multiple of its row's"};
   uint8_t* at = out;
-  if (call.rowScales) at = writeRowNumbers("row scale that is no finite bf16 number", call.rowScales, rows, at, problem);
-  if (call.rowMinima) at = writeRowNumbers("row minimum that is no finite bf16 number", call.rowMinima, rows, at, problem);
+  if (call.rowScales)
+    at = writeRowNumbers("row scale that is no finite bf16 number", call.rowScales, rows, at, problem);
+  if (call.rowMinima)
+    at = writeRowNumbers("row minimum that is no finite bf16 number", call.rowMinima, rows, at, problem);
   for (int64_t group = 0; group < groups; group++) {
     at = writeGroup(scales, groups, group, rows, at, problem);
     if (call.form.asymmetric) at = writeGroup(minima, groups, group, rows, at, problem);

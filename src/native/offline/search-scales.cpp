@@ -39,7 +39,8 @@ class Search {
       const int32_t count = static_cast<int32_t>(least(groupCols_, call_.cols - from));
       const int64_t at = row * call_.cols + from;
       Fit fit;
-      if (!fitGroup({on_.kernels, form_, call_.w + at, call_.weights + from, count}, row, row * groups_ + group, &fit)) {
+      if (!fitGroup({on_.kernels, form_, call_.w + at, call_.weights + from, count}, row, row * groups_ + group,
+                    &fit)) {
         fits = false;
         continue;
       }

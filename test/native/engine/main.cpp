@@ -1,4 +1,5 @@
-// What the tests of the engine's parts run: `page-memory` checks it against its promises, `cores-of-quota ROOT` prints a number.
+// What the tests of the engine's parts run: `page-memory` checks it against its promises, `cores-of-quota ROOT` prints
+// a number.
 #include <cstdio>
 #include <cstring>
 

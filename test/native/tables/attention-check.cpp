@@ -69,8 +69,8 @@ void compareStates(const Subject& s, const std::string& name, const States& foun
 }
 
 void checkRun(const Subject& s, Random& random, KvType type, int32_t headDim, int32_t count) {
-  const std::string name = "kv " + std::to_string(static_cast<int>(type)) + ", headDim " + std::to_string(headDim) + ", " +
-                           std::to_string(count) + " queries";
+  const std::string name = "kv " + std::to_string(static_cast<int>(type)) + ", headDim " + std::to_string(headDim) +
+                           ", " + std::to_string(count) + " queries";
   const int32_t end = 100 + random.below(90);
   const Pages pages = randomPages(random, type, headDim, end);
   const std::vector<float> queries = numbers(random, static_cast<size_t>(count * (headDim + 2)));
@@ -104,7 +104,8 @@ void checkMerging(const Subject& s, Random& random, int32_t headDim) {
       float foundMax = max, expectedMax = max, foundSum = max == -INFINITY ? 0.0f : 2.5f, expectedSum = foundSum;
       const float laterSum = laterMax == -INFINITY ? 0.0f : 1.25f;
       s.table.device.mergeStates(headDim, &foundMax, &foundSum, found.data(), laterMax, laterSum, later.data());
-      s.scalar.device.mergeStates(headDim, &expectedMax, &expectedSum, expected.data(), laterMax, laterSum, later.data());
+      s.scalar.device.mergeStates(headDim, &expectedMax, &expectedSum, expected.data(), laterMax, laterSum,
+                                  later.data());
       s.report.same("mergeStates max", &foundMax, &expectedMax, 1);
       s.report.same("mergeStates sum", &foundSum, &expectedSum, 1);
       s.report.same("mergeStates output", found.data(), expected.data(), dims);

@@ -17,20 +17,24 @@ void compareOn(const Subject& s, const std::string& what, const std::vector<Numb
 void checkTiles(const Subject& s, Random& random) {
   for (int64_t k : {0, 1, 2, 7, 65}) {
     const size_t steps = static_cast<size_t>(k);
-    const std::vector<float> a = numbers(random, 6 * steps), b = numbers(random, 16 * steps), c = numbers(random, 6 * 20);
-    const std::vector<double> da = doubles(random, 6 * steps), db = doubles(random, 8 * steps), dc = doubles(random, 6 * 12);
+    const std::vector<float> a = numbers(random, 6 * steps), b = numbers(random, 16 * steps),
+                             c = numbers(random, 6 * 20);
+    const std::vector<double> da = doubles(random, 6 * steps), db = doubles(random, 8 * steps),
+                              dc = doubles(random, 6 * 12);
     std::vector<int32_t> chosen(steps);
     for (int32_t& row : chosen) row = random.below(static_cast<int>(k));
     for (int32_t mr = 1; mr <= 6; mr++) {
       for (int32_t nr = 1; nr <= 16; nr++) {
         const std::string name = std::to_string(mr) + "x" + std::to_string(nr) + ", k = " + std::to_string(k);
         for (bool accumulate : {false, true}) {
-          compareOn(s, "gemmTile " + name, c,
-                    [&](const KernelTable& t, float* out) { offlineKernelsOf(t).gemmTile(k, a.data(), b.data(), out, 20, mr, nr, accumulate); });
+          compareOn(s, "gemmTile " + name, c, [&](const KernelTable& t, float* out) {
+            offlineKernelsOf(t).gemmTile(k, a.data(), b.data(), out, 20, mr, nr, accumulate);
+          });
         }
         if (nr > 8) continue;
-        compareOn(s, "subtractTile " + name, dc,
-                  [&](const KernelTable& t, double* out) { offlineKernelsOf(t).subtractTile(k, da.data(), db.data(), out, 12, mr, nr); });
+        compareOn(s, "subtractTile " + name, dc, [&](const KernelTable& t, double* out) {
+          offlineKernelsOf(t).subtractTile(k, da.data(), db.data(), out, 12, mr, nr);
+        });
         compareOn(s, "subtractChosen " + name, dc, [&](const KernelTable& t, double* out) {
           double* const rows[] = {out + 48, out, out + 12, out + 60, out + 36, out + 24};
           offlineKernelsOf(t).subtractChosen(k, da.data(), chosen.data(), db.data(), rows, mr, nr);
@@ -46,7 +50,9 @@ void checkSolving(const Subject& s, Random& random) {
     std::vector<double> l = doubles(random, static_cast<size_t>(n) * ldl);
     for (size_t i = 0; i < static_cast<size_t>(n); i++) l[i * ldl + i] = 2.5 + random.uniform();
     compareOn(s, "solveTile " + std::to_string(n), doubles(random, static_cast<size_t>(n) * 8),
-              [&](const KernelTable& t, double* x) { offlineKernelsOf(t).solveTile(n, l.data(), static_cast<int64_t>(ldl), x); });
+              [&](const KernelTable& t, double* x) {
+                offlineKernelsOf(t).solveTile(n, l.data(), static_cast<int64_t>(ldl), x);
+              });
   }
 }
 
@@ -69,9 +75,11 @@ void checkSearches(const Subject& s, Random& random) {
     for (int32_t count : {4, 12}) {
       const size_t lanes = static_cast<size_t>(count);
       const std::vector<float> x = numbers(random, static_cast<size_t>(n)), w = numbers(random, static_cast<size_t>(n));
-      const std::vector<double> factors = doubles(random, lanes), scales = doubles(random, lanes), shifts = doubles(random, lanes);
+      const std::vector<double> factors = doubles(random, lanes), scales = doubles(random, lanes),
+                                shifts = doubles(random, lanes);
       const std::vector<double> levels = doubles(random, 512);
-      const FitGroup whole = {x.data(), w.data(), n, -4, 3, nullptr}, table = {x.data(), w.data(), n, -4, 3, levels.data()};
+      const FitGroup whole = {x.data(), w.data(), n, -4, 3, nullptr},
+                     table = {x.data(), w.data(), n, -4, 3, levels.data()};
       checkFits(s, "n = " + std::to_string(n), whole, factors, scales, nullptr);
       checkFits(s, "n = " + std::to_string(n) + ", offsets", whole, factors, scales, shifts.data());
       checkFits(s, "n = " + std::to_string(n) + ", table", table, factors, scales, nullptr);
@@ -98,10 +106,11 @@ void checkSweep(const Subject& s, Random& random, int32_t n, const double* level
   for (size_t i = static_cast<size_t>(n); i < room; i++) start[room + i] = 0;
   for (size_t i = 0; i < room; i++) start[2 * room + i] = std::nearbyint(2 * start[2 * room + i]);
   const double scale = 0.3 + 0.1 * random.uniform(), minimum = shifted ? 0.1 * random.uniform() : 0;
-  const std::string name = "sweepLevels, n = " + std::to_string(n) + (levels ? ", table" : "") + (shifted ? ", shifted" : "");
+  const std::string name =
+      "sweepLevels, n = " + std::to_string(n) + (levels ? ", table" : "") + (shifted ? ", shifted" : "");
   compareOn(s, name, start, [&](const KernelTable& t, double* out) {
-    const bool moved = offlineKernelsOf(t).sweepLevels({n, ld, h.data(), diagonal.data(), -4, 3, levels, scale, 1 / scale, minimum, shifted, out,
-                                      out + room, out + 2 * room});
+    const bool moved = offlineKernelsOf(t).sweepLevels({n, ld, h.data(), diagonal.data(), -4, 3, levels, scale,
+                                                        1 / scale, minimum, shifted, out, out + room, out + 2 * room});
     out[3 * room] = moved ? 1 : 0;
   });
 }
@@ -113,7 +122,9 @@ void checkRefinement(const Subject& s, Random& random) {
     const int32_t ld = (n + 3) / 4 * 4;
     const std::vector<double> h = symmetric(random, n, ld), chosen = doubles(random, static_cast<size_t>(n));
     compareOn(s, "levelProduct " + std::to_string(n), std::vector<double>(static_cast<size_t>(ld), 7),
-              [&](const KernelTable& t, double* out) { offlineKernelsOf(t).levelProduct(n, ld, h.data(), chosen.data(), out); });
+              [&](const KernelTable& t, double* out) {
+                offlineKernelsOf(t).levelProduct(n, ld, h.data(), chosen.data(), out);
+              });
     for (bool shifted : {false, true}) checkSweep(s, random, n, nullptr, shifted);
     checkSweep(s, random, n, levels.data(), false);
   }
@@ -123,7 +134,8 @@ void checkReading(const Subject& s, Random& random) {
   std::vector<uint8_t> bytes(5000);
   for (uint8_t& byte : bytes) byte = static_cast<uint8_t>(random.bits());
   for (int64_t n : {0, 1, 8, 63, 64, 255, 256, 257, 1000, 4096, 5000}) {
-    if (s.table.device.readBytes(bytes.data(), n) != s.scalar.device.readBytes(bytes.data(), n)) s.report.fail("readBytes " + std::to_string(n));
+    if (s.table.device.readBytes(bytes.data(), n) != s.scalar.device.readBytes(bytes.data(), n))
+      s.report.fail("readBytes " + std::to_string(n));
     s.report.compared++;
   }
 }

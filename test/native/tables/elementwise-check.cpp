@@ -21,16 +21,20 @@ void compareInPlace(const Subject& s, const std::string& what, const std::vector
 
 void checkNorms(const Subject& s, Random& random, int32_t n, Sort sort, const std::string& name) {
   const size_t count = static_cast<size_t>(n);
-  const std::vector<float> x = numbers(random, count, sort), weight = numbers(random, count), bias = numbers(random, count);
-  compareInPlace(s, "rmsNorm" + name, x, [&](const KernelTable& t, float* y) { t.device.rmsNorm(y, n, weight.data(), 1e-5f, y); });
-  compareInPlace(s, "layerNorm" + name, x,
-                 [&](const KernelTable& t, float* y) { t.device.layerNorm(y, n, weight.data(), bias.data(), 1e-5f, y); });
+  const std::vector<float> x = numbers(random, count, sort), weight = numbers(random, count),
+                           bias = numbers(random, count);
+  compareInPlace(s, "rmsNorm" + name, x,
+                 [&](const KernelTable& t, float* y) { t.device.rmsNorm(y, n, weight.data(), 1e-5f, y); });
+  compareInPlace(s, "layerNorm" + name, x, [&](const KernelTable& t, float* y) {
+    t.device.layerNorm(y, n, weight.data(), bias.data(), 1e-5f, y);
+  });
   compareInPlace(s, "rmsNorm to another row" + name, weight,
                  [&](const KernelTable& t, float* y) { t.device.rmsNorm(x.data(), n, bias.data(), 1e-6f, y); });
 }
 
 void checkActivations(const Subject& s, Random& random, int32_t n, Sort sort, const std::string& name) {
-  const std::vector<float> x = numbers(random, static_cast<size_t>(n), sort), up = numbers(random, static_cast<size_t>(n));
+  const std::vector<float> x = numbers(random, static_cast<size_t>(n), sort),
+                           up = numbers(random, static_cast<size_t>(n));
   for (Activation kind : {Activation::Silu, Activation::GeluErf, Activation::GeluTanh, Activation::Relu}) {
     const std::string which = " " + std::to_string(static_cast<int>(kind)) + name;
     compareInPlace(s, "activate" + which, x, [&](const KernelTable& t, float* y) { t.device.activate(kind, y, n); });
@@ -42,11 +46,14 @@ void checkActivations(const Subject& s, Random& random, int32_t n, Sort sort, co
 void checkSums(const Subject& s, Random& random, int32_t n, Sort sort, const std::string& name) {
   const size_t count = static_cast<size_t>(n);
   const std::vector<float> x = numbers(random, count, sort), y = numbers(random, count, sort);
-  const std::vector<float> cos = numbers(random, count), sin = numbers(random, count), pairs = numbers(random, 2 * count, sort);
+  const std::vector<float> cos = numbers(random, count), sin = numbers(random, count),
+                           pairs = numbers(random, 2 * count, sort);
   compareInPlace(s, "add" + name, y, [&](const KernelTable& t, float* out) { t.device.add(out, x.data(), n); });
-  compareInPlace(s, "addScaled" + name, y, [&](const KernelTable& t, float* out) { t.device.addScaled(out, x.data(), 0.37f, n); });
+  compareInPlace(s, "addScaled" + name, y,
+                 [&](const KernelTable& t, float* out) { t.device.addScaled(out, x.data(), 0.37f, n); });
   compareInPlace(s, "scale" + name, y, [&](const KernelTable& t, float* out) { t.device.scale(out, -1.7f, n); });
-  compareInPlace(s, "rotate" + name, pairs, [&](const KernelTable& t, float* out) { t.device.rotate(out, 2 * n, cos.data(), sin.data()); });
+  compareInPlace(s, "rotate" + name, pairs,
+                 [&](const KernelTable& t, float* out) { t.device.rotate(out, 2 * n, cos.data(), sin.data()); });
 }
 
 void checkNarrowing(const Subject& s, Random& random, int32_t n, Sort sort, const std::string& name) {

@@ -11,8 +11,14 @@ std::vector<double> sumsOf(const KernelTable& table, const float* reference, con
   RowSums out;
   offlineKernelsOf(table).sumLogits(reference, row.data(), static_cast<int64_t>(row.size()), &out);
   const auto number = [](int64_t x) { return static_cast<double>(x); };
-  return {number(out.largest), out.mass,  number(out.referenceLargest), out.referenceMass, static_cast<double>(out.shift),
-          number(out.ahead),   out.slope, out.excess};
+  return {number(out.largest),
+          out.mass,
+          number(out.referenceLargest),
+          out.referenceMass,
+          static_cast<double>(out.shift),
+          number(out.ahead),
+          out.slope,
+          out.excess};
 }
 
 void compareSums(const Subject& s, const std::string& what, const float* reference, const std::vector<float>& row) {

@@ -31,7 +31,8 @@ struct Quantized {
 };
 
 /** Quantizes with both tables, compares, and returns the scalar one's. */
-Quantized quantizeBoth(const Subject& s, const float* x, int64_t ldx, int32_t rows, int32_t cols, const std::string& name) {
+Quantized quantizeBoth(const Subject& s, const float* x, int64_t ldx, int32_t rows, int32_t cols,
+                       const std::string& name) {
   const int32_t stride = (rows + 3) / 4 * 4;
   Quantized found(cols, stride), expected(cols, stride);
   s.table.device.quantizeRows(x, ldx, rows, cols, found.view());
@@ -39,7 +40,8 @@ Quantized quantizeBoth(const Subject& s, const float* x, int64_t ldx, int32_t ro
   s.report.same("quantizeRows levels, " + name, found.levels.data(), expected.levels.data(), expected.levels.count());
   s.report.same("quantizeRows scales, " + name, found.scales.data(), expected.scales.data(), expected.scales.count());
   s.report.same("quantizeRows sums, " + name, found.sums.data(), expected.sums.data(), expected.sums.count());
-  if (found.levels.overrun() || found.scales.overrun() || found.sums.overrun()) s.report.fail("quantizeRows overruns, " + name);
+  if (found.levels.overrun() || found.scales.overrun() || found.sums.overrun())
+    s.report.fail("quantizeRows overruns, " + name);
   return expected;
 }
 
@@ -53,7 +55,8 @@ void compareProduct(const Subject& s, const std::string& name, size_t count, Run
   if (found.overrun()) s.report.fail(name + ": writes beyond the end");
 }
 
-void checkFloatProducts(const Subject& s, const PackedMatrix& w, const std::vector<float>& x, int32_t xrows, const std::string& name) {
+void checkFloatProducts(const Subject& s, const PackedMatrix& w, const std::vector<float>& x, int32_t xrows,
+                        const std::string& name) {
   Guarded<float> panel(kPanelFloats, 0);
   const int64_t ldx = w.cols + 3, ldy = w.rows + 3;
   const size_t outputs = static_cast<size_t>(xrows * ldy), inputs = static_cast<size_t>(xrows * ldx);
@@ -80,7 +83,8 @@ struct Shape {
   int32_t rows, cols, xrows;
 };
 
-void checkMatrix(const Subject& s, Random& random, const CodecForm& form, const Shape& shape, Codes codes, Sort sort, bool specials) {
+void checkMatrix(const Subject& s, Random& random, const CodecForm& form, const Shape& shape, Codes codes, Sort sort,
+                 bool specials) {
   const std::string name = nameOf(form, shape.rows, shape.cols, shape.xrows);
   RandomMatrix matrix = randomMatrix(random, form, shape.rows, shape.cols, codes, specials);
   const PackedMatrix& w = matrix.view;
@@ -91,9 +95,10 @@ void checkMatrix(const Subject& s, Random& random, const CodecForm& form, const 
   if (!isInteger(form.kind)) return;
   Quantized levels = quantizeBoth(s, x.data(), ldx, shape.xrows, shape.cols, name);
   const int32_t from = w.tiles > 2 ? 1 : 0;
-  compareProduct(s, "integerProduct, " + name, static_cast<size_t>(shape.xrows * ldy), [&](const KernelTable& table, float* y) {
-    table.device.integerProduct(w, from, w.tiles, levels.view(), shape.xrows, y, ldy);
-  });
+  compareProduct(s, "integerProduct, " + name, static_cast<size_t>(shape.xrows * ldy),
+                 [&](const KernelTable& table, float* y) {
+                   table.device.integerProduct(w, from, w.tiles, levels.view(), shape.xrows, y, ldy);
+                 });
 }
 
 void checkForm(const Subject& s, Random& random, const CodecForm& form) {

@@ -106,7 +106,8 @@ inline uint16_t randomHalf(Random& random, bool specials) {
   if (pick == 0) return sign;
   if (pick == 1) return static_cast<uint16_t>(sign | static_cast<uint16_t>(random.below(1024)));
   if (pick == 2 && specials) return static_cast<uint16_t>(sign | 0x7c00u | (random.below(2) ? 0x155u : 0u));
-  return static_cast<uint16_t>(sign | static_cast<uint16_t>((8 + random.below(12)) << 10) | static_cast<uint16_t>(random.below(1024)));
+  return static_cast<uint16_t>(sign | static_cast<uint16_t>((8 + random.below(12)) << 10) |
+                               static_cast<uint16_t>(random.below(1024)));
 }
 
 inline void fillFloats(Random& random, const CodecForm& form, uint8_t* data, int64_t bytes) {

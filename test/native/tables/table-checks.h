@@ -21,7 +21,8 @@ class Report {
       if (memcmp(found + i, expected + i, sizeof(Number)) == 0) continue;
       if (found[i] != found[i] && expected[i] != expected[i]) continue;
       char numbers[96];
-      snprintf(numbers, sizeof numbers, "found %a, expected %a", static_cast<double>(found[i]), static_cast<double>(expected[i]));
+      snprintf(numbers, sizeof numbers, "found %a, expected %a", static_cast<double>(found[i]),
+               static_cast<double>(expected[i]));
       fail(what + " [" + std::to_string(i) + "]: " + numbers);
       return;
     }

@@ -97,9 +97,9 @@ export interface TokenizerFiles {
 }
 
 /**
- * Reads the tokenizer files of a checkpoint or artifact. Special tokens beyond the embedding's `rows` are left out: models
- * of text and more (Gemma 3) give theirs to the text part alone too. UserError where tokenizer.json is missing or a file is
- * not what it should be.
+ * Reads the tokenizer files of a checkpoint or artifact. Special tokens beyond the embedding's `rows` are left out:
+ * models of text and more (Gemma 3) give theirs to the text part alone too. UserError where tokenizer.json is missing
+ * or a file is not what it should be.
  */
 export async function readTokenizerFiles(folder: string, rows = Number.POSITIVE_INFINITY): Promise<TokenizerFiles> {
   const found = new Map<string, Uint8Array>();

@@ -30,8 +30,8 @@ export interface Tokenizer {
 }
 
 /**
- * Loads the tokenizer of a checkpoint or artifact folder, without special tokens beyond the embedding's `rows`; UserError
- * where its files are missing, damaged or of an unknown kind.
+ * Loads the tokenizer of a checkpoint or artifact folder, without special tokens beyond the embedding's `rows`;
+ * UserError where its files are missing, damaged or of an unknown kind.
  */
 export async function loadTokenizer(folder: string, { rows }: { readonly rows?: number } = {}): Promise<Tokenizer> {
   const files = await readTokenizerFiles(folder, rows);

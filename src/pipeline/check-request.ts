@@ -5,7 +5,7 @@ import { allocatorOf } from "../planning/allocators/index.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import { createPlanner } from "../planning/planner.ts";
 import { codecsToScore, matricesToPlan, outerCodecsToScore } from "../planning/problem/matrices.ts";
-import { checkProbes } from "../scoring/kl/check-probes.ts";
+import { SCORERS } from "../scoring/index.ts";
 import type { ExitSettings } from "./exit-settings.ts";
 import { EXIT_TEXTS } from "./exit-texts/index.ts";
 import { planRequest, type RunRequest } from "./plan-request.ts";
@@ -30,7 +30,7 @@ export function checkRequest(
     if (usesLibrary(recipe)) {
       const matrices = matricesToPlan(allocatorOf(recipe.plan).grain, { spec, settings: recipe.plan, storedDtype });
       // The library has no others.
-      checkProbes(recipe.score.options, {
+      SCORERS[recipe.score.scorer].checkCodecs?.(recipe.score.options, {
         codecs: codecsToScore(matrices),
         embeddingCodecs: outerCodecsToScore(matrices),
       });

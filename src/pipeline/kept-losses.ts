@@ -1,6 +1,8 @@
 import path from "node:path";
 import { z } from "zod";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
+import { SCORER_IDS, SCORERS } from "../scoring/index.ts";
+import type { KeptLosses } from "../scoring/scorer.ts";
 import type { Losses, Scores } from "../scoring/scores.ts";
 import type { StepWork } from "./run-folder.ts";
 import { readableJson } from "./step-key.ts";
@@ -10,22 +12,19 @@ const MeasuredUnder = z.object({
   /** Names of the checkpoint and of the calibration text. */
   steps: z.object({ weights: z.string(), calibration: z.string() }),
   executor: z.string(),
-  scorer: z.literal("kl"),
-  options: z.object({ tokens: z.number().optional() }),
+  scorer: z.enum(SCORER_IDS),
+  options: z.record(z.string(), z.unknown()),
   measured: z.object({ quantizer: z.string(), rules: z.unknown().optional() }),
 });
 
-/** Losses that are not measured again, and where new ones are kept. */
-export interface KeptLosses {
-  readonly saved: Losses;
-  /** Keeps all losses so far. Throws where earlier ones could not be written. */
-  readonly keep: (losses: Losses) => void;
+/** Losses kept in a step's scratch folder; `keep` throws where earlier ones could not be written. */
+interface KeptInFolder extends KeptLosses {
   /** Until all is written; rejects never. */
   readonly settled: () => Promise<void>;
 }
 
 /** Losses that an interrupted run has left in the step's scratch folder, and those of {@link measuredBefore}. */
-export async function openKeptLosses(to: StepWork<Scores>): Promise<KeptLosses> {
+export async function openKeptLosses(to: StepWork<Scores>): Promise<KeptInFolder> {
   const file = path.join(await to.scratch(), "losses.json");
   const partial = await readJsonFile(file, z.record(z.string(), z.record(z.string(), z.number()))).catch(() => ({}));
   const earlier = await to.earlier();
@@ -51,9 +50,17 @@ export async function openKeptLosses(to: StepWork<Scores>): Promise<KeptLosses> 
  * then cost only what is new. None where the scores are another checkpoint's, quantizer's or scorer's.
  */
 export function measuredBefore(earlier: { readonly inputs: unknown; readonly value: Scores }, inputs: unknown): Losses {
-  const [before, now] = [earlier.inputs, inputs].map((one) => MeasuredUnder.safeParse(one).data);
-  if (!before || !now || JSON.stringify(before) !== JSON.stringify(now)) return {};
-  return measuredOf(earlier.value);
+  const [before, now] = [earlier.inputs, inputs].map(conditionsOf);
+  return before !== null && before === now ? measuredOf(earlier.value) : {};
+}
+
+/** What a single loss was measured under; null for scorers that keep none. */
+function conditionsOf(inputs: unknown): string | null {
+  const found = MeasuredUnder.safeParse(inputs).data;
+  const counting = found && SCORERS[found.scorer].lossOptions;
+  if (!counting) return null;
+  const options = ["tokens", ...counting].map((name) => [name, found.options[name] ?? null]);
+  return JSON.stringify({ ...found, options });
 }
 
 /** Of scores by matrix the measured ones; else all. */

@@ -2,11 +2,11 @@ import type { CodecId } from "../codecs/index.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { matricesOf } from "../model/decoder-spec.ts";
 import { blockOf, isInUnit } from "../model/matrix-id.ts";
-import { type ScoredUnit, scoredUnits } from "./kl/variants.ts";
+import { type ScoredUnit, scoredUnits } from "./scored-units.ts";
 import type { Losses } from "./scores.ts";
 
 /** Codecs of the blocks, and of embedding and output head. */
-export interface CodecsToScore {
+interface CodecsToScore {
   readonly codecs: readonly CodecId[];
   readonly embeddingCodecs: readonly CodecId[];
 }

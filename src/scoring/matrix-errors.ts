@@ -1,6 +1,5 @@
 import { throwIfAborted } from "../errors.ts";
 import { denseMatrix, matrixRows } from "../model/weight-source.ts";
-import { matrixReader } from "./kl/run.ts";
 import type { ScorerContext } from "./scorer.ts";
 import type { Losses } from "./scores.ts";
 
@@ -16,8 +15,9 @@ export interface WantedErrors {
 type ErrorOf = (id: string, codec: string) => Promise<number | null>;
 
 /**
- * Error of each matrix at each of its codecs: the context's own (a library's, weighted by the Hessian) where it knows all of them, else the
- * mean over outputs of the squared difference of weights. Only ratios within a matrix count.
+ * Error of each matrix at each of its codecs: that of the context's matrices (a library's, weighted by the Hessian)
+ * where it is known at all of them, else the mean over outputs of the squared difference of weights. Only ratios within
+ * a matrix count.
  */
 export async function matrixErrors(context: ScorerContext, wanted: readonly WantedErrors[]): Promise<Losses> {
   const total = wanted.length;
@@ -25,7 +25,11 @@ export async function matrixErrors(context: ScorerContext, wanted: readonly Want
   const errors: Losses = {};
   for (const [done, { unit, codecs }] of wanted.entries()) {
     throwIfAborted(context.signal);
-    const known = context.errorOf ? await errorsBy(context.errorOf, unit, codecs) : null;
+    const known = await errorsBy(
+      async (id, codec) => (await context.matrices.errorOf?.(id, codec)) ?? null,
+      unit,
+      codecs,
+    );
     const own = known ?? (await errorsBy(byWeights, unit, codecs));
     if (own === null) throw new Error(`${unit}: no errors`);
     errors[unit] = own;
@@ -47,12 +51,11 @@ async function errorsBy(errorOf: ErrorOf, unit: string, codecs: readonly string[
 
 /** Sum of (w - rounded w)^2 over the rows. */
 function weightErrors(context: ScorerContext): ErrorOf {
-  const matrixAt = matrixReader(context);
   let held: { readonly id: string; readonly data: Float32Array } | undefined;
   return async (id, codec) => {
     if (held?.id !== id) held = { id, data: denseMatrix(await context.source.readMatrix(id)).data };
     const { data } = held;
-    const rounded = await matrixAt(id, codec);
+    const rounded = await context.matrices.at(id, codec);
     let sum = 0;
     for (let from = 0; from < rounded.rows; from += ERROR_ROWS) {
       const part = matrixRows(rounded, from, Math.min(rounded.rows, from + ERROR_ROWS));

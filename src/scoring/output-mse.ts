@@ -2,7 +2,7 @@ import { z } from "zod";
 import { blockName } from "../model/matrix-id.ts";
 import { runNumbers } from "../passes/run-rows.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
-import { roundedSource } from "./rounded-source.ts";
+import { sourceAt } from "./rounded-source.ts";
 import {
   type BlockObserver,
   type BlockScorer,
@@ -27,8 +27,9 @@ interface ErrorSums {
 }
 
 /**
- * Relative output error of a block at each candidate codec: |D|^2 / |output|^2, the block run on the full-precision input
- * (EDGE-LLM's LUC, arXiv 2406.15758, divided by the output's power). `details`: mse and |D|^2 / |output - input|^2.
+ * Relative output error of a block at each candidate codec: |D|^2 / |output|^2, the block run on the full-precision
+ * input (EDGE-LLM's LUC, arXiv 2406.15758, divided by the output's power). `details`: mse and |D|^2 / |output -
+ * input|^2.
  */
 export const outputMse: BlockScorer = {
   kind: "blocks",
@@ -45,7 +46,7 @@ export const outputMse: BlockScorer = {
 async function roundedExecutors(context: ScorerContext): Promise<Map<string, AnyExecutor>> {
   const executors = new Map<string, AnyExecutor>();
   for (const codec of context.codecs) {
-    executors.set(codec, await context.createExecutor(roundedSource(context.source, context.rounding(codec))));
+    executors.set(codec, await context.createExecutor(sourceAt(context.source, context.matrices, codec)));
   }
   return executors;
 }

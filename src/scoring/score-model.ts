@@ -6,15 +6,16 @@ import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
 import { SCORERS, type ScorerId } from "./index.ts";
 import { observeBlocks } from "./observe-blocks.ts";
+import type { CodecMatrices } from "./rounded-source.ts";
 import {
   type BlockObserver,
+  type KeptLosses,
   parseOptions,
-  type Rounding,
   type ScoreFigures,
   type ScorerContext,
   TokensOption,
 } from "./scorer.ts";
-import type { Losses, Scores } from "./scores.ts";
+import type { Scores } from "./scores.ts";
 
 /** What any number of scorers need. */
 export interface ScoreInputs extends WorkOptions {
@@ -23,20 +24,14 @@ export interface ScoreInputs extends WorkOptions {
   readonly calibration: Calibration;
   /** Candidate codecs of the blocks, for scorers that measure losses. */
   readonly codecs: readonly string[];
-  /** Candidate codecs of embedding and output head (kl); default: `codecs`. */
+  /** Candidate codecs of embedding and output head; default: `codecs`. */
   readonly embeddingCodecs?: readonly string[] | undefined;
   /** Makes a streamed executor over any weight source. */
   readonly createExecutor: ExecutorFactory;
-  /** What a codec makes of a matrix: `(codec) => packWith(codec, quantizer)`. */
-  readonly rounding: (codec: string) => Rounding;
-  /** As in `ScorerContext`. */
-  readonly matrixAt?: ScorerContext["matrixAt"];
-  /** As in `ScorerContext`. */
-  readonly errorOf?: ScorerContext["errorOf"];
-  /** kl: losses of an interrupted run, not measured again. */
-  readonly saved?: Losses | undefined;
-  /** kl: called with all losses so far after each group of variants. */
-  readonly onPartial?: ((losses: Losses) => void) | undefined;
+  /** What matrices become at the codecs. */
+  readonly matrices: CodecMatrices;
+  /** Default: nothing is saved, and nothing kept. */
+  readonly kept?: KeptLosses | undefined;
 }
 
 /** A scorer and its options. Every scorer also takes `tokens`: it uses the first so many calibration tokens. */
@@ -119,7 +114,8 @@ function makeJob(calibration: Calibration, { scorer, options = {} }: ScorerChoic
 }
 
 function contextOf(inputs: ScoreInputs, job: Job): ScorerContext {
-  return { ...inputs, embeddingCodecs: inputs.embeddingCodecs ?? inputs.codecs, sequences: job.sequences };
+  const { codecs, embeddingCodecs = codecs, kept = { saved: {}, keep: () => {} } } = inputs;
+  return { ...inputs, embeddingCodecs, kept, sequences: job.sequences };
 }
 
 function makeScores(inputs: ScoreInputs, job: Job, figures: ScoreFigures): Scores {

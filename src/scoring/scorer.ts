@@ -1,18 +1,23 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import type { DenseMatrix, Matrix, WeightSource } from "../model/weight-source.ts";
+import type { WeightSource } from "../model/weight-source.ts";
 import type { RowGroup } from "../passes/rows.ts";
 import type { HiddenState } from "../passes/walk-blocks.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
-import type { MatrixAt } from "./kl/variant-source.ts";
+import type { CodecMatrices } from "./rounded-source.ts";
 import type { Losses, Scores } from "./scores.ts";
 
 export type { RowGroup } from "../passes/rows.ts";
 export type { HiddenState } from "../passes/walk-blocks.ts";
 
-/** Gives a matrix as a codec would store it; null leaves it as it is. `packWith(codec, quantizer)` makes one. */
-export type Rounding = (id: string, matrix: DenseMatrix) => Matrix | null | Promise<Matrix | null>;
+/** Losses that outlive an interrupted run. */
+export interface KeptLosses {
+  /** Measured before, under the same conditions: not measured again. */
+  readonly saved: Losses;
+  /** Takes all losses so far whenever some are finished. */
+  keep(losses: Losses): void;
+}
 
 /** What every scorer is given. */
 export interface ScorerContext extends WorkOptions {
@@ -25,18 +30,9 @@ export interface ScorerContext extends WorkOptions {
   readonly embeddingCodecs: readonly string[];
   /** Makes a streamed executor. */
   readonly createExecutor: ExecutorFactory;
-  readonly rounding: (codec: string) => Rounding;
-  /** A whole matrix at a codec, as a library holds it; default: the source's, by `rounding`. */
-  readonly matrixAt?: MatrixAt | undefined;
-  /**
-   * Error of a matrix at a codec that its loss is taken to follow, as a library has it; null: unknown. Default, and for matrices with
-   * an unknown one: squared difference of weights.
-   */
-  readonly errorOf?: ((id: string, codec: string) => Promise<number | null>) | undefined;
-  /** Losses of an interrupted run; what is in it is not measured again. */
-  readonly saved?: Losses | undefined;
-  /** Called with all losses so far whenever some are finished. */
-  readonly onPartial?: ((losses: Losses) => void) | undefined;
+  /** The matrices at these codecs. */
+  readonly matrices: CodecMatrices;
+  readonly kept: KeptLosses;
 }
 
 /** The numbers of a scorer, and the options they depend on. */
@@ -73,6 +69,16 @@ interface ScorerFacts {
   readonly defaultCalibration: { readonly sequences: number; readonly sequenceTokens: number };
   /** What its options may be, but for `tokens`. */
   readonly options: z.ZodObject;
+  /** Of its options those that a single measured loss depends on, beside `tokens`; absent: it keeps no losses. */
+  readonly lossOptions?: readonly string[] | undefined;
+  /** Refuses options that ask for other codecs than those that there will be. Throws UserError `SCORER_OPTIONS`. */
+  checkCodecs?(options: unknown, among: CodecLists): void;
+}
+
+/** Candidate codecs of the blocks, and of embedding and output head. */
+export interface CodecLists {
+  readonly codecs: readonly string[];
+  readonly embeddingCodecs: readonly string[];
 }
 
 /** A scorer that needs each block's input and output only; all of them share one walk through the blocks. */

@@ -1,20 +1,9 @@
-import { type SpawnSyncReturns, spawnSync } from "node:child_process";
-import { cpSync, existsSync, mkdtempSync, rmSync } from "node:fs";
+import { cpSync, mkdtempSync, rmSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 
-const MAIN = path.resolve("dist/cli/main.js");
-
 /** The bundled example checkpoint. */
 export const EXAMPLE = path.resolve("examples/stories260k");
-
-/** False before `npm run build`. */
-export const isBuilt = existsSync(MAIN);
-
-/** Runs the command line as a user would. */
-export function layerwise(...args: string[]): SpawnSyncReturns<string> {
-  return spawnSync(process.execPath, [MAIN, ...args], { encoding: "utf8", maxBuffer: 2 ** 26 });
-}
 
 /** Calls `use` with a new folder and removes it. */
 export function withFolder<T>(use: (folder: string) => T): T {

@@ -3,7 +3,7 @@ import { calibrationFromSequences } from "../../src/calibration/sequences.ts";
 import { type Checkpoint, openCheckpoint } from "../../src/model/checkpoint.ts";
 import { rowsOf } from "../../src/passes/rows.ts";
 import { compareOutputs } from "../../src/scoring/kl/compare.ts";
-import { roundedSource } from "../../src/scoring/rounded-source.ts";
+import { roundedMatrices, sourceAt } from "../../src/scoring/rounded-source.ts";
 import { scoreModel, scoreModels } from "../../src/scoring/score-model.ts";
 import { executorsOf, TEST_EXECUTORS } from "../runtime/test-executors.ts";
 import { fixtureRounding, REFERENCED, readReference } from "./reference.ts";
@@ -21,14 +21,13 @@ describe.each(CASES)("reference scores of $model on $kind", ({ kind, ...referenc
 
   function use() {
     const calibration = calibrationFromSequences(reference.sequences);
-    const rounding = fixtureRounding;
     const inputs = {
       source,
       checkpointId: source.id,
       calibration,
       codecs: ["2bit", "4bit", "8bit"],
       createExecutor,
-      rounding,
+      matrices: roundedMatrices(source, fixtureRounding),
     };
     return { ...reference, inputs };
   }
@@ -91,7 +90,7 @@ describe.each(CASES)("reference scores of $model on $kind", ({ kind, ...referenc
     const rows = rowsOf(inputs.calibration.sequences);
     const executors = [
       await createExecutor(source),
-      await createExecutor(roundedSource(source, fixtureRounding(codec))),
+      await createExecutor(sourceAt(source, roundedMatrices(source, fixtureRounding), codec)),
     ];
     const outputs = [];
     for (const executor of executors) {

@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import type { Rounding } from "../../src/scoring/scorer.ts";
+import type { Rounding } from "../../src/scoring/rounded-source.ts";
 import { dataFile, hasData, TINYSTORIES_656K } from "../support/data.ts";
 import { FIXTURES, STORIES } from "../support/fixtures.ts";
 

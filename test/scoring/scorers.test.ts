@@ -5,8 +5,10 @@ import type { Progress } from "../../src/progress.ts";
 import type { ExecutorFactory } from "../../src/runtime/executor.ts";
 import { createTfjsExecutor } from "../../src/runtime/tfjs/executor.ts";
 import { isScorerId, SCORER_IDS, SCORERS } from "../../src/scoring/index.ts";
+import { roundedMatrices } from "../../src/scoring/rounded-source.ts";
 import { scoreModel, scoreModels } from "../../src/scoring/score-model.ts";
 import { type Losses, Scores } from "../../src/scoring/scores.ts";
+import { keptIn } from "./kept-losses.ts";
 import { fixtureRounding } from "./reference.ts";
 import { type Damage, randomSequences, randomSource, tinySpec } from "./tiny-model.ts";
 
@@ -22,7 +24,8 @@ const roundAll = (codec: string) => {
 
 function inputs(options: { damage?: Damage; tied?: boolean } = {}) {
   const source = randomSource(tinySpec(BLOCKS, options.tied), 5, options.damage);
-  return { source, checkpointId: "c", calibration, codecs: ["2bit", "4bit"], createExecutor, rounding: roundAll };
+  const matrices = roundedMatrices(source, roundAll);
+  return { source, checkpointId: "c", calibration, codecs: ["2bit", "4bit"], createExecutor, matrices };
 }
 
 /** All scorers at once on the undamaged model. */
@@ -176,11 +179,11 @@ describe("kl", () => {
   it("goes on from saved losses and ends with the same scores", async () => {
     const partial: Losses[] = [];
     const options = { maxVariantBytes: 3 * 80 * 32 * 4 };
-    const full = await score({ ...inputs(), scorer: "kl", options, onPartial: (losses) => partial.push(losses) });
+    const full = await score({ ...inputs(), scorer: "kl", options, kept: keptIn(partial) });
     expect(partial.length).toBe(4);
-    expect(await score({ ...inputs(), scorer: "kl", options, saved: partial[1] })).toEqual(full);
+    expect(await score({ ...inputs(), scorer: "kl", options, kept: keptIn([], partial[1]) })).toEqual(full);
     const given = inputs();
-    expect(await score({ ...given, scorer: "kl", options, saved: partial[3] })).toEqual(full);
+    expect(await score({ ...given, scorer: "kl", options, kept: keptIn([], partial[3]) })).toEqual(full);
     expect(given.source.reads.filter((id) => id.startsWith("blocks."))).toEqual([]);
   });
 });

@@ -7,6 +7,7 @@ import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { packWith } from "../../quantization/overlay.ts";
 import { exactCodecs } from "../../scoring/exact-codecs.ts";
 import { SCORERS } from "../../scoring/index.ts";
+import { type CodecMatrices, roundedMatrices } from "../../scoring/rounded-source.ts";
 import { scoreModel } from "../../scoring/score-model.ts";
 import { Scores } from "../../scoring/scores.ts";
 import type { Job, Step } from "../job.ts";
@@ -41,12 +42,12 @@ export const scoresStep: Step<Scores> = {
     const { id: checkpointId } = await job.get(weightsStep);
     const calibration = restoreCalibration((await job.get(calibrationStep)).value);
     const exact = exactCodecs(checkpoint, codecsOf(job));
-    const roundings = await candidateMatrices(job);
+    const matricesAt = await codecMatrices(job);
     const kept = await openKeptLosses(to);
     const { recipe, onProgress, signal } = job.options;
     const scores = await scoreModel({
       ...{ source: checkpoint, checkpointId, calibration, ...exact.lossy, ...recipe.score },
-      ...{ createExecutor: job.executors, ...roundings, saved: kept.saved, onPartial: kept.keep, onProgress, signal },
+      ...{ createExecutor: job.executors, matrices: matricesAt, kept, onProgress, signal },
     }).finally(kept.settled);
     const isByMatrix = usesLibrary(recipe) && allocatorOf(recipe.plan).grain.name === "matrix";
     const own = isByMatrix ? withinRules(scores, matrices) : scores;
@@ -64,11 +65,11 @@ function codecsOf({ origin: { matrices } }: Job) {
  * codec by the recipe's rules is not in the library at that codec: it takes the one that a plan of that codec would
  * give it.
  */
-async function candidateMatrices(job: Job) {
-  const { maths, matrices } = job.origin;
+async function codecMatrices(job: Job): Promise<CodecMatrices> {
+  const { checkpoint, maths, matrices } = job.origin;
   if (!(await job.ask(libraryStep))) {
     const quantizer = matrixQuantizerOf(job.recipe.quantize.quantizer);
-    return { rounding: (codec: string) => packWith(maths, codec, quantizer) };
+    return roundedMatrices(checkpoint, (codec) => packWith(maths, codec, quantizer));
   }
   const library = await job.once(libraryOf);
   const byId = new Map(matrices.map((matrix) => [matrix.id, matrix]));
@@ -77,8 +78,7 @@ async function candidateMatrices(job: Job) {
     return matrix ? nearestCandidate(matrix, codecIdOf(codec)) : codec;
   };
   return {
-    rounding: (codec: string) => (id: string) => library.matrixAt(id, allowed(id, codec)),
-    matrixAt: (id: string, codec: string) => library.matrixAt(id, allowed(id, codec)),
-    errorOf: (id: string, codec: string) => library.errorOf(id, allowed(id, codec)),
+    at: (id, codec) => library.matrixAt(id, allowed(id, codec)),
+    errorOf: (id, codec) => library.errorOf(id, allowed(id, codec)),
   };
 }

@@ -1,7 +1,7 @@
 /**
- * Lets pieces of work on one engine run one after the other, in the order in which they came. `enter` and `leave` rather
- * than a function that takes the work: where nobody waits, which is at every token, a turn costs no promise and no
- * closure.
+ * Lets pieces of work on one engine run one after the other, in the order in which they came. `enter` and `leave`
+ * rather than a function that takes the work: where nobody waits, which is at every token, a turn costs no promise and
+ * no closure.
  */
 export class EngineTurns {
   private readonly waiting: (() => void)[] = [];

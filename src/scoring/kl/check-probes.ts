@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { UserError } from "../../errors.ts";
+import type { CodecLists } from "../scorer.ts";
 import { KlOptions } from "./options.ts";
 
 const ProbeOptions = z.object({
@@ -8,14 +9,9 @@ const ProbeOptions = z.object({
 });
 
 /**
- * Refuses probes that a library will not have, before anything that takes long; `options` may be any scorer's. Throws
- * UserError
- * `SCORER_OPTIONS`.
+ * Refuses probes that a library will not have, before anything that takes long. Throws UserError `SCORER_OPTIONS`.
  */
-export function checkProbes(
-  options: unknown,
-  { codecs, embeddingCodecs }: { readonly codecs: readonly string[]; readonly embeddingCodecs: readonly string[] },
-): void {
+export function checkProbes(options: unknown, { codecs, embeddingCodecs }: CodecLists): void {
   const asked = ProbeOptions.safeParse(options).data;
   const lists = [
     ["probes", "codecs", asked?.probes, codecs],

@@ -1,14 +1,16 @@
+import { scoredUnits } from "../scored-units.ts";
 import { type ModelScorer, parseOptions, type ScoreFigures, type ScorerContext } from "../scorer.ts";
 import type { Losses } from "../scores.ts";
+import { checkProbes } from "./check-probes.ts";
 import { scoreMatrices } from "./matrices.ts";
 import { KlOptions } from "./options.ts";
 import { VariantRun } from "./run.ts";
-import { listVariants, scoredUnits, withLoss } from "./variants.ts";
+import { listVariants, withLoss } from "./variants.ts";
 
 /**
- * KL(model || model with one unit at a codec) in nats, mean over all calibration positions. Units are blocks (at every candidate codec)
- * or matrices (two codecs measured, the others predicted), and the embedding and the output head (one unit when tied). All other
- * weights are the original ones.
+ * KL(model || model with one unit at a codec) in nats, mean over all calibration positions. Units are blocks (at every
+ * candidate codec) or matrices (two codecs measured, the others predicted), and the embedding and the output head (one
+ * unit when tied). All other weights are the original ones.
  */
 export const kl: ModelScorer = {
   kind: "model",
@@ -16,6 +18,9 @@ export const kl: ModelScorer = {
   predictsLoss: true,
   defaultCalibration: { sequences: 16, sequenceTokens: 128 },
   options: KlOptions,
+  // A loss is the same whichever others are measured, in groups of any size.
+  lossOptions: [],
+  checkCodecs: checkProbes,
   async score(context, executor, raw): Promise<ScoreFigures> {
     const options = parseOptions("kl", KlOptions, raw);
     const run = new VariantRun(context, executor, options);

@@ -1,13 +1,14 @@
 import { CODECS, isCodecId } from "../../codecs/index.ts";
 import { Random } from "../../tensor/random.ts";
 import { matrixErrors } from "../matrix-errors.ts";
+import { scoredUnits } from "../scored-units.ts";
 import type { ScoreFigures, ScorerContext } from "../scorer.ts";
 import type { Losses, Scores } from "../scores.ts";
 import type { KlOptions } from "./options.ts";
 import { predictionFit, predictLosses } from "./predict-losses.ts";
 import type { VariantRun } from "./run.ts";
 import { probedMatrices, spreadProbes } from "./spread-probes.ts";
-import { kvVariants, listVariants, scoredUnits, type Variant, withLoss } from "./variants.ts";
+import { kvVariants, listVariants, type Variant, withLoss } from "./variants.ts";
 
 /** Widths at which a unit is measured where the recipe names no codecs. */
 const PROBE_BITS = [3, 4];
@@ -22,9 +23,9 @@ interface Measurements {
 }
 
 /**
- * Losses of every matrix at every candidate codec: measured at two probes (and wherever else was measured), else predicted from these
- * from error(matrix, codec), usually as alpha(matrix) x error. With `probeEvery` the probes of most matrices are interpolated.
- * `exhaustive` measures all.
+ * Losses of every matrix at every candidate codec: measured at two probes (and wherever else was measured), else
+ * predicted from these from error(matrix, codec), usually as alpha(matrix) x error. With `probeEvery` the probes of
+ * most matrices are interpolated. `exhaustive` measures all.
  */
 export async function scoreMatrices(
   context: ScorerContext,

@@ -1,17 +1,16 @@
 import { throwIfAborted } from "../../errors.ts";
 import { rowsOfLogits } from "../../evaluation/logit-rows.ts";
 import { KvType } from "../../model/kv-type.ts";
-import { denseMatrix } from "../../model/weight-source.ts";
 import { type CachedSpans, cachedSpans } from "../../passes/caches.ts";
 import { type PassRows, rowsOf } from "../../passes/rows.ts";
 import { type MovingRows, moveRows, runNumbers, startRows, takeNumbers } from "../../passes/run-rows.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
-import { roundedSource } from "../rounded-source.ts";
+import { sourceAt } from "../rounded-source.ts";
 import type { ScorerContext } from "../scorer.ts";
 import type { Losses } from "../scores.ts";
 import { compareOutputs, evenChunk, type Output } from "./compare.ts";
 import { durationText } from "./run-estimate.ts";
-import { type MatrixAt, variantSource } from "./variant-source.ts";
+import { variantSource } from "./variant-source.ts";
 import { groupVariants, type Variant, withLoss } from "./variants.ts";
 
 /** Limits of a run; none changes the numbers. */
@@ -40,7 +39,6 @@ export class VariantRun {
   private readonly executor: AnyExecutor;
   private readonly limits: RunLimits;
   private readonly rows: PassRows;
-  private readonly matrixAt: MatrixAt;
   /** For embedding and output head, by codec. */
   private readonly rounded = new Map<string, AnyExecutor>();
   /** Runs the changed blocks: its block i is that of `changed[i]`. */
@@ -57,12 +55,11 @@ export class VariantRun {
     this.executor = executor;
     this.limits = limits;
     this.rows = rowsOf(context.sequences);
-    this.matrixAt = matrixReader(context);
   }
 
   /** The losses of the variants, in their order of `block`, beside those that are saved. Called once. */
   async measure(variants: readonly Variant[]): Promise<Losses> {
-    const { saved = {}, onPartial } = this.context;
+    const { saved, keep } = this.context.kept;
     const { blocks, hiddenSize } = this.executor.spec;
     const missing = variants.filter(({ unit, codec }) => saved[unit]?.[codec] === undefined);
     const groups = groupVariants(missing, 4 * this.rows.ids.length * hiddenSize, this.limits);
@@ -72,7 +69,7 @@ export class VariantRun {
     if (missing.length > 0) await this.prepare(missing, runs);
     for (const group of groups) {
       losses = await this.runGroup(group, losses);
-      onPartial?.(losses);
+      keep(losses);
     }
     return losses;
   }
@@ -98,8 +95,8 @@ export class VariantRun {
     this.report(0, "", `estimated ${durationText(seconds)} for ${variants.length} variants: ${parts}`);
     this.changed = variants.filter(({ kind }) => kind === "block");
     if (this.changed.length === 0) return;
-    const { createExecutor, source } = this.context;
-    this.changing = await createExecutor(variantSource(source, this.changed, this.matrixAt));
+    const { createExecutor, source, matrices } = this.context;
+    this.changing = await createExecutor(variantSource(source, this.changed, matrices));
   }
 
   /** Milliseconds of one variant's comparison over all rows, from one chunk of logits. */
@@ -206,8 +203,8 @@ export class VariantRun {
   private async roundedExecutor(codec: string): Promise<AnyExecutor> {
     const known = this.rounded.get(codec);
     if (known) return known;
-    const { createExecutor, source } = this.context;
-    const executor = await createExecutor(roundedSource(source, (id) => this.matrixAt(id, codec)));
+    const { createExecutor, source, matrices } = this.context;
+    const executor = await createExecutor(sourceAt(source, matrices, codec));
     this.rounded.set(codec, executor);
     return executor;
   }
@@ -217,13 +214,4 @@ export class VariantRun {
     const done = Math.floor(this.work.done);
     this.context.onProgress?.({ stage: "scoring kl", done, total: this.work.total, detail, ...(note ? { note } : {}) });
   }
-}
-
-/** The context's own matrices, else the source's, rounded when asked for. */
-export function matrixReader({ matrixAt, source, rounding }: ScorerContext): MatrixAt {
-  if (matrixAt) return matrixAt;
-  return async (id, codec) => {
-    const original = await source.readMatrix(id);
-    return (await rounding(codec)(id, denseMatrix(original))) ?? original;
-  };
 }

@@ -1,15 +1,18 @@
 import { idOf, isInUnit, partsOf } from "../../model/matrix-id.ts";
 import type { Matrix, WeightSource } from "../../model/weight-source.ts";
+import type { CodecMatrices } from "../rounded-source.ts";
 import type { Variant } from "./variants.ts";
 
-/** A matrix at a codec, whole: rounded now, or out of a library. */
-export type MatrixAt = (id: string, codec: string) => Promise<Matrix>;
-
 /**
- * A model whose block i is the block of variant i with the variant's unit at its codec; all else is the original. So one executor runs
- * any number of variants, each as a block of its own. The original matrices of one block are kept until another is read.
+ * A model whose block i is the block of variant i with the variant's unit at its codec; all else is the original. So
+ * one executor runs any number of variants, each as a block of its own. The original matrices of one block are kept
+ * until another is read.
  */
-export function variantSource(source: WeightSource, variants: readonly Variant[], matrixAt: MatrixAt): WeightSource {
+export function variantSource(
+  source: WeightSource,
+  variants: readonly Variant[],
+  matrices: CodecMatrices,
+): WeightSource {
   const held = new Map<string, Promise<Matrix>>();
   let heldBlock: number | undefined;
 
@@ -33,7 +36,7 @@ export function variantSource(source: WeightSource, variants: readonly Variant[]
     const found = locate(id);
     if (!found) return source.readMatrix(id);
     const { variant } = found;
-    return isInUnit(found.id, variant.unit) ? matrixAt(found.id, variant.codec) : original(found.id, variant.block);
+    return isInUnit(found.id, variant.unit) ? matrices.at(found.id, variant.codec) : original(found.id, variant.block);
   }
 
   return {

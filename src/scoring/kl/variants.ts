@@ -1,31 +1,12 @@
-import { type DecoderSpec, matricesOf } from "../../model/decoder-spec.ts";
 import { KV_TYPES, type KvType } from "../../model/kv-type.ts";
-import { blockName } from "../../model/matrix-id.ts";
+import type { ScoredUnit } from "../scored-units.ts";
 import type { Losses } from "../scores.ts";
 
-/** The model with one unit at one codec, all else as it is. */
-export interface Variant {
-  /** `embedding`, `blocks.<i>` or a matrix of it, `head`, or `kv`. */
-  readonly unit: string;
+/** The model with one unit at one codec, all else as it is; or, as unit `kv`, with its keys and values in a type. */
+export interface Variant extends Omit<ScoredUnit, "kind"> {
   /** Of `kv` the type of the cache. */
   readonly codec: string;
-  readonly kind: "embedding" | "block" | "head" | "kv";
-  /** The first block that it runs: a block's variant its own, the embedding's and the cache's block 0, the head's none (blocks.length). */
-  readonly block: number;
-}
-
-/** A unit, before a codec is chosen for it. */
-export type ScoredUnit = Pick<Variant, "unit" | "kind" | "block">;
-
-/** What losses are measured of, in order of `block`: embedding (with a tied head), every block or each of its matrices, head. */
-export function scoredUnits(spec: DecoderSpec, grain: "block" | "matrix"): ScoredUnit[] {
-  const blocks = spec.blocks.map((_, block): ScoredUnit => ({ unit: blockName(block), kind: "block", block }));
-  const matrices = matricesOf(spec).flatMap(({ id, block }): ScoredUnit[] =>
-    block === null ? [] : [{ unit: id, kind: "block", block }],
-  );
-  const embedding: ScoredUnit = { unit: "embedding", kind: "embedding", block: 0 };
-  const head: ScoredUnit = { unit: "head", kind: "head", block: spec.blocks.length };
-  return [embedding, ...(grain === "block" ? blocks : matrices), ...(spec.tied ? [] : [head])];
+  readonly kind: ScoredUnit["kind"] | "kv";
 }
 
 /** The units at each of their codecs; embedding and head have theirs. */
@@ -44,7 +25,10 @@ export function kvVariants(types: readonly KvType[]): Variant[] {
   return KV_TYPES.filter((type) => types.includes(type)).map((codec) => ({ unit: "kv", codec, kind: "kv", block: 0 }));
 }
 
-/** Consecutive variants in groups of at most so many whose hidden states fit into the bytes together; at least one a group. */
+/**
+ * Consecutive variants in groups of at most so many whose hidden states fit into the bytes together; at least one a
+ * group.
+ */
 export function groupVariants(
   variants: readonly Variant[],
   stateBytes: number,

@@ -9,8 +9,10 @@ import type { ExecutorFactory } from "../../../src/runtime/executor.ts";
 import { createTfjsExecutor } from "../../../src/runtime/tfjs/executor.ts";
 import { compareOutputs } from "../../../src/scoring/kl/compare.ts";
 import { probeCodecs } from "../../../src/scoring/kl/matrices.ts";
+import { roundedMatrices } from "../../../src/scoring/rounded-source.ts";
 import { scoreModel } from "../../../src/scoring/score-model.ts";
 import { type Losses, Scores } from "../../../src/scoring/scores.ts";
+import { keptIn } from "../kept-losses.ts";
 import { fixtureRounding } from "../reference.ts";
 import { randomSequences, randomSource, tinySpec } from "../tiny-model.ts";
 
@@ -26,7 +28,7 @@ const roundAll = (codec: string) => {
 
 function inputs({ tied = false } = {}) {
   const source = randomSource(tinySpec(2, tied), 5);
-  const shared = { checkpointId: "c", calibration, createExecutor, rounding: roundAll };
+  const shared = { checkpointId: "c", calibration, createExecutor, matrices: roundedMatrices(source, roundAll) };
   return { source, codecs: CODECS, embeddingCodecs: ["8bit", "4bit"], ...shared };
 }
 
@@ -91,7 +93,9 @@ describe("kl by matrix", () => {
 
   it("probes every n-th matrix of a role and takes the others' alpha from those on either side", async () => {
     const source = randomSource(tinySpec(6), 5);
-    const scores = await score({ probes: ["3bit"], embeddingProbes: ["4bit"], probeEvery: 4, fitPairs: 0 }, { source });
+    const matrices = roundedMatrices(source, roundAll);
+    const options = { probes: ["3bit"], embeddingProbes: ["4bit"], probeEvery: 4, fitPairs: 0 };
+    const scores = await score(options, { source, matrices });
     const details = scores.details ?? {};
     const alphaOf = (block: number) => {
       const { measured, error } = details[`blocks.${block}.mlp.down`]["3bit"];
@@ -116,9 +120,9 @@ describe("kl by matrix", () => {
 
   it("goes on from what was saved and ends with the same scores, in any grouping", async () => {
     const partial: Losses[] = [];
-    const full = await score({ maxVariants: 4 }, { onPartial: (losses) => partial.push(losses) });
+    const full = await score({ maxVariants: 4 }, { kept: keptIn(partial) });
     expect(partial.length).toBeGreaterThan(5);
-    expect(await score({ maxVariants: 4 }, { saved: partial[3] })).toEqual(full);
+    expect(await score({ maxVariants: 4 }, { kept: keptIn([], partial[3]) })).toEqual(full);
     const whole = await score({ maxVariants: 64 });
     for (const [unit, byCodec] of Object.entries(full.losses ?? {})) {
       for (const [codec, loss] of Object.entries(byCodec)) expect(whole.losses?.[unit][codec]).toBeCloseTo(loss, 6);
@@ -128,14 +132,14 @@ describe("kl by matrix", () => {
   it("takes matrices and errors from where it is told to", async () => {
     const { source } = inputs();
     const asked: string[] = [];
-    const matrixAt = async (id: string, codec: string) => {
+    const at = async (id: string, codec: string) => {
       asked.push(`${id} ${codec}`);
       const matrix = denseMatrix(await source.readMatrix(id));
       return { ...matrix, data: matrix.data.map((value) => value * (codec === "3bit" ? 0.9 : 0.8)) };
     };
     const errorOf = async (id: string, codec: string) => (id === "embedding" ? null : Number.parseInt(codec, 10));
     const probes = { probes: ["3bit", "2bit"], embeddingProbes: ["4bit"], fitPairs: 0 };
-    const scores = await score(probes, { matrixAt, errorOf });
+    const scores = await score(probes, { matrices: { at, errorOf } });
     const figures = scores.details?.["blocks.1.attn.o"] ?? {};
     const alpha = Math.sqrt((figures["3bit"].measured / 3) * (figures["2bit"].measured / 2));
     expect(figures["8bit"].predicted).toBeCloseTo(8 * alpha, 12);

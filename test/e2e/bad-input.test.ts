@@ -111,7 +111,7 @@ const CASES: readonly Spoiled[] = [
   },
   { name: "an unknown architecture", spoil: (checkpoint) => edit(checkpoint, { model_type: "mamba" }), says: /mamba/ },
   {
-    name: "a tokenizer larger than the embedding",
+    name: "a tokenizer with an ordinary token beyond the embedding",
     spoil: (checkpoint) => {
       const file = path.join(checkpoint, "tokenizer.json");
       const tokenizer = JSON.parse(readFileSync(file, "utf8"));
@@ -122,7 +122,7 @@ const CASES: readonly Spoiled[] = [
         lstrip: false,
         rstrip: false,
         normalized: false,
-        special: true,
+        special: false,
       });
       writeFileSync(file, JSON.stringify(tokenizer));
       return undefined;

@@ -27,16 +27,17 @@ import { fileURLToPath } from "node:url";
 const root = path.dirname(path.dirname(fileURLToPath(import.meta.url)));
 const folder = path.join(root, "src", "native");
 const binary = path.join(folder, "build", "Release", "layerwise_native.node");
+const kernelTests = path.join(root, "test", "native", "addon", "kernels.cpp");
 const failureFile = path.join(folder, "build", "failure.txt");
 
 const say = (text) => process.stderr.write(`build-native: ${text}\n`);
 
-/** Files that the addon is made from. */
+/** Files that the addon is made from, and the one of the kernels' tests beside it. */
 function sources() {
   const files = readdirSync(folder, { recursive: true, encoding: "utf8" })
-    .filter((file) => /\.(cpp|h|gyp)$/.test(file) && !/^(build|prebuilds)\b/.test(file))
+    .filter((file) => /\.(cpp|h|gypi?)$/.test(file) && !/^(build|prebuilds)\b/.test(file))
     .map((file) => path.join(folder, file));
-  return [...files, path.join(root, "package.json")];
+  return [...files, path.join(root, "package.json"), ...(existsSync(kernelTests) ? [kernelTests] : [])];
 }
 
 function upToDate() {

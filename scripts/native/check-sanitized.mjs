@@ -38,7 +38,7 @@ function compilerLibrary(name) {
 
 function build() {
   mkdirSync(folder, { recursive: true });
-  for (const name of ["addon", "engine", "kernels", "offline", "binding.gyp", "list-sources.cjs"]) {
+  for (const name of ["addon", "engine", "kernels", "offline", "addon.gypi", "binding.gyp", "list-sources.cjs"]) {
     const link = path.join(folder, name);
     if (!lstatSync(link, { throwIfNoEntry: false })) symlinkSync(path.join(native, name), link);
   }

@@ -153,8 +153,6 @@ export interface NativeEngine {
 
   /** Bytes per second at which all threads of the engine read `bytes` bytes of memory, best of a few passes. */
   readBandwidth(bytes: number): Promise<number>;
-  /** One kernel of the table, for twin tests: see test/native/kernels. */
-  readonly kernels: NativeKernels;
   dispose(): void;
   [Symbol.dispose](): void;
 }
@@ -263,35 +261,4 @@ export interface NativeContext {
   scratchBytes(): number;
   dispose(): void;
   [Symbol.dispose](): void;
-}
-
-/** Single kernels of an engine's table, on the calling thread: what the twin tests call. */
-interface NativeKernels {
-  /** Levels [chunk][row][32], scales and sums [chunk][row]. */
-  quantizeRows(
-    x: Float32Array,
-    rows: number,
-    cols: number,
-  ): { levels: Int8Array; scales: Float32Array; sums: Int32Array };
-  unpackRow(w: NativeMatrix, row: number): Float32Array;
-  rmsNorm(x: Float32Array, weight: Float32Array, eps: number): Float32Array;
-  layerNorm(x: Float32Array, weight: Float32Array, bias: Float32Array, eps: number): Float32Array;
-  rotate(x: Float32Array, cos: Float32Array, sin: Float32Array): Float32Array;
-  activate(kind: NativeMlp["activation"], x: Float32Array): Float32Array;
-  activateGated(kind: NativeMlp["activation"], gate: Float32Array, up: Float32Array): Float32Array;
-  toF16(x: Float32Array): Uint16Array;
-  fromF16(x: Uint16Array): Float32Array;
-  /**
-   * Attention of `queries` [count, headDim] over keys and values [positions, headDim] of one head, stored as `kvType`;
-   * query i sees [visibleFrom[i], visibleTo[i]). Pages of 64 from position 0. Returns [count, headDim].
-   */
-  attend(options: {
-    kvType: "f32" | "f16" | "q8";
-    headDim: number;
-    queries: Float32Array;
-    keys: Float32Array;
-    values: Float32Array;
-    visibleFrom: Int32Array;
-    visibleTo: Int32Array;
-  }): Float32Array;
 }

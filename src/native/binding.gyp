@@ -1,9 +1,10 @@
-# One addon. Kernels of an instruction set are a library of their own, so that its compiler flags reach no other file;
-# which of them may run is found out at run time (kernels/cpu-features.cpp).
+# The addon, over a library of the engine. Kernels of an instruction set are a library of their own, so that its
+# compiler flags reach no other file; which of them may run is found out at run time (kernels/cpu-features.cpp).
 {
   "variables": {
     "openssl_fips": "",
-    "sanitize%": ""
+    "sanitize%": "",
+    "kernel_tests%": "<!(node -p \"+require('fs').existsSync('../../test/native/addon/kernels.cpp')\")"
   },
   "target_defaults": {
     "cflags!": ["-fno-omit-frame-pointer"],
@@ -41,18 +42,18 @@
   "targets": [
     {
       "target_name": "layerwise_native",
+      "sources": ["<!@(node list-sources.cjs addon)"],
+      "defines": ["LAYERWISE_VERSION=\"<!(node -p \"require('../../package.json').version\")\""],
+      "dependencies": ["layerwise_engine"],
+      "includes": ["addon.gypi"]
+    },
+    {
+      "target_name": "layerwise_engine",
+      "type": "static_library",
       "sources": [
-        "<!@(node list-sources.cjs addon engine offline)",
+        "<!@(node list-sources.cjs engine offline)",
         "kernels/cpu-features.cpp",
         "kernels/packed-matrix.cpp"
-      ],
-      "include_dirs": ["<!(node -p \"require('node-addon-api').include_dir\")"],
-      "defines": [
-        "NAPI_VERSION=8",
-        "NODE_ADDON_API_CPP_EXCEPTIONS",
-        "NODE_ADDON_API_CPP_EXCEPTIONS_ALL",
-        "NODE_ADDON_API_DISABLE_DEPRECATED",
-        "LAYERWISE_VERSION=\"<!(node -p \"require('../../package.json').version\")\""
       ],
       "dependencies": ["kernels_scalar"],
       "conditions": [
@@ -63,6 +64,19 @@
     { "target_name": "kernels_scalar", "type": "static_library", "sources": ["kernels/table-scalar.cpp"] }
   ],
   "conditions": [
+    # The addon of the kernels' tests, where there are tests: a package has none.
+    ["kernel_tests==1", {
+      "targets": [
+        {
+          "target_name": "layerwise_kernels",
+          "sources": [
+            "../../test/native/addon/kernels.cpp", "addon/arguments.cpp", "addon/fields.cpp", "addon/weights.cpp"
+          ],
+          "dependencies": ["layerwise_engine"],
+          "includes": ["addon.gypi"]
+        }
+      ]
+    }],
     ["target_arch=='x64'", {
       "targets": [
         {

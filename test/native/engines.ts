@@ -38,11 +38,15 @@ export function engineOf(isa: string, threads = 1): NativeEngine {
   return engine;
 }
 
-type Numbers = Float32Array | Int32Array | Int8Array | Uint8Array | Uint16Array;
+export type Numbers = Float32Array | Int32Array | Int8Array | Uint8Array | Uint16Array;
 
 /** Runs on every table of this machine, demands the same bits of all, and returns them. */
 export function onEveryIsa<T extends Numbers>(run: (engine: NativeEngine) => T): T {
-  const results = ISAS.map((isa) => run(engineOf(isa)));
+  return sameBits(ISAS.map((isa) => run(engineOf(isa))));
+}
+
+/** The first of the results of every table; the others must have its bits. */
+export function sameBits<T extends Numbers>(results: readonly T[]): T {
   for (const [i, result] of results.entries()) expectBits(result, results[0], `${ISAS[i]} against ${ISAS[0]}`);
   return results[0];
 }

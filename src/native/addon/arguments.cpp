@@ -7,21 +7,17 @@
 
 namespace layerwise {
 
-std::string Path::text() const {
-  const std::string before = parent ? parent->text() : "";
-  if (index >= 0) return before + "[" + std::to_string(index) + "]";
-  return before.empty() ? name : before + "." + name;
+AddonData::AddonData(Napi::Env env) {
+  const Napi::Object global = env.Global();
+  const auto describe = global.Get("Object").As<Napi::Object>().Get("getOwnPropertyDescriptor").As<Napi::Function>();
+  const Napi::Value prototype = global.Get("ArrayBuffer").As<Napi::Object>().Get("prototype");
+  const Napi::Value found = describe.Call({prototype, Napi::String::New(env, "resizable")});
+  if (found.IsObject()) resizable = Napi::Persistent(found.As<Napi::Object>().Get("get").As<Napi::Function>());
 }
 
 void throwTypeError(Napi::Env env, const Path& path, const std::string& problem) {
   throw Napi::TypeError::New(env, path.text() + ": " + problem);
 }
-
-void throwRangeError(Napi::Env env, const Path& path, const std::string& problem) {
-  throw Napi::RangeError::New(env, path.text() + ": " + problem);
-}
-
-void throwError(Napi::Env env, const std::string& text) { throw Napi::Error::New(env, text); }
 
 namespace {
 
@@ -70,9 +66,8 @@ int64_t integerOf(Napi::Value value, const Path& path, int64_t min, int64_t max)
   if (!value.IsNumber()) wrongKind(value, path, "a number");
   const double x = value.As<Napi::Number>().DoubleValue();
   if (!(x >= static_cast<double>(min) && x <= static_cast<double>(max)) || x != std::floor(x)) {
-    throwRangeError(
-        value.Env(), path,
-        "expected a whole number from " + std::to_string(min) + " to " + std::to_string(max) + ", found " + shown(x));
+    refuse(path, "expected a whole number from " + std::to_string(min) + " to " + std::to_string(max) + ", found " +
+                     shown(x));
   }
   return static_cast<int64_t>(x);
 }
@@ -80,7 +75,7 @@ int64_t integerOf(Napi::Value value, const Path& path, int64_t min, int64_t max)
 double numberOf(Napi::Value value, const Path& path) {
   if (!value.IsNumber()) wrongKind(value, path, "a number");
   const double x = value.As<Napi::Number>().DoubleValue();
-  if (!std::isfinite(x)) throwRangeError(value.Env(), path, "expected a finite number, found " + shown(x));
+  if (!std::isfinite(x)) refuse(path, "expected a finite number, found " + shown(x));
   return x;
 }
 
@@ -96,18 +91,17 @@ std::string stringOf(Napi::Value value, const Path& path) {
 
 bool isAbsent(Napi::Value value) { return value.IsNull() || value.IsUndefined(); }
 
-void* elementsOf(Napi::Value value, const Path& path, napi_typedarray_type wanted, const char* wantedName,
-                 size_t* length) {
+void* elementsOf(Napi::Value value, const Path& path, const ArrayType& wanted, size_t* length) {
   const Napi::Env env = value.Env();
-  if (!value.IsTypedArray()) wrongKind(value, path, wantedName);
+  if (!value.IsTypedArray()) wrongKind(value, path, wanted.name);
   napi_typedarray_type type;
   void* data = nullptr;
   napi_value buffer;
   size_t byteOffset;
-  if (napi_get_typedarray_info(env, value, &type, length, &data, &buffer, &byteOffset) != napi_ok) {
-    wrongKind(value, path, wantedName);
+  if (napi_get_typedarray_info(env, value, &type, length, &data, &buffer, &byteOffset) != napi_ok ||
+      type != wanted.type) {
+    wrongKind(value, path, wanted.name);
   }
-  if (type != wanted) wrongKind(value, path, wantedName);
   const Napi::Value under(env, buffer);
   if (!under.IsArrayBuffer()) throwTypeError(env, path, "expected an array over an ArrayBuffer, found shared memory");
   if (under.As<Napi::ArrayBuffer>().IsDetached()) throwTypeError(env, path, "its ArrayBuffer is detached");

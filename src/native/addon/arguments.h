@@ -1,27 +1,26 @@
-// Arguments from JavaScript, checked one by one: whatever is wrong throws a TypeError or RangeError that names the
-// argument.
+// Arguments from JavaScript, checked one by one: whatever is wrong throws a TypeError, or what becomes a RangeError,
+// that names the argument. Other exceptions of the engine become an Error.
 #pragma once
 #include <napi.h>
 
 #include <cstdint>
 #include <string>
 
+#include "../engine/choices.h"
+
 namespace layerwise {
 
-/** Where a value stands in the arguments, as `pass.spans[2].count`; a chain on the stack, made into text only for a
- * message. */
-struct Path {
-  const char* name;
-  const Path* parent = nullptr;
-  /** Number of an element of an array; then `name` is not used. */
-  int64_t index = -1;
-
-  std::string text() const;
-};
-
 [[noreturn]] void throwTypeError(Napi::Env env, const Path& path, const std::string& problem);
-[[noreturn]] void throwRangeError(Napi::Env env, const Path& path, const std::string& problem);
-[[noreturn]] void throwError(Napi::Env env, const std::string& text);
+
+/** What a body gives; what it refuses is thrown as JavaScript's RangeError. */
+template <class Body>
+auto translated(Napi::Env env, Body body) {
+  try {
+    return body();
+  } catch (const std::invalid_argument& problem) {
+    throw Napi::RangeError::New(env, problem.what());
+  }
+}
 
 /** An object that is neither null nor a function. */
 Napi::Object objectOf(Napi::Value value, const Path& path);
@@ -31,6 +30,11 @@ int64_t integerOf(Napi::Value value, const Path& path, int64_t min, int64_t max)
 double numberOf(Napi::Value value, const Path& path);
 bool booleanOf(Napi::Value value, const Path& path);
 std::string stringOf(Napi::Value value, const Path& path);
+/** One of the engine's choices, by its name. */
+template <class Choice>
+Choice choiceOf(Napi::Value value, const Path& path) {
+  return choiceNamed<Choice>(stringOf(value, path), path);
+}
 /** True for null and undefined. */
 bool isAbsent(Napi::Value value);
 
@@ -42,49 +46,35 @@ struct Elements {
   Napi::Value array;
 };
 
-/** Type number and name of the typed array that holds T. */
+/** A kind of typed array. */
+struct ArrayType {
+  napi_typedarray_type type;
+  const char* name;
+};
+/** The one that holds T. */
 template <class T>
-struct ArrayType;
+constexpr ArrayType kArrayOf = {};
 template <>
-struct ArrayType<float> {
-  static constexpr napi_typedarray_type type = napi_float32_array;
-  static constexpr const char* name = "Float32Array";
-};
+inline constexpr ArrayType kArrayOf<float> = {napi_float32_array, "Float32Array"};
 template <>
-struct ArrayType<double> {
-  static constexpr napi_typedarray_type type = napi_float64_array;
-  static constexpr const char* name = "Float64Array";
-};
+inline constexpr ArrayType kArrayOf<double> = {napi_float64_array, "Float64Array"};
 template <>
-struct ArrayType<int32_t> {
-  static constexpr napi_typedarray_type type = napi_int32_array;
-  static constexpr const char* name = "Int32Array";
-};
+inline constexpr ArrayType kArrayOf<int32_t> = {napi_int32_array, "Int32Array"};
 template <>
-struct ArrayType<uint8_t> {
-  static constexpr napi_typedarray_type type = napi_uint8_array;
-  static constexpr const char* name = "Uint8Array";
-};
+inline constexpr ArrayType kArrayOf<uint8_t> = {napi_uint8_array, "Uint8Array"};
 template <>
-struct ArrayType<int8_t> {
-  static constexpr napi_typedarray_type type = napi_int8_array;
-  static constexpr const char* name = "Int8Array";
-};
+inline constexpr ArrayType kArrayOf<int8_t> = {napi_int8_array, "Int8Array"};
 template <>
-struct ArrayType<uint16_t> {
-  static constexpr napi_typedarray_type type = napi_uint16_array;
-  static constexpr const char* name = "Uint16Array";
-};
+inline constexpr ArrayType kArrayOf<uint16_t> = {napi_uint16_array, "Uint16Array"};
 
-/** The elements, untyped; `wanted` is the type that the array must have. */
-void* elementsOf(Napi::Value value, const Path& path, napi_typedarray_type wanted, const char* wantedName,
-                 size_t* length);
+/** The elements, untyped. */
+void* elementsOf(Napi::Value value, const Path& path, const ArrayType& wanted, size_t* length);
 
 /** A typed array of exactly that type over an ordinary, attached, not resizable ArrayBuffer. */
 template <class T>
 Elements<T> elementsOf(Napi::Value value, const Path& path) {
   Elements<T> out;
-  out.data = static_cast<T*>(elementsOf(value, path, ArrayType<T>::type, ArrayType<T>::name, &out.length));
+  out.data = static_cast<T*>(elementsOf(value, path, kArrayOf<T>, &out.length));
   out.array = value;
   return out;
 }
@@ -94,8 +84,7 @@ template <class T>
 Elements<T> elementsOf(Napi::Value value, const Path& path, int64_t length) {
   const Elements<T> out = elementsOf<T>(value, path);
   if (static_cast<int64_t>(out.length) != length) {
-    throwRangeError(value.Env(), path,
-                    "expected " + std::to_string(length) + " elements, found " + std::to_string(out.length));
+    refuse(path, "expected " + std::to_string(length) + " elements, found " + std::to_string(out.length));
   }
   return out;
 }
@@ -105,18 +94,17 @@ template <class T>
 Elements<T> elementsFrom(Napi::Value value, const Path& path, int64_t length) {
   const Elements<T> out = elementsOf<T>(value, path);
   if (static_cast<int64_t>(out.length) < length) {
-    throwRangeError(value.Env(), path,
-                    "expected at least " + std::to_string(length) + " elements, found " + std::to_string(out.length));
+    refuse(path, "expected at least " + std::to_string(length) + " elements, found " + std::to_string(out.length));
   }
   return out;
 }
 
 /** Throws where two arrays overlap. */
 template <class T, class U>
-void refuseOverlap(Napi::Env env, const Path& path, const Elements<T>& a, const Elements<U>& b) {
+void refuseOverlap(const Path& path, const Elements<T>& a, const Elements<U>& b) {
   const auto aFrom = reinterpret_cast<uintptr_t>(a.data), aTo = aFrom + a.length * sizeof(T);
   const auto bFrom = reinterpret_cast<uintptr_t>(b.data), bTo = bFrom + b.length * sizeof(U);
-  if (aFrom < bTo && bFrom < aTo) throwRangeError(env, path, "overlaps another array of the call");
+  if (aFrom < bTo && bFrom < aTo) refuse(path, "overlaps another array of the call");
 }
 
 }  // namespace layerwise

@@ -13,7 +13,7 @@ struct FieldsOf<CodecForm> {
       field<&CodecForm::group>("group", 0, 128),
   };
   /** That there may be such a codec. */
-  static void check(Napi::Env env, const Path& path, const CodecForm& form);
+  static void check(const Path& path, const CodecForm& form) { checkForm(path, form); }
 };
 
 }  // namespace layerwise

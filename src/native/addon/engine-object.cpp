@@ -1,6 +1,9 @@
 // NativeEngine: makes models and contexts, and multiplies packed matrices by itself.
+#include <algorithm>
+
 #include "../engine/products.h"
 #include "handle.h"
+#include "task-runner.h"
 #include "weight-fields.h"
 
 namespace layerwise {
@@ -34,7 +37,7 @@ Napi::Value createModel(const Call& info, const State& state) {
   model->model.hiddenSize = shape.hiddenSize;
   std::vector<Block>& blocks = model->model.blocks;
   forEach(given.Get("blocks"), blocksPath, [&](Napi::Value element, const Path& at) {
-    if (blocks.size() == kMostBlocks) throwRangeError(info.Env(), blocksPath, "has too many blocks");
+    if (blocks.size() == kMostBlocks) refuse(blocksPath, "has too many blocks");
     const Napi::Object block = objectOf(element, at);
     blocks.emplace_back();
     Attention& attention = blocks.back().attention;
@@ -52,7 +55,7 @@ Napi::Value createContext(const Call& info, const State& state) {
   const Path path{"options"};
   const auto activations =
       choiceOf<ActivationType>(objectOf(info[0], path).Get("activations"), Path{"activations", &path});
-  requireOpen(info.Env(), *state);
+  requireOpen(*state);
   auto context = std::make_shared<ContextState>(state, activations);
   state->contexts.push_back(context);
   return Handle<ContextKind>::create(info.Env(), std::move(context));
@@ -71,38 +74,28 @@ constexpr ProductForm kProductInt8 = {productInt8, "x", "y", false, true};
 /** A matrix and two arrays of whole rows, multiplied on the calling thread and the pool's. */
 template <const ProductForm& kForm>
 void multiply(const Call& info, const State& state) {
-  const Napi::Env env = info.Env();
   const Path inPath{kForm.in}, outPath{kForm.out};
   const PackedMatrix w = matrixOf(info[0], Path{"w"});
   const int64_t inCols = kForm.transposed ? w.rows : w.cols, outCols = kForm.transposed ? w.cols : w.rows;
   const auto x = elementsOf<float>(info[1], inPath);
   const auto length = static_cast<int64_t>(x.length), rows = length / inCols;
   if (length == 0 || length % inCols != 0 || rows > kMostProductRows) {
-    throwRangeError(env, inPath,
-                    "expected whole rows of " + std::to_string(inCols) + " elements, found " + std::to_string(length) +
-                        " elements");
+    refuse(inPath, "expected whole rows of " + std::to_string(inCols) + " elements, found " + std::to_string(length) +
+                       " elements");
   }
   const auto y = elementsOf<float>(info[2], outPath, rows * outCols);
-  refuseOverlap(env, outPath, x, y);
-  requireOpen(env, *state);
+  refuseOverlap(outPath, x, y);
+  requireOpen(*state);
   if (kForm.integers && !isInteger(w.kind)) {
-    throwRangeError(env, Path{"w"}, "expected an integer kind: float kinds take f32 activations");
+    refuse(Path{"w"}, "expected an integer kind: float kinds take f32 activations");
   }
   kForm.compute(state->kernels, *state->pool, w, x.data, static_cast<int32_t>(rows), y.data);
 }
 
 Napi::Value measureBandwidth(const Call& info, const State& state) {
   const int64_t bytes = integerOf(info[0], Path{"bytes"}, 1, int64_t{1} << 36);
-  auto task = std::make_unique<Task>(info.Env());
-  const auto measured = std::make_shared<double>(0);
-  task->work = [core = state.get(), bytes, measured] { *measured = readBandwidth(core->kernels, *core->pool, bytes); };
-  task->result = [measured](Napi::Env env) { return Napi::Number::New(env, *measured); };
-  return submit(info.Env(), state, std::move(task));
-}
-
-void dispose(const Call&, const State& state) {
-  state->disposed = true;
-  state->closeWhenIdle();
+  return submit(state, std::make_unique<Task>(info.Env(), Reader()),
+                [core = state.get(), bytes] { return readBandwidth(core->kernels, *core->pool, bytes); });
 }
 
 struct EngineOptions {
@@ -129,10 +122,11 @@ Napi::Value createEngine(const Call& info) {
   const KernelChoice* const choice =
       std::find_if(choices, choices + count, [&](const KernelChoice& one) { return options.isa == one.table->name; });
   if (choice == choices + count) {
-    throwRangeError(env, isaPath, "no such instruction set was compiled in: '" + options.isa.substr(0, 40) + "'");
+    refuse(isaPath, "no such instruction set was compiled in: '" + options.isa.substr(0, 40) + "'");
   }
-  if (choice->unavailable) throwRangeError(env, isaPath, options.isa + ": " + choice->unavailable);
-  const auto core = std::make_shared<EngineCore>(env, *choice->table, options.threads);
+  if (choice->unavailable) refuse(isaPath, options.isa + ": " + choice->unavailable);
+  const auto core = std::make_shared<EngineCore>(*choice->table, options.threads);
+  core->runner = std::make_shared<TaskRunner>(env, options.threads < physicalCores());
   const Napi::Object engine = Handle<EngineKind>::create(env, core);
   const auto constant = [&](const char* name, Napi::Value value) {
     engine.DefineProperty(Napi::PropertyDescriptor::Value(name, value, napi_default));
@@ -140,13 +134,12 @@ Napi::Value createEngine(const Call& info) {
   constant("isa", Napi::String::New(env, core->table.name));
   constant("threads", Napi::Number::New(env, core->threads));
   constant("offline", Handle<OfflineKind>::create(env, core));
-  constant("kernels", Handle<KernelsKind>::create(env, core));
   return engine;
 }
 
 Napi::Function defineEngine(Napi::Env env) {
   using Engine = Handle<EngineKind>;
-  return Engine::define<dispose>(
+  return Engine::defineDisposable(
       env,
       {Engine::method<createModel>("createModel"), Engine::method<createContext>("createContext"),
        Engine::method<multiply<kProduct>>("product"), Engine::method<multiply<kProductTransposed>>("productTransposed"),

@@ -6,7 +6,7 @@ namespace layerwise {
 void Reader::takeArray(const Array& array, const Path& path) {
   for (const Array& other : arrays) {
     if ((array.written || other.written) && array.from < other.to && other.from < array.to) {
-      throwRangeError(array.value.Env(), path, "overlaps another array of the call");
+      refuse(path, "overlaps another array of the call");
     }
   }
   arrays.push_back(array);

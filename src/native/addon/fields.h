@@ -8,7 +8,6 @@
 
 #include "../engine/role.h"
 #include "arguments.h"
-#include "choices.h"
 
 namespace layerwise {
 
@@ -70,8 +69,8 @@ struct Field {
 };
 
 /**
- * Of each type that is read by a table: `kType`, how TypeScript calls it; `kTable`; `check(env, path, object)`, where
- * there is more.
+ * Of each type that is read by a table: `kType`, how TypeScript calls it; `kTable`; `check(path, object)`, where there
+ * is more.
  */
 template <class Object>
 struct FieldsOf;
@@ -94,9 +93,7 @@ void readTable(Reader& reader, const Napi::Object& from, const Path& path, const
 template <HasFields Object>
 void readObject(Reader& reader, Napi::Value value, const Path& path, Object& object) {
   readTable(reader, objectOf(value, path), path, FieldsOf<Object>::kTable, object);
-  if constexpr (requires { FieldsOf<Object>::check(value.Env(), path, object); }) {
-    FieldsOf<Object>::check(value.Env(), path, object);
-  }
+  if constexpr (requires { FieldsOf<Object>::check(path, object); }) FieldsOf<Object>::check(path, object);
 }
 
 // ---- where a field goes: members one inside the other, or a role's place in an array by role ----

@@ -3,49 +3,40 @@
 #pragma once
 #include <napi.h>
 
+#include "../engine/live-parts.h"
 #include "addon-data.h"
 #include "arguments.h"
-#include "engine-core.h"
 
 namespace layerwise {
 
-// What each kind holds: its place among the constructors, its name in addon.ts, and its tag.
-struct EngineKind {
-  static constexpr int kIndex = 0;
-  using State = EngineCore;
+/** A kind of objects: its place among the constructors and what each holds. kName is its name in addon.ts. */
+template <uint64_t kNumber, class Held>
+struct KindOf {
+  static constexpr uint64_t kIndex = kNumber;
+  static constexpr napi_type_tag kTag = {0x6c61796572776973ULL, kNumber};
+  using State = Held;
+};
+struct EngineKind : KindOf<0, EngineCore> {
   static constexpr const char* kName = "NativeEngine";
-  static constexpr napi_type_tag kTag = {0x6c617965722d656eULL, 0x67696e652d303031ULL};
 };
-struct OfflineKind {
-  static constexpr int kIndex = 1;
-  using State = EngineCore;
+struct OfflineKind : KindOf<1, EngineCore> {
   static constexpr const char* kName = "NativeOffline";
-  static constexpr napi_type_tag kTag = {0x6c617965722d6f66ULL, 0x666c696e652d3031ULL};
 };
-struct KernelsKind {
-  static constexpr int kIndex = 2;
-  using State = EngineCore;
-  static constexpr const char* kName = "NativeKernels";
-  static constexpr napi_type_tag kTag = {0x6c617965722d6b65ULL, 0x726e656c732d3031ULL};
-};
-struct ModelKind {
-  static constexpr int kIndex = 3;
-  using State = ModelState;
+struct ModelKind : KindOf<2, ModelState> {
   static constexpr const char* kName = "NativeModel";
-  static constexpr napi_type_tag kTag = {0x6c617965722d6d6fULL, 0x64656c2d30303031ULL};
 };
-struct CacheKind {
-  static constexpr int kIndex = 4;
-  using State = CacheState;
+struct CacheKind : KindOf<3, CacheState> {
   static constexpr const char* kName = "NativeCache";
-  static constexpr napi_type_tag kTag = {0x6c617965722d6b76ULL, 0x63616368652d3031ULL};
 };
-struct ContextKind {
-  static constexpr int kIndex = 5;
-  using State = ContextState;
+struct ContextKind : KindOf<4, ContextState> {
   static constexpr const char* kName = "NativeContext";
-  static constexpr napi_type_tag kTag = {0x6c617965722d636fULL, 0x6e746578742d3031ULL};
 };
+
+/** Tells the collector that a cache now holds `bytes` outside of its heap. */
+inline void report(Napi::Env env, CacheState& cache, int64_t bytes) {
+  if (bytes != cache.reportedBytes) Napi::MemoryManagement::AdjustExternalMemory(env, bytes - cache.reportedBytes);
+  cache.reportedBytes = bytes;
+}
 
 template <class Kind>
 class Handle : public Napi::ObjectWrap<Handle<Kind>> {
@@ -61,8 +52,8 @@ class Handle : public Napi::ObjectWrap<Handle<Kind>> {
     napi_type_tag_object(info.Env(), info.This(), &Kind::kTag);
   }
   ~Handle() override {
-    if constexpr (requires { state_->collected(this->Env()); }) {
-      if (state_) state_->collected(this->Env());
+    if constexpr (std::is_same_v<Kind, CacheKind>) {
+      if (state_) report(this->Env(), *state_, 0);
     }
   }
 
@@ -96,24 +87,32 @@ class Handle : public Napi::ObjectWrap<Handle<Kind>> {
     return Napi::ObjectWrap<Handle>::DefineClass(env, Kind::kName, properties);
   }
   /** The same with `dispose` and what `using` calls. */
-  template <auto kDispose>
-  static Napi::Function define(Napi::Env env, std::vector<Property> properties) {
-    properties.push_back(always<kDispose>("dispose"));
-    properties.push_back(Napi::ObjectWrap<Handle>::template InstanceMethod<&Handle::template call<kDispose, false>>(
+  static Napi::Function defineDisposable(Napi::Env env, std::vector<Property> properties) {
+    properties.push_back(always<dispose>("dispose"));
+    properties.push_back(Napi::ObjectWrap<Handle>::template InstanceMethod<&Handle::template call<dispose, false>>(
         Napi::Symbol::WellKnown(env, "dispose")));
     return define(env, properties);
   }
 
  private:
+  /** Calls under way hold the state, and what it holds; without any that goes now, not when the collector comes. */
+  static void dispose(const Napi::CallbackInfo& info, const State& state) {
+    state->disposed = true;
+    state->releaseWhenIdle();
+    if constexpr (std::is_same_v<Kind, CacheKind>) report(info.Env(), *state, 0);
+  }
+
   template <auto kFunction, bool kOpen>
   Napi::Value call(const Napi::CallbackInfo& info) {
-    if (kOpen) requireOpen(info.Env(), *state_);
-    if constexpr (std::is_void_v<decltype(kFunction(info, state_))>) {
-      kFunction(info, state_);
-      return info.Env().Undefined();
-    } else {
-      return Napi::Value::From(info.Env(), kFunction(info, state_));
-    }
+    if (kOpen) requireOpen(*state_);
+    return translated(info.Env(), [&]() -> Napi::Value {
+      if constexpr (std::is_void_v<decltype(kFunction(info, state_))>) {
+        kFunction(info, state_);
+        return info.Env().Undefined();
+      } else {
+        return Napi::Value::From(info.Env(), kFunction(info, state_));
+      }
+    });
   }
 
   State state_;
@@ -124,7 +123,6 @@ Napi::Value createEngine(const Napi::CallbackInfo& info);
 
 Napi::Function defineEngine(Napi::Env env);
 Napi::Function defineOffline(Napi::Env env);
-Napi::Function defineKernels(Napi::Env env);
 Napi::Function defineModel(Napi::Env env);
 Napi::Function defineCache(Napi::Env env);
 Napi::Function defineContext(Napi::Env env);

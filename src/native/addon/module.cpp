@@ -1,7 +1,6 @@
 // What the addon exports: NativeAddon of addon.ts.
 #include <napi.h>
 
-#include "../engine/thread-pool.h"
 #include "../kernels/cpu-features.h"
 #include "handle.h"
 #include "memory.h"
@@ -65,37 +64,35 @@ Napi::Value packedBytesCall(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(packedBytes(form, rows, cols)));
 }
 
-/** Empty where this Node.js has no resizable ArrayBuffers. */
-Napi::FunctionReference resizableGetter(Napi::Env env) {
-  const Napi::Object global = env.Global();
-  const auto describe = global.Get("Object").As<Napi::Object>().Get("getOwnPropertyDescriptor").As<Napi::Function>();
-  const Napi::Value prototype = global.Get("ArrayBuffer").As<Napi::Object>().Get("prototype");
-  const Napi::Value found = describe.Call({prototype, Napi::String::New(env, "resizable")});
-  if (!found.IsObject()) return Napi::FunctionReference();
-  return Napi::Persistent(found.As<Napi::Object>().Get("get").As<Napi::Function>());
+template <Napi::Value (*kFunction)(const Napi::CallbackInfo&)>
+Napi::Value call(const Napi::CallbackInfo& info) {
+  return translated(info.Env(), [&] { return kFunction(info); });
+}
+
+template <Napi::Value (*kFunction)(const Napi::CallbackInfo&)>
+void addFunction(Napi::Object& exports, const char* name) {
+  exports.Set(name, Napi::Function::New<call<kFunction>>(exports.Env(), name));
 }
 
 Napi::Object start(Napi::Env env, Napi::Object exports) {
-  auto* const data = new AddonData;
+  auto* const data = new AddonData(env);
   data->constructor<EngineKind>() = Napi::Persistent(defineEngine(env));
   data->constructor<OfflineKind>() = Napi::Persistent(defineOffline(env));
-  data->constructor<KernelsKind>() = Napi::Persistent(defineKernels(env));
   data->constructor<ModelKind>() = Napi::Persistent(defineModel(env));
   data->constructor<CacheKind>() = Napi::Persistent(defineCache(env));
   data->constructor<ContextKind>() = Napi::Persistent(defineContext(env));
-  data->resizable = resizableGetter(env);
   env.SetInstanceData(data);
   exports.Set("isas", isasOf(env));
   exports.Set("roles", namesOf(env, kRoles));
   exports.Set("fields", fieldsOf(env));
   exports.Set("physicalCores", physicalCores());
   exports.Set("version", LAYERWISE_VERSION);
-  exports.Set("mapFile", Napi::Function::New<mapFileCall>(env, "mapFile"));
-  exports.Set("alignedBytes", Napi::Function::New<alignedBytesCall>(env, "alignedBytes"));
-  exports.Set("isAligned", Napi::Function::New<isAlignedCall>(env, "isAligned"));
-  exports.Set("isKept", Napi::Function::New<isKeptCall>(env, "isKept"));
-  exports.Set("packedBytes", Napi::Function::New<packedBytesCall>(env, "packedBytes"));
-  exports.Set("createEngine", Napi::Function::New<createEngine>(env, "createEngine"));
+  addFunction<mapFile>(exports, "mapFile");
+  addFunction<alignedBytes>(exports, "alignedBytes");
+  addFunction<isAligned>(exports, "isAligned");
+  addFunction<isKept>(exports, "isKept");
+  addFunction<packedBytesCall>(exports, "packedBytes");
+  addFunction<createEngine>(exports, "createEngine");
   return exports;
 }
 

@@ -1,5 +1,6 @@
 // Arguments of the offline maths. Sizes stay below 2^26 so that products of two of them are exact in every type used.
 #pragma once
+#include "../offline/call-check.h"
 #include "../offline/offline.h"
 #include "codec-fields.h"
 
@@ -20,11 +21,8 @@ constexpr auto kLevelEach = [](const auto& call) -> int64_t { return int64_t{1} 
 template <class Call>
 void readBits(Reader&, Napi::Value value, const Path& path, const Field<Call>&, Call& call) {
   call.bits = static_cast<int32_t>(integerOf(value, path, 2, 8));
-  if (call.bits == 7) throwRangeError(value.Env(), path, "expected 2, 3, 4, 5, 6 or 8, found 7");
+  if (call.bits == 7) refuse(path, "expected 2, 3, 4, 5, 6 or 8, found 7");
 }
-
-/** Ascending levels of a symmetric codec of fewer than 8 bits, or none. */
-void checkLevels(Napi::Env env, const Path& path, const int8_t* levels, int32_t bits, bool asymmetric);
 
 template <>
 struct FieldsOf<offline::Gptq> {
@@ -44,8 +42,10 @@ struct FieldsOf<offline::Gptq> {
       field<&Call::order>("order", kColEach),
       field<&Call::codes>("codes", kWhole),
   };
-  /** Every column exactly once in the order. */
-  static void check(Napi::Env env, const Path& path, const Call& call);
+  static void check(const Path& path, const Call& call) {
+    offline::checkLevels(path, call.levels, call.bits, call.minima != nullptr);
+    offline::checkOrder(path, call.order, call.cols);
+  }
 };
 
 template <>
@@ -69,8 +69,8 @@ struct FieldsOf<offline::ScaleSearch> {
       field<&Call::rowMinima>(
           "rowMinima", [](const Call& call) { return call.asymmetric && call.rowScales ? call.rows : kNotTaken; }),
   };
-  static void check(Napi::Env env, const Path& path, const Call& call) {
-    checkLevels(env, path, call.levels, call.bits, call.asymmetric);
+  static void check(const Path& path, const Call& call) {
+    offline::checkLevels(path, call.levels, call.bits, call.asymmetric);
   }
 };
 
@@ -95,8 +95,8 @@ struct FieldsOf<offline::Refine> {
                               [](const Call& call) { return call.rowScales && call.minima ? call.rows : kNotTaken; }),
       field<&Call::codes>("codes", kWhole),
   };
-  static void check(Napi::Env env, const Path& path, const Call& call) {
-    checkLevels(env, path, call.levels, call.bits, call.minima != nullptr);
+  static void check(const Path& path, const Call& call) {
+    offline::checkLevels(path, call.levels, call.bits, call.minima != nullptr);
   }
 };
 

@@ -1,32 +1,9 @@
 // NativeOffline: offline maths as tasks of the engine's thread, which shares the work out to the pool.
-#include <cmath>
-
 #include "handle.h"
 #include "offline-fields.h"
+#include "task-runner.h"
 
 namespace layerwise {
-
-void checkLevels(Napi::Env env, const Path& path, const int8_t* levels, int32_t bits, bool asymmetric) {
-  const Path at{"levels", &path};
-  if (levels && (asymmetric || bits == 8)) throwRangeError(env, at, "expected none for this codec");
-  for (int64_t i = 1; levels && i < int64_t{1} << bits; i++) {
-    if (levels[i] <= levels[i - 1] || levels[0] >= 0)
-      throwRangeError(env, at, "expected levels that rise from a negative one");
-  }
-}
-
-void FieldsOf<offline::Gptq>::check(Napi::Env env, const Path& path, const Call& call) {
-  checkLevels(env, path, call.levels, call.bits, call.minima != nullptr);
-  const Path at{"order", &path};
-  std::vector<bool> seen(static_cast<size_t>(call.cols), false);
-  for (int64_t i = 0; i < call.cols; i++) {
-    const int32_t column = call.order[i];
-    if (column < 0 || column >= call.cols || seen[static_cast<size_t>(column)]) {
-      throwRangeError(env, Path{nullptr, &at, i}, "expected every column once, found " + std::to_string(column));
-    }
-    seen[static_cast<size_t>(column)] = true;
-  }
-}
 
 namespace {
 
@@ -36,20 +13,11 @@ using Core = std::shared_ptr<EngineCore>;
 template <class Call, class Result>
 Napi::Value submitOffline(Napi::Env env, const Core& core, const Reader& reader, const Call& call,
                           Result (*compute)(const offline::Machine&, const Call&)) {
-  auto task = std::make_unique<Task>(env);
   reader.requireInPlace();
-  for (const Reader::Array& array : reader.arrays) task->keep(array.value);
-  const auto run = [core = core.get(), call, abort = task->abort, compute] {
+  auto task = std::make_unique<Task>(env, reader);
+  return submit(core, std::move(task), [core = core.get(), call, abort = task->abort, compute] {
     return compute({core->kernels, offlineKernelsOf(core->table), *core->pool, abort.get()}, call);
-  };
-  if constexpr (std::is_void_v<Result>) {
-    task->work = run;
-  } else {
-    const auto result = std::make_shared<Result>();
-    task->work = [run, result] { *result = run(); };
-    task->result = [result](Napi::Env env) { return Napi::Value::From(env, *result); };
-  }
-  return submit(env, core, std::move(task));
+  });
 }
 
 /** A call whose arguments are the fields of one object. */
@@ -83,12 +51,10 @@ Napi::Value inverseUpperFactor(const Napi::CallbackInfo& info, const Core& core)
   return submitOffline(info.Env(), core, reader, call, offline::inverseUpperFactor);
 }
 
-/** Throws where a weight is not finite: looked at here, off the main thread. */
+/** Weights are looked at here, off the main thread. */
 double searchScales(const offline::Machine& on, const offline::ScaleSearch& call) {
-  for (int64_t i = 0; i < call.rows * call.cols; i++) {
-    if (!std::isfinite(call.w[i]))
-      throw std::invalid_argument("options.w[" + std::to_string(i) + "]: expected a finite number");
-  }
+  const Path path{"options"};
+  offline::checkFinite(Path{"w", &path}, call.w, call.rows * call.cols);
   return static_cast<double>(offline::searchScales(on, call));
 }
 
@@ -105,7 +71,7 @@ Napi::Value pack(const Napi::CallbackInfo& info, const Core& core) {
   readObject(reader, info[1], Path{"numbers"}, call);
   const int64_t bytes = packedBytes(call.form, call.rows, call.cols);
   if (reinterpret_cast<uintptr_t>(elementsOf<uint8_t>(info[2], outPath, bytes).data) % 4 != 0) {
-    throwRangeError(info.Env(), outPath, "must begin at a multiple of 4 bytes");
+    refuse(outPath, "must begin at a multiple of 4 bytes");
   }
   call.out = reader.take<uint8_t>(info[2], outPath, bytes);
   return submitOffline(info.Env(), core, reader, call, packNumbers);

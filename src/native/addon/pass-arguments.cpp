@@ -1,5 +1,7 @@
-// Every row, span and flag is checked before the pass is queued; what depends on passes queued before (lengths of
-// caches) is checked by Context::run.
+// Passes and runs of heads from their fields; the checks that know no JavaScript are in engine/pass-check.cpp.
+#include <algorithm>
+#include <array>
+
 #include "../engine/pass-check.h"
 #include "handle.h"
 #include "pass-fields.h"
@@ -10,44 +12,39 @@ namespace {
 
 constexpr int64_t kMostPosition = 1 << 30;
 
-void takeSpan(Napi::Value value, const Path& path, const std::shared_ptr<ModelState>& model, PassParts* parts) {
-  const Napi::Env env = value.Env();
-  GivenSpan given;
-  readObject(parts->reader, value, path, given);
-  const bool hasCache = !isAbsent(given.cache);
+void takeSpan(Napi::Value value, const Path& path, GivenRun<Pass>& given) {
+  GivenSpan fields;
+  readObject(given.reader, value, path, fields);
+  const bool hasCache = !isAbsent(fields.cache);
   Span span;
-  span.count = given.count;
+  span.count = fields.count;
   span.position =
-      static_cast<int32_t>(integerOf(given.position, Path{"position", &path}, 0, hasCache ? kMostPosition : 0));
+      static_cast<int32_t>(integerOf(fields.position, Path{"position", &path}, 0, hasCache ? kMostPosition : 0));
   if (hasCache) {
     const Path cachePath{"cache", &path};
-    const std::shared_ptr<CacheState>& cache = Handle<CacheKind>::of(given.cache, cachePath);
-    requireOpen(env, *cache);
-    if (cache->model != model) throwRangeError(env, cachePath, "was made by another model");
-    if (std::find(parts->caches.begin(), parts->caches.end(), cache) != parts->caches.end()) {
-      throwRangeError(env, cachePath, "stands in two spans of one pass");
-    }
-    const int32_t end = span.position + span.count, most = cache->cache->maxTokens;
-    if (end > most) {
-      throwRangeError(env, path,
-                      "positions up to " + std::to_string(end) + " do not fit a cache of " + std::to_string(most));
+    const std::shared_ptr<CacheState>& cache = Handle<CacheKind>::of(fields.cache, cachePath);
+    requireOpen(*cache);
+    if (cache->model != given.used.model) refuse(cachePath, "was made by another model");
+    std::vector<UsedParts::Cache>& caches = given.used.caches;
+    if (std::any_of(caches.begin(), caches.end(), [&](const auto& other) { return other.state == cache; })) {
+      refuse(cachePath, "stands in two spans of one pass");
     }
     span.cache = cache->cache.get();
-    parts->caches.push_back(cache);
+    requireRoom(path, span);
+    caches.push_back({cache, span});
   }
-  parts->pass.spans.push_back(span);
+  given.run.spans.push_back(span);
 }
 
-void takeSpans(Napi::Value value, const Path& path, const std::shared_ptr<ModelState>& model, PassParts* parts) {
-  const int64_t rows = parts->pass.rows;
+void takeSpans(Napi::Value value, const Path& path, GivenRun<Pass>& given) {
+  const int64_t rows = given.run.rows;
   int64_t covered = 0;
   forEach(value, path, [&](Napi::Value element, const Path& at) {
     if (covered > rows) return;
-    takeSpan(element, at, model, parts);
-    covered += parts->pass.spans.back().count;
+    takeSpan(element, at, given);
+    covered += given.run.spans.back().count;
   });
-  if (covered == rows) return;
-  throwRangeError(value.Env(), path, "cover " + std::to_string(covered) + " rows of " + std::to_string(rows));
+  if (covered != rows) refuse(path, "cover " + std::to_string(covered) + " rows of " + std::to_string(rows));
 }
 
 std::vector<uint8_t> flagsOf(Napi::Value value, const Path& path, size_t blocks) {
@@ -56,136 +53,111 @@ std::vector<uint8_t> flagsOf(Napi::Value value, const Path& path, size_t blocks)
   return std::vector<uint8_t>(flags.data, flags.data + flags.length);
 }
 
-void requireLoaded(Napi::Env env, const Path& path, const Model& model, const Pass& pass) {
-  for (int32_t i = pass.from; i < pass.to; i++) {
-    if (model.blocks[static_cast<size_t>(i)].loaded) continue;
-    throwRangeError(env, path, "block " + std::to_string(i) + " has no weights: call setBlock first");
-  }
+void takeAdapter(Napi::Value value, const Path& path, GivenRun<Pass>& given) {
+  if (isAbsent(value)) return;
+  const std::map<std::string, Adapter>& adapters = given.used.model->model.adapters;
+  given.used.adapter = stringOf(value, path);
+  const auto found = adapters.find(*given.used.adapter);
+  if (found == adapters.end()) refuse(path, "no such adapter was set");
+  given.run.adapter = &found->second;
 }
 
 /** Checks the arrays of a capture against the block, against each other and against the pass' own. */
-void takeCapture(const GivenCapture& given, const Path& path, const Model& model, PassParts* parts) {
-  Pass& pass = parts->pass;
+void takeCapture(const GivenCapture& arrays, const Path& path, GivenRun<Pass>& given) {
+  const Model& model = given.used.model->model;
+  Pass& pass = given.run;
   const struct {
     const char* name;
     Napi::Value value;
     Role role;
     float** rows;
-  } inputs[] = {{"attention", given.attention, Role::Q, &pass.capture.attention},
-                {"output", given.output, Role::O, &pass.capture.output},
-                {"mlp", given.mlp, Role::Up, &pass.capture.mlp},
-                {"down", given.down, Role::Down, &pass.capture.down}};
+  } inputs[] = {{"attention", arrays.attention, Role::Q, &pass.capture.attention},
+                {"output", arrays.output, Role::O, &pass.capture.output},
+                {"mlp", arrays.mlp, Role::Up, &pass.capture.mlp},
+                {"down", arrays.down, Role::Down, &pass.capture.down}};
   for (const auto& input : inputs) {
     if (input.value.IsEmpty()) continue;
-    const Napi::Env env = input.value.Env();
-    if (pass.to != pass.from + 1) throwRangeError(env, path, "expected a pass of one block");
-    const Block& block = model.blocks[static_cast<size_t>(pass.from)];
-    const bool attention = attends(model, pass, pass.from), mlp = feeds(model, pass, pass.from);
-    // One norm for both parts: what the MLP takes is the attention's input.
-    const bool shared = attention && block.parallel && block.mlpNorm.kind == NormKind::None;
-    const bool has = input.role == Role::Up ? mlp && !shared : input.role == Role::Down ? mlp : attention;
+    if (pass.to != pass.from + 1) refuse(path, "expected a pass of one block");
     const Path field{input.name, &path};
-    if (!has) throwRangeError(env, field, "the pass has no such input of its own");
-    *input.rows =
-        parts->reader.take<float>(input.value, field, int64_t{pass.rows} * block.linears[input.role].matrix.cols);
+    if (!hasOwnInput(model, pass, input.role)) refuse(field, "the pass has no such input of its own");
+    const int64_t cols = model.blocks[static_cast<size_t>(pass.from)].linears[input.role].matrix.cols;
+    *input.rows = given.reader.take<float>(input.value, field, pass.rows * cols);
   }
 }
 
-/** Finds the head and checks its rows. */
-void takeHeadRows(const GivenHeadRun& given, const Path& path, const Model& model, Reader* reader, HeadRun* run) {
-  const Napi::Env env = given.rows.Env();
-  const auto found = model.heads.find(given.head);
-  if (found == model.heads.end()) throwRangeError(env, Path{"head", &path}, "no such head was set");
-  run->head = &found->second;
-  run->norm = given.norm;
+/** Reads what every run of a head has, and gives the fields of its outputs as they are: no getter runs any more. */
+template <size_t N, class Run>
+std::array<Napi::Value, N> readHeadRun(Napi::Value value, const Path& path, const char* const (&outputs)[N],
+                                       GivenRun<Run>& given) {
+  GivenHeadRun fields;
+  readObject(given.reader, value, path, fields);
+  std::array<Napi::Value, N> out;
+  for (size_t i = 0; i < N; i++) out[i] = value.As<Napi::Object>().Get(outputs[i]);
+  requireOpen(*given.used.model);
+  const Model& model = given.used.model->model;
+  const auto found = model.heads.find(fields.head);
+  if (found == model.heads.end()) refuse(Path{"head", &path}, "no such head was set");
   const Path rowsPath{"rows", &path};
-  const auto rows = elementsFrom<int32_t>(given.rows, rowsPath, 1);
-  const auto input = reader->takeFrom<const float>(given.input, Path{"input", &path}, model.hiddenSize);
-  const auto available = static_cast<int64_t>(input.length) / model.hiddenSize;
-  if (static_cast<int64_t>(rows.length) > kMostPassRows) throwRangeError(env, rowsPath, "are too many");
-  for (size_t i = 0; i < rows.length; i++) {
-    if (rows.data[i] >= 0 && rows.data[i] < available) continue;
-    throwRangeError(env, Path{nullptr, &rowsPath, static_cast<int64_t>(i)},
-                    "expected a row below " + std::to_string(available) + ", found " + std::to_string(rows.data[i]));
-  }
-  run->input = input.data;
-  run->rows.assign(rows.data, rows.data + rows.length);
+  const auto rows = elementsFrom<int32_t>(fields.rows, rowsPath, 1);
+  const auto input = given.reader.template takeFrom<const float>(fields.input, Path{"input", &path}, model.hiddenSize);
+  if (static_cast<int64_t>(rows.length) > kMostPassRows) refuse(rowsPath, "are too many");
+  given.used.head = fields.head;
+  given.run.head = &found->second;
+  given.run.norm = fields.norm;
+  given.run.input = input.data;
+  given.run.rows = rowsBelow(rowsPath, rows.data, rows.length, static_cast<int64_t>(input.length) / model.hiddenSize);
+  return out;
 }
 
 }  // namespace
 
-PassParts passOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
-  const Napi::Env env = value.Env();
-  const Model& model = state->model;
+void readRun(Napi::Value value, GivenRun<Pass>& given) {
+  const Model& model = given.used.model->model;
   const Path path{"pass"}, capturePath{"capture", &path}, outputPath{"output", &path};
-  PassParts parts;
-  Pass& pass = parts.pass;
-  GivenPass given;
-  readObject(parts.reader, value, path, given);
-  pass.rows = given.rows;
+  Pass& pass = given.run;
+  GivenPass fields;
+  readObject(given.reader, value, path, fields);
+  pass.rows = fields.rows;
   const auto blocks = static_cast<int64_t>(model.blocks.size());
-  pass.from = static_cast<int32_t>(integerOf(given.from, Path{"from", &path}, 0, blocks));
-  pass.to = static_cast<int32_t>(integerOf(given.to, Path{"to", &path}, pass.from, blocks));
-  takeSpans(given.spans, Path{"spans", &path}, state, &parts);
-  pass.skipAttention = flagsOf(given.skipAttention, Path{"skipAttention", &path}, model.blocks.size());
-  pass.skipMlp = flagsOf(given.skipMlp, Path{"skipMlp", &path}, model.blocks.size());
+  pass.from = static_cast<int32_t>(integerOf(fields.from, Path{"from", &path}, 0, blocks));
+  pass.to = static_cast<int32_t>(integerOf(fields.to, Path{"to", &path}, pass.from, blocks));
+  given.used.from = pass.from;
+  given.used.to = pass.to;
+  takeSpans(fields.spans, Path{"spans", &path}, given);
+  pass.skipAttention = flagsOf(fields.skipAttention, Path{"skipAttention", &path}, model.blocks.size());
+  pass.skipMlp = flagsOf(fields.skipMlp, Path{"skipMlp", &path}, model.blocks.size());
   GivenCapture capture;
-  if (!isAbsent(given.capture)) readObject(parts.reader, given.capture, capturePath, capture);
+  if (!isAbsent(fields.capture)) readObject(given.reader, fields.capture, capturePath, capture);
   // Getters are JavaScript, and could have disposed of anything; from here on none runs.
-  requireOpen(env, *state);
-  for (const auto& cache : parts.caches) requireOpen(env, *cache);
-  requireLoaded(env, path, model, pass);
-  if (!isAbsent(given.adapter)) {
-    const Path adapterPath{"adapter", &path};
-    parts.adapter = stringOf(given.adapter, adapterPath);
-    const auto found = model.adapters.find(parts.adapter);
-    if (found == model.adapters.end()) throwRangeError(env, adapterPath, "no such adapter was set");
-    pass.adapter = &found->second;
-  }
+  requireOpen(*given.used.model);
+  for (const auto& cache : given.used.caches) requireOpen(*cache.state);
+  requireLoaded(path, model, pass);
+  takeAdapter(fields.adapter, Path{"adapter", &path}, given);
   const int64_t numbers = int64_t{pass.rows} * model.hiddenSize;
-  pass.input = parts.reader.takeFrom<const float>(given.input, Path{"input", &path}, numbers).data;
+  pass.input = given.reader.takeFrom<const float>(fields.input, Path{"input", &path}, numbers).data;
   // May be the input itself.
-  pass.output = elementsFrom<float>(given.output, outputPath, numbers).data;
-  if (pass.output != pass.input) parts.reader.takeFrom<float>(given.output, outputPath, numbers);
-  takeCapture(capture, capturePath, model, &parts);
-  return parts;
+  pass.output = elementsFrom<float>(fields.output, outputPath, numbers).data;
+  if (pass.output != pass.input) given.reader.takeFrom<float>(fields.output, outputPath, numbers);
+  takeCapture(capture, capturePath, given);
 }
 
-HeadParts<LogitsRun> logitsOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
+void readRun(Napi::Value value, GivenRun<LogitsRun>& given) {
   const Path path{"run"};
-  HeadParts<LogitsRun> parts;
-  GivenHeadRun given;
-  readObject(parts.reader, value, path, given);
-  const Napi::Value output = value.As<Napi::Object>().Get("output");
-  // From here on no getter runs.
-  requireOpen(value.Env(), *state);
-  LogitsRun& run = parts.run;
-  takeHeadRows(given, path, state->model, &parts.reader, &run);
-  parts.head = given.head;
-  const int64_t numbers = static_cast<int64_t>(run.rows.size()) * run.head->width();
-  run.output = parts.reader.takeFrom<float>(output, Path{"output", &path}, numbers).data;
-  return parts;
+  const auto [output] = readHeadRun(value, path, {"output"}, given);
+  const int64_t numbers = static_cast<int64_t>(given.run.rows.size()) * given.run.head->width();
+  given.run.output = given.reader.takeFrom<float>(output, Path{"output", &path}, numbers).data;
 }
 
-HeadParts<AnswersRun> answersOf(Napi::Value value, const std::shared_ptr<ModelState>& state) {
+void readRun(Napi::Value value, GivenRun<AnswersRun>& given) {
   const Path path{"run"};
-  HeadParts<AnswersRun> parts;
-  GivenHeadRun given;
-  readObject(parts.reader, value, path, given);
-  const auto object = value.As<Napi::Object>();
-  const Napi::Value best = object.Get("best"), entropy = object.Get("entropy"), margin = object.Get("margin"),
-                    maxProbability = object.Get("maxProbability");
-  // From here on no getter runs.
-  requireOpen(value.Env(), *state);
-  AnswersRun& run = parts.run;
-  takeHeadRows(given, path, state->model, &parts.reader, &run);
-  parts.head = given.head;
+  AnswersRun& run = given.run;
+  const auto [best, entropy, maxProbability, margin] =
+      readHeadRun(value, path, {"best", "entropy", "maxProbability", "margin"}, given);
   const auto rows = static_cast<int64_t>(run.rows.size());
-  run.best = parts.reader.takeFrom<int32_t>(best, Path{"best", &path}, rows).data;
-  run.entropy = parts.reader.takeFrom<float>(entropy, Path{"entropy", &path}, rows).data;
-  run.maxProbability = parts.reader.takeFrom<float>(maxProbability, Path{"maxProbability", &path}, rows).data;
-  run.margin = parts.reader.takeFrom<float>(margin, Path{"margin", &path}, rows).data;
-  return parts;
+  run.best = given.reader.takeFrom<int32_t>(best, Path{"best", &path}, rows).data;
+  run.entropy = given.reader.takeFrom<float>(entropy, Path{"entropy", &path}, rows).data;
+  run.maxProbability = given.reader.takeFrom<float>(maxProbability, Path{"maxProbability", &path}, rows).data;
+  run.margin = given.reader.takeFrom<float>(margin, Path{"margin", &path}, rows).data;
 }
 
 }  // namespace layerwise

@@ -1,7 +1,7 @@
 // Passes, and runs of heads, by their fields. Where sizes depend on the model or on other fields the values are taken
 // as they are, by their getters, and looked at when none runs any more.
 #pragma once
-#include "engine-core.h"
+#include "../engine/live-parts.h"
 #include "fields.h"
 
 namespace layerwise {
@@ -75,23 +75,18 @@ struct FieldsOf<GivenHeadRun> {
   };
 };
 
-/** What a pass was made from: to mark as in use while it runs. */
-struct PassParts {
-  Pass pass;
-  std::vector<std::shared_ptr<CacheState>> caches;
-  std::string adapter;
-  Reader reader;
-};
-PassParts passOf(Napi::Value value, const std::shared_ptr<ModelState>& model);
-
-/** A run of a head, what it is called, and the arrays that are read and written until it is over. */
+/** What a call of a context was made from: its arrays and the parts that it uses stay until it is over. */
 template <class Run>
-struct HeadParts {
+struct GivenRun {
   Run run;
-  std::string head;
+  UsedParts used;
   Reader reader;
 };
-HeadParts<LogitsRun> logitsOf(Napi::Value value, const std::shared_ptr<ModelState>& model);
-HeadParts<AnswersRun> answersOf(Napi::Value value, const std::shared_ptr<ModelState>& model);
+
+// Each fills in a run of the model used. Every row, span and flag is checked before the run is queued; what depends on
+// runs queued before (lengths of caches) is checked by Context::run.
+void readRun(Napi::Value value, GivenRun<Pass>& given);
+void readRun(Napi::Value value, GivenRun<LogitsRun>& given);
+void readRun(Napi::Value value, GivenRun<AnswersRun>& given);
 
 }  // namespace layerwise

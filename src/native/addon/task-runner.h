@@ -1,73 +1,67 @@
-// Work off the main thread: one thread an engine, calls in order, a promise each.
+// Calls off the main thread: one thread an engine, calls in order, a promise each.
 #pragma once
-#include <napi.h>
+#include <type_traits>
 
-#include <atomic>
-#include <condition_variable>
-#include <deque>
-#include <functional>
-#include <memory>
-#include <mutex>
-#include <stdexcept>
-#include <string>
-#include <thread>
-#include <vector>
+#include "../engine/live-parts.h"
+#include "fields.h"
 
 namespace layerwise {
 
-/** Set to stop a task early; shared by the task and by who may stop it. */
-using AbortFlag = std::shared_ptr<std::atomic<bool>>;
+/**
+ * One asynchronous call. Made and freed on the main thread. Its work sees no JavaScript; an std::invalid_argument from
+ * it rejects with a RangeError, other exceptions with an Error.
+ */
+struct Task : QueuedWork {
+  /** Keeps what was read from the collector until the call settles. */
+  Task(Napi::Env env, const Reader& reader);
 
-/** One asynchronous call. Made and freed on the main thread. */
-struct Task {
-  explicit Task(Napi::Env env);
-  /** Keeps an argument's array from the collector until the call settles. */
-  void keep(Napi::Value array);
-
-  /** On the runner's thread; sees no JavaScript. An std::invalid_argument rejects with a RangeError, other exceptions
-   * with an Error. */
-  std::function<void()> work;
   /** On the main thread when the work is over, however it ended. */
   std::function<void()> finished;
   /** On the main thread: what the promise becomes; unset: undefined. */
   std::function<Napi::Value(Napi::Env)> result;
-  AbortFlag abort;
-
- private:
-  friend class TaskRunner;
-  enum class End { Done, BadArgument, Failed };
-  Napi::Promise::Deferred deferred_;
-  std::vector<Napi::ObjectReference> kept_;
-  End end_ = End::Done;
-  std::string error_;
-  /** The engine, which must not end before its tasks. */
-  std::shared_ptr<void> owner_;
+  const Napi::Promise::Deferred deferred;
+  std::vector<Napi::ObjectReference> kept;
+  /** Must not end before its tasks. */
+  std::shared_ptr<EngineCore> core;
 };
 
 /** Runs tasks one after the other. While there are any the process stays alive. Used on the main thread. */
 class TaskRunner {
  public:
-  /** `spins`: the thread waits awake for a while after each task, for which it needs a core. */
+  /** `spins`: see TaskQueue. */
   TaskRunner(Napi::Env env, bool spins);
-  /** Every task has settled: each holds its owner, which holds this. */
+  /** Every task has settled: each holds the engine, which holds this. */
   ~TaskRunner();
   TaskRunner(const TaskRunner&) = delete;
 
-  /** `owner` holds this runner and lives at least as long as the task. */
-  Napi::Promise submit(Napi::Env env, std::unique_ptr<Task> task, std::shared_ptr<void> owner);
-  /** Tasks that have not settled. */
-  int pending() const;
+  Napi::Promise submit(std::unique_ptr<Task> task);
 
  private:
   /** What the thread and the environment's end see; outlives the runner. */
   struct State;
   static void settle(Napi::Env env, Napi::Function, State* state, Task* task);
-  static void settlePromise(Napi::Env env, const Task& task);
   static void leave(void* state);
 
   using Channel = Napi::TypedThreadSafeFunction<State, Task, &TaskRunner::settle>;
   Napi::Env env_;
   std::shared_ptr<State> state_;
 };
+
+/** Submits a task of the engine, which is closed after it where that is due. */
+Napi::Value submit(const std::shared_ptr<EngineCore>& core, std::unique_ptr<Task> task);
+
+/** The same of compute(); what it returns is what the promise becomes. */
+template <class Compute>
+Napi::Value submit(const std::shared_ptr<EngineCore>& core, std::unique_ptr<Task> task, Compute compute) {
+  using Result = decltype(compute());
+  if constexpr (std::is_void_v<Result>) {
+    task->work = std::move(compute);
+  } else {
+    const auto result = std::make_shared<Result>();
+    task->work = [compute = std::move(compute), result] { *result = compute(); };
+    task->result = [result](Napi::Env env) { return Napi::Value::From(env, *result); };
+  }
+  return submit(core, std::move(task));
+}
 
 }  // namespace layerwise

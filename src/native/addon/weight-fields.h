@@ -101,7 +101,7 @@ struct FieldsOf<Block> {
       optional(Field<Block>{"attention", readGroup<kAttentionFields, Block>}),
       optional(Field<Block>{"mlp", readGroup<kMlpFields, Block>}),
   };
-  static void check(Napi::Env, const Path&, Block& block) {
+  static void check(const Path&, Block& block) {
     block.hasAttention = block.linears[Role::Q].matrix.present();
     block.hasMlp = block.linears[Role::Up].matrix.present();
     block.mlp.gated = block.linears[Role::Gate].matrix.present();

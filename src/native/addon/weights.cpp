@@ -1,8 +1,7 @@
 // Weights from JavaScript as the engine's plain structures. Matrices are used where they lie, small vectors are copied.
 #include "weight-fields.h"
 
-#include "../kernels/level-tables.h"
-#include "memory.h"
+#include "../engine/kept-blocks.h"
 
 namespace layerwise {
 
@@ -34,28 +33,15 @@ PackedMatrix place(Napi::Value value, const Path& path, Elements<uint8_t>* bytes
   const char* problem = nullptr;
   if (!makePackedMatrix(form, given.rows, given.cols, bytes->data, static_cast<int64_t>(bytes->length), &out,
                         &problem)) {
-    throwRangeError(value.Env(), bytesPath,
-                    std::string(problem) + " (" + std::to_string(given.rows) + " x " + std::to_string(given.cols) +
-                        " needs " + std::to_string(packedBytes(form, given.rows, given.cols)) +
-                        " bytes from a multiple of " + std::to_string(kTileAlign) + ", found " +
-                        std::to_string(bytes->length) + ")");
+    refuse(bytesPath, std::string(problem) + " (" + std::to_string(given.rows) + " x " + std::to_string(given.cols) +
+                          " needs " + std::to_string(packedBytes(form, given.rows, given.cols)) +
+                          " bytes from a multiple of " + std::to_string(kTileAlign) + ", found " +
+                          std::to_string(bytes->length) + ")");
   }
   return out;
 }
 
 }  // namespace
-
-void FieldsOf<CodecForm>::check(Napi::Env env, const Path& path, const CodecForm& form) {
-  if (form.group != 0 && form.group != 32 && form.group != 64 && form.group != 128) {
-    throwRangeError(env, Path{"group", &path}, "expected 0, 32, 64 or 128, found " + std::to_string(form.group));
-  }
-  if (!isInteger(form.kind) && (form.asymmetric || form.group != 0 || form.table || form.twoLevel)) {
-    throwRangeError(env, path, "a float kind has no groups, no table, no two-level scales and is not asymmetric");
-  }
-  if (form.table && (form.asymmetric || bitsOf(form.kind) > kMostTableBits)) {
-    throwRangeError(env, path, "a table has codes of 2 to 5 bits and is not asymmetric");
-  }
-}
 
 PackedMatrix matrixOf(Napi::Value value, const Path& path) {
   Elements<uint8_t> bytes;
@@ -68,7 +54,7 @@ void readObject(Reader& reader, Napi::Value value, const Path& path, PackedMatri
   auto block = blockOf(bytes.data, bytes.length);
   if (!block) {
     // Held by address: an ordinary ArrayBuffer could be transferred away, and is aligned by chance only.
-    throwRangeError(value.Env(), Path{"bytes", &path}, "expected memory from alignedBytes() or mapFile()");
+    refuse(Path{"bytes", &path}, "expected memory from alignedBytes() or mapFile()");
   }
   reader.shares.push_back(std::move(block));
 }
@@ -83,7 +69,7 @@ const float* copyOf(Reader& reader, Napi::Value value, const Path& path, int64_t
 
 void readNormWeight(Reader& reader, Napi::Value value, const Path& path, const Field<Norm>&, Norm& norm) {
   const size_t length = elementsFrom<float>(value, path, 1).length;
-  if (length > static_cast<size_t>(INT32_MAX)) throwRangeError(value.Env(), path, "is too long");
+  if (length > static_cast<size_t>(INT32_MAX)) refuse(path, "is too long");
   norm.size = static_cast<int32_t>(length);
   norm.weight = copyOf(reader, value, path, norm.size);
 }

@@ -45,6 +45,18 @@ void freeAligned(uint8_t* data) {
 
 }  // namespace
 
+const char* errorName(int error) {
+  static const struct {
+    int number;
+    const char* name;
+  } kNames[] = {{ENOENT, "ENOENT"}, {EACCES, "EACCES"}, {EISDIR, "EISDIR"}, {ENOTDIR, "ENOTDIR"}, {ENOMEM, "ENOMEM"},
+                {EMFILE, "EMFILE"}, {ELOOP, "ELOOP"},   {ENODEV, "ENODEV"}, {EINVAL, "EINVAL"}};
+  for (const auto& known : kNames) {
+    if (known.number == error) return known.name;
+  }
+  return "EIO";
+}
+
 std::shared_ptr<MemoryBlock> MemoryBlock::allocate(size_t bytes) {
 #ifndef _WIN32
   // Large blocks come as zero pages that take memory only when they are written.

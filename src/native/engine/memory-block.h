@@ -28,4 +28,7 @@ class MemoryBlock {
   const bool mapped_;
 };
 
+/** An error number's name, as node:fs gives it. */
+const char* errorName(int error);
+
 }  // namespace layerwise

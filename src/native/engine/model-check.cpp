@@ -1,6 +1,7 @@
 // Shapes of a model's parts, checked when they are given to the engine: no kernel ever sees a size that does not fit.
 #include <cmath>
 
+#include "../kernels/level-tables.h"
 #include "model.h"
 
 namespace layerwise {
@@ -176,6 +177,18 @@ std::string checkAdapterBlocks(const Model& model, const Adapter& adapter, int32
     }
   }
   return "";
+}
+
+void checkForm(const Path& path, const CodecForm& form) {
+  if (form.group != 0 && form.group != 32 && form.group != 64 && form.group != 128) {
+    refuse(Path{"group", &path}, "expected 0, 32, 64 or 128, found " + number(form.group));
+  }
+  if (!isInteger(form.kind) && (form.asymmetric || form.group != 0 || form.table || form.twoLevel)) {
+    refuse(path, "a float kind has no groups, no table, no two-level scales and is not asymmetric");
+  }
+  if (form.table && (form.asymmetric || bitsOf(form.kind) > kMostTableBits)) {
+    refuse(path, "a table has codes of 2 to 5 bits and is not asymmetric");
+  }
 }
 
 }  // namespace layerwise

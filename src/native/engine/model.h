@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "../kernels/device-kernels.h"
+#include "argument-path.h"
 #include "page-memory.h"
 #include "role.h"
 
@@ -125,5 +126,7 @@ std::string checkHead(const Model& model, const Head& head);
 std::string checkAdapter(const Model& model, const Adapter& adapter);
 /** The same for the additions to blocks [from, to) only; looks at no other block. */
 std::string checkAdapterBlocks(const Model& model, const Adapter& adapter, int32_t from, int32_t to);
+/** Throws std::invalid_argument where there is no such codec. */
+void checkForm(const Path& path, const CodecForm& form);
 
 }  // namespace layerwise

@@ -103,4 +103,33 @@ void checkPages(const Model& model, const Pass& pass, int32_t block) {
   }
 }
 
+void requireLoaded(const Path& path, const Model& model, const Pass& pass) {
+  for (int32_t i = pass.from; i < pass.to; i++) {
+    if (model.blocks[static_cast<size_t>(i)].loaded) continue;
+    refuse(path, "block " + number(i) + " has no weights: call setBlock first");
+  }
+}
+
+void requireRoom(const Path& path, const Span& span) {
+  const int32_t end = span.position + span.count, most = span.cache->maxTokens;
+  if (end > most) refuse(path, "positions up to " + number(end) + " do not fit a cache of " + number(most));
+}
+
+bool hasOwnInput(const Model& model, const Pass& pass, Role role) {
+  const Block& block = model.blocks[static_cast<size_t>(pass.from)];
+  const bool attention = attends(model, pass, pass.from), mlp = feeds(model, pass, pass.from);
+  // One norm for both parts: what the MLP takes is the attention's input.
+  const bool shared = attention && block.parallel && block.mlpNorm.kind == NormKind::None;
+  return role == Role::Up ? mlp && !shared : role == Role::Down ? mlp : attention;
+}
+
+std::vector<int32_t> rowsBelow(const Path& path, const int32_t* rows, size_t count, int64_t available) {
+  for (size_t i = 0; i < count; i++) {
+    if (rows[i] >= 0 && rows[i] < available) continue;
+    refuse(Path{nullptr, &path, static_cast<int64_t>(i)},
+           "expected a row below " + number(available) + ", found " + number(rows[i]));
+  }
+  return std::vector<int32_t>(rows, rows + count);
+}
+
 }  // namespace layerwise

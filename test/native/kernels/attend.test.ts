@@ -1,7 +1,8 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { ADDON_STATE, expectBits, expectWithin, HAS_ADDON, normals, onEveryIsa } from "../engines.ts";
+import { expectBits, expectWithin, normals } from "../engines.ts";
 import { type AttendCase, attendBounded, type KvType } from "../references/attention.ts";
+import { HAS_KERNELS, KERNELS_STATE, onEveryTable } from "./tables.ts";
 
 const KV_TYPES: readonly KvType[] = ["f32", "f16", "q8"];
 const HEAD_DIMS = [4, 8, 20, 64, 80, 96, 128];
@@ -24,9 +25,9 @@ function caseOf(
   };
 }
 
-const attend = (run: AttendCase) => onEveryIsa((engine) => engine.kernels.attend(run));
+const attend = (run: AttendCase) => onEveryTable((kernels) => kernels.attend(run));
 
-describe.skipIf(!HAS_ADDON)(`attention (${ADDON_STATE})`, () => {
+describe.skipIf(!HAS_KERNELS)(`attention (${KERNELS_STATE})`, () => {
   it.each(KV_TYPES)("is within its bound for any head size and number of positions: %s", (kvType) => {
     let used = 0;
     for (const headDim of HEAD_DIMS) {

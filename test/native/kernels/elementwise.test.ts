@@ -2,10 +2,11 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { f16ToF32Array, f32ToF16Array } from "../../../src/tensor/half.ts";
 import { Random } from "../../../src/tensor/random.ts";
-import { ADDON_STATE, expectBits, expectWithin, HAS_ADDON, normals, onEveryIsa } from "../engines.ts";
+import { expectBits, expectWithin, normals } from "../engines.ts";
 import { ACTIVATION_BOUNDS, normalTail } from "../references/activations.ts";
 import { layerNormTwin, rmsNormTwin, rotateTwin, type Twin } from "../references/norms.ts";
 import { quantizeRows } from "../references/quantize-rows.ts";
+import { HAS_KERNELS, KERNELS_STATE, onEveryTable } from "./tables.ts";
 
 const LENGTHS = [1, 2, 7, 15, 16, 17, 31, 33, 64, 100, 576];
 /** Floats of every size and sign, all exponents alike. */
@@ -17,13 +18,13 @@ function expectTwin(found: Float32Array, { bits, exact, bounds }: Twin, what: st
   expectWithin(found, { values: exact, bounds }, what);
 }
 
-describe.skipIf(!HAS_ADDON)(`kernels over rows (${ADDON_STATE})`, () => {
+describe.skipIf(!HAS_KERNELS)(`kernels over rows (${KERNELS_STATE})`, () => {
   it("quantizeRows gives levels, scales and sums of the definition", () => {
     const check = (x: Float32Array, rows: number, cols: number, what: string) => {
       const expected = quantizeRows(x, rows, cols);
       const part = (name: "levels" | "scales" | "sums") =>
         expectBits(
-          onEveryIsa((engine) => engine.kernels.quantizeRows(x, rows, cols)[name]),
+          onEveryTable((kernels) => kernels.quantizeRows(x, rows, cols)[name]),
           expected[name],
           `${name} of ${what}`,
         );
@@ -57,14 +58,14 @@ describe.skipIf(!HAS_ADDON)(`kernels over rows (${ADDON_STATE})`, () => {
       for (const scale of [1e-6, 1, 1e4]) {
         const x = normals(n, "x", scale);
         const [weight, bias] = [normals(n, "weight"), normals(n, "bias")];
-        const rms = onEveryIsa((engine) => engine.kernels.rmsNorm(x, weight, 1e-6));
+        const rms = onEveryTable((kernels) => kernels.rmsNorm(x, weight, 1e-6));
         expectTwin(rms, rmsNormTwin(x, weight, 1e-6), `rms norm of ${n} at ${scale}`);
-        const layer = onEveryIsa((engine) => engine.kernels.layerNorm(x, weight, bias, 1e-5));
+        const layer = onEveryTable((kernels) => kernels.layerNorm(x, weight, bias, 1e-5));
         expectTwin(layer, layerNormTwin(x, weight, bias, 1e-5), `layer norm of ${n} at ${scale}`);
         const angles = normals(n, "angles", 10);
         const [cos, sin] = [angles.map(Math.cos), angles.map(Math.sin)];
         const pairs = normals(2 * n, "pairs", scale);
-        const turned = onEveryIsa((engine) => engine.kernels.rotate(pairs, cos, sin));
+        const turned = onEveryTable((kernels) => kernels.rotate(pairs, cos, sin));
         expectTwin(turned, rotateTwin(pairs, cos, sin), `rotation of ${n} pairs at ${scale}`);
       }
     }
@@ -72,7 +73,7 @@ describe.skipIf(!HAS_ADDON)(`kernels over rows (${ADDON_STATE})`, () => {
 
   it("a wrong eps or a weight off by 2^-16 is outside the bounds of a norm", () => {
     const [x, weight] = [normals(64, "x", 0.01), normals(64, "weight")];
-    const found = onEveryIsa((engine) => engine.kernels.rmsNorm(x, weight, 1e-6));
+    const found = onEveryTable((kernels) => kernels.rmsNorm(x, weight, 1e-6));
     const others = [
       rmsNormTwin(x, weight, 1.1e-6),
       rmsNormTwin(
@@ -90,7 +91,7 @@ describe.skipIf(!HAS_ADDON)(`kernels over rows (${ADDON_STATE})`, () => {
     const random = new Random(5).fork(kind);
     const x = Float32Array.from({ length: 4001 }, (_, i) => (i % 2 ? 4 : 40) * random.nextNormal());
     x.set([0, -0, 1e-38, -1e-38, 1e-20, 87, 88, 89, 104, 105, -87, -88, -89, -104, -105, 1000, -1000, 1e6, -1e6]);
-    const found = onEveryIsa((engine) => engine.kernels.activate(kind, x));
+    const found = onEveryTable((kernels) => kernels.activate(kind, x));
     const reference = Array.from(x, ACTIVATION_BOUNDS[kind]);
     const values = Float64Array.from(reference, ({ value }) => value);
     const bounds = Float64Array.from(reference, ({ bound }) => bound);
@@ -98,7 +99,7 @@ describe.skipIf(!HAS_ADDON)(`kernels over rows (${ADDON_STATE})`, () => {
     // The bound is no looser than a few times what happens.
     if (kind !== "relu") expect(used).toBeGreaterThan(0.1);
     const up = normals(x.length, "up");
-    const gated = onEveryIsa((engine) => engine.kernels.activateGated(kind, x, up));
+    const gated = onEveryTable((kernels) => kernels.activateGated(kind, x, up));
     expectBits(
       gated,
       found.map((value, i) => value * up[i]),
@@ -117,29 +118,29 @@ describe.skipIf(!HAS_ADDON)(`kernels over rows (${ADDON_STATE})`, () => {
 
   it("halves convert as src/tensor/half.ts does", () => {
     const all = Uint16Array.from({ length: 65536 }, (_, i) => i);
-    const widened = onEveryIsa((engine) => engine.kernels.fromF16(all).map((x) => (Number.isNaN(x) ? 0 : x)));
+    const widened = onEveryTable((kernels) => kernels.fromF16(all).map((x) => (Number.isNaN(x) ? 0 : x)));
     expectBits(
       widened,
       f16ToF32Array(all).map((x) => (Number.isNaN(x) ? 0 : x)),
       "every half",
     );
-    const nan = onEveryIsa((engine) => engine.kernels.fromF16(all).map((x) => (Number.isNaN(x) ? 1 : 0)));
+    const nan = onEveryTable((kernels) => kernels.fromF16(all).map((x) => (Number.isNaN(x) ? 1 : 0)));
     expect(nan.reduce((sum, x) => sum + x, 0)).toBe(2 * 1023);
     // Each half, what lies halfway to the next, and a little on either side.
     const halves = f16ToF32Array(all).filter((x) => Number.isFinite(x));
     const between = Float32Array.from(halves, (x, i) => (x + (halves[i + 1] ?? 0)) / 2);
     const beside = (by: number) => between.map((x) => x * (1 + by));
     for (const numbers of [halves, between, beside(2 ** -23), beside(-(2 ** -23)), normals(1001, "x", 1e5)]) {
-      const found = onEveryIsa((engine) => engine.kernels.toF16(numbers));
+      const found = onEveryTable((kernels) => kernels.toF16(numbers));
       expectBits(found, f32ToF16Array(numbers), "to f16");
     }
     const special = Float32Array.of(Infinity, -Infinity, 65519.99, 65520, 1e-45, -1e-45, 2 ** -25, 2 ** -24, 0, -0);
-    const found = onEveryIsa((engine) => engine.kernels.toF16(special));
+    const found = onEveryTable((kernels) => kernels.toF16(special));
     expectBits(found, f32ToF16Array(special), "special numbers");
     for (const n of LENGTHS) {
       const x = normals(n, "x");
       expectBits(
-        onEveryIsa((engine) => engine.kernels.toF16(x)),
+        onEveryTable((kernels) => kernels.toF16(x)),
         f32ToF16Array(x),
         `${n} numbers`,
       );

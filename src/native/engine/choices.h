@@ -2,8 +2,9 @@
 #pragma once
 #include <string>
 
-#include "../engine/context.h"
-#include "arguments.h"
+#include "argument-path.h"
+#include "context.h"
+#include "named.h"
 
 namespace layerwise {
 
@@ -36,16 +37,15 @@ struct Choices<ActivationType> {
   static constexpr Named<ActivationType> kTable[] = {{ActivationType::Int8, "int8"}, {ActivationType::F32, "f32"}};
 };
 
-/** The choice of a name; throws a RangeError that lists the names. */
+/** The choice of a name; throws std::invalid_argument that lists the names. */
 template <class Choice>
-Choice choiceOf(Napi::Value value, const Path& path) {
-  const std::string found = stringOf(value, path);
+Choice choiceNamed(const std::string& wanted, const Path& path) {
   std::string all;
   for (const auto& [choice, name] : Choices<Choice>::kTable) {
-    if (found == name) return choice;
+    if (wanted == name) return choice;
     all += (all.empty() ? "" : ", ") + std::string(name);
   }
-  throwRangeError(value.Env(), path, "expected one of " + all + ", found '" + found.substr(0, 40) + "'");
+  refuse(path, "expected one of " + all + ", found '" + wanted.substr(0, 40) + "'");
 }
 
 }  // namespace layerwise

@@ -99,12 +99,4 @@ Elements<T> elementsFrom(Napi::Value value, const Path& path, int64_t length) {
   return out;
 }
 
-/** Throws where two arrays overlap. */
-template <class T, class U>
-void refuseOverlap(const Path& path, const Elements<T>& a, const Elements<U>& b) {
-  const auto aFrom = reinterpret_cast<uintptr_t>(a.data), aTo = aFrom + a.length * sizeof(T);
-  const auto bFrom = reinterpret_cast<uintptr_t>(b.data), bTo = bFrom + b.length * sizeof(U);
-  if (aFrom < bTo && bFrom < aTo) refuse(path, "overlaps another array of the call");
-}
-
 }  // namespace layerwise

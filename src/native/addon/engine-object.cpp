@@ -1,6 +1,4 @@
 // NativeEngine: makes models and contexts, and multiplies packed matrices by itself.
-#include <algorithm>
-
 #include "../engine/products.h"
 #include "handle.h"
 #include "task-runner.h"
@@ -15,8 +13,6 @@ using Call = Napi::CallbackInfo;
 
 /** More blocks than any model of today has. */
 constexpr uint32_t kMostBlocks = 1 << 16;
-/** Rows of a synchronous product. */
-constexpr int64_t kMostProductRows = 1 << 26;
 
 struct ModelShape {
   int32_t vocabSize = 0, hiddenSize = 0;
@@ -32,10 +28,10 @@ Napi::Value createModel(const Call& info, const State& state) {
   Reader reader;
   ModelShape shape;
   readTable(reader, given, path, kShapeFields, shape);
-  auto model = std::make_shared<ModelState>(state);
-  model->model.vocabSize = shape.vocabSize;
-  model->model.hiddenSize = shape.hiddenSize;
-  std::vector<Block>& blocks = model->model.blocks;
+  Model model;
+  model.vocabSize = shape.vocabSize;
+  model.hiddenSize = shape.hiddenSize;
+  std::vector<Block>& blocks = model.blocks;
   forEach(given.Get("blocks"), blocksPath, [&](Napi::Value element, const Path& at) {
     if (blocks.size() == kMostBlocks) refuse(blocksPath, "has too many blocks");
     const Napi::Object block = objectOf(element, at);
@@ -46,9 +42,7 @@ Napi::Value createModel(const Call& info, const State& state) {
     attention.headDim =
         static_cast<int32_t>(integerOf(block.Get("headDim"), Path{"headDim", &at}, attends ? 1 : 0, 1 << 14));
   });
-  model->blockShares.resize(blocks.size());
-  model->blockUsers.resize(blocks.size(), 0);
-  return Handle<ModelKind>::create(info.Env(), std::move(model));
+  return Handle<ModelKind>::create(info.Env(), std::make_shared<ModelState>(state, std::move(model)));
 }
 
 Napi::Value createContext(const Call& info, const State& state) {
@@ -77,19 +71,15 @@ void multiply(const Call& info, const State& state) {
   const Path inPath{kForm.in}, outPath{kForm.out};
   const PackedMatrix w = matrixOf(info[0], Path{"w"});
   const int64_t inCols = kForm.transposed ? w.rows : w.cols, outCols = kForm.transposed ? w.cols : w.rows;
-  const auto x = elementsOf<float>(info[1], inPath);
-  const auto length = static_cast<int64_t>(x.length), rows = length / inCols;
-  if (length == 0 || length % inCols != 0 || rows > kMostProductRows) {
-    refuse(inPath, "expected whole rows of " + std::to_string(inCols) + " elements, found " + std::to_string(length) +
-                       " elements");
-  }
-  const auto y = elementsOf<float>(info[2], outPath, rows * outCols);
-  refuseOverlap(outPath, x, y);
+  Reader reader;
+  const auto x = reader.takeFrom<const float>(info[1], inPath, 0);
+  const int32_t rows = wholeRows(inPath, static_cast<int64_t>(x.length), inCols);
+  float* const y = reader.take<float>(info[2], outPath, rows * outCols);
   requireOpen(*state);
   if (kForm.integers && !isInteger(w.kind)) {
     refuse(Path{"w"}, "expected an integer kind: float kinds take f32 activations");
   }
-  kForm.compute(state->kernels, *state->pool, w, x.data, static_cast<int32_t>(rows), y.data);
+  kForm.compute(state->kernels, *state->pool, w, x.data, rows, y);
 }
 
 Napi::Value measureBandwidth(const Call& info, const State& state) {
@@ -113,19 +103,12 @@ constexpr Field<EngineOptions> kEngineFields[] = {
 
 Napi::Value createEngine(const Call& info) {
   const Napi::Env env = info.Env();
-  const Path path{"options"}, isaPath{"isa", &path};
+  const Path path{"options"};
   Reader reader;
   EngineOptions options;
   readTable(reader, objectOf(info[0], path), path, kEngineFields, options);
-  int count;
-  const KernelChoice* const choices = kernelChoices(&count);
-  const KernelChoice* const choice =
-      std::find_if(choices, choices + count, [&](const KernelChoice& one) { return options.isa == one.table->name; });
-  if (choice == choices + count) {
-    refuse(isaPath, "no such instruction set was compiled in: '" + options.isa.substr(0, 40) + "'");
-  }
-  if (choice->unavailable) refuse(isaPath, options.isa + ": " + choice->unavailable);
-  const auto core = std::make_shared<EngineCore>(*choice->table, options.threads);
+  const KernelTable& table = tableNamed(options.isa, Path{"isa", &path});
+  const auto core = std::make_shared<EngineCore>(table, options.threads);
   core->runner = std::make_shared<TaskRunner>(env, options.threads < physicalCores());
   const Napi::Object engine = Handle<EngineKind>::create(env, core);
   const auto constant = [&](const char* name, Napi::Value value) {

@@ -11,14 +11,6 @@ namespace {
 using State = std::shared_ptr<ModelState>;
 using Call = Napi::CallbackInfo;
 
-/** The role of that name; `blocks` and the block's number are for the message. */
-Role roleOf(const std::string& name, const Path& blocks, int32_t block) {
-  for (const auto& [role, known] : kRoles) {
-    if (name == known) return role;
-  }
-  refuse(blocks, "block " + std::to_string(block) + " has no " + name.substr(0, 40));
-}
-
 int64_t lastBlock(const ModelState& state) { return static_cast<int64_t>(state.model.blocks.size()) - 1; }
 
 size_t blockNumber(Napi::Value value, const ModelState& state) {
@@ -60,9 +52,7 @@ void setAdapter(const Call& info, const State& state) {
   forEach(info[1], path, [&](Napi::Value element, const Path& at) {
     const Napi::Object part = objectOf(element, at);
     const auto block = static_cast<int32_t>(integerOf(part.Get("block"), Path{"block", &at}, 0, lastBlock(*state)));
-    const Role role = roleOf(stringOf(part.Get("role"), Path{"role", &at}), path, block);
-    LowRank& low = adapter[block][role];
-    if (low.present()) refuse(at, "block " + std::to_string(block) + " has " + nameOf(role) + " twice");
+    LowRank& low = addAddition(adapter, block, stringOf(part.Get("role"), Path{"role", &at}), at);
     readObject(reader, part.Get("lowRank"), Path{"lowRank", &at}, low);
   });
   requireOpen(*state);

@@ -29,16 +29,7 @@ PackedMatrix place(Napi::Value value, const Path& path, Elements<uint8_t>* bytes
   GivenMatrix given;
   readTable(reader, object, path, kMatrixFields, given);
   *bytes = elementsOf<uint8_t>(object.Get("bytes"), bytesPath);
-  PackedMatrix out;
-  const char* problem = nullptr;
-  if (!makePackedMatrix(form, given.rows, given.cols, bytes->data, static_cast<int64_t>(bytes->length), &out,
-                        &problem)) {
-    refuse(bytesPath, std::string(problem) + " (" + std::to_string(given.rows) + " x " + std::to_string(given.cols) +
-                          " needs " + std::to_string(packedBytes(form, given.rows, given.cols)) +
-                          " bytes from a multiple of " + std::to_string(kTileAlign) + ", found " +
-                          std::to_string(bytes->length) + ")");
-  }
-  return out;
+  return matrixIn(bytesPath, form, given.rows, given.cols, bytes->data, static_cast<int64_t>(bytes->length));
 }
 
 }  // namespace

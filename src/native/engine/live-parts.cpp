@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <stdexcept>
 
+#include "../kernels/cpu-features.h"
+
 namespace layerwise {
 
 EngineCore::EngineCore(const KernelTable& table, int threads)
@@ -18,6 +20,12 @@ void EngineCore::releaseWhenIdle() {
   contexts.clear();
   pool.reset();
 }
+
+ModelState::ModelState(std::shared_ptr<EngineCore> engine, Model shape)
+    : core(std::move(engine)),
+      model(std::move(shape)),
+      blockShares(model.blocks.size()),
+      blockUsers(model.blocks.size(), 0) {}
 
 void ModelState::releaseWhenIdle() {
   if (!disposed || users > 0) return;
@@ -57,6 +65,18 @@ void UsedParts::end() {
   std::vector<AbortFlag>& running = context_->running;
   running.erase(std::remove(running.begin(), running.end(), abort_), running.end());
   context_->releaseWhenIdle();
+}
+
+const KernelTable& tableNamed(const std::string& isa, const Path& path) {
+  int count;
+  const KernelChoice* const choices = kernelChoices(&count);
+  const KernelChoice* const choice =
+      std::find_if(choices, choices + count, [&](const KernelChoice& one) { return isa == one.table->name; });
+  if (choice == choices + count) {
+    refuse(path, "no such instruction set was compiled in: '" + isa.substr(0, 40) + "'");
+  }
+  if (choice->unavailable) refuse(path, isa + ": " + choice->unavailable);
+  return *choice->table;
 }
 
 void requireOpen(const EngineCore& core) {

@@ -45,7 +45,8 @@ using Shares = std::vector<std::shared_ptr<const void>>;
  * std::invalid_argument where it does not fit the model, std::runtime_error where a call under way uses it.
  */
 struct ModelState {
-  explicit ModelState(std::shared_ptr<EngineCore> core) : core(std::move(core)) {}
+  /** `shape`: sizes, and heads of the blocks; the weights are set later. */
+  ModelState(std::shared_ptr<EngineCore> core, Model shape);
   void releaseWhenIdle();
 
   void setEmbedding(const PackedMatrix& matrix, Shares shares);
@@ -68,6 +69,9 @@ struct ModelState {
   std::vector<int> blockUsers;
   std::map<std::string, int> headUsers, adapterUsers;
 };
+
+/** A place for an addition; throws std::invalid_argument where no role is called so, or it has one already. */
+LowRank& addAddition(Adapter& adapter, int32_t block, const std::string& role, const Path& path);
 
 /** A sequence's cache. */
 struct CacheState {
@@ -119,6 +123,9 @@ struct UsedParts {
   std::shared_ptr<ContextState> context_;
   AbortFlag abort_;
 };
+
+/** The table of an instruction set; throws std::invalid_argument where this machine does not run it. */
+const KernelTable& tableNamed(const std::string& isa, const Path& path);
 
 /** Throw std::runtime_error where the part, or its engine, was disposed of. */
 void requireOpen(const EngineCore& core);

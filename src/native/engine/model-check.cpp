@@ -191,4 +191,14 @@ void checkForm(const Path& path, const CodecForm& form) {
   }
 }
 
+PackedMatrix matrixIn(const Path& path, const CodecForm& form, int32_t rows, int32_t cols, const uint8_t* bytes,
+                      int64_t length) {
+  PackedMatrix out;
+  const char* problem = nullptr;
+  if (makePackedMatrix(form, rows, cols, bytes, length, &out, &problem)) return out;
+  refuse(path, std::string(problem) + " (" + number(rows) + " x " + number(cols) + " needs " +
+                   number(packedBytes(form, rows, cols)) + " bytes from a multiple of " + number(kTileAlign) +
+                   ", found " + number(length) + ")");
+}
+
 }  // namespace layerwise

@@ -128,5 +128,8 @@ std::string checkAdapter(const Model& model, const Adapter& adapter);
 std::string checkAdapterBlocks(const Model& model, const Adapter& adapter, int32_t from, int32_t to);
 /** Throws std::invalid_argument where there is no such codec. */
 void checkForm(const Path& path, const CodecForm& form);
+/** A packed matrix in `length` bytes; throws std::invalid_argument where they are too few or not aligned. */
+PackedMatrix matrixIn(const Path& path, const CodecForm& form, int32_t rows, int32_t cols, const uint8_t* bytes,
+                      int64_t length);
 
 }  // namespace layerwise

@@ -121,4 +121,11 @@ double readBandwidth(const DeviceKernels& kernels, ThreadPool& pool, int64_t byt
   return best;
 }
 
+int32_t wholeRows(const Path& path, int64_t length, int64_t cols) {
+  constexpr int64_t kMostRows = 1 << 26;
+  if (length > 0 && length % cols == 0 && length / cols <= kMostRows) return static_cast<int32_t>(length / cols);
+  refuse(path, "expected whole rows of " + std::to_string(cols) + " elements, found " + std::to_string(length) +
+                   " elements");
+}
+
 }  // namespace layerwise

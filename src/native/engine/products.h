@@ -1,7 +1,8 @@
 // Products of packed matrices with rows of floats on all threads of a pool: what an engine offers outside of models.
 #pragma once
-#include "thread-pool.h"
 #include "../kernels/device-kernels.h"
+#include "argument-path.h"
+#include "thread-pool.h"
 
 namespace layerwise {
 
@@ -16,6 +17,9 @@ void productTransposed(const DeviceKernels& kernels, ThreadPool& pool, const Pac
 /** y = x W^T with rows quantized to 8 bits a chunk; integer kinds only. */
 void productInt8(const DeviceKernels& kernels, ThreadPool& pool, const PackedMatrix& w, const float* x, int32_t rows,
                  float* y);
+
+/** Rows of `cols` elements that an array of `length` is; throws std::invalid_argument where it is no whole rows. */
+int32_t wholeRows(const Path& path, int64_t length, int64_t cols);
 
 /** Bytes per second at which all threads read `bytes` bytes, best of a few passes. */
 double readBandwidth(const DeviceKernels& kernels, ThreadPool& pool, int64_t bytes);

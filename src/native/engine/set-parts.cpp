@@ -26,6 +26,16 @@ std::string number(int64_t value) { return std::to_string(value); }
 
 }  // namespace
 
+LowRank& addAddition(Adapter& adapter, int32_t block, const std::string& role, const Path& path) {
+  for (const auto& [known, name] : kRoles) {
+    if (role != name) continue;
+    LowRank& low = adapter[block][known];
+    if (low.present()) refuse(path, "block " + number(block) + " has " + name + " twice");
+    return low;
+  }
+  refuse(Path{"blocks"}, "block " + number(block) + " has no " + role.substr(0, 40));
+}
+
 void ModelState::setEmbedding(const PackedMatrix& matrix, Shares shares) {
   if (matrix.rows != model.vocabSize || matrix.cols != model.hiddenSize) {
     refuse(Path{"matrix"}, "expected " + number(model.vocabSize) + " x " + number(model.hiddenSize) + ", found " +

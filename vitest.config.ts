@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 import { testFiles } from "./test/support/test-files.ts";
 
@@ -7,6 +8,8 @@ export default defineConfig(({ mode }) => {
   const limits = { testTimeout: 60_000, hookTimeout: 60_000 };
   return {
     test: {
+      // Vitest leaves one core to itself, which is half of a machine with two.
+      maxWorkers: availableParallelism(),
       projects: [
         // What does not load TensorFlow.js shares its threads, and what they have loaded.
         { test: { name: "plain", include: plain, pool: "threads", isolate: false, ...limits } },

@@ -11,6 +11,7 @@ import { type InputGram, prepareInput } from "../../src/quantization/quantizer-i
 import { weighted } from "../../src/quantization/weighted.ts";
 import { sampleNumbers } from "../codecs/sample-numbers.ts";
 import { ADDON_STATE, EVERY_CODEC, HAS_ADDON, INTEGER_CODECS, normals } from "../native/engines.ts";
+import { expectSame } from "../support/expect-same.ts";
 import { NATIVES, sameOnAll } from "./all-maths.ts";
 
 const dense = (rows: number, cols: number, data: Float32Array): DenseMatrix => ({ kind: "dense", rows, cols, data });
@@ -60,7 +61,7 @@ describe.skipIf(!HAS_ADDON)(`quantizing by all maths (${ADDON_STATE})`, () => {
     ]) {
       const matrix = dense(rows, cols, weights(rows, cols, `${codec.id} ${rows}`));
       const expected = await nearest.quantize(plainMaths, matrix, codec);
-      for (const { maths } of NATIVES) expect(await nearest.quantize(maths, matrix, codec)).toEqual(expected);
+      for (const { maths } of NATIVES) expectSame(await nearest.quantize(maths, matrix, codec), expected);
     }
   });
 
@@ -78,8 +79,8 @@ describe.skipIf(!HAS_ADDON)(`quantizing by all maths (${ADDON_STATE})`, () => {
       if (rows > 3) expect(byWeights).not.toEqual(unweighted);
       if (rows > 3) expect(compensated).not.toEqual(byWeights);
       for (const { maths } of NATIVES) {
-        expect(await weighted.quantize(maths, matrix, codec, { input })).toEqual(byWeights);
-        expect(await gptq.quantize(maths, matrix, codec, { input })).toEqual(compensated);
+        expectSame(await weighted.quantize(maths, matrix, codec, { input }), byWeights);
+        expectSame(await gptq.quantize(maths, matrix, codec, { input }), compensated);
       }
     }
   });
@@ -87,7 +88,7 @@ describe.skipIf(!HAS_ADDON)(`quantizing by all maths (${ADDON_STATE})`, () => {
   it("prepares inputs to the same numbers", async () => {
     const gram = gramOf(140, "inputs");
     const expected = await prepareInput(plainMaths, gram, "factor");
-    for (const { maths } of NATIVES) expect(await prepareInput(maths, gram, "factor")).toEqual(expected);
+    for (const { maths } of NATIVES) expectSame(await prepareInput(maths, gram, "factor"), expected);
   });
 
   it("does so for any numbers", async () => {
@@ -100,7 +101,7 @@ describe.skipIf(!HAS_ADDON)(`quantizing by all maths (${ADDON_STATE})`, () => {
       fc.asyncProperty(fc.array(value, { minLength: 1, maxLength: 150 }), codecs, async (numbers, codec) => {
         const matrix = dense(1, numbers.length, Float32Array.from(numbers));
         const expected = await nearest.quantize(plainMaths, matrix, codec);
-        for (const { maths } of NATIVES) expect(await nearest.quantize(maths, matrix, codec)).toEqual(expected);
+        for (const { maths } of NATIVES) expectSame(await nearest.quantize(maths, matrix, codec), expected);
       }),
       { numRuns: 300 },
     );
@@ -113,7 +114,7 @@ describe.skipIf(!HAS_ADDON)(`quantizing by all maths (${ADDON_STATE})`, () => {
       [70, 100],
     ]) {
       const numbers = sampleNumbers(codec, rows, cols);
-      expect(await sameOnAll((maths) => maths.pack(codec, numbers))).toEqual(codec.pack(numbers));
+      expectSame(await sameOnAll((maths) => maths.pack(codec, numbers)), codec.pack(numbers));
     }
   });
 

@@ -1,5 +1,6 @@
-// npm run bench:checkouts -- OTHER_CHECKOUT ARTIFACT [--rounds=8] [--isa=avx2]: `layerwise bench` of this checkout and of
-// another one on the same artifact, in turns, one and two threads; prints the ratio of each pair (above 1: this one is faster).
+// npm run bench:checkouts -- OTHER_CHECKOUT ARTIFACT [--rounds=8] [--isa=avx2]: `layerwise bench` of this checkout
+// and of another one on the same artifact, in turns, one and two threads; prints the ratio of each pair (above 1: this
+// one is faster).
 import { execFileSync } from "node:child_process";
 import path from "node:path";
 import { stamp } from "./results/common.mjs";

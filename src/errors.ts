@@ -17,6 +17,16 @@ export class UserError extends Error {
   }
 }
 
+/** What a read gives; null where it throws the UserError of this code: what is not there is an answer then. */
+export async function nullOn<T>(code: string, read: () => Promise<T>): Promise<T | null> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof UserError && error.code === code) return null;
+    throw error;
+  }
+}
+
 /**
  * Stopped on request (SIGTERM, SIGINT, an AbortSignal) at a point from which the same command continues: exit status
  * 75.

@@ -1,8 +1,7 @@
-import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { planRequest } from "../pipeline/plan-request.ts";
 import { peek, readResult } from "../pipeline/run-folder.ts";
-import { type RunOptions, recallOptions } from "../pipeline/run-options.ts";
+import { type RunOptions, savedOptions } from "../pipeline/run-options.ts";
 import { scoresStep } from "../pipeline/steps/scores.ts";
 import { allocatorOf, UNRANKED } from "../planning/allocators/index.ts";
 import type { Budget } from "../planning/budget/budget.ts";
@@ -45,15 +44,6 @@ export async function readPlanInput(choice: PlanChoice, terminal: Terminal): Pro
 }
 
 const NO_DEVICE: Budget = { bytes: 0, kind: "expression", explanation: "", device: null };
-
-async function savedOptions(source: string): Promise<RunOptions | null> {
-  try {
-    return await recallOptions(source);
-  } catch (error) {
-    if (error instanceof UserError && error.code === "NOT_A_RUN_FOLDER") return null;
-    throw error;
-  }
-}
 
 /** Scores of the file asked for, or of the run folder where it has them. */
 async function readScores({ scores: file, source }: PlanChoice, isRun: boolean): Promise<Scores | null> {

@@ -23,9 +23,9 @@ export function stepCommand(name: string, until: StepName, describe: string, exa
         }),
       ).option("out", { type: "string", describe: "Run folder to begin or continue from a checkpoint" }),
     async run(args, terminal) {
-      const { recallOptions } = await import("../pipeline/run-options.ts");
+      const { recallOptions, savedOptions } = await import("../pipeline/run-options.ts");
       const { runPipeline } = await import("./pipeline-run.ts");
-      const saved = args.out === undefined ? await recallOptions(args.source) : await savedIn(args.out);
+      const saved = args.out === undefined ? await recallOptions(args.source) : await savedOptions(args.out);
       if (args.out !== undefined && saved && path.resolve(args.source) !== saved.checkpoint) {
         throw new UserError(
           "RUN_FOLDER_OTHER",
@@ -40,14 +40,4 @@ export function stepCommand(name: string, until: StepName, describe: string, exa
       await runPipeline(args.out ?? args.source, options, until, terminal);
     },
   });
-}
-
-async function savedIn(folder: string) {
-  const { recallOptions } = await import("../pipeline/run-options.ts");
-  try {
-    return await recallOptions(folder);
-  } catch (error) {
-    if (error instanceof UserError && error.code === "NOT_A_RUN_FOLDER") return null;
-    throw error;
-  }
 }

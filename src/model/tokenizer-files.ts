@@ -1,6 +1,6 @@
 import path from "node:path";
 import { z } from "zod";
-import { UserError } from "../errors.ts";
+import { nullOn, UserError } from "../errors.ts";
 import { parseJsonBytes, parseWith, readFileBytes } from "../formats/files.ts";
 
 /** Files that a tokenizer may consist of, all of which an artifact must carry. */
@@ -142,13 +142,8 @@ export async function readTokenizerFiles(folder: string, rows = Number.POSITIVE_
   };
 }
 
-async function readIfPresent(file: string): Promise<Uint8Array | null> {
-  try {
-    return await readFileBytes(file);
-  } catch (error) {
-    if (error instanceof UserError && error.code === "FILE_NOT_FOUND") return null;
-    throw error;
-  }
+function readIfPresent(file: string): Promise<Uint8Array | null> {
+  return nullOn("FILE_NOT_FOUND", () => readFileBytes(file));
 }
 
 function missingTokenizer(folder: string): UserError {

@@ -1,7 +1,7 @@
 import path from "node:path";
 import { findModel } from "../decoding/find-model.ts";
 import { UserError } from "../errors.ts";
-import { type RunOptions, recallOptions } from "./run-options.ts";
+import { type RunOptions, savedOptions } from "./run-options.ts";
 
 /** Where an artifact lies. */
 export interface ArtifactPlace {
@@ -29,18 +29,8 @@ export async function findArtifact(target: string): Promise<ArtifactPlace> {
   }
   const name = ARTIFACT_NAME.exec(path.basename(path.resolve(folder)));
   const parent = path.dirname(path.resolve(folder));
-  const options = name && (await optionsIn(parent));
+  const options = name && (await savedOptions(parent));
   return options
     ? { folder, run: { folder: parent, options }, device: name[1] }
     : { folder, run: null, device: undefined };
-}
-
-/** Null where the folder is no run folder. */
-async function optionsIn(folder: string): Promise<RunOptions | null> {
-  try {
-    return await recallOptions(folder);
-  } catch (error) {
-    if (error instanceof UserError && error.code === "NOT_A_RUN_FOLDER") return null;
-    throw error;
-  }
 }

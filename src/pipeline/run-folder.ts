@@ -1,7 +1,7 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
-import { throwIfAborted, UserError } from "../errors.ts";
+import { nullOn, throwIfAborted, UserError } from "../errors.ts";
 import { fileError, parseWith, readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import { type FolderLock, lockFolder } from "../formats/lock.ts";
 import { makeFolders } from "./run-folder-paths.ts";
@@ -88,12 +88,7 @@ export interface NamedResult<T> {
  * `BAD_FIELD` or `FILE_*` for a file that is damaged or cannot be read.
  */
 export async function peek<T>(folder: string, { name, schema }: NamedResult<T>): Promise<T | null> {
-  try {
-    return await readResult(fileOf(folder, name), schema);
-  } catch (error) {
-    if (error instanceof UserError && error.code === "FILE_NOT_FOUND") return null;
-    throw error;
-  }
+  return nullOn("FILE_NOT_FOUND", () => readResult(fileOf(folder, name), schema));
 }
 
 /**

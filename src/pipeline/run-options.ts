@@ -1,6 +1,6 @@
 import path from "node:path";
 import { z } from "zod";
-import { UserError } from "../errors.ts";
+import { nullOn, UserError } from "../errors.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import { KvType } from "../model/kv-type.ts";
 import { BACKEND_CHOICES } from "../runtime/backend-names.ts";
@@ -45,15 +45,16 @@ export async function rememberOptions(out: string, options: RunOptions): Promise
 
 /** The options that a run folder was made with. Throws UserError `NOT_A_RUN_FOLDER` where there are none. */
 export async function recallOptions(out: string): Promise<RunOptions> {
-  const file = path.join(out, OPTIONS_FILE);
-  try {
-    return await readJsonFile(file, RunOptions);
-  } catch (error) {
-    if (!(error instanceof UserError) || error.code !== "FILE_NOT_FOUND") throw error;
-    throw new UserError(
-      "NOT_A_RUN_FOLDER",
-      `${out}: expected a run folder with ${OPTIONS_FILE}, found none`,
-      "start one with layerwise compress or layerwise calibrate CHECKPOINT --out FOLDER",
-    );
-  }
+  const options = await savedOptions(out);
+  if (options) return options;
+  throw new UserError(
+    "NOT_A_RUN_FOLDER",
+    `${out}: expected a run folder with ${OPTIONS_FILE}, found none`,
+    "start one with layerwise compress or layerwise calibrate CHECKPOINT --out FOLDER",
+  );
+}
+
+/** The same; null where the folder is no run folder. */
+export function savedOptions(folder: string): Promise<RunOptions | null> {
+  return nullOn("FILE_NOT_FOUND", () => readJsonFile(path.join(folder, OPTIONS_FILE), RunOptions));
 }

@@ -7,5 +7,4 @@ import { expect } from "vitest";
  */
 export function expectSame<T>(found: T, expected: T): void {
   if (!isDeepStrictEqual(found, expected)) expect(found).toEqual(expected);
-  else expect(found).toBeDefined();
 }

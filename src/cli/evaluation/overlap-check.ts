@@ -1,6 +1,6 @@
 import path from "node:path";
 import type { OpenModel } from "../../decoding/open-model.ts";
-import { UserError } from "../../errors.ts";
+import { nullOn } from "../../errors.ts";
 import type { Overlap } from "../../evaluation/overlap.ts";
 import { formatCount, formatNumber } from "../text/number-text.ts";
 
@@ -61,11 +61,8 @@ async function runFolderTexts({ kind, folder, tokenizer }: CalibratedModel): Pro
   if (kind !== "artifact") return null;
   const { peek } = await import("../../pipeline/run-folder.ts");
   const { calibrationStep } = await import("../../pipeline/steps/calibration.ts");
-  const found = await peek(path.join(folder, ".."), calibrationStep).catch((error: unknown) => {
-    // A run folder of another version may hold another form, which is no reason not to evaluate.
-    if (error instanceof UserError && error.code === "BAD_FIELD") return null;
-    throw error;
-  });
+  // A run folder of another version may hold another form, which is no reason not to evaluate.
+  const found = await nullOn("BAD_FIELD", () => peek(path.join(folder, ".."), calibrationStep));
   if (!found) return null;
   const texts = found.sequences.map((ids) => tokenizer.decode(ids, { skipSpecial: true }));
   return { files: found.sources.map((source) => source.path), texts };

@@ -12,7 +12,7 @@ import {
 import type { Family } from "./family.ts";
 import { readRope } from "./rope-fields.ts";
 import { interleavedQkv, type PartName, type TensorNames } from "./tensor-names.ts";
-import { refuseWindow } from "./window-fields.ts";
+import { noWindows } from "./window-fields.ts";
 
 /** Fraction of a head that rotates where `rotary_pct` is left out. */
 const DEFAULT_ROTARY_FRACTION = 0.25;
@@ -26,7 +26,7 @@ export const gptNeox: Family = {
   ],
   describe(config) {
     const sizes = readSizes(config, { kvHeads: false, headDim: false });
-    refuseWindow(config, sizes.layers);
+    noWindows(config, sizes.layers);
     return { spec: neoxSpec(config, sizes), names: neoxNames(sizes) };
   },
 };

@@ -1,6 +1,6 @@
 import type { Family } from "./family.ts";
 import { gatedSpec, LLAMA_BUFFERS, LLAMA_NAMES, readGatedSizes } from "./gated-decoder.ts";
-import { refuseWindow } from "./window-fields.ts";
+import { noWindows } from "./window-fields.ts";
 
 /** Granite 3 (dense): Llama with factors on the embedding, on q·k, on what attention and MLP add, and on the logits. */
 export const granite: Family = {
@@ -9,11 +9,11 @@ export const granite: Family = {
   reads: ["embedding_multiplier", "attention_multiplier", "residual_multiplier", "logits_scaling"],
   describe(config) {
     const sizes = readGatedSizes(config);
-    refuseWindow(config, sizes.layers);
+    const windows = noWindows(config, sizes.layers);
     const attentionBias = config.flag("attention_bias", false);
     const spec = gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: config.flag("mlp_bias", false) },
-      windows: Array.from({ length: sizes.layers }, () => null),
+      windows,
       embeddingScale: config.positive("embedding_multiplier", 1),
       attentionScale: config.positive("attention_multiplier", 1),
       residualFactor: config.positive("residual_multiplier", 1),

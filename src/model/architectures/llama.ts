@@ -1,6 +1,6 @@
 import type { Family } from "./family.ts";
 import { gatedSpec, LLAMA_BUFFERS, LLAMA_NAMES, readGatedSizes } from "./gated-decoder.ts";
-import { refuseWindow } from "./window-fields.ts";
+import { noWindows } from "./window-fields.ts";
 
 /** Llama 1 to 3, SmolLM, TinyLlama and whatever else says `model_type: llama`. */
 export const llama: Family = {
@@ -8,11 +8,11 @@ export const llama: Family = {
   ignored: LLAMA_BUFFERS,
   describe(config) {
     const sizes = readGatedSizes(config);
-    refuseWindow(config, sizes.layers);
+    const windows = noWindows(config, sizes.layers);
     const attentionBias = config.flag("attention_bias", false);
     const spec = gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: config.flag("mlp_bias", false) },
-      windows: Array.from({ length: sizes.layers }, () => null),
+      windows,
     });
     return { spec, names: LLAMA_NAMES };
   },

@@ -1,7 +1,7 @@
 import type { Family } from "./family.ts";
 import { gatedSpec, LLAMA_BUFFERS, LLAMA_NAMES, readGatedSizes } from "./gated-decoder.ts";
 import type { TensorNames } from "./tensor-names.ts";
-import { refuseWindow } from "./window-fields.ts";
+import { noWindows } from "./window-fields.ts";
 
 /**
  * OLMo 2: Llama with its norms after attention and MLP instead of before, and norms over all query and all key heads.
@@ -11,11 +11,11 @@ export const olmo2: Family = {
   ignored: LLAMA_BUFFERS,
   describe(config) {
     const sizes = readGatedSizes(config);
-    refuseWindow(config, sizes.layers);
+    const windows = noWindows(config, sizes.layers);
     const attentionBias = config.flag("attention_bias", false);
     const spec = gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: false },
-      windows: Array.from({ length: sizes.layers }, () => null),
+      windows,
       norms: "post",
       headNorms: "all",
     });

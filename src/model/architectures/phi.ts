@@ -4,7 +4,7 @@ import { attentionOf, decoderSpec, layerNorm, plainMlp, preNorm, readSizes } fro
 import type { Family } from "./family.ts";
 import { readRope } from "./rope-fields.ts";
 import type { PartName, TensorNames } from "./tensor-names.ts";
-import { refuseWindow } from "./window-fields.ts";
+import { noWindows } from "./window-fields.ts";
 
 /** Fraction of a head that rotates where `partial_rotary_factor` is left out. */
 const DEFAULT_ROTARY_FRACTION = 0.5;
@@ -20,7 +20,7 @@ export const phi: Family = {
 
 function phiSpec(config: ConfigReader): DecoderSpec {
   const sizes = readSizes(config, { kvHeads: true, headDim: false });
-  refuseWindow(config, sizes.layers);
+  noWindows(config, sizes.layers);
   const { hiddenSize, headDim, maxPositions } = sizes;
   const norm = layerNorm(config, hiddenSize);
   const rope = readRope(config, { headDim, maxPositions, partial: DEFAULT_ROTARY_FRACTION });

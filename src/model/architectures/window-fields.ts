@@ -24,12 +24,13 @@ export function readWindows(config: ConfigReader, layers: number, family: Window
   return Array.from({ length: layers }, (_, i) => (i >= from ? window : null));
 }
 
-/** For families whose attention has no window: a window that is switched on is refused. */
-export function refuseWindow(config: ConfigReader, layers: number): void {
+/** For families whose attention has no window: null for each block; a window that is switched on is refused. */
+export function noWindows(config: ConfigReader, layers: number): null[] {
   const windows = readWindows(config, layers, { used: true, window: null, fromLayer: null });
   if (windows.some((window) => window !== null)) {
     config.refuse("sliding_window", "null (this family's attention has no window)");
   }
+  return windows.map(() => null);
 }
 
 /**

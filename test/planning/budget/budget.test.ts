@@ -133,7 +133,9 @@ describe("device profiles", () => {
 
   it("says once what was found in a size", () => {
     const text = "name: x\nmemory: 1 m\n";
-    expect(() => parseYamlDocument(text, "x.yaml", DeviceProfile)).toThrow(/measures no memory \(did you mean MB or MiB\?\)$/);
+    expect(() => parseYamlDocument(text, "x.yaml", DeviceProfile)).toThrow(
+      /measures no memory \(did you mean MB or MiB\?\)$/,
+    );
   });
 
   it("reads auto from this machine", async () => {

@@ -15,8 +15,8 @@ const TIMES = new Set(["s", "sec", "secs", "second", "seconds", "min", "minute",
 
 /**
  * Bytes of a size expression of numbers, units, + - * / and parentheses; fractions of a byte are dropped.
- * kB, MB, GB are powers of 1000, KiB, MiB, GiB of 1024; bits are refused: who writes "Mib" means MiB. Throws UserError `BUDGET_SYNTAX`, `BUDGET_UNITS` or
- * `BUDGET_VALUE`.
+ * kB, MB, GB are powers of 1000, KiB, MiB, GiB of 1024; bits are refused: who writes "Mib" means MiB.
+ * Throws UserError `BUDGET_SYNTAX`, `BUDGET_UNITS` or `BUDGET_VALUE`.
  */
 export function parseBytes(expression: string): number {
   const text = expression.trim().replace(/\s+/g, " ");

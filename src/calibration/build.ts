@@ -36,8 +36,8 @@ export interface SplitCalibration extends Calibration {
 const MAX_PASSAGE_CHARS = 8192;
 
 /**
- * Token sequences from several files, each exactly `sequenceTokens` long and starting with what the tokenizer
- * begins a text with. Passages are chosen by the seed; of a file much larger than needed only about twice the wanted text is
+ * Token sequences from several files, each exactly `sequenceTokens` long and beginning with what the tokenizer begins a
+ * text with. Passages are chosen by the seed; of a file much larger than needed only about twice the wanted text is
  * tokenized. Throws UserError for unreadable, empty, malformed or too short files.
  */
 export async function buildCalibration(

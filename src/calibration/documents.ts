@@ -3,6 +3,7 @@ import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { refusePointer } from "../formats/foreign-file.ts";
 import type { ChatMessage } from "../model/chat-template.ts";
 
 /** Files are read whole (their sha256 is kept), so there is a limit; far above what calibration can use. */
@@ -44,7 +45,9 @@ async function readBytes(file: string): Promise<Buffer> {
       const message = `${file}: calibration text: expected at most ${MAX_SOURCE_BYTES} bytes, found ${size}`;
       throw new UserError("CALIBRATION_TOO_LARGE", message, "give an excerpt: a few megabytes are more than enough");
     }
-    return await readFile(file);
+    const bytes = await readFile(file);
+    refusePointer(bytes, file);
+    return bytes;
   } catch (error) {
     if (error instanceof UserError) throw error;
     const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);

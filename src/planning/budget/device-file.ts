@@ -1,9 +1,8 @@
 import { readdirSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../errors.ts";
-import { fileError } from "../../formats/files.ts";
+import { decodeText, readFileBytes } from "../../formats/files.ts";
 import { parseYamlDocument } from "../../formats/yaml-document.ts";
 import { didYouMean } from "../../near-names.ts";
 import { type Budget, resolveBudget } from "./budget.ts";
@@ -31,9 +30,9 @@ export async function loadDeviceProfile(nameOrFile: string): Promise<DeviceProfi
   const file = YAML_FILE.test(nameOrFile) ? nameOrFile : path.join(DEVICES_FOLDER, `${nameOrFile}.yaml`);
   let text: string;
   try {
-    text = await readFile(file, "utf8");
+    text = decodeText(await readFileBytes(file), file);
   } catch (error) {
-    if (file === nameOrFile) throw fileError(error, file, "read");
+    if (file === nameOrFile) throw error;
     throw new UserError(
       "DEVICE_UNKNOWN",
       `device: expected one of ${deviceNames().join(", ")} or a .yaml file, found "${nameOrFile}"`,

@@ -93,7 +93,8 @@ const JSON_TEXT: ForeignKind = {
  * that reads well begins so.
  */
 export function foreignFile(bytes: Uint8Array, label: string, expected: string): UserError | null {
-  return firstOf([...KINDS, expected === "safetensors" ? JSON_TEXT : SAFETENSORS], bytes, label, expected);
+  const other = expected === "JSON" ? [SAFETENSORS] : expected === "safetensors" ? [JSON_TEXT] : [];
+  return firstOf([...KINDS, ...other], bytes, label, expected);
 }
 
 /** Throws UserError `FOREIGN_FILE` for a whole file that is a pointer (Git LFS and the like). */

@@ -10,7 +10,7 @@ const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] =
   letter.charCodeAt(0),
 );
 
-/** Throws UserError `JSON_NESTING` where UTF-8 JSON text goes deeper than {@link MAX_JSON_NESTING}; before it is parsed. */
+/** Throws UserError `JSON_NESTING` where JSON text in UTF-8, not parsed yet, goes deeper than {@link MAX_JSON_NESTING}. */
 export function checkNesting(bytes: Uint8Array, label: string): void {
   let depth = 0;
   let inText = false;

@@ -10,7 +10,7 @@ const [QUOTE, BACKSLASH, OPEN_BRACKET, CLOSE_BRACKET, OPEN_BRACE, CLOSE_BRACE] =
   letter.charCodeAt(0),
 );
 
-/** Throws UserError `JSON_NESTING` where JSON text in UTF-8, not parsed yet, goes deeper than {@link MAX_JSON_NESTING}. */
+/** Throws UserError `JSON_NESTING` where JSON text (UTF-8, unparsed) goes deeper than {@link MAX_JSON_NESTING}. */
 export function checkNesting(bytes: Uint8Array, label: string): void {
   let depth = 0;
   let inText = false;

@@ -1,6 +1,6 @@
 import { promises as fs } from "node:fs";
 import { UserError } from "../errors.ts";
-import { fileError, isFile, MAX_IO_BYTES } from "./files.ts";
+import { fileError, isFile, MAX_IO_BYTES, sizeOfFile } from "./files.ts";
 import { FOREIGN_BYTES, foreignFile } from "./foreign-file.ts";
 
 /** Bytes that can be read at any position: an open file, or a buffer. */
@@ -74,10 +74,7 @@ class FileSource implements ByteSource {
 export async function openFile(path: string): Promise<ByteSource> {
   let handle: fs.FileHandle | undefined;
   try {
-    // Looked at before it is opened: opening a pipe would wait for its writer.
-    if (!(await fs.stat(path)).isFile()) {
-      throw new UserError("NOT_A_FILE", `${path}: expected a file, found something else`, "name the file itself");
-    }
+    await sizeOfFile(path);
     handle = await fs.open(path, "r");
     return new FileSource(path, (await handle.stat()).size, handle);
   } catch (error) {

@@ -8,6 +8,9 @@ import { checkNesting } from "./json-nesting.ts";
 /** The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. */
 const MAX_JSON_BYTES = 256 * 1024 * 1024;
 
+/** The largest YAML file: recipes and device profiles are written by hand. */
+const MAX_YAML_BYTES = 1024 * 1024;
+
 /** Bytes of one read or write: Node takes at most 2^31 - 1, and ends the process above. */
 export const MAX_IO_BYTES = 2 ** 30;
 
@@ -102,14 +105,30 @@ export async function isFile(file: string): Promise<boolean> {
 }
 
 /**
- * The whole file; UserError when it cannot be read, has more than `maxBytes`, or is a pointer to the file (Git LFS).
+ * Size of a regular file. UserError when it is missing, forbidden, or something else: a pipe would be waited for, a
+ * device has no end. Looked at before it is opened.
+ */
+export async function sizeOfFile(file: string): Promise<number> {
+  try {
+    const found = await fs.stat(file);
+    if (found.isFile()) return found.size;
+    const [code, what] = found.isDirectory() ? ["FILE_IS_FOLDER", "a folder"] : ["NOT_A_FILE", "a pipe or a device"];
+    throw new UserError(code, `${file}: expected a file, found ${what}`, "name the file itself");
+  } catch (error) {
+    throw fileError(error, file, "read");
+  }
+}
+
+/**
+ * The whole file; UserError when it cannot be read, is no regular file, has more than `maxBytes`, or is a pointer to
+ * the file (Git LFS).
  */
 export async function readFileBytes(file: string, maxBytes = MAX_JSON_BYTES): Promise<Uint8Array> {
+  const size = await sizeOfFile(file);
+  if (size > maxBytes) {
+    throw new UserError("FILE_TOO_LARGE", `${file}: expected at most ${maxBytes} bytes, found ${size}`);
+  }
   try {
-    const { size } = await fs.stat(file);
-    if (size > maxBytes) {
-      throw new UserError("FILE_TOO_LARGE", `${file}: expected at most ${maxBytes} bytes, found ${size}`);
-    }
     const bytes = await fs.readFile(file);
     refusePointer(bytes, file);
     return bytes;
@@ -125,6 +144,11 @@ export function decodeText(bytes: Uint8Array, label: string): string {
   } catch {
     throw new UserError("NOT_TEXT", `${label}: expected UTF-8 text, found other bytes`, "convert the file to UTF-8");
   }
+}
+
+/** The text of a recipe or a device profile; UserError as {@link readFileBytes}, or `NOT_TEXT`. */
+export async function readYamlText(file: string): Promise<string> {
+  return decodeText(await readFileBytes(file, MAX_YAML_BYTES), file);
 }
 
 /**

@@ -3,7 +3,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { decodeText, readFileBytes } from "../formats/files.ts";
+import { readYamlText } from "../formats/files.ts";
 import { parseYamlDocument } from "../formats/yaml-document.ts";
 import { didYouMean } from "../near-names.ts";
 import { allocatorOf } from "../planning/allocators/index.ts";
@@ -103,7 +103,8 @@ export async function loadRecipe(pathOrName: string): Promise<LoadedRecipe> {
   const isFile = /\.ya?ml$/i.test(pathOrName) || pathOrName.includes("/");
   const file = isFile ? pathOrName : path.join(RECIPES_FOLDER, `${pathOrName}.yaml`);
   if (!isFile && !recipeNames().includes(pathOrName)) throw unknownRecipe(pathOrName);
-  return { recipe: parseRecipe(decodeText(await readFileBytes(file), file), file), file, folder: path.dirname(file) };
+  const text = await readYamlText(file);
+  return { recipe: parseRecipe(text, file), file, folder: path.dirname(file) };
 }
 
 /** A recipe from its text; `file` is for messages. Throws as {@link loadRecipe}. */

@@ -19,7 +19,7 @@ export async function benchDraftersOf(target: string, subject: DraftersSubject, 
   const { benchDrafters } = await import("../bench/drafters/bench-drafters.ts");
   const { prompts: file, promptCount: count, promptTokens: maxTokens, generateTokens, repeats } = subject;
   const { onProgress, signal } = terminal;
-  const model = await openToRun(target, subject);
+  const model = await openToRun(target, subject, terminal);
   try {
     const prompts = { file, count, maxTokens };
     const result = await benchDrafters(model, { prompts, generateTokens, sweep, repeats, onProgress, signal });

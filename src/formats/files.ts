@@ -2,6 +2,8 @@ import { constants, promises as fs } from "node:fs";
 import path from "node:path";
 import type { z } from "zod";
 import { UserError } from "../errors.ts";
+import { foreignFile, refusePointer } from "./foreign-file.ts";
+import { checkNesting } from "./json-nesting.ts";
 
 /** The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. */
 const MAX_JSON_BYTES = 256 * 1024 * 1024;
@@ -129,14 +131,19 @@ export async function sizeOfFile(file: string): Promise<number> {
   }
 }
 
-/** The whole file; UserError when it cannot be read, is no regular file or has more than `maxBytes`. */
+/**
+ * The whole file; UserError when it cannot be read, is no regular file, has more than `maxBytes`, or is a pointer to
+ * the file (Git LFS).
+ */
 export async function readFileBytes(file: string, maxBytes = MAX_JSON_BYTES): Promise<Uint8Array> {
   const size = await sizeOfFile(file);
   if (size > maxBytes) {
     throw new UserError("FILE_TOO_LARGE", `${file}: expected at most ${maxBytes} bytes, found ${size}`);
   }
   try {
-    return await fs.readFile(file);
+    const bytes = await fs.readFile(file);
+    refusePointer(bytes, file);
+    return bytes;
   } catch (error) {
     throw fileError(error, file, "read");
   }
@@ -156,17 +163,24 @@ export async function readYamlText(file: string): Promise<string> {
   return decodeText(await readFileBytes(file, MAX_YAML_BYTES), file);
 }
 
-/** UTF-8 JSON text as a value; UserError `NOT_JSON` with the parser's one-line reason. A leading BOM is allowed. */
+/**
+ * UTF-8 JSON text as a value; UserError `NOT_JSON` with the parser's one-line reason, `FOREIGN_FILE` where it is
+ * another kind of file, `JSON_NESTING`. A leading BOM is allowed.
+ */
 export function parseJsonBytes(bytes: Uint8Array, label: string): unknown {
+  checkNesting(bytes, label);
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new UserError("NOT_JSON", `${label}: expected JSON, found bytes that are not UTF-8 text`);
+    const other = foreignFile(bytes, label, "JSON");
+    throw other ?? new UserError("NOT_JSON", `${label}: expected JSON, found bytes that are not UTF-8 text`);
   }
   try {
     return JSON.parse(text);
   } catch (error) {
+    const other = foreignFile(bytes, label, "JSON");
+    if (other) throw other;
     const reason = error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : String(error);
     throw new UserError("NOT_JSON", `${label}: expected JSON: ${reason}`, "the file is damaged or incomplete");
   }

@@ -2,7 +2,7 @@ import { promises as fs } from "node:fs";
 import path from "node:path";
 import { TILE_ROWS } from "../codecs/codec.ts";
 import { CODECS, type CodecId, codecIdOf } from "../codecs/index.ts";
-import { openFile } from "../formats/byte-source.ts";
+import { foreignAt, openFile } from "../formats/byte-source.ts";
 import { fileError, readFileBytes } from "../formats/files.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
@@ -147,7 +147,8 @@ async function checkSize(file: string, bytes: number): Promise<void> {
   const { size } = await fs.stat(file).catch((error: unknown) => {
     throw fileError(error, file, "read");
   });
-  if (size !== bytes) throw badArtifact(file, `size: expected ${bytes} bytes, found ${size}`);
+  if (size === bytes) return;
+  throw (await foreignAt(file, `${bytes} bytes`)) ?? badArtifact(file, `size: expected ${bytes} bytes, found ${size}`);
 }
 
 async function closeAll(files: ReadonlyMap<string, TensorFile>): Promise<void> {

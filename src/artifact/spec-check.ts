@@ -70,6 +70,7 @@ function attentionClaims(attention: AttentionSpec, at: string, hiddenSize: numbe
 }
 
 function ropeClaims({ rope }: AttentionSpec, at: string): Claim[] {
+  if (rope?.scaling.kind === "yarn") return [[`${at}.rope.theta of 1 or less, for yarn`, rope.theta > 1 ? 0 : 1, 0]];
   if (rope?.scaling.kind !== "longrope") return [];
   const { shortFactor, longFactor } = rope.scaling;
   return [

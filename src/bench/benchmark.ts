@@ -3,8 +3,8 @@ import { Session } from "../decoding/session.ts";
 import { UserError } from "../errors.ts";
 import type { KvType } from "../model/kv-type.ts";
 import type { WorkOptions } from "../progress.ts";
+import { optionsOf } from "../runtime/create-executor.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
-import { kindOf } from "../runtime/executors.ts";
 import type { BandwidthUse, BenchResult } from "./bench-result.ts";
 import { measureContextSpeed } from "./context-speed.ts";
 import { describeMachine, peakRssBytes } from "./machine.ts";
@@ -170,13 +170,8 @@ async function furtherMeasurements(
   if ((longContextTokens || opening) && !artifact) {
     throw new UserError("BENCH", "--context and --opening: expected an artifact, found a checkpoint");
   }
-  const { isa, threads, activations, residency } = executor.info;
-  const sameExecutor = {
-    ...{ executor: kindOf(executor.info), isa: isa ?? undefined, threads: threads ?? undefined },
-    ...{ activations, residency },
-  };
   return {
-    openingMs: artifact && opening ? await measureOpening(artifact.label, sameExecutor, options) : null,
+    openingMs: artifact && opening ? await measureOpening(artifact.label, optionsOf(executor.info), options) : null,
     passes: passRows
       ? await measurePassCosts(executor, artifact, { ...options, rows: passRows, position, contextTokens })
       : null,

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto";
-import { readFile, stat } from "node:fs/promises";
 import path from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { decodeText, readFileBytes } from "../formats/files.ts";
 import type { ChatMessage } from "../model/chat-template.ts";
 
 /** Files are read whole (their sha256 is kept), so there is a limit; far above what calibration can use. */
@@ -27,39 +27,14 @@ const Line = z.union([z.object({ text: z.string() }), z.object({ messages: z.arr
  * UTF-8 text and one document. Throws UserError for unreadable, oversized, empty or malformed files (with file:line).
  */
 export async function readSourceText(file: string, renderChat: RenderChat): Promise<SourceText> {
-  const bytes = await readBytes(file);
-  const text = decodeText(file, bytes).replaceAll("\r\n", "\n");
+  const bytes = await readFileBytes(file, MAX_SOURCE_BYTES);
+  const text = decodeText(bytes, file).replaceAll("\r\n", "\n");
   const form = FORMS.get(path.extname(file).toLowerCase()) ?? plainText;
   const documents = form(file, text, renderChat).filter((document) => document.trim() !== "");
   if (documents.length === 0) {
     throw new UserError("CALIBRATION_EMPTY", `${file}: calibration text: expected some text, found none`);
   }
   return { path: file, sha256: createHash("sha256").update(bytes).digest("hex"), documents };
-}
-
-async function readBytes(file: string): Promise<Buffer> {
-  try {
-    const { size } = await stat(file);
-    if (size > MAX_SOURCE_BYTES) {
-      const message = `${file}: calibration text: expected at most ${MAX_SOURCE_BYTES} bytes, found ${size}`;
-      throw new UserError("CALIBRATION_TOO_LARGE", message, "give an excerpt: a few megabytes are more than enough");
-    }
-    return await readFile(file);
-  } catch (error) {
-    if (error instanceof UserError) throw error;
-    const reason = error instanceof Error && "code" in error ? String(error.code) : String(error);
-    const message = `${file}: calibration text: expected a readable file, found ${reason}`;
-    throw new UserError("CALIBRATION_UNREADABLE", message, "check the path and its permissions");
-  }
-}
-
-function decodeText(file: string, bytes: Buffer): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    const message = `${file}: calibration text: expected UTF-8, found other bytes`;
-    throw new UserError("CALIBRATION_ENCODING", message, "convert the file to UTF-8");
-  }
 }
 
 /**

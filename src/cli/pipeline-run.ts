@@ -77,6 +77,7 @@ async function runOnce(
   if (result.unusedTensors.length > 0) {
     terminal.note(`layerwise: tensors that the model does not use: ${result.unusedTensors.join(", ")}`);
   }
+  for (const remark of result.tokenizerRemarks) terminal.note(`layerwise: ${remark}`);
   if (steps.some(({ name, cached }) => name === "library" && !cached)) {
     for (const cost of result.library ?? []) terminal.note(`layerwise: ${codecCostText(cost)}`);
   }

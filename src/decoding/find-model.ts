@@ -1,6 +1,6 @@
 import path from "node:path";
 import { UserError } from "../errors.ts";
-import { openFile } from "../formats/byte-source.ts";
+import { foreignAt, openFile } from "../formats/byte-source.ts";
 
 /** What a path holds that can be run. */
 export interface FoundModel {
@@ -17,10 +17,13 @@ export async function findModel(target: string): Promise<FoundModel> {
   if (await isFile(path.join(target, "config.json"))) return { kind: "checkpoint", folder: target };
   const inside = path.join(target, "artifact");
   if (await isFile(path.join(inside, "manifest.json"))) return { kind: "artifact", folder: inside };
-  throw new UserError(
-    "MODEL_NOT_FOUND",
-    `${target}: expected an artifact (manifest.json) or a checkpoint (config.json), found neither`,
-    "name the folder that holds one of them",
+  throw (
+    (await foreignAt(target, "the folder of a checkpoint or an artifact")) ??
+    new UserError(
+      "MODEL_NOT_FOUND",
+      `${target}: expected an artifact (manifest.json) or a checkpoint (config.json), found neither`,
+      "name the folder that holds one of them",
+    )
   );
 }
 

@@ -263,11 +263,14 @@ function makeResult(
   model: Collected,
   noise: Collected | undefined,
 ): EvaluationResult {
-  const { windowTokens, strideTokens, bosToken, scored } = windows;
+  const { windowTokens, strideTokens, beginning, scored } = windows;
   return {
     formatVersion: 1,
     text: { sha256: windows.textSha256, tokens: windows.textTokens },
-    windows: { count: windows.windows.length, windowTokens, strideTokens, bosToken, scored },
+    windows: {
+      ...{ count: windows.windows.length, windowTokens, strideTokens, scored },
+      bosToken: beginning[0] ?? null,
+    },
     scoredTokens: model.nlls.length,
     model: modelResult(model),
     reference: base ? modelResult(base) : null,

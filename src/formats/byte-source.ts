@@ -1,6 +1,7 @@
 import { promises as fs } from "node:fs";
 import { UserError } from "../errors.ts";
-import { fileError, MAX_IO_BYTES } from "./files.ts";
+import { fileError, isFile, MAX_IO_BYTES, sizeOfFile } from "./files.ts";
+import { FOREIGN_BYTES, foreignFile } from "./foreign-file.ts";
 
 /** Bytes that can be read at any position: an open file, or a buffer. */
 export interface ByteSource {
@@ -73,10 +74,7 @@ class FileSource implements ByteSource {
 export async function openFile(path: string): Promise<ByteSource> {
   let handle: fs.FileHandle | undefined;
   try {
-    // Looked at before it is opened: opening a pipe would wait for its writer.
-    if (!(await fs.stat(path)).isFile()) {
-      throw new UserError("NOT_A_FILE", `${path}: expected a file, found something else`, "name the file itself");
-    }
+    await sizeOfFile(path);
     handle = await fs.open(path, "r");
     return new FileSource(path, (await handle.stat()).size, handle);
   } catch (error) {
@@ -100,4 +98,17 @@ export function bytesSource(label: string, bytes: Uint8Array): ByteSource {
     async close() {},
   };
   return source;
+}
+
+/** What `foreignFile` says of a file that could not be read as it was expected: its error, or null. */
+export async function foreignSource(source: ByteSource, expected: string): Promise<UserError | null> {
+  const head = await source.read(0, Math.min(source.byteLength, FOREIGN_BYTES));
+  return foreignFile(head, source.label, expected);
+}
+
+/** The same of a file that nobody has opened; null also where there is no such file. */
+export async function foreignAt(path: string, expected: string): Promise<UserError | null> {
+  if (!(await isFile(path))) return null;
+  const source = await openFile(path);
+  return foreignSource(source, expected).finally(() => source.close());
 }

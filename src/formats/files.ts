@@ -2,9 +2,14 @@ import { constants, promises as fs } from "node:fs";
 import path from "node:path";
 import type { z } from "zod";
 import { UserError } from "../errors.ts";
+import { foreignFile, refusePointer } from "./foreign-file.ts";
+import { checkNesting } from "./json-nesting.ts";
 
 /** The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. */
 const MAX_JSON_BYTES = 256 * 1024 * 1024;
+
+/** The largest YAML file: recipes and device profiles are written by hand. */
+const MAX_YAML_BYTES = 1024 * 1024;
 
 /** Bytes of one read or write: Node takes at most 2^31 - 1, and ends the process above. */
 export const MAX_IO_BYTES = 2 ** 30;
@@ -63,8 +68,20 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/**
+ * UserError where the name of a file that is to be written belongs to something else: the rename in the end would put a
+ * file in the place of a device.
+ */
+export async function checkTarget(file: string): Promise<void> {
+  const found = await fs.stat(file).catch(() => null);
+  if (found === null || found.isFile()) return;
+  const what = found.isDirectory() ? "a folder" : "a pipe or a device";
+  throw new UserError("NOT_A_FILE", `${file}: expected a file or no such name, found ${what}`, "name a new file");
+}
+
 /** Writes a whole file under a temporary name beside it, syncs and renames: the final name never holds half a file. */
 export async function writeFileAtomic(file: string, data: string | Uint8Array): Promise<void> {
+  await checkTarget(file);
   const partial = partialPath(file);
   try {
     const handle = await fs.open(partial, "w");
@@ -99,14 +116,34 @@ export async function isFile(file: string): Promise<boolean> {
   );
 }
 
-/** The whole file; UserError when it cannot be read or has more than `maxBytes`. */
-export async function readFileBytes(file: string, maxBytes = MAX_JSON_BYTES): Promise<Uint8Array> {
+/**
+ * Size of a regular file. UserError when it is missing, forbidden, or something else: a pipe would be waited for, a
+ * device has no end. Looked at before it is opened.
+ */
+export async function sizeOfFile(file: string): Promise<number> {
   try {
-    const { size } = await fs.stat(file);
-    if (size > maxBytes) {
-      throw new UserError("FILE_TOO_LARGE", `${file}: expected at most ${maxBytes} bytes, found ${size}`);
-    }
-    return await fs.readFile(file);
+    const found = await fs.stat(file);
+    if (found.isFile()) return found.size;
+    const [code, what] = found.isDirectory() ? ["FILE_IS_FOLDER", "a folder"] : ["NOT_A_FILE", "a pipe or a device"];
+    throw new UserError(code, `${file}: expected a file, found ${what}`, "name the file itself");
+  } catch (error) {
+    throw fileError(error, file, "read");
+  }
+}
+
+/**
+ * The whole file; UserError when it cannot be read, is no regular file, has more than `maxBytes`, or is a pointer to
+ * the file (Git LFS).
+ */
+export async function readFileBytes(file: string, maxBytes = MAX_JSON_BYTES): Promise<Uint8Array> {
+  const size = await sizeOfFile(file);
+  if (size > maxBytes) {
+    throw new UserError("FILE_TOO_LARGE", `${file}: expected at most ${maxBytes} bytes, found ${size}`);
+  }
+  try {
+    const bytes = await fs.readFile(file);
+    refusePointer(bytes, file);
+    return bytes;
   } catch (error) {
     throw fileError(error, file, "read");
   }
@@ -121,17 +158,29 @@ export function decodeText(bytes: Uint8Array, label: string): string {
   }
 }
 
-/** UTF-8 JSON text as a value; UserError `NOT_JSON` with the parser's one-line reason. A leading BOM is allowed. */
+/** The text of a recipe or a device profile; UserError as {@link readFileBytes}, or `NOT_TEXT`. */
+export async function readYamlText(file: string): Promise<string> {
+  return decodeText(await readFileBytes(file, MAX_YAML_BYTES), file);
+}
+
+/**
+ * UTF-8 JSON text as a value; UserError `NOT_JSON` with the parser's one-line reason, `FOREIGN_FILE` where it is
+ * another kind of file, `JSON_NESTING`. A leading BOM is allowed.
+ */
 export function parseJsonBytes(bytes: Uint8Array, label: string): unknown {
+  checkNesting(bytes, label);
   let text: string;
   try {
     text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
   } catch {
-    throw new UserError("NOT_JSON", `${label}: expected JSON, found bytes that are not UTF-8 text`);
+    const other = foreignFile(bytes, label, "JSON");
+    throw other ?? new UserError("NOT_JSON", `${label}: expected JSON, found bytes that are not UTF-8 text`);
   }
   try {
     return JSON.parse(text);
   } catch (error) {
+    const other = foreignFile(bytes, label, "JSON");
+    if (other) throw other;
     const reason = error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : String(error);
     throw new UserError("NOT_JSON", `${label}: expected JSON: ${reason}`, "the file is damaged or incomplete");
   }

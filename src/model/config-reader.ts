@@ -1,7 +1,11 @@
 import { UserError } from "../errors.ts";
 
-/** Largest count of anything in a config: no real model comes near, and arithmetic on products stays exact. */
-const MAX_COUNT = 2 ** 28;
+/** Largest count of anything in a config: no real model comes near. */
+export const MAX_COUNT = 2 ** 28;
+
+/** Bounds of a config's positive numbers: in f32, in which executors compute, they and 1 / them are normal numbers. */
+const [MIN_POSITIVE, MAX_POSITIVE] = [2 ** -126, 2 ** 126];
+const BOUNDS = `from ${MIN_POSITIVE.toPrecision(3)} to ${MAX_POSITIVE.toPrecision(3)}`;
 
 /**
  * Typed access to the fields of one JSON object of a checkpoint's `config.json`. A field that is null counts as absent.
@@ -16,15 +20,15 @@ export interface ConfigReader {
   readonly keys: readonly string[];
   /** The raw value, undefined where absent or null. */
   raw(key: string): unknown;
-  /** A positive integer; required where no fallback is given. */
+  /** An integer from 1 to 2^28; required where no fallback is given. */
   count(key: string, fallback?: number): number;
-  /** A positive finite number; required where no fallback is given. */
+  /** A number from 2^-126 to 2^126; required where no fallback is given. */
   positive(key: string, fallback?: number): number;
   flag(key: string, fallback: boolean): boolean;
   text(key: string): string;
   /** Token ids: a number, a list of numbers, or absent ([]). Each is below `limit`. */
   ids(key: string, limit: number): number[];
-  /** Positive finite numbers. */
+  /** Numbers as of `positive`. */
   positives(key: string): number[];
   /** A nested object, or null where absent. Its field names are reported with this key before them. */
   section(key: string): ConfigReader | null;
@@ -70,8 +74,8 @@ function readerOf(object: Record<string, unknown>, label: string, path: string):
     keys: Object.keys(object),
     raw,
     refuse,
-    count: (key, fallback) => numberOf(key, isCount, "a positive integer", fallback),
-    positive: (key, fallback) => numberOf(key, isPositive, "a positive number", fallback),
+    count: (key, fallback) => numberOf(key, isCount, `an integer from 1 to ${MAX_COUNT}`, fallback),
+    positive: (key, fallback) => numberOf(key, isPositive, `a number ${BOUNDS}`, fallback),
     flag: (key, fallback) => {
       const value = raw(key) ?? fallback;
       return typeof value === "boolean" ? value : refuse(key, "true or false");
@@ -85,7 +89,7 @@ function readerOf(object: Record<string, unknown>, label: string, path: string):
       const isId = (x: number) => Number.isInteger(x) && x >= 0 && x < limit;
       return listOf(key, Array.isArray(value) ? value : [value], isId, `token ids from 0 to ${limit - 1}`);
     },
-    positives: (key) => listOf(key, raw(key), isPositive, "a list of positive numbers"),
+    positives: (key) => listOf(key, raw(key), isPositive, `a list of numbers ${BOUNDS}`),
     section: (key) => {
       const value = raw(key);
       if (value === undefined) return null;
@@ -99,7 +103,7 @@ function isCount(x: number): boolean {
 }
 
 function isPositive(x: number): boolean {
-  return Number.isFinite(x) && x > 0;
+  return x >= MIN_POSITIVE && x <= MAX_POSITIVE;
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

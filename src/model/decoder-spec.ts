@@ -9,10 +9,10 @@ const positive = z
   .int()
   .positive()
   .max(2 ** 31 - 1);
-/** A factor that executors compute with: finite in f32. */
+/** A number that executors compute with: in f32 finite and not 0. */
 const positiveF32 = z
   .number()
-  .positive()
+  .min(2 ** -126)
   .max((2 - 2 ** -23) * 2 ** 127);
 
 /** A normalisation: root-mean-square (weight only) or layer norm (weight and bias). */
@@ -29,28 +29,41 @@ export type LinearSpec = z.infer<typeof LinearSpec>;
 
 /**
  * Rotary position embedding over the first `dims` channels of each attention head, half-split pairs (i, i + dims/2).
+ * `dynamic`: plain as far as `maxPositions` of the model, and not defined beyond. `yarn`: pairs that turn less than
+ * `betaSlow` times within `originalMaxPositions` are stretched by `factor`, those that turn more than `betaFast` times
+ * kept, those between blended; cos/sin are multiplied by `attentionFactor`; `truncate`: the two bounds are whole pairs.
  * `longrope`: a sequence longer than `originalMaxPositions` uses `longFactor` for ALL its positions, and cos/sin are
  * multiplied by `attentionFactor`.
  */
 export const RopeSpec = z.strictObject({
   dims: positive,
-  theta: z.number().positive(),
+  theta: positiveF32,
   scaling: z.discriminatedUnion("kind", [
     z.strictObject({ kind: z.literal("none") }),
-    z.strictObject({ kind: z.literal("linear"), factor: z.number().positive() }),
+    z.strictObject({ kind: z.literal("linear"), factor: positiveF32 }),
+    z.strictObject({ kind: z.literal("dynamic"), factor: positiveF32 }),
+    z.strictObject({
+      kind: z.literal("yarn"),
+      factor: positiveF32,
+      betaFast: positiveF32,
+      betaSlow: positiveF32,
+      truncate: z.boolean(),
+      originalMaxPositions: positive,
+      attentionFactor: positiveF32,
+    }),
     z.strictObject({
       kind: z.literal("llama3"),
-      factor: z.number().positive(),
-      lowFreqFactor: z.number().positive(),
-      highFreqFactor: z.number().positive(),
+      factor: positiveF32,
+      lowFreqFactor: positiveF32,
+      highFreqFactor: positiveF32,
       originalMaxPositions: positive,
     }),
     z.strictObject({
       kind: z.literal("longrope"),
-      shortFactor: z.array(z.number().positive()),
-      longFactor: z.array(z.number().positive()),
+      shortFactor: z.array(positiveF32),
+      longFactor: z.array(positiveF32),
       originalMaxPositions: positive,
-      attentionFactor: z.number().positive(),
+      attentionFactor: positiveF32,
     }),
   ]),
 });

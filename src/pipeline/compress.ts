@@ -38,6 +38,8 @@ export interface CompressResult {
   readonly budgetBytes: number;
   /** Tensors of the checkpoint that no matrix or vector uses. */
   readonly unusedTensors: readonly string[];
+  /** What the tokenizer's files say that has no effect, a line each. */
+  readonly tokenizerRemarks: readonly string[];
 }
 
 /**
@@ -71,5 +73,6 @@ async function report(job: Job): Promise<CompressResult> {
     budget: budget.explanation,
     budgetBytes: budget.bytes,
     unusedTensors: checkpoint.unused,
+    tokenizerRemarks: job.facts.tokenizer.remarks,
   };
 }

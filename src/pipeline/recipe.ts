@@ -1,10 +1,9 @@
 import { readdirSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { fileError } from "../formats/files.ts";
+import { readYamlText } from "../formats/files.ts";
 import { parseYamlDocument } from "../formats/yaml-document.ts";
 import { didYouMean } from "../near-names.ts";
 import { allocatorOf } from "../planning/allocators/index.ts";
@@ -104,12 +103,7 @@ export async function loadRecipe(pathOrName: string): Promise<LoadedRecipe> {
   const isFile = /\.ya?ml$/i.test(pathOrName) || pathOrName.includes("/");
   const file = isFile ? pathOrName : path.join(RECIPES_FOLDER, `${pathOrName}.yaml`);
   if (!isFile && !recipeNames().includes(pathOrName)) throw unknownRecipe(pathOrName);
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    throw fileError(error, file, "read");
-  }
+  const text = await readYamlText(file);
   return { recipe: parseRecipe(text, file), file, folder: path.dirname(file) };
 }
 

@@ -188,9 +188,11 @@ function tooSlow({ latency }: PlanSettings): UserError {
 
 function checkContext(spec: DecoderSpec, contextTokens: number): void {
   if (contextTokens <= spec.maxPositions) return;
+  const isDynamic = spec.blocks.some(({ attention }) => attention?.rope?.scaling.kind === "dynamic");
+  const why = isDynamic ? "dynamic rotary scaling beyond them is not supported: " : "";
   throw new UserError(
     "CONTEXT_TOO_LONG",
     `context: expected at most the model's ${spec.maxPositions} positions, found ${contextTokens}`,
-    `ask for a context of ${spec.maxPositions} tokens or fewer`,
+    `${why}ask for a context of ${spec.maxPositions} tokens or fewer`,
   );
 }

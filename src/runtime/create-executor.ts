@@ -1,8 +1,10 @@
 import { UserError } from "../errors.ts";
 import type { WeightSource } from "../model/weight-source.ts";
+import { BACKENDS } from "./backend-names.ts";
 import type { AnyExecutor } from "./executor.ts";
 import type { ExecutionOptions } from "./executor-declaration.ts";
-import { EXECUTOR_KINDS, EXECUTORS, type ExecutorChoice, type ExecutorKind } from "./executors.ts";
+import type { ExecutorInfo } from "./executor-info.ts";
+import { EXECUTOR_KINDS, EXECUTORS, type ExecutorChoice, type ExecutorKind, kindOf } from "./executors.ts";
 
 /** Which executor to run on, and how. What is not given is chosen: the fastest that works here. */
 export interface ExecutorOptions extends ExecutionOptions {
@@ -36,6 +38,16 @@ export async function chooseExecutor(options: ExecutorOptions = {}): Promise<Cho
     missing.push(`${kind} does not load: ${probe.reason}`);
   }
   throw new UserError("EXECUTOR", `executor: expected one that runs here, found none: ${missing.join("; ")}`);
+}
+
+/** What makes {@link createExecutor} make another executor like the one that says this of itself. */
+export function optionsOf(info: ExecutorInfo): ExecutorOptions {
+  const { isa, threads, activations, residency } = info;
+  const backend = BACKENDS.find((name) => name === info.backend);
+  return {
+    ...{ executor: kindOf(info), isa: isa ?? undefined, backend },
+    ...{ threads: threads ?? undefined, activations, residency },
+  };
 }
 
 /**

@@ -104,6 +104,16 @@ describe("buildCalibration", () => {
     expect(sequences.map((s) => [s.length, s[0], s.indexOf(1, 1)])).toEqual(Array(5).fill([32, 1, -1]));
   });
 
+  it.each([8, 400])("does not put BOS before one that a chat template wrote: %i conversations", async (count) => {
+    const chatTemplate = "<s> {{ messages[0].content }}";
+    const lines = Array.from({ length: count }, (_, i) => numbered(40, `d${i}x`).replaceAll("\n", " "));
+    const jsonl = lines.map((content) => JSON.stringify({ messages: [{ role: "user", content }] })).join("\n");
+    const source = { path: file(`chat-${count}.jsonl`, jsonl), tokens: 160 };
+    const options = { sequenceTokens: 32, seed: 1 };
+    const { sequences } = await buildCalibration(wordTokenizer({ bos: true, chatTemplate }), [source], options);
+    expect(sequences.map((s) => [s.length, s[0], s[1] === 1])).toEqual(Array(5).fill([32, 1, false]));
+  });
+
   it("mixes sources by their token counts and shares the rest of maxTokens", async () => {
     const sources = [
       { path: file("a.txt", numbered(2000, "a")), tokens: 96 },
@@ -172,19 +182,17 @@ describe("buildCalibration refuses", () => {
   });
 
   it("a missing file, a folder, a file without permission", async () => {
-    expect(await build(path.join(folder, "absent.txt"))).toMatch(
-      /^CALIBRATION_UNREADABLE .*absent.txt: .*found ENOENT$/,
-    );
-    expect(await build(folder)).toMatch(/^CALIBRATION_UNREADABLE .*found EISDIR$/);
+    expect(await build(path.join(folder, "absent.txt"))).toMatch(/^FILE_NOT_FOUND .*absent.txt: cannot read: no such/);
+    expect(await build(folder)).toMatch(/^FILE_IS_FOLDER .*: expected a file, found a folder$/);
     if (process.getuid?.() !== 0) {
       const target = file("locked.txt", "text");
       chmodSync(target, 0o000);
-      expect(await build(target)).toMatch(/found EACCES$/);
+      expect(await build(target)).toMatch(/permission denied/);
     }
   });
 
   it("bytes that are not UTF-8", async () => {
-    expect(await build(file("latin.txt", Buffer.from([0x63, 0xe9, 0x20])))).toMatch(/^CALIBRATION_ENCODING /);
+    expect(await build(file("latin.txt", Buffer.from([0x63, 0xe9, 0x20])))).toMatch(/^NOT_TEXT /);
   });
 
   it("a bad line of jsonl, by its number", async () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { existsSync, promises as fs, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { afterEach, describe, expect, test, vi } from "vitest";
@@ -150,6 +151,14 @@ describe("readJsonFile", () => {
     expect(await codeOf(readFileBytes(file("large"), 4))).toBe("FILE_TOO_LARGE");
     expect(await readFileBytes(file("large"), 5)).toHaveLength(5);
   });
+
+  test.skipIf(process.platform === "win32")("eval-text-device: no pipe is waited for and no device read", async () => {
+    for (const device of ["/dev/zero", "/dev/null"]) expect(await codeOf(readFileBytes(device))).toBe("NOT_A_FILE");
+    execFileSync("mkfifo", [file("pipe")]);
+    expect(await codeOf(readFileBytes(file("pipe")))).toBe("NOT_A_FILE");
+    expect(await codeOf(openFile(file("pipe")))).toBe("NOT_A_FILE");
+    expect(await codeOf(writeFileAtomic(file("pipe"), "text"))).toBe("NOT_A_FILE");
+  });
 });
 
 describe("byte sources", () => {
@@ -187,6 +196,6 @@ describe("byte sources", () => {
 
   test("what is missing or no file is a UserError", async () => {
     expect(await codeOf(openFile(file("none")))).toBe("FILE_NOT_FOUND");
-    expect(await codeOf(openFile(root))).toBe("NOT_A_FILE");
+    expect(await codeOf(openFile(root))).toBe("FILE_IS_FOLDER");
   });
 });

@@ -106,7 +106,7 @@ describe("every family", () => {
       expect(error.hint).toBeTruthy();
     });
 
-    it.each(["yarn", "dynamic", "ntk", "proportional"])("refuses rope scaling %s by name", (type) => {
+    it.each(["ntk", "proportional", "yarn2"])("refuses rope scaling %s by name", (type) => {
       expect(refusal({ ...config, rope_scaling: { type, factor: 2 } }).message).toContain(
         "rope_scaling.type: expected",
       );
@@ -161,9 +161,9 @@ describe("impossible values", () => {
     ["bos_token_id", { bos_token_id: -1 }],
     ["tie_word_embeddings", { tie_word_embeddings: "yes" }],
     ["attention_bias", { attention_bias: 1 }],
-    ["sliding_window", { sliding_window: 16 }],
     ["layer_types", { layer_types: ["full_attention"] }],
     ["layer_types", { layer_types: ["full_attention", "full_attention", "full_attention", "linear_attention"] }],
+    ["layer_types", { layer_types: ["full_attention", "full_attention", "full_attention", "sliding_attention"] }],
     ["model_type", { model_type: "mixtral" }],
     ["model_type", { model_type: "constructor" }],
     ["model_type", { model_type: null }],
@@ -224,6 +224,24 @@ describe("windows", () => {
     expect(windows({ ...used, use_sliding_window: false })).toEqual([null, null, null, null]);
   });
 
+  it("families without a window let sliding_window be, as transformers does, and inspect lists it", () => {
+    for (const type of ["llama", "gpt_neox", "phi", "olmo2", "granite"]) {
+      const config = { ...CONFIGS[type], sliding_window: 8, use_sliding_window: true, max_window_layers: 2 };
+      expect(windows(config)).toEqual([null, null, null, null]);
+      expect(unknownConfigFields(config, "m")).toEqual(["sliding_window"]);
+      expect(unknownConfigFields({ ...config, sliding_window: null }, "m")).toEqual([]);
+    }
+  });
+
+  it("smollm3: blocks that rotate have none but by layer_types", () => {
+    const used = { ...CONFIGS.smollm3, use_sliding_window: true, sliding_window: 8 };
+    expect(windows(used)).toEqual([null, null, null, 8]);
+    expect(windows({ ...used, no_rope_layers: [0, 1, 0, 1] })).toEqual([8, null, 8, null]);
+    const types = ["sliding_attention", "full_attention", "full_attention", "full_attention"];
+    expect(windows({ ...used, layer_types: types })).toEqual([8, null, null, null]);
+    expect(windows({ ...used, use_sliding_window: false })).toEqual([null, null, null, null]);
+  });
+
   it("layer_types decides where it is present", () => {
     const types = ["sliding_attention", "full_attention", "full_attention", "sliding_attention"];
     const used = { ...CONFIGS.qwen3, use_sliding_window: true, sliding_window: 8, layer_types: types };
@@ -235,7 +253,7 @@ describe("windows", () => {
 });
 
 describe("what the families of more words refuse", () => {
-  const { gemma3_text: gemma, smollm3, granite, starcoder2, olmo2 } = CONFIGS;
+  const { gemma3_text: gemma, smollm3, granite, starcoder2 } = CONFIGS;
   it.each<[string, Config, Config]>([
     ["hidden_activation", gemma, { hidden_activation: "quick_gelu" }],
     ["query_pre_attn_scalar", gemma, { query_pre_attn_scalar: 0 }],
@@ -249,7 +267,7 @@ describe("what the families of more words refuse", () => {
       {
         rope_parameters: {
           full_attention: { rope_theta: 1e6, rope_type: "default" },
-          sliding_attention: { rope_theta: 1e4, rope_type: "yarn" },
+          sliding_attention: { rope_theta: 1e4, rope_type: "ntk" },
         },
       },
     ],
@@ -264,7 +282,6 @@ describe("what the families of more words refuse", () => {
     ["norm_type", starcoder2, { norm_type: "rms_norm" }],
     ["mlp_type", starcoder2, { mlp_type: "gated" }],
     ["use_bias", starcoder2, { use_bias: "yes" }],
-    ["sliding_window", olmo2, { sliding_window: 4096 }],
   ])("%s", (field, config, change) => {
     const { message } = refusal({ ...config, ...change });
     expect(message).toContain(`some/model/config.json: ${field}: expected `);

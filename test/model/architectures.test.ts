@@ -39,7 +39,7 @@ function storedShapes(folder: string): Map<string, number[]> {
 }
 
 describe("describeModel on the fixtures", () => {
-  it("finds 18 fixtures and the models", () => expect(folders.length).toBeGreaterThanOrEqual(20));
+  it("finds 21 fixtures and the models", () => expect(folders.length).toBeGreaterThanOrEqual(23));
 
   describe.each(folders.map((folder) => [path.basename(folder), folder]))("%s", (_, folder) => {
     it("reads the hub's form and transformers 5's form as the same model", () => {
@@ -107,6 +107,23 @@ describe("what the fixtures hold", () => {
       theta: 5000,
       scaling: { kind: "llama3", factor: 8, lowFreqFactor: 1, highFreqFactor: 4, originalMaxPositions: 64 },
     });
+  });
+
+  it("qwen2-yarn and llama-yarn-mscale: what transformers takes where YaRN's numbers are left out; positions it reaches", () => {
+    const yarn = (name: string) => fixture(name).spec.blocks[0].attention?.rope?.scaling;
+    expect(yarn("qwen2-yarn")).toEqual({
+      ...{ kind: "yarn", factor: 4, betaFast: 32, betaSlow: 1, truncate: true, originalMaxPositions: 256 },
+      attentionFactor: 0.1 * Math.log(4) + 1,
+    });
+    expect(yarn("llama-yarn-mscale")).toEqual({
+      ...{ kind: "yarn", factor: 8, betaFast: 16, betaSlow: 2, truncate: false, originalMaxPositions: 64 },
+      attentionFactor: (0.1 * 0.7 * Math.log(8) + 1) / (0.1 * 1.3 * Math.log(8) + 1),
+    });
+    // Qwen's configs state the positions before YaRN, others those after.
+    expect([fixture("qwen2-yarn").spec.maxPositions, fixture("llama-yarn-mscale").spec.maxPositions]).toEqual([
+      1024, 512,
+    ]);
+    expect(fixture("llama-dynamic").spec).toMatchObject({ maxPositions: 128 });
   });
 
   it("llama-bias-bf16: biases on q, k, v, o and none in the MLP", () => {

@@ -1,7 +1,12 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { z } from "zod";
+import { describeModel } from "../../src/model/architectures/index.ts";
 import type { RopeSpec } from "../../src/model/decoder-spec.ts";
 import { ropeInverseFrequencies, ropeRegime, ropeTable } from "../../src/model/rope.ts";
+import { ARCHITECTURES } from "../support/fixtures.ts";
 
 const plain: RopeSpec = { dims: 8, theta: 10000, scaling: { kind: "none" } };
 const llama3: RopeSpec = {
@@ -59,6 +64,57 @@ describe("ropeInverseFrequencies", () => {
     expect([...short.inverseFrequencies].map((f) => f.toFixed(12))).toEqual(["1.000000000000", "0.050000000000"]);
     expect([...long.inverseFrequencies].map((f) => f.toFixed(12))).toEqual(["0.250000000000", "0.020000000000"]);
     expect([short.factor, long.factor]).toEqual([1.25, 1.25]);
+  });
+});
+
+describe("YaRN and dynamic scaling have the frequencies and the attention factor of transformers", () => {
+  const Reference = z.object({
+    model: z.object({ inverse_frequencies: z.array(z.number()), attention_factor: z.number() }),
+  });
+  const read = (name: string, file: string): unknown =>
+    JSON.parse(readFileSync(path.join(ARCHITECTURES, name, file), "utf8"));
+
+  it.each(["qwen2-yarn", "llama-yarn-mscale", "llama-dynamic"])("%s", (name) => {
+    const { model } = Reference.parse(read(name, "golden.json"));
+    for (const file of ["config.json", "config.v5.json"]) {
+      const rope = describeModel(read(name, file), name).spec.blocks[0].attention?.rope;
+      if (!rope) throw new Error("no rotary embedding");
+      const { inverseFrequencies, factor } = ropeInverseFrequencies(rope, "short");
+      expect(factor).toBeCloseTo(model.attention_factor, 12);
+      expect(inverseFrequencies).toHaveLength(model.inverse_frequencies.length);
+      // transformers computes them in f32.
+      model.inverse_frequencies.forEach((f, i) => {
+        expect(Math.abs(inverseFrequencies[i] / f - 1)).toBeLessThan(2e-6);
+      });
+    }
+  });
+
+  const yarn: RopeSpec["scaling"] = {
+    ...{ kind: "yarn", factor: 4, betaFast: 32, betaSlow: 1, truncate: true },
+    ...{ originalMaxPositions: 64, attentionFactor: 1 },
+  };
+
+  it("keeps short waves, divides long ones by the factor, and is never outside of the two", () => {
+    const rope: RopeSpec = { dims: 16, theta: 5000, scaling: yarn };
+    const { inverseFrequencies } = ropeInverseFrequencies(rope, "short");
+    expect(inverseFrequencies[0]).toBe(1);
+    expect(inverseFrequencies[7]).toBeCloseTo(5000 ** (-7 / 8) / 4, 14);
+    inverseFrequencies.forEach((f, i) => {
+      const kept = 5000 ** (-i / 8);
+      expect(f).toBeGreaterThanOrEqual((kept / 4) * (1 - 1e-12));
+      expect(f).toBeLessThanOrEqual(kept * (1 + 1e-12));
+    });
+  });
+
+  it("is finite where the two ends of the ramp meet, or the original length is short", () => {
+    for (const change of [
+      { betaFast: 3, betaSlow: 3 },
+      { originalMaxPositions: 1 },
+      { truncate: false, betaFast: 1 },
+    ]) {
+      const rope: RopeSpec = { dims: 16, theta: 5000, scaling: { ...yarn, ...change } };
+      expect(ropeInverseFrequencies(rope, "short").inverseFrequencies.every((f) => f > 0 && f <= 1)).toBe(true);
+    }
   });
 });
 

@@ -4,6 +4,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Plan } from "../../src/artifact/plan.ts";
 import { CODECS, codecIdOf } from "../../src/codecs/index.ts";
+import type { RopeSpec } from "../../src/model/decoder-spec.ts";
 import { memorySum } from "../../src/model/memory.ts";
 import { ALLOCATOR_IDS, ALLOCATORS } from "../../src/planning/allocators/index.ts";
 import { feasibleRange, makePlan } from "../../src/planning/plan.ts";
@@ -30,6 +31,8 @@ function codecAt(plan: Plan, id: string): string {
   if (!unit) throw new Error(`no unit ${id}`);
   return unit.codec;
 }
+
+const dynamicRope: RopeSpec = { dims: 4, theta: 10000, scaling: { kind: "dynamic", factor: 2 } };
 
 describe("makePlan", () => {
   it("has the schema's form, the one memory sum, and each matrix's packed bytes", () => {
@@ -130,6 +133,13 @@ describe("makePlan", () => {
     expect(plan({ scores: importanceScores([1, 2]) })).toThrow(/expected 5 blocks, found 2/);
     expect(plan({ scores: lossScores({ "blocks.0": { "q8s-g32": 1 } }) })).toThrow(/loss of blocks.0 at q4s-g32/);
     expect(plan({ contextTokens: 9000 })).toThrow(expect.objectContaining({ code: "CONTEXT_TOO_LONG" }));
+    const blocks = request().spec.blocks.map((block) => {
+      const attention = block.attention && { ...block.attention, rope: dynamicRope };
+      return { ...block, attention };
+    });
+    expect(plan({ contextTokens: 9000, spec: { ...request().spec, blocks } })).toThrow(
+      expect.objectContaining({ hint: expect.stringContaining("dynamic rotary scaling beyond them is not supported") }),
+    );
     expect(plan({ scores: null, recipe: planSettings({ allocator: "uniform" }) })()).toMatchObject({ scorer: null });
   });
 });

@@ -15,7 +15,6 @@ const FENCES: readonly { module: RegExp; allowed: readonly string[] }[] = [
     allowed: [
       "formats/",
       "artifact/",
-      "calibration/",
       "cli/",
       "pipeline/",
       "planning/budget/device-file.ts",

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
-import { chooseExecutor, createExecutor, type ExecutorOptions } from "../../src/runtime/create-executor.ts";
+import { chooseExecutor, createExecutor, type ExecutorOptions, optionsOf } from "../../src/runtime/create-executor.ts";
 import { describeExecutor } from "../../src/runtime/describe-executor.ts";
 import { logitsOf, maxDifference } from "./compare.ts";
 import { HAS_ADDON, needsAddon } from "./native/addon-state.ts";
@@ -68,6 +68,19 @@ describe("createExecutor", () => {
     expect(executor.info).toMatchObject({ executor: "tfjs", backend: "cpu", reason: "asked for by name" });
     await executor.dispose();
   });
+
+  it.each([{ backend: "wasm" }, { backend: "cpu", residency: "resident" }] as const)(
+    "makes another one like an executor from what that says of itself: %o",
+    async (options) => {
+      const source = randomSource(smallSpec());
+      const first = await createExecutor(source, options);
+      const second = await createExecutor(source, optionsOf(first.info));
+      expect(second.info).toEqual(first.info);
+      expect(second.info).toMatchObject(options);
+      await first.dispose();
+      await second.dispose();
+    },
+  );
 });
 
 describe.skipIf(!HAS_ADDON)(needsAddon("createExecutor with the addon"), () => {

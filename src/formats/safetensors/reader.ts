@@ -1,5 +1,5 @@
 import { UserError } from "../../errors.ts";
-import { type ByteSource, openFile } from "../byte-source.ts";
+import { type ByteSource, foreignSource, openFile } from "../byte-source.ts";
 import { decodeF32, isDecodable } from "./decode.ts";
 import { DTYPES } from "./dtypes.ts";
 import {
@@ -106,7 +106,8 @@ async function readFileHeader(source: ByteSource): Promise<SafetensorsFile> {
 }
 
 /**
- * Opens a file and reads its header, never its data. A UserError if it cannot be read or breaks any rule of the format.
+ * Opens a file and reads its header, never its data. A UserError if it cannot be read or breaks any rule of the format,
+ * `FOREIGN_FILE` where it is another kind of file.
  * A source handed in is closed with the file, and also when opening fails.
  */
 export async function openSafetensors(pathOrSource: string | ByteSource): Promise<SafetensorsFile> {
@@ -114,7 +115,7 @@ export async function openSafetensors(pathOrSource: string | ByteSource): Promis
   try {
     return await readFileHeader(source);
   } catch (error) {
-    await source.close();
-    throw error;
+    const other = await foreignSource(source, "safetensors").finally(() => source.close());
+    throw other ?? error;
   }
 }

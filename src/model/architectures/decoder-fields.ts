@@ -156,7 +156,7 @@ export function decoderSpec(
     vocabSize,
     hiddenSize,
     embeddingScale,
-    maxPositions,
+    maxPositions: Math.max(maxPositions, ...blocks.map(({ attention }) => reachOf(attention?.rope ?? null))),
     tied: config.flag("tie_word_embeddings", tied),
     headBias,
     logitFactor,
@@ -164,4 +164,9 @@ export function decoderSpec(
     finalNorm,
     ...readTokens(config, vocabSize),
   };
+}
+
+/** Positions that YaRN was made to reach: configs state those of before it, or those. */
+function reachOf(rope: RopeSpec | null): number {
+  return rope?.scaling.kind === "yarn" ? Math.floor(rope.scaling.originalMaxPositions * rope.scaling.factor) : 0;
 }

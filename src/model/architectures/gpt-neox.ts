@@ -55,15 +55,20 @@ function neoxSpec(config: ConfigReader, sizes: DecoderSizes): DecoderSpec {
 }
 
 function neoxNames({ heads, headDim }: DecoderSizes): TensorNames {
+  // The same in every block: made once, for heads × blocks of a lying config are many.
+  const { "attn.q": q, "attn.k": k, "attn.v": v } = interleavedQkv("", heads, headDim);
   return {
     embedding: "gpt_neox.embed_in",
     head: "embed_out",
     finalNorm: "gpt_neox.final_layer_norm",
     block: (i) => {
       const at = (name: string): PartName => ({ tensor: `gpt_neox.layers.${i}.${name}` });
+      const qkv = at("attention.query_key_value");
       return {
         "attn.norm": at("input_layernorm"),
-        ...interleavedQkv(`gpt_neox.layers.${i}.attention.query_key_value`, heads, headDim),
+        "attn.q": { ...q, ...qkv },
+        "attn.k": { ...k, ...qkv },
+        "attn.v": { ...v, ...qkv },
         "attn.o": at("attention.dense"),
         "mlp.norm": at("post_attention_layernorm"),
         "mlp.up": at("mlp.dense_h_to_4h"),

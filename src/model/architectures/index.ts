@@ -1,4 +1,6 @@
+import { UserError } from "../../errors.ts";
 import { type ConfigReader, readConfig } from "../config-reader.ts";
+import { type DecoderSpec, matricesOf } from "../decoder-spec.ts";
 import type { ModelDescription } from "./architecture.ts";
 import type { Family } from "./family.ts";
 import { gemma3 } from "./gemma3.ts";
@@ -15,6 +17,9 @@ import { smollm3 } from "./smollm3.ts";
 import { starcoder2 } from "./starcoder2.ts";
 import { sourcesOf } from "./tensor-names.ts";
 import { refuseUnsupported, unknownFields } from "./unsupported-fields.ts";
+
+/** Most rows or columns of a matrix, which the native engine counts in 32 bits, and most elements. */
+const [MAX_ROWS, MAX_ELEMENTS] = [2 ** 31 - 1, 2 ** 36];
 
 /** Every family that can be read, by the `model_type` of its `config.json`. */
 export const ARCHITECTURES = {
@@ -54,7 +59,18 @@ function describe(config: ConfigReader): ModelDescription {
   const family = familyOf(config);
   refuseUnsupported(config, family.reads);
   const { spec, names } = family.describe(config);
+  checkSizes(spec, config.label);
   return { spec, sources: sourcesOf(spec, names), ignored: family.ignored };
+}
+
+/** Refuses sizes that are legal one by one and make a matrix of more elements than any file has. */
+function checkSizes(spec: DecoderSpec, label: string): void {
+  const large = matricesOf(spec).find(
+    ({ rows, cols }) => Math.max(rows, cols) > MAX_ROWS || rows * cols > MAX_ELEMENTS,
+  );
+  if (!large) return;
+  const found = `${large.id} of ${large.rows} × ${large.cols}`;
+  throw new UserError("CONFIG", `${label}/config.json: expected matrices of at most 2^36 elements, found ${found}`);
 }
 
 function familyOf(config: ConfigReader): Family {

@@ -1,4 +1,4 @@
-import type { ConfigReader } from "../config-reader.ts";
+import { type ConfigReader, MAX_COUNT } from "../config-reader.ts";
 import type { RopeSpec } from "../decoder-spec.ts";
 
 /**
@@ -33,7 +33,13 @@ export function readRope(config: ConfigReader, fields: RopeFields): RopeSpec {
     const older = readScaling(config, legacy, dims, fields.maxPositions);
     if (JSON.stringify(older) !== JSON.stringify(scaling)) config.refuse("rope_scaling", "what rope_parameters says");
   }
-  return { dims, theta, scaling };
+  return rotation(config, { dims, theta, scaling });
+}
+
+/** The embedding; refuses a base that yarn, which counts turns by its logarithm, cannot do with. */
+function rotation(config: ConfigReader, rope: RopeSpec): RopeSpec {
+  if (rope.scaling.kind === "yarn" && rope.theta <= 1) config.refuse("rope_theta", "a number above 1, for yarn");
+  return rope;
 }
 
 /** The rotary embeddings of blocks that attend to everything and of blocks with a window (Gemma 3). */
@@ -53,7 +59,7 @@ export function readRopesByType(config: ConfigReader, fields: RopeFields): Ropes
     if (!section) return null;
     refuseForeign(section);
     const scaling = readScaling(config, section, fields.headDim, fields.maxPositions);
-    return { dims: fields.headDim, theta: section.positive("rope_theta"), scaling };
+    return rotation(section, { dims: fields.headDim, theta: section.positive("rope_theta"), scaling });
   };
   const full = of("full_attention");
   const sliding = of("sliding_attention");
@@ -112,7 +118,9 @@ function readScaling(
   if (kind === "linear") return { kind: "linear", factor: scaling.positive("factor") };
   if (kind === "llama3") return readLlama3(scaling);
   if (kind === "longrope" || kind === "su") return readLongrope(config, scaling, dims, maxPositions);
-  return scaling.refuse(key, "default, linear, llama3 or longrope (not supported)");
+  if (kind === "yarn") return readYarn(config, scaling, maxPositions);
+  if (kind === "dynamic") return readDynamic(config, scaling, maxPositions);
+  return scaling.refuse(key, "default, linear, dynamic, llama3, yarn or longrope (not supported)");
 }
 
 function readLlama3(scaling: ConfigReader): RopeSpec["scaling"] {
@@ -129,6 +137,38 @@ function readLlama3(scaling: ConfigReader): RopeSpec["scaling"] {
   };
 }
 
+/**
+ * YaRN (arXiv 2309.00071) with transformers' defaults. The attention factor is 0.1 ln(factor) + 1 unless the config
+ * gives it, or `mscale` and `mscale_all_dim` (DeepSeek): then the quotient of what the two give.
+ */
+function readYarn(config: ConfigReader, scaling: ConfigReader, maxPositions: number): RopeSpec["scaling"] {
+  const original = agreeing(config, scaling, ["original_max_position_embeddings"]) ?? maxPositions;
+  if (!Number.isInteger(original)) scaling.refuse("original_max_position_embeddings", "a positive integer");
+  const factor = scaling.positive("factor", maxPositions / original);
+  if (original * factor > MAX_COUNT) scaling.refuse("factor", `one that reaches at most ${MAX_COUNT} positions`);
+  const [betaFast, betaSlow] = [orDefault(scaling, "beta_fast", 32), orDefault(scaling, "beta_slow", 1)];
+  if (betaFast < betaSlow) scaling.refuse("beta_fast", `at least beta_slow ${betaSlow}`);
+  const [mscale, all] = [orDefault(scaling, "mscale", null), orDefault(scaling, "mscale_all_dim", null)];
+  const attention = (scale: number) => (factor <= 1 ? 1 : 0.1 * scale * Math.log(factor) + 1);
+  const derived = mscale !== null && all !== null ? attention(mscale) / attention(all) : attention(1);
+  return {
+    ...{ kind: "yarn", factor, betaFast, betaSlow, truncate: scaling.flag("truncate", true) },
+    ...{ originalMaxPositions: original, attentionFactor: scaling.positive("attention_factor", derived) },
+  };
+}
+
+/** A number for which 0, too, means that it is left out. */
+function orDefault<T>(scaling: ConfigReader, key: string, fallback: T): number | T {
+  return scaling.raw(key) === 0 || scaling.raw(key) === undefined ? fallback : scaling.positive(key);
+}
+
+/** Dynamic NTK scaling: what a sequence longer than max_position_embeddings would have turn more slowly. */
+function readDynamic(config: ConfigReader, scaling: ConfigReader, maxPositions: number): RopeSpec["scaling"] {
+  const original = agreeing(config, scaling, ["original_max_position_embeddings"]) ?? maxPositions;
+  if (original !== maxPositions) scaling.refuse("original_max_position_embeddings", `${maxPositions}, the positions`);
+  return { kind: "dynamic", factor: scaling.positive("factor") };
+}
+
 /** LongRoPE (arXiv 2402.13753) as Phi-3 uses it: attention factor sqrt(1 + ln(max / original) / ln(original)). */
 function readLongrope(
   config: ConfigReader,
@@ -137,8 +177,8 @@ function readLongrope(
   maxPositions: number,
 ): RopeSpec["scaling"] {
   const original = agreeing(config, scaling, ["original_max_position_embeddings"]);
-  if (original === null || !Number.isInteger(original)) {
-    return config.refuse("original_max_position_embeddings", "a positive integer, for longrope");
+  if (original === null || !Number.isInteger(original) || original < 2) {
+    return config.refuse("original_max_position_embeddings", "an integer from 2 up, for longrope");
   }
   const stretch = maxPositions / original;
   const factor = scaling.raw("factor") === undefined ? stretch : scaling.positive("factor");

@@ -20,10 +20,14 @@ export const smollm3: Family = {
     const rope = readRope(config, { headDim, maxPositions, partial: null, defaultTheta: DEFAULT_THETA });
     const attentionBias = config.flag("attention_bias", false);
     config.raw("pretraining_tp");
+    const rotated = rotates(config, sizes.layers);
+    const windows = readWindows(config, sizes.layers, { used: false, window: null, fromLayer: null });
+    // Where layer_types does not say it, blocks that rotate have no window.
+    const listed = config.raw("layer_types") !== undefined;
     const spec = gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: config.flag("mlp_bias", false) },
-      windows: readWindows(config, sizes.layers, { used: false, window: null, fromLayer: null }),
-      ropes: rotates(config, sizes.layers).map((rotated) => (rotated ? rope : null)),
+      windows: windows.map((window, i) => (rotated[i] && !listed ? null : window)),
+      ropes: rotated.map((one) => (one ? rope : null)),
       tied: true,
     });
     return { spec, names: LLAMA_NAMES };

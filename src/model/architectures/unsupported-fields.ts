@@ -81,8 +81,9 @@ const IGNORABLE: ReadonlySet<string> = new Set([
   "initializer_range",
   "is_decoder",
   "label2id",
-  // Llama and Mistral have none; Qwen's is read in window-fields.ts.
+  // Read in window-fields.ts by the families that have them.
   "max_window_layers",
+  "use_sliding_window",
   "model_type",
   // Read where the rotary embedding is LongRoPE's.
   "original_max_position_embeddings",
@@ -119,7 +120,8 @@ function hintFor(key: string): string {
   return "docs/adding-an-architecture.md lists what each family supports.";
 }
 
-/** Fields that nothing has asked for and that are not known to be harmless, sorted. */
+/** Fields with a value that nothing has asked for and that are not known to be harmless, sorted. */
 export function unknownFields(config: ConfigReader): string[] {
-  return config.keys.filter((key) => !config.asked.has(key) && !IGNORABLE.has(key)).sort();
+  const unasked = config.keys.filter((key) => !config.asked.has(key) && !IGNORABLE.has(key));
+  return unasked.filter((key) => config.raw(key) !== undefined).sort();
 }

@@ -24,13 +24,15 @@ export function readWindows(config: ConfigReader, layers: number, family: Window
   return Array.from({ length: layers }, (_, i) => (i >= from ? window : null));
 }
 
-/** For families whose attention has no window: null for each block; a window that is switched on is refused. */
+/**
+ * For families whose attention has no window: null for each block. A `sliding_window` means nothing there, as in
+ * transformers; blocks that `layer_types` calls sliding are refused.
+ */
 export function noWindows(config: ConfigReader, layers: number): null[] {
-  const windows = readWindows(config, layers, { used: true, window: null, fromLayer: null });
-  if (windows.some((window) => window !== null)) {
-    config.refuse("sliding_window", "null (this family's attention has no window)");
+  if (layerTypes(config, layers)?.includes("sliding_attention")) {
+    config.refuse("layer_types", "full_attention for each block (this family's attention has no window)");
   }
-  return windows.map(() => null);
+  return Array.from({ length: layers }, () => null);
 }
 
 /**

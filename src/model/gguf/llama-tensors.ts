@@ -59,7 +59,8 @@ export function llamaBlock(spec: DecoderSpec, label: string): LlamaBlock {
   if (headNorm) throw refuse("q/k norms", "none", headNorm.kind);
   if (!rope || rope.dims !== attention.headDim)
     throw refuse("rotary channels", attention.headDim.toString(), rope?.dims);
-  if (rope.scaling.kind === "longrope") throw refuse("rotary scaling", "none, linear or llama3", rope.scaling.kind);
+  if (rope.scaling.kind === "longrope" || rope.scaling.kind === "yarn")
+    throw refuse("rotary scaling", "none, linear, dynamic or llama3", rope.scaling.kind);
   if (attention.scale !== attention.headDim ** -0.5)
     throw refuse("attention scale", "1 / sqrt(head size)", attention.scale);
   const { q, k, v, o } = attention;

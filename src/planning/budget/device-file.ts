@@ -1,11 +1,10 @@
 import { readdirSync } from "node:fs";
-import { readFile } from "node:fs/promises";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { UserError } from "../../errors.ts";
-import { fileError } from "../../formats/files.ts";
+import { readYamlText } from "../../formats/files.ts";
 import { parseYamlDocument } from "../../formats/yaml-document.ts";
-import { didYouMean } from "../../near-names.ts";
+import { didYouMean, nearNames } from "../../near-names.ts";
 import { type Budget, resolveBudget } from "./budget.ts";
 import type { DeviceProfile } from "./device-profile.ts";
 import { readFreeMemory } from "./free-memory.ts";
@@ -14,35 +13,41 @@ import { readFreeMemory } from "./free-memory.ts";
 const DEVICES_FOLDER = fileURLToPath(new URL("../../../pipelines/devices/", import.meta.url));
 
 const YAML_FILE = /\.ya?ml$/i;
-const DEVICE_NAME = /^[a-z][a-z0-9]*(-[a-z0-9]+)+$/;
+const DEVICE_NAME = /^[a-z][a-z0-9]*([-_][a-z0-9]+)+$/i;
+const WORD = /^[a-z][a-z0-9]*$/i;
+/** The budget that is what this machine has free. */
+const AUTO = "auto";
 
 /**
  * The budget that a text means: a size expression, `auto`, a device profile file, or the name of a profile that ships
  * (`phone-4gb`). Throws UserError.
  */
 export async function readBudget(text: string, options: { reserve?: string | undefined } = {}): Promise<Budget> {
-  const isDevice = YAML_FILE.test(text.trim()) || DEVICE_NAME.test(text.trim());
-  const device = isDevice ? await loadDeviceProfile(text.trim()) : undefined;
+  const name = text.trim();
+  // "Auto", "phone4gb": words near a name are no sizes that lack a number.
+  if (WORD.test(name) && name !== AUTO && nearNames(name, [AUTO, ...deviceNames()]).length > 0)
+    throw unknownDevice(name);
+  const isDevice = YAML_FILE.test(name) || DEVICE_NAME.test(name);
+  const device = isDevice ? await loadDeviceProfile(name) : undefined;
   return resolveBudget(text, { device, freeMemory: readFreeMemory, reserve: options.reserve });
 }
 
 /** A device profile by file or by the name of one that ships. Throws UserError `DEVICE_UNKNOWN`, `YAML_*`, `FILE_*`. */
 export async function loadDeviceProfile(nameOrFile: string): Promise<DeviceProfile> {
   const file = YAML_FILE.test(nameOrFile) ? nameOrFile : path.join(DEVICES_FOLDER, `${nameOrFile}.yaml`);
-  let text: string;
-  try {
-    text = await readFile(file, "utf8");
-  } catch (error) {
-    if (file === nameOrFile) throw fileError(error, file, "read");
-    throw new UserError(
-      "DEVICE_UNKNOWN",
-      `device: expected one of ${deviceNames().join(", ")} or a .yaml file, found "${nameOrFile}"`,
-      didYouMean(nameOrFile, deviceNames(), "name a profile that exists, or state the budget as a size"),
-    );
-  }
+  if (file !== nameOrFile && !deviceNames().includes(nameOrFile)) throw unknownDevice(nameOrFile);
+  const text = await readYamlText(file);
   // Loaded here: its sizes are checked by mathjs, which a budget without a device mostly does not need.
   const { DeviceProfile: schema } = await import("./device-profile.ts");
   return parseYamlDocument(text, file, schema);
+}
+
+function unknownDevice(name: string): UserError {
+  return new UserError(
+    "DEVICE_UNKNOWN",
+    `device: expected one of ${deviceNames().join(", ")} or a .yaml file, found "${name}"`,
+    didYouMean(name, [AUTO, ...deviceNames()], "name a profile that exists, or state the budget as a size"),
+  );
 }
 
 /** Names of the profiles that ship. */

@@ -3,15 +3,19 @@ import { UserError } from "../../errors.ts";
 import { KvType } from "../../model/kv-type.ts";
 import { parseBytes } from "./size-expression.ts";
 
-/** Text that {@link parseBytes} takes. */
-const SizeText = z.string().superRefine((text, context) => {
-  try {
-    parseBytes(text);
-  } catch (error) {
-    if (!(error instanceof UserError)) throw error;
-    context.addIssue({ code: "custom", message: error.message });
-  }
-});
+/** Text that {@link parseBytes} takes; a plain number is refused as it is on the command line. */
+const SizeText = z
+  .union([z.string(), z.number()])
+  .transform(String)
+  .superRefine((text, context) => {
+    try {
+      parseBytes(text);
+    } catch (error) {
+      if (!(error instanceof UserError)) throw error;
+      const hint = error.hint ? ` (${error.hint})` : "";
+      context.addIssue({ code: "custom", message: `${error.message}${hint}` });
+    }
+  });
 
 /** A kind of device: how much memory it has and how layerwise is run there. The files of `pipelines/devices/`. */
 export const DeviceProfile = z.strictObject({

@@ -2,32 +2,21 @@ import type { MathNode, Unit } from "mathjs";
 import math from "mathjs/lib/browser/math.js";
 import { UserError } from "../../errors.ts";
 import { SIZE_HINT as HINT, wholeBytes } from "./bytes.ts";
+import { findMarkedNumber, meantUnit } from "./near-sizes.ts";
 
 /** What the parsed tree of a size may consist of; everything else (calls, names, assignments, %, ^) is refused. */
 const OPERATORS = new Set(["add", "subtract", "multiply", "divide", "unaryMinus", "unaryPlus"]);
 
-/** Units that people write and mathjs does not know, with what was probably meant. */
-const MISSPELT: ReadonlyMap<string, string> = new Map([
-  ["kb", "kB or KiB"],
-  ["KB", "kB or KiB"],
-  ["kib", "KiB"],
-  ["mb", "MB or MiB"],
-  ["mib", "MiB"],
-  ["gb", "GB or GiB"],
-  ["gib", "GiB"],
-  ["k", "kB or KiB"],
-  ["K", "kB or KiB"],
-  ["m", "MB or MiB"],
-  ["M", "MB or MiB"],
-  ["g", "GB or GiB"],
-  ["G", "GB or GiB"],
-  ["Kb", "kB or KiB"],
-]);
+/** From here on a number without a unit is rather bytes than MiB. */
+const MANY = 2 ** 20;
+
+/** What is divided by in rates, "MB/s", which are no sizes. */
+const TIMES = new Set(["s", "sec", "secs", "second", "seconds", "min", "minute", "minutes", "h", "hour", "hours"]);
 
 /**
  * Bytes of a size expression of numbers, units, + - * / and parentheses; fractions of a byte are dropped.
- * kB, MB, GB are powers of 1000, KiB, MiB, GiB of 1024, b is a bit. Throws UserError `BUDGET_SYNTAX`, `BUDGET_UNITS` or
- * `BUDGET_VALUE`.
+ * kB, MB, GB are powers of 1000, KiB, MiB, GiB of 1024; bits are refused: who writes "Mib" means MiB.
+ * Throws UserError `BUDGET_SYNTAX`, `BUDGET_UNITS` or `BUDGET_VALUE`.
  */
 export function parseBytes(expression: string): number {
   const text = expression.trim().replace(/\s+/g, " ");
@@ -38,6 +27,12 @@ export function parseBytes(expression: string): number {
 
 function parseTree(text: string): MathNode {
   if (text === "") throw new UserError("BUDGET_SYNTAX", "size: expected an expression, found nothing", HINT);
+  const marked = findMarkedNumber(text);
+  if (marked) {
+    const { written, meant } = marked;
+    const message = `size "${text}": expected digits with a point for decimals at the most, found "${written}"`;
+    throw new UserError("BUDGET_SYNTAX", message, `write ${meant.join(" or ")}`);
+  }
   try {
     return math.parse(text);
   } catch (error) {
@@ -72,14 +67,20 @@ function isOperator(node: MathNode): boolean {
 
 function checkUnit(name: string, text: string): void {
   const known = math.Unit.isValuelessUnit(name);
-  if (known && new math.Unit(1, name).hasBase("BIT")) return;
-  const meant = MISSPELT.get(name);
-  const what = known ? `the unit "${name}", which measures no memory` : `"${name}"`;
+  const isMemory = known && new math.Unit(1, name).hasBase("BIT");
+  if (isMemory && /(B|bytes?)$/.test(name)) return;
+  const found = isMemory ? `"${name}", which counts bits` : `"${name}"${known ? ", which measures no memory" : ""}`;
   throw new UserError(
     "BUDGET_UNITS",
-    `size "${text}": expected a unit of memory such as MB or MiB, found ${what}`,
-    meant ? `did you mean ${meant}?` : HINT,
+    `size "${text}": expected a unit of memory such as MB or MiB, found ${found}`,
+    unitHint(name),
   );
+}
+
+function unitHint(name: string): string {
+  if (TIMES.has(name)) return `a budget is a size, no rate: leave "/${name}" out`;
+  const meant = meantUnit(name);
+  return meant === null ? HINT : `did you mean ${meant}?`;
 }
 
 function toUnit(tree: MathNode, text: string): Unit {
@@ -94,7 +95,7 @@ function toUnit(tree: MathNode, text: string): Unit {
     throw new UserError(
       "BUDGET_UNITS",
       `size "${text}": expected a unit, found the plain number ${value}`,
-      `did you mean ${value} MiB?`,
+      `did you mean ${value} ${value < MANY ? "MiB" : "B"}?`,
     );
   }
   if (value instanceof math.Unit && value.hasBase("BIT")) return value;

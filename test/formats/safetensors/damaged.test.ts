@@ -129,7 +129,8 @@ describe("damaged files are read or refused, never worse", () => {
         const { source, reads } = watched(bytes);
         const fits = length <= BigInt(bytes.length - 8) && length <= BigInt(MAX_HEADER_BYTES);
         await expect(openSafetensors(source)).rejects.toBeInstanceOf(UserError);
-        expect(reads()).toBe(fits ? 2 : 1);
+        // One more read: of the first bytes, to see whether it is another kind of file.
+        expect(reads()).toBe(fits ? 3 : 2);
       }),
       { numRuns: 300 },
     );

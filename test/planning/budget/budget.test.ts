@@ -57,6 +57,32 @@ describe("readFreeMemory", () => {
   });
 });
 
+describe("mib-means-bits: words and profiles that are nearly right", () => {
+  it.each([
+    ["Auto", "auto"],
+    ["atuo", "auto"],
+    ["Phone-4GB", "phone-4gb"],
+    ["phone_4gb", "phone-4gb"],
+    ["phone4gb", "phone-4gb"],
+    ["laptop-8bg", "laptop-8gb"],
+  ])("%s", async (text, meant) => {
+    await expect(readBudget(text)).rejects.toMatchObject({
+      code: "DEVICE_UNKNOWN",
+      hint: expect.stringContaining(`did you mean ${meant}`),
+    });
+  });
+
+  it.each([
+    ["2 Gib", 'found "Gib", which counts bits (did you mean GiB?)'],
+    ["2,5 GiB", 'found "2,5" (write 2.5)'],
+    ["4096", "found the plain number 4096 (did you mean 4096 MiB?)"],
+  ])("a device of %s", (memory, message) => {
+    const parse = () => parseYamlDocument(`name: board\nmemory: ${memory}\n`, "board.yaml", DeviceProfile);
+    expect(parse).toThrow(`board.yaml:2: memory: size "${memory}": expected`);
+    expect(parse).toThrow(message);
+  });
+});
+
 describe("resolveBudget", () => {
   const free = (bytes: number) => ({ freeMemory: () => ({ bytes, source: "test" }) });
 
@@ -107,7 +133,9 @@ describe("device profiles", () => {
 
   it("says once what was found in a size", () => {
     const text = "name: x\nmemory: 1 m\n";
-    expect(() => parseYamlDocument(text, "x.yaml", DeviceProfile)).toThrow(/measures no memory$/);
+    expect(() => parseYamlDocument(text, "x.yaml", DeviceProfile)).toThrow(
+      /measures no memory \(did you mean MB or MiB\?\)$/,
+    );
   });
 
   it("reads auto from this machine", async () => {

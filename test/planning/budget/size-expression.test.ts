@@ -58,7 +58,7 @@ describe("parseBytes", () => {
     ["3 kB", 3000],
     ["3 KiB", 3072],
     ["1 TB", 1e12],
-    ["8 Mb", 1_000_000],
+    ["2 megabytes", 2_000_000],
     ["0.29 GB", 290_000_000],
     ["1.5 B", 1],
     ["10 B / 3", 3],
@@ -107,8 +107,60 @@ describe("parseBytes", () => {
 
   it("guesses what was meant", () => {
     expect(refusal("160").hint).toBe("did you mean 160 MiB?");
+    expect(refusal("167772160").hint).toBe("did you mean 167772160 B?");
     expect(refusal("4G").hint).toBe("did you mean GB or GiB?");
-    expect(refusal("600 MB/s").message).toContain('the unit "s", which measures no memory');
+    expect(refusal("600 MB/s").message).toContain('"s", which measures no memory');
+    expect(refusal("600 MB/s").hint).toBe('a budget is a size, no rate: leave "/s" out');
+  });
+
+  describe("mib-means-bits: units and numbers that are nearly right are refused with the right ones", () => {
+    it.each([
+      ["600 Mib", "MiB"],
+      ["600 Kib", "KiB"],
+      ["1 Gib + 5 MiB", "GiB"],
+      ["600 Mb", "MB or MiB"],
+      ["600 kb", "kB or KiB"],
+      ["600 Gbit", "GB or GiB"],
+      ["600 megabits", "MB or MiB"],
+      ["600 mebibits", "MiB"],
+      ["8 b", "B"],
+      ["8 bits", "B"],
+      ["4 GO", "GB or GiB"],
+      ["4 Mo", "MB or MiB"],
+      ["4 Gio", "GiB"],
+      ["600 mb", "MB or MiB"],
+      ["600 mib", "MiB"],
+      ["600 MIB", "MiB"],
+      ["512Mi", "MiB"],
+      ["512m", "MB or MiB"],
+      ["600 K", "kB or KiB"],
+      ["600 megs", "MB or MiB"],
+      ["2 gigs", "GB or GiB"],
+      ["2 MBs", "MB or MiB"],
+      ["2 Mbps", "MB or MiB"],
+      ["2 MBytes", "MB or MiB"],
+      ["2 Gigabytes", "GB or GiB"],
+    ])("%s", (text, meant) => {
+      expect(plainBytes(text)).toBeNull();
+      expect(refusal(text)).toMatchObject({ code: "BUDGET_UNITS", hint: `did you mean ${meant}?` });
+    });
+
+    it.each([
+      ["1,5 GiB", "1.5"],
+      ["0,75 * 1 GiB", "0.75"],
+      ["1,500 GiB", "1500 or 1.500"],
+      ["1,000,000 kB", "1000000"],
+      ["1.000.000 kB", "1000000"],
+      ["1 000 MiB", "1000"],
+      ["1\u00a0000 MiB", "1000"],
+      ["1_000 MiB", "1000"],
+      ["1'000 MiB", "1000"],
+      ["1.000,5 MiB", "1000.5"],
+      ["1,000.5 MiB", "1000.5"],
+    ])("%s", (text, meant) => {
+      expect(plainBytes(text)).toBeNull();
+      expect(refusal(text)).toMatchObject({ code: "BUDGET_SYNTAX", hint: `write ${meant}` });
+    });
   });
 
   it("reads back every whole number of bytes", () => {

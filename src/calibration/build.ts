@@ -36,8 +36,8 @@ export interface SplitCalibration extends Calibration {
 const MAX_PASSAGE_CHARS = 8192;
 
 /**
- * Token sequences from several files, each exactly `sequenceTokens` long and starting with BOS where the tokenizer adds
- * one. Passages are chosen by the seed; of a file much larger than needed only about twice the wanted text is
+ * Token sequences from several files, each exactly `sequenceTokens` long and beginning with what the tokenizer begins a
+ * text with. Passages are chosen by the seed; of a file much larger than needed only about twice the wanted text is
  * tokenized. Throws UserError for unreadable, empty, malformed or too short files.
  */
 export async function buildCalibration(
@@ -46,11 +46,11 @@ export async function buildCalibration(
   options: CalibrationOptions,
 ): Promise<SplitCalibration> {
   checkCounts(sources, options);
-  const prefix = specialPrefix(tokenizer);
-  if (prefix.length >= options.sequenceTokens) {
+  const { beginning } = tokenizer;
+  if (beginning.length >= options.sequenceTokens) {
     throw new UserError(
       "CALIBRATION_TOKENS",
-      `sequence: expected more than ${prefix.length} tokens, found ${options.sequenceTokens}`,
+      `sequence: expected more than ${beginning.length} tokens, found ${options.sequenceTokens}`,
     );
   }
   const random = new Random(options.seed);
@@ -62,12 +62,12 @@ export async function buildCalibration(
   for (const [i, source] of sources.entries()) {
     throwIfAborted(options.signal);
     const text = await readSourceText(source.path, (messages) => applyChatTemplate(tokenizer, messages));
-    const chooser = new Chooser(tokenizer, text, options.sequenceTokens - prefix.length, random.fork(`source ${i}`));
+    const chooser = new Chooser(tokenizer, text, options.sequenceTokens - beginning.length, random.fork(`source ${i}`));
     const bodies = chooser.choose(wanted[i], apart[i]);
     const needed = { sequences: source.tokens === undefined ? 1 : wanted[i], heldOut: apart[i] };
     checkEnough(source, needed, bodies, { tokens: chooser.tokensSeen, sequenceTokens: options.sequenceTokens });
-    for (const body of bodies.chosen) sequences.push(Int32Array.from([...prefix, ...body]));
-    for (const body of bodies.heldOut) heldOut.push(Int32Array.from([...prefix, ...body]));
+    for (const body of bodies.chosen) sequences.push(Int32Array.from([...beginning, ...body]));
+    for (const body of bodies.heldOut) heldOut.push(Int32Array.from([...beginning, ...body]));
     used.push({
       path: source.path,
       sha256: text.sha256,
@@ -119,6 +119,13 @@ class Chooser {
     return ids;
   }
 
+  /** A chat template writes BOS itself, and every sequence gets one. */
+  private withoutBeginning(ids: number[]): number[] {
+    const { beginning } = this.tokenizer;
+    const isSaid = beginning.length > 0 && beginning.every((id, i) => ids[i] === id);
+    return isSaid ? ids.slice(beginning.length) : ids;
+  }
+
   /** Characters a token, from some text of the middle. */
   private measure(): number {
     const document = this.documents[this.documents.length >> 1];
@@ -137,6 +144,7 @@ class Chooser {
     for (const passage of passages) {
       if (sequences.length === count + heldOut) break;
       for (const part of cutPassages([passage], MAX_PASSAGE_CHARS)) ids.push(...this.encode(part));
+      ids = this.withoutBeginning(ids);
       if (ids.length < this.body) continue;
       sequences.push(Int32Array.from(ids.slice(0, this.body)));
       for (const id of ids.slice(this.body)) rests.push(id);
@@ -156,10 +164,10 @@ class Chooser {
     const sequences: Int32Array[] = [];
     let ids: number[] = [];
     for (const passage of cutPassages(separated(this.documents), MAX_PASSAGE_CHARS)) {
-      ids.push(...this.encode(passage));
+      ids = this.withoutBeginning([...ids, ...this.encode(passage)]);
       while (ids.length >= this.body) {
         sequences.push(Int32Array.from(ids.slice(0, this.body)));
-        ids = ids.slice(this.body);
+        ids = this.withoutBeginning(ids.slice(this.body));
       }
     }
     const shuffled = this.random.shuffle(sequences);
@@ -170,16 +178,6 @@ class Chooser {
 /** A blank line after each document but the last, as between the paragraphs of plain text. */
 function separated(documents: readonly string[]): string[] {
   return documents.map((document, i) => (i + 1 < documents.length ? `${document}\n\n` : document));
-}
-
-/** Tokens that the tokenizer puts before a text: usually BOS or nothing. */
-function specialPrefix(tokenizer: Tokenizer): Int32Array {
-  const bare = tokenizer.encode("a", { specialTokens: false });
-  const full = tokenizer.encode("a", { specialTokens: true });
-  for (let at = 0; at + bare.length <= full.length; at++) {
-    if (bare.every((id, i) => full[at + i] === id)) return full.slice(0, at);
-  }
-  return new Int32Array(0);
 }
 
 function wantedSequences(sources: readonly SourceRequest[], options: CalibrationOptions): number[] {

@@ -19,13 +19,14 @@ export async function benchDraftersOf(target: string, subject: DraftersSubject, 
   const { benchDrafters } = await import("../bench/drafters/bench-drafters.ts");
   const { prompts: file, promptCount: count, promptTokens: maxTokens, generateTokens, repeats } = subject;
   const { onProgress, signal } = terminal;
-  const model = await openToRun(target, subject);
+  const model = await openToRun(target, subject, terminal);
   try {
     const prompts = { file, count, maxTokens };
     const result = await benchDrafters(model, { prompts, generateTokens, sweep, repeats, onProgress, signal });
-    await writeFiles(result, subject);
+    // Printed first: minutes of measuring are not lost to a folder that cannot be written.
     terminal.document({ drafters: result });
     terminal.print(draftersText(result, terminal.colours));
+    await writeFiles(result, subject);
   } finally {
     await model.close();
   }

@@ -77,9 +77,11 @@ async function runOnce(
   if (result.unusedTensors.length > 0) {
     terminal.note(`layerwise: tensors that the model does not use: ${result.unusedTensors.join(", ")}`);
   }
+  for (const remark of result.tokenizerRemarks) terminal.note(`layerwise: ${remark}`);
   if (steps.some(({ name, cached }) => name === "library" && !cached)) {
     for (const cost of result.library ?? []) terminal.note(`layerwise: ${codecCostText(cost)}`);
   }
+  if (result.kvNote) terminal.note(`layerwise: ${result.kvNote}`);
   terminal.note(`layerwise: ${result.budget}`);
   terminal.print(await resultText(result, terminal));
   return { ...result, checkpoint: options.checkpoint, steps, ...(executor ? { executor } : {}) };

@@ -1,6 +1,6 @@
 import type { Artifact } from "../artifact/reader.ts";
 import type { KvType } from "../model/kv-type.ts";
-import { checkTokenizerFits, loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
+import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { type LoadedExits, loadExits, readExits } from "./exits/load.ts";
 import { KeptState } from "./kept-state.ts";
@@ -40,8 +40,7 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
   const weights = await openWeights(target);
   try {
     const { kind, folder, artifact, contextTokens, weightBytes, source } = weights;
-    const tokenizer = await loadTokenizer(folder, { rows: source.spec.vocabSize });
-    checkTokenizerFits(tokenizer, source.spec);
+    const tokenizer = await loadTokenizer(folder, { spec: source.spec });
     const executor = await executorOver(weights, options);
     const kvType = options.kvType ?? weights.kvType;
     let exits: Promise<LoadedExits | null> | undefined;

@@ -48,7 +48,7 @@ export const EvaluationResult = z.strictObject({
     count: count,
     windowTokens: count,
     strideTokens: count,
-    /** Token put in place of the first of every window; null for none. */
+    /** The first of the ids put in place of the first of every window; null for none. */
     bosToken: count.nullable(),
     scored: z.enum(["all", "second-half"]),
   }),

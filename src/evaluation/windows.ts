@@ -13,10 +13,10 @@ export interface WindowOptions {
    */
   readonly strideTokens?: number | undefined;
   /**
-   * Put in place of the first token of every window, as llama.cpp does; null for none. The targets are the same either
-   * way.
+   * Ids that a text begins with (default none), put in place of the first tokens of every window as llama.cpp does with
+   * BOS: one leaves the targets as they are.
    */
-  readonly bosToken?: number | null | undefined;
+  readonly beginning?: readonly number[] | undefined;
   /** Default `all`. */
   readonly scored?: Scored | undefined;
   /** The longest window: positions that the model was made for. */
@@ -40,7 +40,7 @@ export interface Windows {
   readonly windows: readonly Window[];
   readonly windowTokens: number;
   readonly strideTokens: number;
-  readonly bosToken: number | null;
+  readonly beginning: readonly number[];
   readonly scored: Scored;
   readonly textTokens: number;
   readonly textSha256: string | null;
@@ -51,8 +51,12 @@ export interface Windows {
  * window or the numbers make no sense.
  */
 export function cutWindows(ids: Int32Array, options: WindowOptions): Windows {
-  const { windowTokens, strideTokens = windowTokens, bosToken = null, scored = "all", label = "text" } = options;
+  const { windowTokens, strideTokens = windowTokens, beginning = [], scored = "all", label = "text" } = options;
   checkNumbers(windowTokens, strideTokens, scored, options.maxWindows);
+  if (windowTokens <= beginning.length) {
+    const message = `window: expected more than the ${beginning.length} tokens that a text begins with`;
+    throw new UserError("WINDOW_OPTIONS", `${message}, found ${windowTokens}`);
+  }
   if (windowTokens > (options.maxWindowTokens ?? windowTokens)) {
     const message = `window: expected at most the model's ${options.maxWindowTokens} positions, found ${windowTokens}`;
     throw new UserError("WINDOW_TOO_LONG", message, "give a smaller --window");
@@ -66,11 +70,11 @@ export function cutWindows(ids: Int32Array, options: WindowOptions): Windows {
   const windows = Array.from({ length: count }, (_, i): Window => {
     const start = i * strideTokens;
     const own = ids.slice(start, start + windowTokens);
-    if (bosToken !== null) own[0] = bosToken;
-    return { ids: own, firstTarget: firstTarget(i, windowTokens, strideTokens, scored) };
+    own.set(beginning);
+    return { ids: own, firstTarget: Math.max(beginning.length, firstTarget(i, windowTokens, strideTokens, scored)) };
   });
   const textSha256 = options.textSha256 ?? null;
-  return { windows, windowTokens, strideTokens, bosToken, scored, textTokens: ids.length, textSha256 };
+  return { windows, windowTokens, strideTokens, beginning, scored, textTokens: ids.length, textSha256 };
 }
 
 /** Windows of any lengths, each scored on all but its first token: separate texts rather than one that is cut. */
@@ -81,7 +85,7 @@ export function separateWindows(texts: readonly Int32Array[]): Windows {
     windows,
     windowTokens: longest,
     strideTokens: longest,
-    bosToken: null,
+    beginning: [],
     scored: "all",
     textTokens: texts.reduce((sum, ids) => sum + ids.length, 0),
     textSha256: null,

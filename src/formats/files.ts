@@ -68,8 +68,20 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/**
+ * UserError where the name of a file that is to be written belongs to something else: the rename in the end would put a
+ * file in the place of a device.
+ */
+export async function checkTarget(file: string): Promise<void> {
+  const found = await fs.stat(file).catch(() => null);
+  if (found === null || found.isFile()) return;
+  const what = found.isDirectory() ? "a folder" : "a pipe or a device";
+  throw new UserError("NOT_A_FILE", `${file}: expected a file or no such name, found ${what}`, "name a new file");
+}
+
 /** Writes a whole file under a temporary name beside it, syncs and renames: the final name never holds half a file. */
 export async function writeFileAtomic(file: string, data: string | Uint8Array): Promise<void> {
+  await checkTarget(file);
   const partial = partialPath(file);
   try {
     const handle = await fs.open(partial, "w");

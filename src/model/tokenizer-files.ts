@@ -2,6 +2,9 @@ import path from "node:path";
 import { z } from "zod";
 import { nullOn, UserError } from "../errors.ts";
 import { parseJsonBytes, parseWith, readFileBytes } from "../formats/files.ts";
+import { AddedToken, AddedTokensDecoder, AddedTokensFile, joinAddedTokens, tokenId } from "./added-tokens.ts";
+import { templateBeginning } from "./tokenizer-beginning.ts";
+import { readTokenizerModel, type TokenizerModel } from "./tokenizer-model.ts";
 
 /** Files that a tokenizer may consist of, all of which an artifact must carry. */
 export const TOKENIZER_FILES = [
@@ -10,49 +13,14 @@ export const TOKENIZER_FILES = [
   "special_tokens_map.json",
   "chat_template.jinja",
   "generation_config.json",
+  "added_tokens.json",
 ] as const;
 type TokenizerFile = (typeof TOKENIZER_FILES)[number];
-
-/** Largest id that a vocabulary may claim: lists of that length are made from it. */
-const MAX_TOKEN_ID = 2 ** 24;
-const tokenId = z.number().int().min(0).max(MAX_TOKEN_ID);
 
 /** A special token: its text, or an object with the text inside. */
 const tokenText = z
   .union([z.string(), z.looseObject({ content: z.string() })])
   .transform((token) => (typeof token === "string" ? token : token.content));
-
-/**
- * The vocabulary, an object of ids or a list; only its largest id matters here. Looked at in place: a schema of records
- * would copy some 50,000 entries.
- */
-const largestVocabId = z.unknown().transform((vocab, context): number => {
-  const refuse = (message: string, path: string[] = []) => context.addIssue({ code: "custom", message, path });
-  if (Array.isArray(vocab)) {
-    if (vocab.length > MAX_TOKEN_ID) refuse(`expected at most ${MAX_TOKEN_ID} tokens, found ${vocab.length}`);
-    return vocab.length - 1;
-  }
-  if (typeof vocab !== "object" || vocab === null) {
-    refuse("expected an object of ids or a list of tokens");
-    return -1;
-  }
-  let largest = -1;
-  for (const [token, id] of Object.entries(vocab)) {
-    if (!Number.isInteger(id) || id < 0 || id > MAX_TOKEN_ID) {
-      refuse(`expected an id from 0 to ${MAX_TOKEN_ID}, found ${JSON.stringify(id)}`, [token]);
-      return -1;
-    }
-    largest = Math.max(largest, id);
-  }
-  return largest;
-});
-
-const TokenizerJson = z.looseObject({
-  model: z.looseObject({ vocab: largestVocabId }),
-  added_tokens: z
-    .array(z.looseObject({ id: tokenId, content: z.string(), special: z.boolean().optional() }))
-    .optional(),
-});
 
 const SPECIAL_NAMES = [
   "bos_token",
@@ -66,7 +34,13 @@ const SPECIAL_NAMES = [
 const specialTexts = Object.fromEntries(SPECIAL_NAMES.map((name) => [name, tokenText.nullish()]));
 const SpecialTokens = z.looseObject({ ...specialTexts, additional_special_tokens: z.array(tokenText).nullish() });
 
+const TokenizerJson = z.looseObject({
+  added_tokens: z.array(AddedToken).default([]),
+  post_processor: z.unknown(),
+});
+
 const TokenizerConfig = z.looseObject({
+  added_tokens_decoder: AddedTokensDecoder.nullish(),
   add_bos_token: z.boolean().nullish(),
   add_eos_token: z.boolean().nullish(),
   chat_template: z.union([z.string(), z.array(z.looseObject({ name: z.string(), template: z.string() }))]).nullish(),
@@ -76,32 +50,31 @@ const GenerationConfig = z.looseObject({ eos_token_id: z.union([tokenId, z.array
 
 /** The tokenizer files of a folder, read and checked. */
 export interface TokenizerFiles {
+  readonly folder: string;
   /** Names of the files that are there. */
   readonly present: readonly string[];
-  /** Parsed `tokenizer.json` and `tokenizer_config.json` ({} where absent), as the library wants them. */
+  /** Parsed `tokenizer.json`. */
   readonly tokenizerJson: object;
-  readonly configJson: object;
-  /** Largest id of the vocabulary and of the added tokens, plus 1. */
-  readonly vocabSize: number;
-  /** Ids of added tokens that are marked special. */
-  readonly specialIds: readonly number[];
+  readonly model: TokenizerModel;
+  /** Tokens beside the model's, of all files. */
+  readonly added: readonly AddedToken[];
+  /** Ids that the post-processor of `tokenizer.json` puts before a text. */
+  readonly templateBeginning: readonly number[];
   /** `bos_token`, `eos_token`, … -> text, as chat templates know them. */
   readonly specialTexts: Readonly<Record<string, string>>;
   readonly additionalSpecialTexts: readonly string[];
-  /** null where the files do not say. */
+  /** `add_bos_token`; null where the files do not say. */
   readonly addBos: boolean | null;
-  readonly addEos: boolean | null;
   readonly chatTemplate: string | null;
   /** `eos_token_id` of generation_config.json. */
   readonly generationEosIds: readonly number[];
 }
 
 /**
- * Reads the tokenizer files of a checkpoint or artifact. Special tokens beyond the embedding's `rows` are left out:
- * models of text and more (Gemma 3) give theirs to the text part alone too. UserError where tokenizer.json is missing
- * or a file is not what it should be.
+ * Reads the tokenizer files of a checkpoint or artifact. UserError where tokenizer.json is missing, a file is not what
+ * it should be, or two of them contradict each other.
  */
-export async function readTokenizerFiles(folder: string, rows = Number.POSITIVE_INFINITY): Promise<TokenizerFiles> {
+export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
   const found = new Map<string, Uint8Array>();
   for (const name of TOKENIZER_FILES) {
     const bytes = await readIfPresent(path.join(folder, name));
@@ -116,27 +89,34 @@ export async function readTokenizerFiles(folder: string, rows = Number.POSITIVE_
   const checked = <T>(name: TokenizerFile, schema: z.ZodType<T>, value = json(name)): T =>
     parseWith(schema, value, path.join(folder, name));
 
-  const tokenizerJson = json("tokenizer.json");
+  const tokenizerJson = checked("tokenizer.json", TokenizerJson);
+  const model = readTokenizerModel(tokenizerJson, path.join(folder, "tokenizer.json"));
   const configJson = json("tokenizer_config.json");
-  const tokenizer = checked("tokenizer.json", TokenizerJson, tokenizerJson);
   const config = checked("tokenizer_config.json", TokenizerConfig, configJson);
   const special = {
     ...nonNull(checked("special_tokens_map.json", SpecialTokens)),
     ...nonNull(checked("tokenizer_config.json", SpecialTokens, configJson)),
   };
-  const added = (tokenizer.added_tokens ?? []).filter((token) => !(token.special && token.id >= rows));
+  const specialTexts = namedTexts(special);
+  const additionalSpecialTexts = special.additional_special_tokens ?? [];
   const eos = checked("generation_config.json", GenerationConfig).eos_token_id ?? [];
   const template = found.get("chat_template.jinja");
   return {
+    folder,
     present: [...found.keys()],
-    tokenizerJson: { ...asObject(tokenizerJson), added_tokens: added },
-    configJson: asObject(configJson),
-    vocabSize: 1 + added.reduce((largest, { id }) => Math.max(largest, id), tokenizer.model.vocab),
-    specialIds: added.flatMap((token) => (token.special ? [token.id] : [])),
-    specialTexts: namedTexts(special),
-    additionalSpecialTexts: special.additional_special_tokens ?? [],
+    tokenizerJson,
+    model,
+    added: joinAddedTokens({
+      ...{ folder, vocabulary: model.vocabulary, listed: tokenizerJson.added_tokens },
+      decoder: config.added_tokens_decoder ?? {},
+      // The older of the two; transformers does not look at it beside the other.
+      file: config.added_tokens_decoder ? {} : checked("added_tokens.json", AddedTokensFile),
+      specialTexts: new Set([...Object.values(specialTexts), ...additionalSpecialTexts]),
+    }),
+    templateBeginning: templateBeginning(tokenizerJson.post_processor, path.join(folder, "tokenizer.json")),
+    specialTexts,
+    additionalSpecialTexts,
     addBos: config.add_bos_token ?? null,
-    addEos: config.add_eos_token ?? null,
     chatTemplate: template ? new TextDecoder().decode(template) : defaultTemplate(config.chat_template ?? null),
     generationEosIds: Array.isArray(eos) ? eos : [eos],
   };
@@ -173,8 +153,4 @@ function namedTexts(special: object): Record<string, string> {
 function defaultTemplate(template: string | readonly { name: string; template: string }[] | null): string | null {
   if (template === null || typeof template === "string") return template;
   return template.find(({ name }) => name === "default")?.template ?? null;
-}
-
-function asObject(value: unknown): object {
-  return typeof value === "object" && value !== null ? value : {};
 }

@@ -1,8 +1,8 @@
 import path from "node:path";
-import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { UserError } from "../errors.ts";
 import type { DecoderSpec } from "./decoder-spec.ts";
 import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer-files.ts";
+import { openTextCodec, type TextCodec } from "./tokenizer-library.ts";
 
 /** Text to token ids and back, as the checkpoint's tokenizer files say. */
 export interface Tokenizer {
@@ -10,6 +10,12 @@ export interface Tokenizer {
   readonly label: string;
   /** Largest id + 1. */
   readonly vocabSize: number;
+  /**
+   * Ids that a text begins with, usually BOS or nothing: the one place that prompts, evaluation, calibration, tasks and
+   * export ask.
+   */
+  readonly beginning: readonly number[];
+  /** BOS, also where no text begins with it. */
   readonly bosToken: number | null;
   readonly eosToken: number | null;
   /** Ids that end a generation: the tokenizer's eos and those of generation_config.json. */
@@ -20,146 +26,143 @@ export interface Tokenizer {
   readonly specialTexts: Readonly<Record<string, string>>;
   /** Names of the files in the folder that an artifact must carry. */
   readonly files: readonly string[];
+  /** What the files say that has no effect, a line each. */
+  readonly remarks: readonly string[];
   /**
-   * `specialTokens` (default true): with BOS and EOS where the tokenizer puts them. Text of special tokens becomes
-   * their ids.
+   * `specialTokens` (default true): behind `beginning`. Nothing is put behind a text, which may be continued. Text of
+   * special tokens becomes their ids. Throws UserError TOKEN_UNKNOWN or TOKEN_WITHOUT_ROW for text that the model
+   * cannot read.
    */
   encode(text: string, options?: { specialTokens?: boolean }): Int32Array;
   /** Ids outside the vocabulary give nothing. `skipSpecial` (default false) leaves special tokens out. */
   decode(ids: ArrayLike<number>, options?: { skipSpecial?: boolean }): string;
 }
 
+/** What of a model its tokenizer must fit. */
+export type TokenizerModelFacts = Pick<DecoderSpec, "vocabSize" | "bosToken">;
+
 /**
- * Loads the tokenizer of a checkpoint or artifact folder, without special tokens beyond the embedding's `rows`;
- * UserError where its files are missing, damaged or of an unknown kind.
+ * Loads the tokenizer of a checkpoint or artifact folder. With a `spec` it fits that model: tokens without a row of the
+ * embedding are refused where a text needs them. UserError where its files are missing, damaged, of an unknown kind or
+ * another model's.
  */
-export async function loadTokenizer(folder: string, { rows }: { readonly rows?: number } = {}): Promise<Tokenizer> {
-  const files = await readTokenizerFiles(folder, rows);
-  const library = openLibrary(files, folder);
-  const idOf = (text: string | undefined): number | null => (text ? library.token_to_id(text) : null) ?? null;
-  const bosToken = idOf(files.specialTexts.bos_token);
-  const eosToken = idOf(files.specialTexts.eos_token);
-  const special = new Set(files.specialIds);
-  for (const text of [...Object.values(files.specialTexts), ...files.additionalSpecialTexts]) {
-    const id = idOf(text);
-    if (id !== null) special.add(id);
-  }
-  const frame = frameOf(files, library, bosToken, eosToken);
+export async function loadTokenizer(
+  folder: string,
+  { spec }: { readonly spec?: TokenizerModelFacts } = {},
+): Promise<Tokenizer> {
+  const files = await readTokenizerFiles(folder);
+  const { specialTexts, additionalSpecialTexts, chatTemplate, present, generationEosIds } = files;
+  const rows = spec?.vocabSize ?? Number.POSITIVE_INFINITY;
+  const vocabSize = checkRows(files, rows);
+  const codec = openTextCodec(files, path.join(folder, "tokenizer.json"));
+  const idOf = (text: string | undefined) => (text ? codec.idOf(text) : undefined) ?? null;
+  const eosToken = idOf(specialTexts.eos_token);
+  const eosTokens = [...new Set([...generationEosIds, ...(eosToken === null ? [] : [eosToken])])];
+  const bosToken = idOf(specialTexts.bos_token) ?? files.templateBeginning[0] ?? spec?.bosToken ?? null;
+  const beginning = beginningOf(files, bosToken);
+  const named = [...Object.values(specialTexts), ...additionalSpecialTexts].flatMap((text) => idOf(text) ?? []);
+  const special = new Set([...files.added.flatMap(({ special, id }) => (special ? [id] : [])), ...named]);
+  const idsOf = (text: string) => withRows(codec.encode(text), { codec, rows, folder });
+  withRows(beginning, { codec, rows, folder });
 
   return {
-    label: folder,
-    vocabSize: files.vocabSize,
-    bosToken,
-    eosToken,
-    eosTokens: [...new Set([...files.generationEosIds, ...(eosToken === null ? [] : [eosToken])])],
-    chatTemplate: files.chatTemplate,
-    specialTexts: files.specialTexts,
-    files: files.present,
-    encode: (text, { specialTokens = true } = {}) => {
-      if (!specialTokens) return toIds(library.encode(text, { add_special_tokens: false }).ids);
-      if (!frame) return toIds(library.encode(text).ids);
-      return toIds([...frame.before, ...library.encode(text, { add_special_tokens: false }).ids, ...frame.after]);
-    },
+    ...{ label: folder, vocabSize, beginning, chatTemplate, specialTexts, files: present },
+    bosToken: bosToken !== null && bosToken < rows ? bosToken : null,
+    eosToken: eosToken !== null && eosToken < rows ? eosToken : null,
+    eosTokens: eosTokens.filter((id) => id < rows),
+    remarks: remarksOn(files, { codec, rows, eosTokens, bosToken }),
+    encode: (text, { specialTokens = true } = {}) =>
+      Int32Array.from(specialTokens ? [...beginning, ...idsOf(text)] : idsOf(text)),
     decode: (ids, { skipSpecial = false } = {}) => {
-      const kept = Array.from(ids).filter(
-        (id) => library.id_to_token(id) !== undefined && !(skipSpecial && special.has(id)),
-      );
-      return kept.length === 0 ? "" : library.decode(kept);
+      const kept = Array.from(ids).filter((id) => codec.textOf(id) !== undefined && !(skipSpecial && special.has(id)));
+      return kept.length === 0 ? "" : codec.decode(kept);
     },
   };
 }
 
-/** UserError where the tokenizer names or can make ids that the model's embedding has no row for. */
-export function checkTokenizerFits(tokenizer: Tokenizer, spec: DecoderSpec): void {
-  const claims: readonly (readonly [file: string, what: string, largest: number])[] = [
-    ["tokenizer.json", "largest token id", tokenizer.vocabSize - 1],
-    ["generation_config.json", "eos_token_id", Math.max(-1, ...tokenizer.eosTokens)],
-  ];
-  const claim = claims.find(([, , largest]) => largest >= spec.vocabSize);
-  if (!claim) return;
-  const [file, what, largest] = claim;
+/**
+ * `add_bos_token` overrules the template of tokenizer.json where it is stated, as in transformers. `add_eos_token` is
+ * for texts that models learn from.
+ */
+function beginningOf({ addBos, templateBeginning }: TokenizerFiles, bosToken: number | null): readonly number[] {
+  if (addBos === null) return templateBeginning;
+  return addBos && bosToken !== null ? [bosToken] : [];
+}
+
+/**
+ * The largest id + 1. UserError where the model's own vocabulary has tokens without a row: any text may need them.
+ * Added tokens may have none: a text must spell them.
+ */
+function checkRows({ folder, model, added }: TokenizerFiles, rows: number): number {
+  const addedTexts = new Set(added.map(({ content }) => content));
+  let largest = -1;
+  const { texts, ids } = model.vocabulary;
+  for (const [i, id] of ids.entries()) if (id > largest && !addedTexts.has(texts[i])) largest = id;
+  if (largest < rows) return 1 + added.reduce((most, { id }) => Math.max(most, id), largest);
   throw new UserError(
     "TOKENIZER_TOO_LARGE",
-    `${path.join(tokenizer.label, file)}: ${what}: expected below ${spec.vocabSize} (rows of the embedding), found ${largest}`,
+    `${path.join(folder, "tokenizer.json")}: largest token id: expected below ${rows} (rows of the embedding), found ${largest}`,
     "use the tokenizer that belongs to these weights",
   );
 }
 
-function openLibrary(files: TokenizerFiles, folder: string): Library {
-  const tables = pairTables(files.tokenizerJson);
-  try {
-    // Off, though older configs say true: it would eat spaces before punctuation that the model did write.
-    const library = new Library(files.tokenizerJson, { ...files.configJson, clean_up_tokenization_spaces: false });
-    tables?.drop();
-    return library;
-  } catch (error) {
-    const reason = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ");
-    throw new UserError(
-      "TOKENIZER",
-      `${path.join(folder, "tokenizer.json")}: expected a tokenizer of a supported kind: ${reason}`,
-      "docs/tokenizers.md says what is supported",
-    );
-  }
+/** What the ids are checked against, and what names one without a row. */
+interface Rows {
+  readonly codec: TextCodec;
+  readonly rows: number;
+  readonly folder: string;
 }
 
-/**
- * A BPE model's vocabulary and merges, of which the library makes maps of its own and then keeps ours too, several MiB;
- * `drop` empties ours once it has. Merges become pairs first: strings it would split into pairs that it keeps as well.
- * Null for other models.
- */
-function pairTables(tokenizerJson: object): { drop(): void } | null {
-  if (!hasBpeTables(tokenizerJson)) return null;
-  const { model } = tokenizerJson;
-  const { merges } = model;
-  for (let i = 0; i < merges.length; i++) {
-    const merge = merges[i];
-    if (typeof merge === "string") merges[i] = merge.split(" ", 2);
-  }
-  return {
-    drop() {
-      merges.length = 0;
-      model.vocab = {};
-    },
-  };
+function withRows(ids: readonly number[], { codec, rows, folder }: Rows): readonly number[] {
+  const id = ids.find((candidate) => candidate >= rows);
+  if (id === undefined) return ids;
+  throw new UserError(
+    "TOKEN_WITHOUT_ROW",
+    `${folder}: text: expected tokens below ${rows} (rows of the embedding), found ${tokenText(codec, id)}`,
+    "the model has never seen this token: leave it out",
+  );
 }
 
-/** What of a BPE model's tokenizer.json is large. */
-interface BpeTables {
-  readonly model: { vocab: object; readonly merges: unknown[] };
+function tokenText(codec: TextCodec, id: number): string {
+  return `${JSON.stringify(codec.textOf(id) ?? "")} (id ${id})`;
 }
 
-function hasBpeTables(json: object): json is BpeTables {
-  if (!("model" in json) || typeof json.model !== "object" || json.model === null) return false;
-  const { model } = json;
-  if (!("type" in model) || model.type !== "BPE" || !("vocab" in model) || typeof model.vocab !== "object")
-    return false;
-  return "merges" in model && Array.isArray(model.merges);
-}
-
-/**
- * BOS and EOS where `add_bos_token` or `add_eos_token` say so: transformers lets them overrule the template of
- * tokenizer.json. Null where neither is stated: the template holds.
- */
-function frameOf(
+/** What has no effect though the files say it, where somebody may wait for the effect. */
+function remarksOn(
   files: TokenizerFiles,
-  library: Library,
-  bosToken: number | null,
-  eosToken: number | null,
-): { before: number[]; after: number[] } | null {
-  if (files.addBos === null && files.addEos === null) return null;
-  const template = library.encode("").ids;
-  const addBos = files.addBos ?? (template.length > 0 && template[0] === bosToken);
-  const addEos = files.addEos ?? (template.length > 0 && template[template.length - 1] === eosToken);
-  return {
-    before: addBos && bosToken !== null ? [bosToken] : [],
-    after: addEos && eosToken !== null ? [eosToken] : [],
-  };
+  facts: {
+    readonly codec: TextCodec;
+    readonly rows: number;
+    readonly eosTokens: readonly number[];
+    readonly bosToken: number | null;
+  },
+): string[] {
+  const { codec, rows, eosTokens, bosToken } = facts;
+  const { bos_token, eos_token } = files.specialTexts;
+  const remark = (what: string, items: readonly string[]) =>
+    items.length === 0 ? [] : [`${files.folder}: ${what}: ${shortList(items)}`];
+  const unknown = Object.entries({ bos_token, eos_token }).filter(([, text]) => text && codec.idOf(text) === undefined);
+  const beyond = files.added.filter(({ id }) => id >= rows);
+  return [
+    ...remark(
+      "no file gives these special tokens an id, so they are plain text",
+      unknown.map(([name, text]) => `${JSON.stringify(text)} (${name})`),
+    ),
+    ...remark(
+      `tokens beyond the ${rows} rows of the embedding, refused where a text needs one`,
+      beyond.map(({ id }) => tokenText(codec, id)),
+    ),
+    ...remark(
+      `tokens that would end an answer, beyond the ${rows} rows of the embedding`,
+      eosTokens.filter((id) => id >= rows).map((id) => `id ${id}`),
+    ),
+    ...(files.addBos === true && bosToken === null
+      ? [`${files.folder}: add_bos_token is true, and no file names a BOS: texts begin without one`]
+      : []),
+  ];
 }
 
-/** Ids as the library gives them; it leaves a token that the vocabulary lacks undefined. */
-function toIds(ids: readonly (number | undefined)[]): Int32Array {
-  return Int32Array.from(ids, (id) => {
-    if (id === undefined) throw new Error("the tokenizer made a token that its vocabulary lacks");
-    return id;
-  });
+function shortList(items: readonly string[]): string {
+  const shown = items.slice(0, 3).join(", ");
+  return items.length > 3 ? `${shown} and ${items.length - 3} more` : shown;
 }

@@ -57,7 +57,7 @@ export async function exitsOfArtifact(target: string, request: ExitsRequest): Pr
   const { recipe, exits } = options;
   const manifest = await readManifest(artifactFolder);
   const { spec } = manifest;
-  const tokenizer = await loadTokenizer(artifactFolder, { rows: spec.vocabSize });
+  const tokenizer = await loadTokenizer(artifactFolder, { spec });
   const shape = exitShapeOf(exits, spec);
   checkExitTexts(recipe, exits, { spec, files: options.calibration.length });
   if (!overBudget) checkExitBudget(manifest, shape, artifactFolder);

@@ -1,7 +1,7 @@
 import { throwIfAborted } from "../errors.ts";
 import { openMaths } from "../maths/open-maths.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
-import { checkTokenizerFits, loadTokenizer } from "../model/tokenizer.ts";
+import { loadTokenizer } from "../model/tokenizer.ts";
 import { allocatorOf } from "../planning/allocators/index.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import { matricesToPlan } from "../planning/problem/matrices.ts";
@@ -41,8 +41,7 @@ export async function withJob<T>(
   const checkpoint = await openCheckpoint(options.checkpoint);
   try {
     const { spec } = checkpoint;
-    const tokenizer = await loadTokenizer(options.checkpoint, { rows: spec.vocabSize });
-    checkTokenizerFits(tokenizer, spec);
+    const tokenizer = await loadTokenizer(options.checkpoint, { spec });
     const request = planRequest(checkpoint, options, budget);
     checkRequest(options, request, plans ? budget.bytes : null);
     throwIfAborted(signal);

@@ -104,6 +104,16 @@ describe("buildCalibration", () => {
     expect(sequences.map((s) => [s.length, s[0], s.indexOf(1, 1)])).toEqual(Array(5).fill([32, 1, -1]));
   });
 
+  it.each([8, 400])("does not put BOS before one that a chat template wrote: %i conversations", async (count) => {
+    const chatTemplate = "<s> {{ messages[0].content }}";
+    const lines = Array.from({ length: count }, (_, i) => numbered(40, `d${i}x`).replaceAll("\n", " "));
+    const jsonl = lines.map((content) => JSON.stringify({ messages: [{ role: "user", content }] })).join("\n");
+    const source = { path: file(`chat-${count}.jsonl`, jsonl), tokens: 160 };
+    const options = { sequenceTokens: 32, seed: 1 };
+    const { sequences } = await buildCalibration(wordTokenizer({ bos: true, chatTemplate }), [source], options);
+    expect(sequences.map((s) => [s.length, s[0], s[1] === 1])).toEqual(Array(5).fill([32, 1, false]));
+  });
+
   it("mixes sources by their token counts and shares the rest of maxTokens", async () => {
     const sources = [
       { path: file("a.txt", numbered(2000, "a")), tokens: 96 },

@@ -11,12 +11,14 @@ export function wordTokenizer(
   return {
     label: "words",
     vocabSize: 100_000,
+    beginning: options.bos ? [1] : [],
     bosToken: options.bos ? 1 : null,
     eosToken: null,
     eosTokens: [],
     chatTemplate: options.chatTemplate ?? null,
     specialTexts: {},
     files: [],
+    remarks: [],
     chars: 0,
     encode(text, { specialTokens = true } = {}) {
       this.chars += text.length;

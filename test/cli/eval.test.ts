@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
@@ -37,6 +37,28 @@ test("a text against the reference, whose states are kept for the next time", as
   const second = JSON.parse((await commandLine(args)).stdout);
   expect(second.result.reference.meanNll).toBeCloseTo(document.result.reference.meanNll, 6);
   expect(second.result.model.perplexity).toBeCloseTo(document.result.model.perplexity, 4);
+});
+
+test("a text begins as tokenizer.json alone says, as for run; --bos yes takes the model's BOS or is refused", async () => {
+  const bare = path.join(folder, "bare");
+  cpSync(stories, bare, { recursive: true });
+  rmSync(path.join(bare, "tokenizer_config.json"));
+  const bosOf = async (...args: string[]) => {
+    const { stdout } = await commandLine(["eval", bare, ...evaluated.slice(2), ...args, "--json"]);
+    return JSON.parse(stdout).result.windows.bosToken;
+  };
+  expect([await bosOf(), await bosOf("--bos", "no")]).toEqual([1, null]);
+  const run = await commandLine(["run", bare, "", "--max-tokens", "1", "--json"]);
+  expect(JSON.parse(run.stdout).statistics.promptTokens).toBe(1);
+  const rewrite = (name: string, change: object) => {
+    const file = path.join(bare, name);
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, "utf8")), ...change }));
+  };
+  rewrite("tokenizer.json", { post_processor: null });
+  expect([await bosOf(), await bosOf("--bos", "yes")]).toEqual([null, 1]);
+  rewrite("config.json", { bos_token_id: null });
+  const { code, stderr } = await commandLine(["eval", bare, ...evaluated.slice(2), "--bos", "yes"]);
+  expect([code, stderr]).toEqual([1, expect.stringContaining("bos: expected a model with a BOS token, found none")]);
 });
 
 test("tasks and a text in Markdown", async () => {

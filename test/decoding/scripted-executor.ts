@@ -215,12 +215,14 @@ export const END = 3;
 export const LETTERS: Tokenizer = {
   label: "letters",
   vocabSize: 256,
+  beginning: [],
   bosToken: null,
   eosToken: END,
   eosTokens: [END],
   chatTemplate: null,
   specialTexts: { eos_token: "</s>" },
   files: [],
+  remarks: [],
   encode: (text) =>
     Int32Array.from(text.match(/<\/s>|[\s\S]/g) ?? [], (part) => (part === "</s>" ? END : part.charCodeAt(0))),
   decode: (ids, { skipSpecial = false } = {}) =>

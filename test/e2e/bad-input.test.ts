@@ -111,19 +111,11 @@ const CASES: readonly Spoiled[] = [
   },
   { name: "an unknown architecture", spoil: (checkpoint) => edit(checkpoint, { model_type: "mamba" }), says: /mamba/ },
   {
-    name: "a tokenizer with an ordinary token beyond the embedding",
+    name: "a tokenizer with a token of its model beyond the embedding",
     spoil: (checkpoint) => {
       const file = path.join(checkpoint, "tokenizer.json");
       const tokenizer = JSON.parse(readFileSync(file, "utf8"));
-      tokenizer.added_tokens.push({
-        id: 600,
-        content: "<extra>",
-        single_word: false,
-        lstrip: false,
-        rstrip: false,
-        normalized: false,
-        special: false,
-      });
+      tokenizer.model.vocab["▁extra"] = 600;
       writeFileSync(file, JSON.stringify(tokenizer));
       return undefined;
     },

@@ -35,12 +35,23 @@ describe("cutWindows", () => {
   });
 
   it("puts BOS in place of the first token and keeps the targets", () => {
-    const { windows } = cutWindows(text(8), { windowTokens: 4, bosToken: 2 });
+    const { windows } = cutWindows(text(8), { windowTokens: 4, beginning: [2] });
     expect(windows.map((w) => [...w.ids])).toEqual([
       [2, 1001, 1002, 1003],
       [2, 1005, 1006, 1007],
     ]);
     expect(countTargets(windows)).toBe(6);
+  });
+
+  it("scores none of several ids that a text begins with, which must leave room", () => {
+    const { windows } = cutWindows(text(8), { windowTokens: 4, beginning: [2, 3] });
+    expect(windows.map(({ ids, firstTarget }) => [...ids.subarray(0, 3), firstTarget])).toEqual([
+      [2, 3, 1002, 2],
+      [2, 3, 1006, 2],
+    ]);
+    expect(() => cutWindows(text(8), { windowTokens: 2, beginning: [2, 3] })).toThrow(
+      "expected more than the 2 tokens",
+    );
   });
 
   it("scores each token once with a stride below the window", () => {

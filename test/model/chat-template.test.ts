@@ -7,12 +7,14 @@ import type { Tokenizer } from "../../src/model/tokenizer.ts";
 const tokenizerWith = (chatTemplate: string | null): Tokenizer => ({
   label: "some/model",
   vocabSize: 3,
+  beginning: [0],
   bosToken: 0,
   eosToken: 1,
   eosTokens: [1],
   chatTemplate,
   specialTexts: { bos_token: "<s>", eos_token: "</s>" },
   files: [],
+  remarks: [],
   encode: () => new Int32Array(),
   decode: () => "",
 });

@@ -3,8 +3,7 @@ import os from "node:os";
 import path from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { UserError } from "../../src/errors.ts";
-import type { DecoderSpec } from "../../src/model/decoder-spec.ts";
-import { checkTokenizerFits, loadTokenizer } from "../../src/model/tokenizer.ts";
+import { loadTokenizer } from "../../src/model/tokenizer.ts";
 
 const folders: string[] = [];
 afterEach(() => {
@@ -46,22 +45,10 @@ const TINY = {
   decoder: { type: "Fuse" },
   model: { type: "BPE", unk_token: null, vocab: { "<s>": 0, "</s>": 1, a: 2, b: 3, ab: 4 }, merges: ["a b"] },
 };
+const SPECIAL = TINY.post_processor.special_tokens;
 const CONFIG = { bos_token: "<s>", eos_token: { content: "</s>" } };
 
-const spec = (vocabSize: number): DecoderSpec => ({
-  family: "llama",
-  vocabSize,
-  hiddenSize: 4,
-  embeddingScale: 1,
-  maxPositions: 8,
-  tied: true,
-  headBias: false,
-  logitFactor: 1,
-  blocks: [],
-  finalNorm: { kind: "rms", size: 4, eps: 1e-6 },
-  bosToken: null,
-  eosTokens: [],
-});
+const spec = (vocabSize: number, bosToken: number | null = null) => ({ vocabSize, bosToken });
 
 async function errorOf(work: Promise<unknown>): Promise<UserError> {
   const error = await work.then(
@@ -96,7 +83,7 @@ describe("loadTokenizer", () => {
 
   it("works from tokenizer.json alone, and takes names of tokens from special_tokens_map.json", async () => {
     const alone = await loadTokenizer(folderWith({ "tokenizer.json": TINY }));
-    expect(alone).toMatchObject({ bosToken: null, eosToken: null, eosTokens: [], chatTemplate: null });
+    expect(alone).toMatchObject({ bosToken: 0, eosToken: null, eosTokens: [], chatTemplate: null });
     const mapped = folderWith({ "tokenizer.json": TINY, "special_tokens_map.json": { bos_token: "<s>" } });
     expect((await loadTokenizer(mapped)).bosToken).toBe(0);
   });
@@ -120,21 +107,42 @@ describe("loadTokenizer", () => {
     expect([...tokenizer.encode("a</s>b<x>", { specialTokens: false })]).toEqual([2, 1, 3, 9]);
   });
 
-  it("lets add_bos_token and add_eos_token overrule the template", async () => {
+  it("lets add_bos_token overrule the template", async () => {
     const withConfig = async (change: object) => {
       const folder = folderWith({ "tokenizer.json": TINY, "tokenizer_config.json": { ...CONFIG, ...change } });
       return [...(await loadTokenizer(folder)).encode("ab")];
     };
-    expect(await withConfig({ add_bos_token: false, add_eos_token: false })).toEqual([4]);
-    expect(await withConfig({ add_bos_token: true, add_eos_token: true })).toEqual([0, 4, 1]);
-    expect(await withConfig({ add_eos_token: true })).toEqual([0, 4, 1]);
+    expect(await withConfig({ add_bos_token: false })).toEqual([4]);
+    expect(await withConfig({ add_bos_token: true })).toEqual([0, 4]);
     expect(await withConfig({ add_bos_token: null })).toEqual([0, 4]);
   });
 
+  it("prompt-ends-with-eos: puts nothing behind a text, whatever says so", async () => {
+    const both = { ...TINY.post_processor, special_tokens: { ...SPECIAL, "</s>": { ...SPECIAL["<s>"], ids: [1] } } };
+    const single = [...TINY.post_processor.single, { SpecialToken: { id: "</s>", type_id: 0 } }];
+    const template = { ...TINY, post_processor: { ...both, single } };
+    const bert = { ...TINY, post_processor: { type: "BertProcessing", cls: ["<s>", 0], sep: ["</s>", 1] } };
+    for (const json of [TINY, template, bert]) {
+      const config = { ...CONFIG, add_eos_token: true };
+      const tokenizer = await loadTokenizer(folderWith({ "tokenizer.json": json, "tokenizer_config.json": config }));
+      expect([...tokenizer.encode("ab")]).toEqual([0, 4]);
+      expect(tokenizer.beginning).toEqual([0]);
+    }
+  });
+
+  it("begins a text with BOS of the config where add_bos_token has no other, and says where there is none", async () => {
+    const json = { ...TINY, post_processor: null };
+    const folder = folderWith({ "tokenizer.json": json, "tokenizer_config.json": { add_bos_token: true } });
+    expect((await loadTokenizer(folder, { spec: spec(10, 1) })).beginning).toEqual([1]);
+    const without = await loadTokenizer(folder, { spec: spec(10) });
+    expect([without.beginning, without.remarks.join()]).toEqual([[], expect.stringContaining("add_bos_token is true")]);
+  });
+
   it("takes an empty name of a special token for none", async () => {
-    const config = { bos_token: "", eos_token: "", add_bos_token: true, add_eos_token: true };
-    const tokenizer = await loadTokenizer(folderWith({ "tokenizer.json": TINY, "tokenizer_config.json": config }));
-    expect(tokenizer).toMatchObject({ bosToken: null, eosToken: null, eosTokens: [] });
+    const config = { bos_token: "", eos_token: "" };
+    const json = { ...TINY, post_processor: null };
+    const tokenizer = await loadTokenizer(folderWith({ "tokenizer.json": json, "tokenizer_config.json": config }));
+    expect(tokenizer).toMatchObject({ bosToken: null, eosToken: null, eosTokens: [], remarks: [] });
     expect([...tokenizer.encode("ab")]).toEqual([4]);
   });
 
@@ -170,10 +178,10 @@ describe("bad tokenizer files", () => {
     ["cut short", { "tokenizer.json": '{"model": {"vo' }, "tokenizer.json"],
     ["not an object", { "tokenizer.json": "7" }, "tokenizer.json"],
     ["without a model", { "tokenizer.json": { ...TINY, model: null } }, "tokenizer.json: model"],
-    ["a vocabulary of words", { "tokenizer.json": { ...TINY, model: { type: "BPE", vocab: { a: "b" } } } }, "vocab"],
+    ["a vocabulary of words", { "tokenizer.json": { ...TINY, model: { ...TINY.model, vocab: { a: "b" } } } }, "vocab"],
     ["a huge id", { "tokenizer.json": { ...TINY, added_tokens: [added(2 ** 40, "<s>")] } }, "added_tokens.0.id"],
-    ["an unknown kind", { "tokenizer.json": { ...TINY, decoder: { type: "Morse" } } }, "supported kind"],
-    ["no merges", { "tokenizer.json": { ...TINY, model: { type: "BPE", vocab: { a: 0 } } } }, "supported kind"],
+    ["an unknown kind", { "tokenizer.json": { ...TINY, decoder: { type: "Morse" } } }, "decoder: expected one of BPE"],
+    ["no merges", { "tokenizer.json": { ...TINY, model: { type: "BPE", vocab: { a: 0 } } } }, "model: merges"],
     ["bad config", { "tokenizer.json": TINY, "tokenizer_config.json": { add_bos_token: "yes" } }, "add_bos_token"],
     ["bad token", { "tokenizer.json": TINY, "special_tokens_map.json": { eos_token: 2 } }, "eos_token"],
     ["bad eos", { "tokenizer.json": TINY, "generation_config.json": { eos_token_id: "2" } }, "eos_token_id"],
@@ -182,34 +190,87 @@ describe("bad tokenizer files", () => {
     expect(error.message).toContain(part);
     expect(error.message).toMatch(/layerwise-tokenizer-\w+\/\w+\.json: /);
   });
+});
 
-  it("a tokenizer larger than the embedding is refused with both numbers", async () => {
-    const tokenizer = await loadTokenizer(folderWith({ "tokenizer.json": TINY }));
-    expect(() => checkTokenizerFits(tokenizer, spec(10))).not.toThrow();
-    const error = await errorOf(Promise.resolve().then(() => checkTokenizerFits(tokenizer, spec(9))));
+describe("token-beyond-embedding: what is not needed is no reason to refuse", () => {
+  const files = { "tokenizer.json": TINY, "tokenizer_config.json": CONFIG };
+  const beyond = (...tokens: ReturnType<typeof added>[]) =>
+    folderWith({ ...files, "tokenizer.json": { ...TINY, added_tokens: [...TINY.added_tokens, ...tokens] } });
+
+  it.each([true, false])(
+    "an added token without a row is named, and refused where a text needs it",
+    async (special) => {
+      const tokenizer = await loadTokenizer(beyond(added(10, "[PAD]", special)), { spec: spec(10) });
+      expect(tokenizer.remarks).toEqual([expect.stringMatching(/beyond the 10 rows .*: "\[PAD\]" \(id 10\)$/)]);
+      expect([...tokenizer.encode("ab")]).toEqual([0, 4]);
+      expect(() => tokenizer.encode("a[PAD]b")).toThrow(/expected tokens below 10 .*, found "\[PAD\]" \(id 10\)/);
+    },
+  );
+
+  it("a model's own tokens must have rows: the tokenizer is another model's", async () => {
+    const error = await errorOf(loadTokenizer(folderWith(files), { spec: spec(4) }));
     expect(error.code).toBe("TOKENIZER_TOO_LARGE");
-    expect(error.message).toContain("expected below 9 (rows of the embedding), found 9");
+    expect(error.message).toContain("expected below 4 (rows of the embedding), found 4");
   });
 
-  it("leaves special tokens beyond the embedding out: text that spells one is text", async () => {
-    const more = { ...TINY, added_tokens: [...TINY.added_tokens, added(10, "aba")] };
-    const folder = folderWith({ "tokenizer.json": more });
-    const [whole, fitted] = [await loadTokenizer(folder), await loadTokenizer(folder, { rows: 10 })];
-    expect([whole.vocabSize, fitted.vocabSize]).toEqual([11, 10]);
-    expect([...whole.encode("aba", { specialTokens: false })]).toEqual([10]);
-    expect([...fitted.encode("aba", { specialTokens: false })]).toEqual([4, 2]);
-    expect(() => checkTokenizerFits(fitted, spec(10))).not.toThrow();
-    // A token that is not special is the text's own: the tokenizer is another model's.
-    const rest = await loadTokenizer(folder, { rows: 9 });
-    expect(() => checkTokenizerFits(rest, spec(9))).toThrow("expected below 9 (rows of the embedding), found 9");
-  });
-
-  it("refuses a stop token beyond the embedding, by its file", async () => {
-    const files = { "tokenizer.json": TINY, "tokenizer_config.json": CONFIG };
+  it("nor do end tokens without a row refuse a model; BOS does, which every text needs", async () => {
     const folder = folderWith({ ...files, "generation_config.json": { eos_token_id: [1, 12] } });
-    const tokenizer = await loadTokenizer(folder);
-    const error = await errorOf(Promise.resolve().then(() => checkTokenizerFits(tokenizer, spec(12))));
-    expect(error.message).toContain("generation_config.json: eos_token_id: expected below 12");
-    expect(() => checkTokenizerFits(tokenizer, spec(13))).not.toThrow();
+    const tokenizer = await loadTokenizer(folder, { spec: spec(12) });
+    expect([tokenizer.eosTokens, tokenizer.remarks.join()]).toEqual([[1], expect.stringContaining("id 12")]);
+    expect((await loadTokenizer(folder, { spec: spec(13) })).eosTokens).toEqual([1, 12]);
+    const ids = { ...TINY.post_processor, special_tokens: { "<s>": { ...SPECIAL["<s>"], ids: [11] } } };
+    const bos = folderWith({ "tokenizer.json": { ...TINY, post_processor: ids } });
+    expect((await errorOf(loadTokenizer(bos, { spec: spec(11) }))).code).toBe("TOKEN_WITHOUT_ROW");
+  });
+});
+
+describe("added-tokens-only-in-config: tokens that tokenizer.json lacks", () => {
+  const decoder = { 10: { content: "<|im_start|>", special: true }, 11: { content: "<|im_end|>", special: true } };
+  const text = "<|im_start|>ab<|im_end|>";
+  const load = async (files: Record<string, unknown>) =>
+    loadTokenizer(folderWith({ "tokenizer.json": TINY, ...files }), { spec: spec(12) });
+
+  it("of tokenizer_config.json and of added_tokens.json are tokens", async () => {
+    const config = { ...CONFIG, eos_token: "<|im_end|>" };
+    const older = { "<|im_start|>": 10, "<|im_end|>": 11 };
+    for (const files of [
+      { "tokenizer_config.json": { ...config, added_tokens_decoder: decoder } },
+      { "tokenizer_config.json": config, "added_tokens.json": older },
+    ]) {
+      const tokenizer = await load(files);
+      expect([...tokenizer.encode(text)]).toEqual([0, 10, 4, 11]);
+      expect(tokenizer).toMatchObject({ eosToken: 11, eosTokens: [11], remarks: [] });
+      expect(tokenizer.decode([4, 11], { skipSpecial: true })).toBe("ab");
+    }
+  });
+
+  it("without an id anywhere are named", async () => {
+    const files = { "special_tokens_map.json": { eos_token: "<|im_end|>" } };
+    const tokenizer = await load(files);
+    expect(tokenizer.eosTokens).toEqual([]);
+    expect(tokenizer.remarks).toEqual([
+      expect.stringMatching(/no file gives .* an id.*: "<\|im_end\|>" \(eos_token\)$/),
+    ]);
+  });
+
+  it.each<[string, Record<string, unknown>, string]>([
+    ["another id", { 12: { content: "<x>" } }, 'expected id 9 for "<x>", found id 12'],
+    ["another text", { 9: { content: "<y>" } }, 'expected "<x>" for id 9, found "<y>"'],
+    [
+      "an id of the model's vocabulary",
+      { 3: { content: "<y>" } },
+      'expected "b" for id 3, as in model.vocab, found "<y>"',
+    ],
+    ["a text of the model's vocabulary", { 12: { content: "b" } }, 'expected id 3 for "b", found id 12'],
+  ])("that contradict tokenizer.json are refused: %s", async (_, added_tokens_decoder, message) => {
+    const error = await errorOf(load({ "tokenizer_config.json": { ...CONFIG, added_tokens_decoder } }));
+    expect(error.code).toBe("TOKEN_CLASH");
+    expect(error.message).toContain(message);
+  });
+
+  it("of an added_tokens.json that is older than tokenizer_config.json's list are not looked at", async () => {
+    const config = { ...CONFIG, added_tokens_decoder: decoder };
+    const tokenizer = await load({ "tokenizer_config.json": config, "added_tokens.json": { "<x>": 3 } });
+    expect([...tokenizer.encode(text)]).toEqual([0, 10, 4, 11]);
   });
 });

@@ -43,7 +43,7 @@ export const chatCommand = defineCommand({
       .conflicts("system", "raw"),
   async run(args, terminal) {
     const { Conversation } = await import("../../decoding/chat.ts");
-    const model = await openToRun(args.model, args);
+    const model = await openToRun(args.model, args, terminal);
     const session = model.createSession();
     try {
       const render = await renderer(model, args);

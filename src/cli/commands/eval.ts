@@ -4,7 +4,7 @@ import { defineCommand } from "../command.ts";
 import { checkOverlap, overlapText } from "../evaluation/overlap-check.ts";
 import { evaluateTextOn } from "../evaluation/text-evaluation.ts";
 import { type BOS_CHOICES, type EvaluationArguments, evaluationOptions } from "../options/evaluation-options.ts";
-import { openOptions } from "../options/execution-options.ts";
+import { openToRun } from "../options/execution-options.ts";
 import type { Terminal } from "../terminal.ts";
 import { evaluationDocument, evaluationText } from "../text/evaluation-text.ts";
 
@@ -34,14 +34,13 @@ export const evalCommand = defineCommand({
     if (args.referenceStates !== undefined && (args.reference === undefined || args.text === undefined)) {
       throw new UserError("EVAL_STATES", "reference-states: expected --text and --reference beside it", "name both");
     }
-    const { openModel } = await import("../../decoding/open-model.ts");
     const tasks = await readTasksOf(args);
-    const model = await openModel(args.model, openOptions(args));
+    const model = await openToRun(args.model, args, terminal);
     try {
-      const bosToken = firstToken(model.tokenizer, args.bos);
+      const beginning = textBeginning(model.tokenizer, args.bos);
       const text =
-        args.text === undefined ? null : await evaluateTextOn(model, args.text, { args, bosToken, terminal });
-      const zeroShot = tasks.length === 0 ? null : await zeroShotOf(model, tasks, bosToken, terminal);
+        args.text === undefined ? null : await evaluateTextOn(model, args.text, { args, beginning, terminal });
+      const zeroShot = tasks.length === 0 ? null : await zeroShotOf(model, tasks, { beginning, terminal });
       const texts = [...(text ? [text.evaluatedText] : []), ...tasks.flatMap(({ examples }) => examples.map(goldText))];
       const overlap = await checkOverlap({ model, files: args.calibration, texts });
       if (overlap && overlap.shared > 0) terminal.note(overlapText(overlap));
@@ -71,11 +70,15 @@ async function readTasksOf({ tasks, tasksFolder, limit }: EvaluationArguments): 
   return readTasks(tasksFolder, names, limit);
 }
 
-async function zeroShotOf(model: OpenModel, tasks: LoadedTasks, bosToken: number | null, terminal: Terminal) {
+async function zeroShotOf(
+  model: OpenModel,
+  tasks: LoadedTasks,
+  { beginning, terminal }: { readonly beginning: readonly number[]; readonly terminal: Terminal },
+) {
   const { evaluateTasks } = await import("../../evaluation/zero-shot/evaluate-tasks.ts");
   const { executor, tokenizer, kvType } = model;
   const { signal, onProgress } = terminal;
-  return evaluateTasks({ executor, tokenizer, tasks, bosToken, kvType, signal, onProgress });
+  return evaluateTasks({ executor, tokenizer, tasks, beginning, kvType, signal, onProgress });
 }
 
 /** What of an example a model must not have seen: the question with its right answer. */
@@ -83,9 +86,14 @@ function goldText({ choices, gold }: LoadedTasks[number]["examples"][number]): s
   return choices[gold].context + choices[gold].continuation;
 }
 
-/** The token to put first in every window and before every question, or null. */
-function firstToken(tokenizer: Tokenizer, choice: (typeof BOS_CHOICES)[number]): number | null {
-  if (choice === "no" || tokenizer.bosToken === null) return null;
-  if (choice === "yes") return tokenizer.bosToken;
-  return tokenizer.encode("a", { specialTokens: true })[0] === tokenizer.bosToken ? tokenizer.bosToken : null;
+/** The ids to put first in every window and before every question. */
+function textBeginning(tokenizer: Tokenizer, choice: (typeof BOS_CHOICES)[number]): readonly number[] {
+  if (choice === "no") return [];
+  if (choice === "auto" || tokenizer.beginning.length > 0) return tokenizer.beginning;
+  if (tokenizer.bosToken !== null) return [tokenizer.bosToken];
+  throw new UserError(
+    "EVAL_BOS",
+    `bos: expected a model with a BOS token, found none in the files of ${tokenizer.label}`,
+    "leave --bos yes away",
+  );
 }

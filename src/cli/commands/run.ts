@@ -51,7 +51,7 @@ export const runCommand = defineCommand({
   async run(args, terminal) {
     const prompt = args.prompt === "-" ? await readPrompt() : args.prompt;
     const { generate } = await import("../../decoding/generate.ts");
-    const model = await openToRun(args.model, args);
+    const model = await openToRun(args.model, args, terminal);
     const session = model.createSession();
     try {
       const sampler = samplerOptions(args);

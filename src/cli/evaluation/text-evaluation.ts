@@ -22,7 +22,7 @@ export interface TextEvaluation {
 
 interface TextWork {
   readonly args: EvaluationArguments;
-  readonly bosToken: number | null;
+  readonly beginning: readonly number[];
   readonly terminal: Terminal;
 }
 
@@ -30,7 +30,7 @@ interface TextWork {
 export async function evaluateTextOn(
   model: OpenModel,
   textFile: string,
-  { args, bosToken, terminal: { signal, onProgress } }: TextWork,
+  { args, beginning, terminal: { signal, onProgress } }: TextWork,
 ): Promise<TextEvaluation> {
   const bytes = await readFileBytes(textFile);
   const { evaluate } = await import("../../evaluation/evaluate.ts");
@@ -43,7 +43,7 @@ export async function evaluateTextOn(
     strideTokens: args.stride,
     maxWindows: args.windows,
     scored: args.score,
-    bosToken,
+    beginning,
     label: textFile,
     textSha256: createHash("sha256").update(bytes).digest("hex"),
   });

@@ -6,6 +6,7 @@ import { BACKEND_CHOICES, type BackendChoice } from "../../runtime/backend-names
 import { ACTIVATION_TYPES, type ActivationType } from "../../runtime/executor-info.ts";
 import { EXECUTOR_CHOICES, EXECUTOR_KINDS, EXECUTORS, type ExecutorChoice } from "../../runtime/executors.ts";
 import { collectGarbage } from "../process-memory.ts";
+import type { Terminal } from "../terminal.ts";
 
 /** Which executor computes. */
 export interface ExecutorArguments {
@@ -77,10 +78,11 @@ export function openOptions(args: ExecutionArguments): OpenModelOptions {
   return { executor, isa, backend, threads, activations, resident, kvType: kv };
 }
 
-/** Opens a model for generating, and leaves nothing of the opening in memory. */
-export async function openToRun(target: string, args: ExecutionArguments): Promise<OpenModel> {
+/** Opens a model, says what of its files has no effect, and leaves nothing of the opening in memory. */
+export async function openToRun(target: string, args: ExecutionArguments, terminal: Terminal): Promise<OpenModel> {
   const { openModel } = await import("../../decoding/open-model.ts");
   const model = await openModel(target, openOptions(args));
+  for (const remark of model.tokenizer.remarks) terminal.note(`layerwise: ${remark}`);
   collectGarbage();
   return model;
 }

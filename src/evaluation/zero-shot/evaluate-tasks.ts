@@ -15,8 +15,8 @@ export interface ZeroShotRequest extends WorkOptions {
   readonly executor: AnyExecutor;
   readonly tokenizer: Tokenizer;
   readonly tasks: readonly LoadedTask[];
-  /** Put before every context; null for none. */
-  readonly bosToken: number | null;
+  /** Ids put before every context. */
+  readonly beginning: readonly number[];
   /** How keys and values are kept; default f32. */
   readonly kvType?: KvType | undefined;
   /** Longest sequence; default: the model's positions. */
@@ -32,9 +32,10 @@ export interface ZeroShotRequest extends WorkOptions {
  * of the choices.
  */
 export async function evaluateTasks(request: ZeroShotRequest): Promise<ZeroShotResult> {
-  const { executor, tasks, bosToken, kvType = "f32" } = request;
+  const { executor, tasks, beginning, kvType = "f32" } = request;
   const results: TaskResult[] = [];
   for (const task of tasks) results.push(await evaluateTask(task, request));
+  const bosToken = beginning[0] ?? null;
   return { formatVersion: 1, arithmetic: { ...executor.info, kvType }, bosToken, tasks: results };
 }
 
@@ -42,12 +43,12 @@ async function evaluateTask(
   { name, task, examples, available }: LoadedTask,
   request: ZeroShotRequest,
 ): Promise<TaskResult> {
-  const { executor, tokenizer, bosToken, kvType = "f32", rowsPerPass = 512, signal, onProgress } = request;
+  const { executor, tokenizer, beginning, kvType = "f32", rowsPerPass = 512, signal, onProgress } = request;
   const now = request.now ?? (() => performance.now());
   throwIfAborted(signal);
   const maxTokens = request.maxTokens ?? executor.spec.maxPositions;
   const began = now();
-  const tokenized = examples.map((example) => tokenizeExample(tokenizer, example, { bosToken, maxTokens }));
+  const tokenized = examples.map((example) => tokenizeExample(tokenizer, example, { beginning, maxTokens }));
   const onDone = (done: number) => onProgress?.({ stage: name, done, total: examples.length });
   onDone(0);
   const scores = await scoreChoices(executor, tokenized, { kvType, rowsPerPass, signal, onDone });

@@ -8,8 +8,8 @@ export interface TokenizedChoice {
 }
 
 export interface TokenizeOptions {
-  /** Put before every context; null for none. */
-  readonly bosToken: number | null;
+  /** Ids put before every context. */
+  readonly beginning: readonly number[];
   /** The longest sequence that the model computes. What is longer loses its beginning. */
   readonly maxTokens: number;
 }
@@ -28,7 +28,7 @@ export function tokenizeExample(tokenizer: Tokenizer, example: Example, options:
     const contextIds = lengths.get(context) ?? encode(context).length;
     lengths.set(context, contextIds);
     const text = encode(context + moved + choice.continuation);
-    const prefix = prefixOf(tokenizer, options.bosToken, contextIds);
+    const prefix = prefixOf(tokenizer, options.beginning, contextIds);
     const ids = Int32Array.from([...prefix, ...text]);
     // A token across the border would leave nothing to score.
     const firstTarget = Math.min(prefix.length + contextIds, ids.length - 1);
@@ -36,10 +36,9 @@ export function tokenizeExample(tokenizer: Tokenizer, example: Example, options:
   });
 }
 
-/** BOS where it is wanted; something must stand before the first scored id. */
-function prefixOf(tokenizer: Tokenizer, bosToken: number | null, contextIds: number): number[] {
-  if (bosToken !== null) return [bosToken];
-  if (contextIds > 0) return [];
+/** What a text begins with where that is wanted; something must stand before the first scored id. */
+function prefixOf(tokenizer: Tokenizer, beginning: readonly number[], contextIds: number): readonly number[] {
+  if (beginning.length > 0 || contextIds > 0) return beginning;
   const first = tokenizer.bosToken ?? tokenizer.eosToken;
   return first === null ? [] : [first];
 }

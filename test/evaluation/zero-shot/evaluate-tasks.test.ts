@@ -50,9 +50,9 @@ describe("summarizeTask", () => {
 
 describe("tokenizeExample", () => {
   const tokenizer = characterTokenizer();
-  const tokenize = (context: string, text: string, bosToken: number | null = null, maxTokens = 100) => {
+  const tokenize = (context: string, text: string, beginning: number[] = [], maxTokens = 100) => {
     const example = { choices: [{ ...answer(context, text), continuation: text }], gold: 0 };
-    const [{ ids, firstTarget }] = tokenizeExample(tokenizer, example, { bosToken, maxTokens });
+    const [{ ids, firstTarget }] = tokenizeExample(tokenizer, example, { beginning, maxTokens });
     return { ids: [...ids], firstTarget };
   };
 
@@ -63,13 +63,13 @@ describe("tokenizeExample", () => {
   });
 
   it("puts BOS first, and where the context is empty something, so that every id has one before it", () => {
-    expect(tokenize("a", "b", 5)).toEqual({ ids: [5, 97, 98], firstTarget: 2 });
+    expect(tokenize("a", "b", [5])).toEqual({ ids: [5, 97, 98], firstTarget: 2 });
     expect(tokenize("", "b")).toEqual({ ids: [9, 98], firstTarget: 1 });
   });
 
   it("drops the beginning of what is too long: the last id is no input", () => {
-    expect(tokenize("abcdef", "gh", null, 3)).toEqual({ ids: [101, 102, 103, 104], firstTarget: 2 });
-    expect(tokenize("a", "bcdef", null, 3)).toEqual({ ids: [99, 100, 101, 102], firstTarget: 1 });
+    expect(tokenize("abcdef", "gh", [], 3)).toEqual({ ids: [101, 102, 103, 104], firstTarget: 2 });
+    expect(tokenize("a", "bcdef", [], 3)).toEqual({ ids: [99, 100, 101, 102], firstTarget: 1 });
   });
 });
 
@@ -91,7 +91,7 @@ describe("evaluateTasks", () => {
       executor: bigramExecutor(table, log),
       tokenizer,
       tasks: [{ name: "copa", task: TASKS.copa, examples, available: 7 }],
-      bosToken: null,
+      beginning: [],
       onProgress: ({ stage, done, total }) => stages.push(`${stage} ${done}/${total}`),
     });
     expect(ZeroShotResult.parse(result)).toEqual(result);

@@ -14,7 +14,10 @@ export interface FoundModel {
  */
 export async function findModel(target: string): Promise<FoundModel> {
   if (await isFile(path.join(target, "manifest.json"))) return { kind: "artifact", folder: target };
-  if (await isFile(path.join(target, "config.json"))) return { kind: "checkpoint", folder: target };
+  for (const name of ["config.json", "adapter_config.json"]) {
+    // An adapter's folder is opened as a checkpoint, which says what it is.
+    if (await isFile(path.join(target, name))) return { kind: "checkpoint", folder: target };
+  }
   const inside = path.join(target, "artifact");
   if (await isFile(path.join(inside, "manifest.json"))) return { kind: "artifact", folder: inside };
   throw (

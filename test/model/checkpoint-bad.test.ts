@@ -103,9 +103,12 @@ describe("the folder", () => {
 });
 
 describe("shards", () => {
-  async function sharded(edit: (weightMap: Record<string, string>) => unknown): Promise<string> {
+  async function sharded(
+    edit: (weightMap: Record<string, string>) => unknown,
+    stored = tinyTensors(),
+  ): Promise<string> {
     const folder = await makeCheckpoint(root, TINY_CONFIG, null);
-    await writeTensors(path.join(folder, "one.safetensors"), tinyTensors());
+    await writeTensors(path.join(folder, "one.safetensors"), stored);
     const weightMap = Object.fromEntries([...tinyTensors().keys()].map((name) => [name, "one.safetensors"]));
     const index = edit(weightMap) ?? { weight_map: weightMap };
     writeFileSync(path.join(folder, "model.safetensors.index.json"), JSON.stringify(index));
@@ -116,7 +119,7 @@ describe("shards", () => {
   test("are missing", async () => {
     const folder = await sharded((map) => {
       map["lm_head.weight"] = "two.safetensors";
-    });
+    }, without("lm_head.weight"));
     expect(await refusal(folder)).toBe(`MISSING_SHARD ${index}: expected 2 shards, found 1: no two.safetensors`);
   });
 
@@ -130,12 +133,17 @@ describe("shards", () => {
     },
   );
 
-  test("lack a tensor that the index lists", async () => {
+  test("are missing, all of them", async () => {
     const folder = await sharded((map) => {
-      map["model.extra"] = "one.safetensors";
+      for (const name of Object.keys(map)) map[name] = "gone.safetensors";
     });
+    expect(await refusal(folder)).toBe(`MISSING_SHARD ${index}: expected 1 shards, found 0: no gone.safetensors`);
+  });
+
+  test("lack a tensor that the index lists and the model needs", async () => {
+    const folder = await sharded(() => undefined, without("lm_head.weight"));
     expect(await refusal(folder)).toBe(
-      'BAD_INDEX F/one.safetensors: expected tensor "model.extra" by the index, found none',
+      'BAD_INDEX F/one.safetensors: expected tensor "lm_head.weight" by the index, found none',
     );
   });
 
@@ -193,14 +201,16 @@ describe("the weights", () => {
     );
   });
 
-  test("are integers, or floats with a scale beside them", async () => {
-    const integers = changed(q, { dtype: "I8", bytes: new Uint8Array(64) });
-    expect(await refusal(await makeCheckpoint(root, TINY_CONFIG, integers))).toMatch(
-      /^ALREADY_QUANTIZED .*expected floating-point weights, found I8$/,
-    );
-    const scaled = changed(q, { dtype: "F8_E4M3", bytes: new Uint8Array(64) });
-    scaled.set(`${q}_scale_inv`, { shape: [1], values: new Float32Array(1) });
-    expect(await refusal(await makeCheckpoint(root, TINY_CONFIG, scaled))).toMatch(/found F8_E4M3 with a scale/);
+  test("are integers, whatever their shape", async () => {
+    for (const shape of [
+      [8, 8],
+      [64, 1],
+    ]) {
+      const integers = changed(q, { dtype: "I8", shape, bytes: new Uint8Array(64) });
+      expect(await refusal(await makeCheckpoint(root, TINY_CONFIG, integers))).toMatch(
+        /^ALREADY_QUANTIZED .*expected floating-point weights, found I8$/,
+      );
+    }
   });
 
   test("hold NaN and infinity: named by tensor and count, when read and by checkWeights", async () => {

@@ -21,8 +21,8 @@ const DEFAULT_ROTARY_FRACTION = 0.25;
 export const gptNeox: Family = {
   classes: ["GPTNeoXForCausalLM"],
   ignored: [
-    /^gpt_neox\.layers\.\d+\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/,
-    /^gpt_neox\.rotary_emb\.inv_freq$/,
+    /^(gpt_neox\.)?layers\.\d+\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/,
+    /^(gpt_neox\.)?rotary_emb\.inv_freq$/,
   ],
   describe(config) {
     const sizes = readSizes(config, { kvHeads: false, headDim: false });

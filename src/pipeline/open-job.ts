@@ -2,9 +2,7 @@ import { throwIfAborted } from "../errors.ts";
 import { openMaths } from "../maths/open-maths.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
-import { allocatorOf } from "../planning/allocators/index.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
-import { matricesToPlan } from "../planning/problem/matrices.ts";
 import type { WorkOptions } from "../progress.ts";
 import { chooseExecutor } from "../runtime/create-executor.ts";
 import { wantsNativeMaths } from "../runtime/executors.ts";
@@ -36,7 +34,7 @@ export async function withJob<T>(
   { plans }: { readonly plans: boolean },
   use: (job: Job) => Promise<T>,
 ): Promise<T> {
-  const { out, recipe, device, signal, onStep } = options;
+  const { out, device, signal, onStep } = options;
   const budget = await readBudget(options.budget);
   const checkpoint = await openCheckpoint(options.checkpoint);
   try {
@@ -51,9 +49,7 @@ export async function withJob<T>(
     const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });
     try {
       await rememberOptions(out, options);
-      const candidates = { spec, settings: recipe.plan, storedDtype: request.storedDtype };
-      const matrices = matricesToPlan(allocatorOf(recipe.plan).grain, candidates);
-      const origin = { checkpoint, request, budget, matrices, executor, maths };
+      const origin = { checkpoint, request, budget, executor, maths };
       return await use(new Job({ run, options, spec, tokenizer, device, origin }));
     } finally {
       await run.close();

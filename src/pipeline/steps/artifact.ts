@@ -12,6 +12,7 @@ import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { quantizeModel } from "../../quantization/quantize-model.ts";
 import { TOOL_VERSION } from "../../version.ts";
 import type { Job, Step } from "../job.ts";
+import { modelOf } from "../model.ts";
 import type { Recipe } from "../recipe.ts";
 import { type ShippedPlan, shippedPlan } from "../shipped.ts";
 import { openTrunk, type Trunk } from "../trunk.ts";
@@ -33,7 +34,7 @@ export const artifactStep: Step<ArtifactMade> = {
   id: ({ manifestSha256 }) => manifestSha256,
 
   async inputs(job) {
-    await job.get(weightsStep);
+    await job.once(modelOf);
     await job.once(shippedPlan);
     const { files, label } = job.facts.tokenizer;
     const hashes = files.map(async (name) => [name, (await hashFile(path.join(label, name))).sha256]);
@@ -41,13 +42,14 @@ export const artifactStep: Step<ArtifactMade> = {
   },
 
   async compute(job, { key }) {
-    const { tokenizer, spec } = job.facts;
-    const { checkpoint: source, maths } = job.origin;
+    const { tokenizer } = job.facts;
+    const { maths } = job.origin;
+    const { source } = await job.once(modelOf);
     const { recipe, onProgress, signal } = job.options;
     const shipped = await job.once(shippedPlan);
     const plan = { ...shipped.plan, memory: memoryWithoutExits(shipped.plan.memory) };
     const writer = await ArtifactWriter.open({
-      ...{ folder: job.artifactFolder, key, spec: withStopTokens(spec, tokenizer), plan, overwrite: true },
+      ...{ folder: job.artifactFolder, key, spec: withStopTokens(source.spec, tokenizer), plan, overwrite: true },
     });
     try {
       const quantizer = matrixQuantizerOf(recipe.quantize.quantizer);

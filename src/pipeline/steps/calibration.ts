@@ -22,7 +22,7 @@ export type CalibrationTokens = z.infer<typeof CalibrationTokens>;
 export const calibrationStep: Step<CalibrationTokens> = {
   name: "calibration",
   schema: CalibrationTokens,
-  wanted: (recipe) => needsScores(recipe) || usesLibrary(recipe),
+  wanted: (recipe) => needsScores(recipe) || usesLibrary(recipe) || recipe.prune !== undefined,
   id: ({ id }) => id,
 
   /** Contents of the texts, not their paths. */

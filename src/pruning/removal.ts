@@ -1,5 +1,11 @@
+import type { Maths } from "../maths/maths.ts";
 import type { DenseMatrix } from "../model/weight-source.ts";
 import type { QuantizerInput } from "../quantization/quantizer-input.ts";
+import { placesIn } from "./cut.ts";
+import { InverseColumns } from "./inverse-columns.ts";
+
+/** Of the columns that are kept in hand this share is gone when the rest is worked out anew. */
+const GONE_SHARE = 1 / 8;
 
 /**
  * Groups of columns taken out of a matrix W one after another, the cheapest first, each time with the best repair of
@@ -9,172 +15,180 @@ import type { QuantizerInput } from "../quantization/quantizer-input.ts";
  * worked out from H's factor when it goes. In f64; the same numbers by all maths.
  */
 export class Removal {
-  private readonly rows: number;
-  private readonly cols: number;
-  private readonly size: number;
-  private readonly damping: number;
-  /** W transposed, [cols, rows]: a column's numbers lie together. */
-  private readonly weights: Float64Array;
-  private readonly inverse: InverseColumns;
-  /** C_gg of each group, [groups, size, size]. */
-  private readonly squares: Float64Array;
-  /** What a cost is worked out in, [size, rows]. */
-  private readonly solved: Float64Array;
-  private readonly gone = new Set<number>();
-  /** Sum of what the groups that are gone have cost, the damping's share left out: the mean squared error of a row's
-   * output times the rows. */
+  /**
+   * Sum of what the groups that are gone have cost, the damping's share left out: mean squared error of an output,
+   * summed over the rows.
+   */
   error = 0;
+  private readonly maths: Maths;
+  private readonly input: QuantizerInput;
+  private readonly rows: number;
+  private readonly size: number;
+  /** Groups in hand, by their numbers in the whole matrix. */
+  private groups: readonly number[];
+  /** W transposed, [columns in hand, rows]: a column's numbers lie together. */
+  private weights: Float64Array;
+  /** Sum of squares of each column in hand. */
+  private norms: Float64Array;
+  private inverse: InverseColumns;
+  /** C_gg of each group in hand, [groups, size, size]. */
+  private squares: Float64Array;
+  /** Of the groups in hand, by their place there. */
+  private readonly gone = new Set<number>();
 
   /** `input`: of the matrix's columns, with its factor; `size`: columns of a group, a divisor of the columns. */
-  constructor(input: QuantizerInput, { rows, cols, data }: DenseMatrix, size: number) {
+  constructor(maths: Maths, input: QuantizerInput, { rows, cols, data }: DenseMatrix, size: number) {
     if (!input.factor) throw new Error("removal: expected the factor of the inputs, found none");
+    this.maths = maths;
+    this.input = input;
     this.rows = rows;
-    this.cols = cols;
     this.size = size;
-    this.damping = input.damping;
+    this.groups = Array.from({ length: cols / size }, (_, group) => group);
     this.weights = new Float64Array(rows * cols);
     for (let row = 0; row < rows; row++)
       for (let col = 0; col < cols; col++) this.weights[col * rows + row] = data[row * cols + col];
+    this.norms = sumsOfSquares(this.weights, rows);
     this.inverse = new InverseColumns(input.factor, input.order);
     this.squares = this.inverse.squares(size);
-    this.solved = new Float64Array(size * rows);
   }
 
   /** Groups that are left, ascending. */
   get left(): number[] {
-    return Array.from({ length: this.cols / this.size }, (_, group) => group).filter((group) => !this.gone.has(group));
+    return this.groups.filter((_, place) => !this.gone.has(place));
   }
 
   /** Takes the group out that costs least, the first of equals. Throws a plain Error where none is left. */
-  takeOne(): void {
+  async takeOne(): Promise<void> {
     let least = Number.POSITIVE_INFINITY;
     let chosen = -1;
-    for (const group of this.left) {
-      const cost = this.costOf(group);
-      if (cost < least) [least, chosen] = [cost, group];
+    for (let place = 0; place < this.groups.length; place++) {
+      if (this.gone.has(place)) continue;
+      const cost = this.costOf(place);
+      if (cost < least) [least, chosen] = [cost, place];
     }
     if (chosen < 0) throw new Error("removal: expected a group with a finite cost, found none");
     this.error += Math.max(0, least);
     for (let i = 0; i < this.size; i++) this.eliminate(chosen * this.size + i);
     this.gone.add(chosen);
+    if (this.gone.size >= GONE_SHARE * this.groups.length) await this.letGo();
   }
 
   /** The repaired columns of the groups that are left. */
   matrix(): DenseMatrix {
-    const { rows, size, weights } = this;
-    const places = this.left.flatMap((group) => Array.from({ length: size }, (_, i) => group * size + i));
-    const data = new Float32Array(rows * places.length);
-    for (const [to, col] of places.entries())
-      for (let row = 0; row < rows; row++) data[row * places.length + to] = weights[col * rows + row];
-    return { kind: "dense", rows, cols: places.length, data };
+    const { rows, weights } = this;
+    const columns = this.columnsLeft();
+    const data = new Float32Array(rows * columns.length);
+    for (const [to, col] of columns.entries())
+      for (let row = 0; row < rows; row++) data[row * columns.length + to] = weights[col * rows + row];
+    return { kind: "dense", rows, cols: columns.length, data };
   }
 
   /**
    * tr(W_g (C_gg^-1 - damping) W_g^T): C_gg^-1 is what the inputs of g are beside the others', and the damping. Inputs
    * that are always 0 cost nothing.
    */
-  private costOf(group: number): number {
-    const { size, rows, weights, damping, solved } = this;
-    // L of C_gg = L L^T; the sum of the squares of L^-1 W_g^T is what is looked for.
-    const lower = this.squares.slice(group * size * size, (group + 1) * size * size);
-    let cost = 0;
-    for (let i = 0; i < size; i++) {
-      const at = i * rows;
-      const from = (group * size + i) * rows;
-      for (let row = 0; row < rows; row++) {
-        const weight = weights[from + row];
-        solved[at + row] = weight;
-        cost -= damping * weight * weight;
-      }
-      for (let p = 0; p <= i; p++) {
-        let sum = lower[i * size + p];
-        for (let q = 0; q < p; q++) sum -= lower[i * size + q] * lower[p * size + q];
-        lower[i * size + p] = p === i ? Math.sqrt(sum) : sum / lower[p * size + p];
-        if (p === i) continue;
-        const factor = lower[i * size + p];
-        for (let row = 0; row < rows; row++) solved[at + row] -= factor * solved[p * rows + row];
-      }
-      const pivot = lower[i * size + i];
-      for (let row = 0; row < rows; row++) {
-        solved[at + row] /= pivot;
-        cost += solved[at + row] ** 2;
-      }
-    }
-    return cost;
+  private costOf(place: number): number {
+    const { size, norms, squares, input } = this;
+    if (size === 1) return norms[place] * (1 / squares[place] - input.damping);
+    let sum = 0;
+    for (let col = place * size; col < (place + 1) * size; col++) sum += norms[col];
+    return this.solvedSquares(place) - input.damping * sum;
   }
 
-  /** Takes one column out of W and of C. */
-  private eliminate(col: number): void {
-    const { rows, cols, size, weights, squares } = this;
-    const column = this.inverse.take(col);
-    const scaled = weights.slice(col * rows, (col + 1) * rows);
-    const pivot = column[col];
-    for (let row = 0; row < rows; row++) scaled[row] /= pivot;
-    for (let k = 0; k < cols; k++) {
-      const group = Math.floor(k / size);
-      if (this.gone.has(group)) continue;
-      const factor = column[k];
-      const at = k * rows;
-      for (let row = 0; row < rows; row++) weights[at + row] -= factor * scaled[row];
-      const first = group * size;
-      const square = (group * size + (k - first)) * size;
-      for (let q = 0; q < size; q++) squares[square + q] -= (factor / pivot) * column[first + q];
+  /** tr(W_g C_gg^-1 W_g^T): with C_gg = L L^T the sum of the squares of L^-1 W_g^T. */
+  private solvedSquares(place: number): number {
+    const { size, rows, weights } = this;
+    const lower = this.squares.slice(place * size * size, (place + 1) * size * size);
+    const solved = weights.slice(place * size * rows, (place + 1) * size * rows);
+    let sum = 0;
+    for (let i = 0; i < size; i++) {
+      for (let p = 0; p <= i; p++) {
+        let value = lower[i * size + p];
+        for (let q = 0; q < p; q++) value -= lower[i * size + q] * lower[p * size + q];
+        lower[i * size + p] = p === i ? Math.sqrt(value) : value / lower[p * size + p];
+      }
+      for (let p = 0; p < i; p++) subtract(solved, i * rows, lower[i * size + p], solved, p * rows, rows);
+      for (let at = i * rows; at < (i + 1) * rows; at++) {
+        solved[at] /= lower[i * size + i];
+        sum += solved[at] ** 2;
+      }
     }
+    return sum;
+  }
+
+  /** Takes one column in hand out of W and of C. */
+  private eliminate(col: number): void {
+    const { rows, size, weights, squares, norms } = this;
+    const column = this.inverse.take(col);
+    const pivot = column[col];
+    const scaled = weights.slice(col * rows, (col + 1) * rows).map((weight) => weight / pivot);
+    for (let k = 0; k < column.length; k++) {
+      const place = Math.floor(k / size);
+      if (this.gone.has(place)) continue;
+      norms[k] = subtract(weights, k * rows, column[k], scaled, 0, rows);
+      for (let q = 0; q < size; q++) squares[k * size + q] -= (column[k] / pivot) * column[place * size + q];
+    }
+  }
+
+  /** Lets go of what is gone: of the columns that are left C is the inverse of their own part of H. */
+  private async letGo(): Promise<void> {
+    const { rows, size, input } = this;
+    const columns = this.columnsLeft();
+    const weights = new Float64Array(columns.length * rows);
+    for (const [to, col] of columns.entries())
+      weights.set(this.weights.subarray(col * rows, (col + 1) * rows), to * rows);
+    this.groups = this.left;
+    this.gone.clear();
+    this.weights = weights;
+    this.norms = sumsOfSquares(weights, rows);
+    const factor = part(input, placesIn(this.groups, size));
+    if (!(await this.maths.inverseUpperFactor(factor, columns.length))) {
+      throw new Error("removal: expected a positive definite part of a positive definite matrix, found another");
+    }
+    this.inverse = new InverseColumns(factor, Int32Array.from(columns.keys()));
+    this.squares = this.inverse.squares(size);
+  }
+
+  /** Columns in hand that are left. */
+  private columnsLeft(): number[] {
+    const places = [...this.groups.keys()].filter((place) => !this.gone.has(place));
+    return placesIn(places, this.size);
   }
 }
 
-/** C = H^-1 column by column, less what columns that were taken have eliminated. */
-class InverseColumns {
-  /** u of H^-1 = u^T u, rows and columns in `order`. */
-  private readonly factor: Float64Array;
-  private readonly order: Int32Array;
-  private readonly placeOf: Int32Array;
-  /** c / sqrt(c_j) of each column that was taken. */
-  private readonly taken: Float64Array[] = [];
-
-  constructor(factor: Float64Array, order: Int32Array) {
-    this.factor = factor;
-    this.order = order;
-    this.placeOf = new Int32Array(order.length);
-    for (const [place, col] of order.entries()) this.placeOf[col] = place;
+/** The damped gram of some columns. */
+function part({ gram, cols, damping }: QuantizerInput, places: readonly number[]): Float64Array {
+  const n = places.length;
+  const h = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    const row = places[i] * cols;
+    for (let j = 0; j < n; j++) h[i * n + j] = gram[row + places[j]];
+    h[i * (n + 1)] += damping;
   }
+  return h;
+}
 
-  /** Squares of side `size` along C's diagonal, [squares, size, size]. */
-  squares(size: number): Float64Array {
-    const { factor, placeOf } = this;
-    const n = placeOf.length;
-    const squares = new Float64Array(n * size);
-    for (let col = 0; col < n; col++) {
-      const first = col - (col % size);
-      for (let q = 0; q < size; q++) {
-        const [a, b] = [placeOf[col], placeOf[first + q]];
-        let sum = 0;
-        for (let i = 0; i <= Math.min(a, b); i++) sum += factor[i * n + a] * factor[i * n + b];
-        squares[col * size + q] = sum;
-      }
-    }
-    return squares;
-  }
+/** Sum of squares of each run of `length` numbers. */
+function sumsOfSquares(values: Float64Array, length: number): Float64Array {
+  const sums = new Float64Array(values.length / length);
+  for (let i = 0; i < values.length; i++) sums[Math.floor(i / length)] += values[i] ** 2;
+  return sums;
+}
 
-  /** The column as it now is, which is eliminated from all later ones. */
-  take(col: number): Float64Array {
-    const { factor, order, placeOf, taken } = this;
-    const n = order.length;
-    const place = placeOf[col];
-    const inOrder = new Float64Array(n);
-    for (let i = 0; i <= place; i++) {
-      const at = i * n;
-      const own = factor[at + place];
-      for (let q = i; q < n; q++) inOrder[q] += own * factor[at + q];
-    }
-    const column = new Float64Array(n);
-    for (let q = 0; q < n; q++) column[order[q]] = inOrder[q];
-    for (const earlier of taken) {
-      const share = earlier[col];
-      for (let q = 0; q < n; q++) column[q] -= share * earlier[q];
-    }
-    const root = Math.sqrt(column[col]);
-    taken.push(column.map((value) => value / root));
-    return column;
+/** to -= factor * from, `count` numbers each from their places on; gives the sum of their squares. */
+function subtract(
+  to: Float64Array,
+  toAt: number,
+  factor: number,
+  from: Float64Array,
+  fromAt: number,
+  count: number,
+): number {
+  let sum = 0;
+  for (let i = 0; i < count; i++) {
+    const value = to[toAt + i] - factor * from[fromAt + i];
+    to[toAt + i] = value;
+    sum += value * value;
   }
+  return sum;
 }

@@ -26,9 +26,9 @@ export async function* removeUnits(
   const id = idOf(block, role);
   const input = await prepareInput(maths, (await statistics()).of(id), "factor", `inputs of ${id}`);
   if (!input) throw new Error(`${id}: expected its inputs prepared, found none`);
-  const removal = new Removal(input, denseMatrix(await source.readMatrix(id)), size);
+  const removal = new Removal(maths, input, denseMatrix(await source.readMatrix(id)), size);
   for (const count of counts) {
-    while (removal.left.length > count) removal.takeOne();
+    while (removal.left.length > count) await removal.takeOne();
     yield { cut: cutOf(removal.left), repaired: new Map([[role, removal.matrix()]]) };
   }
 }

@@ -75,8 +75,8 @@ describe.each([1, 4])("columns in groups of %i", (size) => {
   it("are repaired as least squares does it, whatever order they went in", async () => {
     const input = await inputOf(correlatedGram(COLS, 2));
     const matrix = randomMatrix(3);
-    const removal = new Removal(input, matrix, size);
-    while (removal.left.length > COLS / size / 3) removal.takeOne();
+    const removal = new Removal(plainMaths, input, matrix, size);
+    while (removal.left.length > COLS / size / 3) await removal.takeOne();
     const kept = placesIn(removal.left, size);
     const { data, cols } = removal.matrix();
     expect(cols).toBe(kept.length);
@@ -86,9 +86,9 @@ describe.each([1, 4])("columns in groups of %i", (size) => {
   it("go one at a time by what the best repair leaves", async () => {
     const input = await inputOf(correlatedGram(COLS, 4));
     const matrix = randomMatrix(5);
-    const removal = new Removal(input, matrix, size);
+    const removal = new Removal(plainMaths, input, matrix, size);
     const all = removal.left;
-    removal.takeOne();
+    await removal.takeOne();
     const costs = all.map((group) => {
       const kept = placesIn(all.filter((other) => other !== group), size); // biome-ignore format: short
       const values = leastSquares(input, matrix, kept);
@@ -106,8 +106,8 @@ describe.each([1, 4])("columns in groups of %i", (size) => {
   it("leave less error than the same columns without a repair", async () => {
     const input = await inputOf(correlatedGram(COLS, 6));
     const matrix = randomMatrix(7);
-    const removal = new Removal(input, matrix, size);
-    while (removal.left.length > COLS / size / 2) removal.takeOne();
+    const removal = new Removal(plainMaths, input, matrix, size);
+    while (removal.left.length > COLS / size / 2) await removal.takeOne();
     const kept = placesIn(removal.left, size);
     const plain = Array.from({ length: ROWS }, (_, row) => kept.map((col) => matrix.data[row * COLS + col])).flat();
     const repaired = errorOf(input.gram, matrix, removal.matrix().data, kept);
@@ -119,10 +119,10 @@ describe.each([1, 4])("columns in groups of %i", (size) => {
     const dead = placesIn([1, 3], size);
     const silent = gram.map((value, i) => (dead.includes(i % COLS) || dead.includes(Math.floor(i / COLS)) ? 0 : value));
     const matrix = randomMatrix(9);
-    const removal = new Removal(await inputOf({ cols: COLS, gram: silent }), matrix, size);
+    const removal = new Removal(plainMaths, await inputOf({ cols: COLS, gram: silent }), matrix, size);
     const all = removal.left;
-    removal.takeOne();
-    removal.takeOne();
+    await removal.takeOne();
+    await removal.takeOne();
     expect(removal.left).toEqual(all.filter((group) => group !== 1 && group !== 3));
     expect(removal.error).toBeLessThan(1e-6);
     const { data, cols } = removal.matrix();

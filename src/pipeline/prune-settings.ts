@@ -1,16 +1,17 @@
 import { z } from "zod";
 import { PRUNING_KIND_IDS } from "../pruning/index.ts";
+import { SPREAD_IDS } from "../pruning/spreads.ts";
 
 /** What is taken out of the checkpoint before anything is quantized: a recipe's `prune`. */
 export const PruneSettings = z.strictObject({
   kind: z.enum(PRUNING_KIND_IDS),
-  /** Share of the kind's units of the whole model. */
+  /** Share of the kind's slices of the whole model. */
   ratio: z.number().min(0).lt(1),
   /**
-   * How it is spread over the blocks. `luc`: by the relative error that pruning makes in their outputs; `edge-llm`: by
-   * the mean squared error, as the paper has it; `uniform`: evenly.
+   * How it is spread over the blocks: by what pruning does to their outputs, relatively or in squared errors as the
+   * paper has it, or evenly.
    */
-  spread: z.enum(["luc", "edge-llm", "uniform"]).default("luc"),
+  spread: z.enum(SPREAD_IDS).default("luc"),
 });
 export type PruneSettings = z.infer<typeof PruneSettings>;
 

@@ -4,7 +4,7 @@ import { z } from "zod";
 import { nullOn, throwIfAborted, UserError } from "../errors.ts";
 import { fileError, parseWith, readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import { type FolderLock, lockFolder } from "../formats/lock.ts";
-import { makeFolders } from "./run-folder-paths.ts";
+import { makeFolders } from "../formats/make-folders.ts";
 import { hashOf, readableJson } from "./step-key.ts";
 
 /** How a step went. */

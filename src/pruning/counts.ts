@@ -1,13 +1,13 @@
-/** What a block has that may go: so many units, of which multiples of `step` are kept, and at least `least`. */
-export interface UnitCount {
-  readonly units: number;
+/** What a block has that may go: so many slices, of which multiples of `step` are kept, and at least `least`. */
+export interface SliceCount {
+  readonly slices: number;
   readonly step: number;
   readonly least: number;
 }
 
 /** Whether anything can go. */
-export function canLose(count: UnitCount | null): count is UnitCount {
-  return count !== null && nextLower(count, count.units) !== null;
+export function canLose(count: SliceCount | null): count is SliceCount {
+  return count !== null && nextLower(count, count.slices) !== null;
 }
 
 /** A block that may lose more. */
@@ -22,13 +22,13 @@ interface Rung {
 }
 
 /**
- * How many units each block keeps so that it loses about its ratio (one a block, [0, 1]) and all together lose the sum
- * of what they should, to half a step. Null in `counts`: the block has no such units, and keeps 0.
+ * How many slices each block keeps so that it loses about its ratio (one a block, [0, 1]) and all together lose the sum
+ * of what they should, to half a step. Null in `counts`: the block has no such slices, and keeps 0.
  */
-export function keptCounts(counts: readonly (UnitCount | null)[], ratios: readonly number[]): number[] {
-  const wished = counts.map((count, block) => (count ? count.units * (1 - ratios[block]) : 0));
+export function keptCounts(counts: readonly (SliceCount | null)[], ratios: readonly number[]): number[] {
+  const wished = counts.map((count, block) => (count ? count.slices * (1 - ratios[block]) : 0));
   const kept = counts.map((count, block) => (count ? keptAtLeast(count, wished[block]) : 0));
-  let above = kept.reduce((sum, units, block) => sum + units - wished[block], 0);
+  let above = kept.reduce((sum, slices, block) => sum + slices - wished[block], 0);
   const rungs = counts.flatMap((count, block): Rung[] => {
     const lower = count && nextLower(count, kept[block]);
     if (lower === null) return [];
@@ -48,13 +48,13 @@ export function keptCounts(counts: readonly (UnitCount | null)[], ratios: readon
 const ROUNDING = 1e-9;
 
 /** The smallest number that can be kept and is at least `wished`. */
-function keptAtLeast({ units, step, least }: UnitCount, wished: number): number {
+function keptAtLeast({ slices, step, least }: SliceCount, wished: number): number {
   const steps = Math.ceil(wished / step - ROUNDING) * step;
-  return Math.min(units, Math.max(least, steps));
+  return Math.min(slices, Math.max(least, steps));
 }
 
 /** The largest number below `kept` that can be kept; null where there is none. */
-function nextLower({ step, least }: UnitCount, kept: number): number | null {
+function nextLower({ step, least }: SliceCount, kept: number): number | null {
   const lower = (Math.ceil(kept / step) - 1) * step;
   return lower >= least ? lower : null;
 }

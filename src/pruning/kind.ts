@@ -3,13 +3,13 @@ import type { Maths } from "../maths/maths.ts";
 import type { BlockSpec } from "../model/decoder-spec.ts";
 import type { BlockRole } from "../model/matrix-id.ts";
 import type { DenseMatrix, WeightSource } from "../model/weight-source.ts";
-import type { UnitCount } from "./counts.ts";
+import type { SliceCount } from "./counts.ts";
 import type { BlockCut } from "./cut.ts";
 
 /** The ratios at which EDGE-LLM measures. */
 export const LUC_PROBES: readonly number[] = [0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9];
 
-/** A block that is to lose some units. */
+/** A block that is to lose some slices. */
 export interface BlockToPrune {
   readonly block: number;
   /** The uncut model. */
@@ -19,7 +19,7 @@ export interface BlockToPrune {
   statistics(): Promise<BlockStatistics>;
 }
 
-/** A block that has lost some units. */
+/** A block that has lost some slices. */
 export interface PrunedBlock {
   readonly cut: BlockCut;
   /** Matrices that make up for what was cut, as cut; the others are the uncut model's. */
@@ -30,14 +30,14 @@ export interface PrunedBlock {
 export interface PruningKind {
   /** What goes, a few words for people. */
   readonly summary: string;
-  /** Shares of a block's units at which its sensitivity is measured, rising. */
+  /** Shares of a block's slices at which its sensitivity is measured, rising. */
   readonly probes: readonly number[];
   /** What a block has of the kind; null: nothing. */
-  unitsOf(block: BlockSpec): UnitCount | null;
-  /** What is left of a block that keeps these of its units, fewer than all. */
+  slicesOf(block: BlockSpec): SliceCount | null;
+  /** What is left of a block that keeps these of its slices, fewer than all. */
   cutOf(kept: readonly number[]): BlockCut;
   /**
-   * A block that keeps so many units, once for each number of `counts`, which never rise. Which go does not depend on
+   * A block that keeps so many slices, once for each number of `counts`, which never rise. Which go does not depend on
    * the other counts.
    */
   prune(block: BlockToPrune, counts: readonly number[]): AsyncIterable<PrunedBlock>;

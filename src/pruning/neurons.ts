@@ -1,6 +1,6 @@
 import { UNCUT } from "./cut.ts";
 import { LUC_PROBES, type PruningKind } from "./kind.ts";
-import { removeUnits } from "./repaired-columns.ts";
+import { removeSlices } from "./repaired-columns.ts";
 
 /** Columns of `down` that share a scale or a tile in most codecs: fewer would be padded. */
 const STEP = 32;
@@ -12,9 +12,9 @@ const STEP = 32;
 export const neurons: PruningKind = {
   summary: "feed-forward channels",
   probes: LUC_PROBES,
-  unitsOf: ({ mlp }) => mlp && { units: mlp.up.rows, step: STEP, least: Math.min(STEP, mlp.up.rows) },
+  slicesOf: ({ mlp }) => mlp && { slices: mlp.up.rows, step: STEP, least: Math.min(STEP, mlp.up.rows) },
   cutOf: (channels) => ({ ...UNCUT, channels: [...channels] }),
   prune(block, counts) {
-    return removeUnits(block, { role: "mlp.down", size: 1, cutOf: neurons.cutOf }, counts);
+    return removeSlices(block, { role: "mlp.down", size: 1, cutOf: neurons.cutOf }, counts);
   },
 };

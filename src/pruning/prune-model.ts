@@ -22,7 +22,7 @@ export interface PruningWork extends WorkOptions {
 }
 
 export interface PruneModelOptions extends PruningWork {
-  /** Units that each block keeps. */
+  /** Slices that each block keeps. */
   readonly kept: readonly number[];
   /** Keeps the pruned blocks; what is there already is taken as it is, so that a stopped run goes on. */
   readonly blocks: PrunedBlocks;
@@ -30,7 +30,8 @@ export interface PruneModelOptions extends PruningWork {
 
 /**
  * Prunes block by block, from the first to the last, each by the inputs that the pruned blocks before it give. Gives
- * what is left of each, and the ids of the matrices that were repaired. Throws UserError as `prepareInput`, Interrupted when stopped.
+ * what is left of each, and the ids of the matrices that were repaired. Throws UserError as `prepareInput`, Interrupted
+ * when stopped.
  */
 export async function pruneModel(options: PruneModelOptions): Promise<{ cuts: BlockCut[]; repaired: string[] }> {
   const { source, kind, kept, blocks, maths, onProgress } = options;
@@ -67,10 +68,10 @@ export async function pruneModel(options: PruneModelOptions): Promise<{ cuts: Bl
   return { cuts, repaired };
 }
 
-/** Cuts of the sizes that are wanted, of whichever units; UNCUT where a block keeps all that it has. */
+/** Cuts of the sizes that are wanted, of whichever slices; UNCUT where a block keeps all that it has. */
 export function plannedCuts(spec: DecoderSpec, kind: PruningKind, kept: readonly number[]): BlockCut[] {
   return spec.blocks.map((block, i) => {
-    const units = kind.unitsOf(block)?.units ?? 0;
-    return kept[i] >= units ? UNCUT : kind.cutOf(Array.from({ length: kept[i] }, (_, unit) => unit));
+    const slices = kind.slicesOf(block)?.slices ?? 0;
+    return kept[i] >= slices ? UNCUT : kind.cutOf(Array.from({ length: kept[i] }, (_, slice) => slice));
   });
 }

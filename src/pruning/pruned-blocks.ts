@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
-import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { fileError, isFile } from "../formats/files.ts";
+import { isFile } from "../formats/files.ts";
+import { makeFolders } from "../formats/make-folders.ts";
 import {
   layoutSafetensors,
   openSafetensors,
@@ -47,9 +47,7 @@ export class PrunedBlocks {
       matrices.map(({ name, matrix: { rows, cols } }) => ({ name, dtype: "F32", shape: [rows, cols] })),
       { metadata: { block: String(block), cut: JSON.stringify(cut) } },
     );
-    await fs.mkdir(this.folder, { recursive: true }).catch((error: unknown) => {
-      throw fileError(error, this.folder, "make");
-    });
+    await makeFolders(this.folder);
     await writeSafetensors(
       this.fileOf(block),
       layout,

@@ -6,21 +6,21 @@ import type { BlockCut } from "./cut.ts";
 import type { BlockToPrune, PrunedBlock } from "./kind.ts";
 import { Removal } from "./removal.ts";
 
-/** The matrix whose input columns stand for a block's units. */
-interface UnitColumns {
+/** The matrix whose input columns stand for a block's slices. */
+interface SliceColumns {
   readonly role: BlockRole;
-  /** Columns of a unit. */
+  /** Columns of a slice. */
   readonly size: number;
   cutOf(kept: readonly number[]): BlockCut;
 }
 
 /**
- * A block that loses units one after another, each time the one whose loss, repaired, changes the matrix's output least
- * over the calibration inputs; a stop at each of the counts.
+ * A block that loses slices one after another, each time the one whose loss, repaired, changes the matrix's output
+ * least over the calibration inputs; a stop at each of the counts.
  */
-export async function* removeUnits(
+export async function* removeSlices(
   { block, source, maths, statistics }: BlockToPrune,
-  { role, size, cutOf }: UnitColumns,
+  { role, size, cutOf }: SliceColumns,
   counts: readonly number[],
 ): AsyncIterable<PrunedBlock> {
   const id = idOf(block, role);

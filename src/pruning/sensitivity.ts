@@ -19,6 +19,16 @@ export interface BlockSensitivity {
   mse: number[];
 }
 
+/** What is known of some blocks, in order; null: a block has nothing to lose. */
+export type Sensitivities = readonly (BlockSensitivity | null)[];
+
+export interface SensitivityWork extends PruningWork {
+  /** Of the first blocks, by an earlier run that was stopped. */
+  readonly saved: Sensitivities;
+  /** Called with all blocks so far, after each. */
+  keep(found: Sensitivities): Promise<void>;
+}
+
 /** Hidden states of some sequences, [rows, hiddenSize]. */
 interface Rows extends RowGroup {
   readonly hidden: Float32Array;
@@ -26,16 +36,20 @@ interface Rows extends RowGroup {
 
 /**
  * Prunes each block by itself at the kind's probes, and compares its outputs on the inputs that the uncut model gives.
- * Null: a block has nothing to lose. Throws as `pruneModel`.
+ * Throws as `pruneModel`.
  */
-export async function measureSensitivity(work: PruningWork): Promise<(BlockSensitivity | null)[]> {
-  const { source, kind, maths, onProgress } = work;
+export async function measureSensitivity(work: SensitivityWork): Promise<Sensitivities> {
+  const { source, kind, maths, saved, keep, onProgress } = work;
   const counts = source.spec.blocks.map((block) => probeCounts(block, kind));
   const probes = kind.probes.map((_, i) => new Probe(work, i, counts));
   const descent = await openStatisticsDescent({ ...work, onProgress: undefined });
   try {
-    const found: (BlockSensitivity | null)[] = [];
+    const found = [...saved];
     for (const [block, kept] of counts.entries()) {
+      if (block < saved.length) {
+        await descent.advance();
+        continue;
+      }
       const before = descent.states;
       if (kept) {
         let probe = 0;
@@ -46,6 +60,7 @@ export async function measureSensitivity(work: PruningWork): Promise<(BlockSensi
       const errors = [];
       for (const probe of kept ? probes : []) errors.push(await probe.errorsOf(block, before, descent.states));
       found.push(kept && { relative: errors.map((of) => of.relative), mse: errors.map((of) => of.mse) });
+      await keep(found);
       onProgress?.({ stage: "sensitivity", done: block + 1, total: counts.length, detail: blockName(block) });
     }
     return found;
@@ -55,9 +70,9 @@ export async function measureSensitivity(work: PruningWork): Promise<(BlockSensi
   }
 }
 
-/** Units that a block keeps at each probe; null where it can lose none. */
-function probeCounts(block: BlockSpec, { unitsOf, probes }: PruningKind): number[] | null {
-  const count = unitsOf(block);
+/** Slices that a block keeps at each probe; null where it can lose none. */
+function probeCounts(block: BlockSpec, { slicesOf, probes }: PruningKind): number[] | null {
+  const count = slicesOf(block);
   return canLose(count) ? probes.map((ratio) => keptCounts([count], [ratio])[0]) : null;
 }
 

@@ -8,7 +8,7 @@ export function wholeParts(summary: string, cut: Partial<BlockCut>, has: (block:
   return {
     summary,
     probes: [1],
-    unitsOf: (block) => (has(block) ? { units: 1, step: 1, least: 0 } : null),
+    slicesOf: (block) => (has(block) ? { slices: 1, step: 1, least: 0 } : null),
     cutOf: () => left,
     async *prune(_, counts) {
       for (const _count of counts) yield { cut: left, repaired: new Map() };

@@ -11,7 +11,7 @@ import { PRUNING_KIND_IDS, PRUNING_KINDS, type PruningKindId } from "../../src/p
 import { pruneModel } from "../../src/pruning/prune-model.ts";
 import { PrunedBlocks } from "../../src/pruning/pruned-blocks.ts";
 import { prunedSource } from "../../src/pruning/pruned-source.ts";
-import { measureSensitivity } from "../../src/pruning/sensitivity.ts";
+import { measureSensitivity, type Sensitivities } from "../../src/pruning/sensitivity.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { hiddenStates, logitsOf, maxDifference } from "../runtime/compare.ts";
@@ -46,7 +46,7 @@ let folders = 0;
 async function prune(given: Given, blocks = new PrunedBlocks(path.join(base, `pruned-${folders++}`), "key")) {
   const { source, ratio } = given;
   const work = workOf(given);
-  const counts = source.spec.blocks.map(work.kind.unitsOf);
+  const counts = source.spec.blocks.map(work.kind.slicesOf);
   const kept = keptCounts(counts, counts.map(() => ratio)); // biome-ignore format: short
   const { cuts, repaired } = await pruneModel({ ...work, kept, blocks });
   return { pruned: sourceOf(source, cuts, (id) => blocks.matrixAt(id)), cuts, kept, counts, repaired };
@@ -83,9 +83,9 @@ describe.each(FAMILIES)("%s", (family) => {
     async (kind) => {
       const source = await open(family);
       const { pruned, kept, counts } = await prune({ source, kind, ratio: 0.4 });
-      expect(kept.map((units, i) => units < (counts[i]?.units ?? 0))).toContain(true);
+      expect(kept.map((slices, i) => slices < (counts[i]?.slices ?? 0))).toContain(true);
       for (const [i, block] of pruned.spec.blocks.entries()) {
-        expect(PRUNING_KINDS[kind].unitsOf(block)?.units ?? 0).toBe(kept[i]);
+        expect(PRUNING_KINDS[kind].slicesOf(block)?.slices ?? 0).toBe(kept[i]);
         for (const role of ["mlp.up", "mlp.down", "attn.q", "attn.o"] as const) {
           const spec = role.startsWith("mlp")
             ? block.mlp?.[role === "mlp.up" ? "up" : "down"]
@@ -138,7 +138,12 @@ describe.each(FAMILIES)("%s", (family) => {
 
   it("has a larger error the more of a block goes", async () => {
     const source = await open(family);
-    const found = await measureSensitivity(workOf({ source, kind: "neurons", ratio: 0 }));
+    const work = workOf({ source, kind: "neurons", ratio: 0 });
+    const found = await measureSensitivity({ ...work, saved: [], keep: async () => undefined });
+    const kept: Sensitivities[] = [];
+    const keep = async (blocks: Sensitivities) => void kept.push([...blocks]);
+    expect(await measureSensitivity({ ...work, saved: found.slice(0, 1), keep })).toEqual(found);
+    expect(kept).toEqual(found.slice(1).map((_, i) => found.slice(0, i + 2)));
     expect(found).toHaveLength(source.spec.blocks.length);
     for (const block of found) {
       expect(block?.relative).toHaveLength(PRUNING_KINDS.neurons.probes.length);
@@ -199,9 +204,9 @@ describe("pruneModel", () => {
     const source = await open("llama-gqa");
     const { pruned: all } = await prune({ source, kind: "neurons", ratio: 0.4 });
     const work = workOf({ source, kind: "neurons", ratio: 0 });
-    const { units } = work.kind.unitsOf(source.spec.blocks[0]) ?? { units: 0 };
+    const { slices } = work.kind.slicesOf(source.spec.blocks[0]) ?? { slices: 0 };
     const last = source.spec.blocks.length - 1;
-    const kept = source.spec.blocks.map((_, i) => (i < last ? units : (all.spec.blocks[last].mlp?.up.rows ?? 0)));
+    const kept = source.spec.blocks.map((_, i) => (i < last ? slices : (all.spec.blocks[last].mlp?.up.rows ?? 0)));
     const alone = new PrunedBlocks(path.join(base, "alone"), "key");
     await pruneModel({ ...work, kept, blocks: alone });
     expect(await alone.matrixAt(idOf(last, "mlp.down"))).not.toEqual(await all.readMatrix(idOf(last, "mlp.down")));
@@ -212,13 +217,13 @@ describe("pruneModel", () => {
 describe("kinds", () => {
   it.each(PRUNING_KIND_IDS)("%s leaves of a block what it says", async (kind) => {
     const source = await open("llama-gqa");
-    const { unitsOf, cutOf } = PRUNING_KINDS[kind];
+    const { slicesOf, cutOf } = PRUNING_KINDS[kind];
     const [block] = source.spec.blocks;
-    const count = unitsOf(block);
+    const count = slicesOf(block);
     expect(canLose(count)).toBe(true);
-    const least = Array.from({ length: count?.least ?? 0 }, (_, unit) => unit);
+    const least = Array.from({ length: count?.least ?? 0 }, (_, slice) => slice);
     const [left] = cutSpec({ ...source.spec, blocks: [block] }, [cutOf(least)]).blocks;
-    expect(unitsOf(left)?.units ?? 0).toBe(count?.least);
+    expect(slicesOf(left)?.slices ?? 0).toBe(count?.least);
     await source.close();
   });
 

@@ -17,6 +17,7 @@ import type { Recipe } from "../recipe.ts";
 import { type ShippedPlan, shippedPlan } from "../shipped.ts";
 import { openTrunk, type Trunk } from "../trunk.ts";
 import { calibrationStep } from "./calibration.ts";
+import { pruneStep } from "./prune.ts";
 import { weightsStep } from "./weights.ts";
 
 /** What `artifact.json` holds: which artifact was written. */
@@ -101,10 +102,12 @@ function withStopTokens(spec: DecoderSpec, tokenizer: Tokenizer): DecoderSpec {
 async function provenanceOf(job: Job, { plan, guard, learning }: ShippedPlan): Promise<Provenance> {
   const { recipe } = job;
   const { value: weights } = await job.get(weightsStep);
+  const pruned = (await job.ask(pruneStep))?.value;
   return {
     toolVersion: TOOL_VERSION,
     source: { id: weights.checkpointId, files: weights.files },
     calibrationId: (await job.ask(calibrationStep))?.id ?? null,
+    ...(pruned ? { pruning: { kind: pruned.kind, kept: pruned.kept, slices: pruned.slices } } : {}),
     scorer: plan.scorer,
     quantizer: recipe.quantize.quantizer,
     ...(guard ? { guard } : {}),

@@ -18,7 +18,7 @@ export const STEPS = {
   weights: weightsStep, // every weight is read once, and finite
   calibration: calibrationStep, // token sequences out of the text files
   sensitivity: sensitivityStep, // how much pruning changes each block
-  prune: pruneStep, // units taken out, and the rest repaired
+  prune: pruneStep, // slices taken out, and the rest repaired
   library: libraryStep, // every matrix packed at every codec, where the quantizer looks at what it multiplies
   scores: scoresStep, // how much each block or matrix matters
   plan: planStep, // a codec for each matrix, within the budget

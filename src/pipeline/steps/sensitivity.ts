@@ -1,21 +1,28 @@
+import path from "node:path";
 import { z } from "zod";
 import { limitTokens } from "../../calibration/sequences.ts";
+import { nullOn } from "../../errors.ts";
+import { readJsonFile, writeFileAtomic } from "../../formats/files.ts";
 import { PRUNING_KINDS } from "../../pruning/index.ts";
-import { measureSensitivity } from "../../pruning/sensitivity.ts";
+import { measureSensitivity, type Sensitivities } from "../../pruning/sensitivity.ts";
+import { SPREADS } from "../../pruning/spreads.ts";
 import type { Job, Step } from "../job.ts";
 import { pruneSettingsOf } from "../prune-settings.ts";
+import { readableJson } from "../step-key.ts";
 import { calibrationStep, restoreCalibration } from "./calibration.ts";
 import { weightsStep } from "./weights.ts";
 
 /** Calibration tokens that sensitivity is measured on, at most. */
-const SENSITIVITY_TOKENS = 4096;
+const SENSITIVITY_TOKENS = 2048;
+
+/** Errors of each block at the ratios; null: the block has nothing to lose. */
+const Blocks = z.array(z.strictObject({ relative: z.array(z.number()), mse: z.array(z.number()) }).nullable());
 
 /** What `sensitivity.json` holds: how much pruning changes each block's output. */
 export const Sensitivity = z.strictObject({
-  /** Shares of a block's units that were taken. */
+  /** Shares of a block's slices that were taken. */
   ratios: z.array(z.number()),
-  /** Errors at these ratios; null: the block has nothing to lose. */
-  blocks: z.array(z.strictObject({ relative: z.array(z.number()), mse: z.array(z.number()) }).nullable()),
+  blocks: Blocks,
 });
 export type Sensitivity = z.infer<typeof Sensitivity>;
 
@@ -23,7 +30,7 @@ export type Sensitivity = z.infer<typeof Sensitivity>;
 export const sensitivityStep: Step<Sensitivity> = {
   name: "sensitivity",
   schema: Sensitivity,
-  wanted: ({ prune }) => prune !== undefined && prune.spread !== "uniform" && prune.ratio > 0,
+  wanted: ({ prune }) => prune !== undefined && SPREADS[prune.spread] !== null && prune.ratio > 0,
 
   async inputs(job) {
     await job.get(weightsStep);
@@ -32,10 +39,17 @@ export const sensitivityStep: Step<Sensitivity> = {
     return { kind, ratios: PRUNING_KINDS[kind].probes, executor: job.origin.executor };
   },
 
-  async compute(job) {
+  /** A stopped run goes on at its block. */
+  async compute(job, { scratch }) {
+    const file = path.join(await scratch(), "blocks.json");
+    const saved = (await nullOn("FILE_NOT_FOUND", () => readJsonFile(file, Blocks))) ?? [];
+    const keep = (found: Sensitivities) => writeFileAtomic(file, readableJson(found));
     const work = await pruningWorkOf(job);
     const sequences = limitTokens(work.sequences, SENSITIVITY_TOKENS);
-    return { ratios: [...work.kind.probes], blocks: await measureSensitivity({ ...work, sequences }) };
+    return {
+      ratios: [...work.kind.probes],
+      blocks: [...(await measureSensitivity({ ...work, sequences, saved, keep }))],
+    };
   },
 };
 

@@ -8,5 +8,5 @@ keepHeapSmall();
 const { commandNamed } = await import("./commands.ts");
 if (!(await commandNamed(process.argv[2]))?.onDevice) letHeapGrow();
 const { runCommandLine } = await import("./cli.ts");
-const exitCode = await runCommandLine(process.argv.slice(2));
+const exitCode = await runCommandLine(process.argv.slice(2), { ownsProcess: true });
 leaveOnceWritten(exitCode);

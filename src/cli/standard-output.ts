@@ -1,6 +1,6 @@
 import fs from "node:fs";
 import { fileError } from "../formats/files.ts";
-import { EXIT } from "./failure.ts";
+import { EXIT } from "./exit-status.ts";
 
 /**
  * Makes the program end with a message and a status of its own where standard output cannot be written, and quietly

@@ -1,4 +1,4 @@
-import { constants, promises as fs } from "node:fs";
+import { constants, promises as fs, type Stats } from "node:fs";
 import path from "node:path";
 import type { z } from "zod";
 import { UserError } from "../errors.ts";
@@ -74,9 +74,7 @@ export async function syncFolder(folder: string): Promise<void> {
  */
 export async function checkTarget(file: string): Promise<void> {
   const found = await fs.stat(file).catch(() => null);
-  if (found === null || found.isFile()) return;
-  const what = found.isDirectory() ? "a folder" : "a pipe or a device";
-  throw new UserError("NOT_A_FILE", `${file}: expected a file or no such name, found ${what}`, "name a new file");
+  if (found && !found.isFile()) throw noFile(file, found, "name a new file");
 }
 
 /** Writes a whole file under a temporary name beside it, syncs and renames: the final name never holds half a file. */
@@ -124,11 +122,15 @@ export async function sizeOfFile(file: string): Promise<number> {
   try {
     const found = await fs.stat(file);
     if (found.isFile()) return found.size;
-    const [code, what] = found.isDirectory() ? ["FILE_IS_FOLDER", "a folder"] : ["NOT_A_FILE", "a pipe or a device"];
-    throw new UserError(code, `${file}: expected a file, found ${what}`, "name the file itself");
+    throw noFile(file, found, "name the file itself");
   } catch (error) {
     throw fileError(error, file, "read");
   }
+}
+
+function noFile(file: string, found: Stats, hint: string): UserError {
+  const [code, what] = found.isDirectory() ? ["FILE_IS_FOLDER", "a folder"] : ["NOT_A_FILE", "a pipe or a device"];
+  return new UserError(code, `${file}: expected a file, found ${what}`, hint);
 }
 
 /**

@@ -150,8 +150,8 @@ async function findWeights(
     return { shards: await findShards(folder, weightMap), weightMap };
   }
   const files = names.filter((name) => name.endsWith(".safetensors"));
-  if (files.length === 1 || areWhole(files)) return { shards: files, weightMap: null };
   if (files.length === 0) throw noSafetensors(folder, names);
+  if (files.length === 1 || areWhole(files)) return { shards: files, weightMap: null };
   const found = `${files.length} safetensors files and no ${INDEX_FILE}`;
   throw new UserError(
     "NO_INDEX",

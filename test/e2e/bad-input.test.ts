@@ -39,7 +39,7 @@ function overwriteTail(file: string, bytes: Uint8Array): undefined {
   closeSync(handle);
 }
 
-/** Splits nothing, but lists a shard that is not there. */
+/** An index over two shards, the second of which is not there. */
 function indexWithMissingShard(checkpoint: string): undefined {
   const bytes = readFileSync(weights(checkpoint));
   const headerEnd = 8 + Number(bytes.readBigUInt64LE(0));

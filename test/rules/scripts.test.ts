@@ -46,7 +46,7 @@ describe("scripts", () => {
 
 const known = new Map<string, Set<string>>();
 
-/** Names that a module exports: of the build by loading its source, of a script, which may act when loaded, by reading. */
+/** Names that a module exports: of the build by loading it; of a script, which may act when loaded, by reading. */
 async function exportsOf(module: string): Promise<Set<string>> {
   const found = known.get(module) ?? new Set(module.startsWith("dist/") ? await loaded(module) : read(module));
   known.set(module, found);

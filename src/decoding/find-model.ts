@@ -1,6 +1,8 @@
 import path from "node:path";
 import { UserError } from "../errors.ts";
 import { foreignAt, openFile } from "../formats/byte-source.ts";
+import { isFolder } from "../formats/files.ts";
+import { hubNameError } from "../formats/hub-name.ts";
 
 /** What a path holds that can be run. */
 export interface FoundModel {
@@ -22,9 +24,10 @@ export async function findModel(target: string): Promise<FoundModel> {
   if (await isFile(path.join(inside, "manifest.json"))) return { kind: "artifact", folder: inside };
   throw (
     (await foreignAt(target, "the folder of a checkpoint or an artifact")) ??
+    (await hubNameError(target)) ??
     new UserError(
       "MODEL_NOT_FOUND",
-      `${target}: expected an artifact (manifest.json) or a checkpoint (config.json), found neither`,
+      `${target}: expected an artifact (manifest.json) or a checkpoint (config.json), found ${(await isFolder(target)) ? "neither" : "no such folder"}`,
       "name the folder that holds one of them",
     )
   );

@@ -1,7 +1,19 @@
 import { type Document, isMap, isNode, LineCounter, parseDocument } from "yaml";
-import type { z } from "zod";
+import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { didYouMean } from "../near-names.ts";
+
+/** Counts and seeds in YAML files, within what a run can use: beyond is a slip, or memory and time without end. */
+export const YamlCount = z
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 24);
+export const YamlSeed = z
+  .number()
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1);
 
 type Path = readonly PropertyKey[];
 type Issue = z.core.$ZodIssue;

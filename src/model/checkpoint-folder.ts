@@ -2,6 +2,7 @@ import path from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { isFile, listFolder, parseJsonBytes, readFileBytes, readJsonFile } from "../formats/files.ts";
+import { hubNameError } from "../formats/hub-name.ts";
 import { showName } from "../formats/safetensors/index.ts";
 
 /** Largest config.json: real ones have some kilobytes, LongRoPE's factors included. */
@@ -153,6 +154,8 @@ async function findWeights(
  * folder.
  */
 export async function readCheckpointFolder(folder: string): Promise<CheckpointFolder> {
+  const hubName = await hubNameError(folder);
+  if (hubName) throw hubName;
   const names = await listFolder(folder);
   refuseAdapter(folder, names);
   const configBytes = await readConfig(folder, names);

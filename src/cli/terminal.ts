@@ -10,7 +10,7 @@ import { ProgressDisplay } from "./progress-display.ts";
 const DUMB = "dumb";
 
 /** For what is being done to come to a safe point; within two seconds of the signal the process has ended. */
-const SIGNAL_GRACE_MS = 1200;
+const SIGNAL_GRACE_MS = 1000;
 
 export type Colours = ReturnType<typeof pc.createColors>;
 

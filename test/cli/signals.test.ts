@@ -14,6 +14,13 @@ new Terminal({ json: false, ownsProcess: true }).takeSignals({ resumable: proces
 process.stderr.write("busy\\n");
 for (;;);`;
 
+interface Stop {
+  readonly name: NodeJS.Signals;
+  readonly code: number;
+  readonly said: string;
+  readonly resumable?: boolean;
+}
+
 interface Ended {
   readonly code: number | null;
   readonly signal: NodeJS.Signals | null;
@@ -44,14 +51,14 @@ function stopBusy(
 }
 
 describe.skipIf(NOT_BUILT)(needsBuild("sweep-unbounded: signals end synchronous work within two seconds"), () => {
-  test.skipIf(!HAS_ADDON).concurrent.each([
+  test.skipIf(!HAS_ADDON).concurrent.each<Stop>([
     { name: "SIGTERM", code: 143, said: "busy\nlayerwise: stopped\n" },
     { name: "SIGINT", code: 130, said: "busy\nlayerwise: stopped\n" },
     {
       ...{ name: "SIGTERM", code: 75, resumable: true },
       said: "busy\nlayerwise: stopped; run the same command again to continue\n",
     },
-  ] as const)("%o", async ({ name, code, said, ...options }) => {
+  ])("%o", async ({ name, code, said, ...options }) => {
     const ended = await stopBusy(name, options);
     expect(ended).toMatchObject({ code, said });
     expect(ended.ms).toBeLessThan(2000);

@@ -181,7 +181,7 @@ describe("formatBytes", () => {
     expect(shortBytes(12_800)).toBe("12.5 KiB");
     expect(shortBytes(24 * 1024)).toBe("24.0 KiB");
     expect(shortBytes(999 * MIB)).toBe("999 MiB");
-    expect(shortBytes(1000 * MIB)).toBe("0.977 GiB");
+    expect(shortBytes(1000 * MIB)).toBe("1,000 MiB");
     expect(shortBytes(5000 * 2 ** 30)).toBe("5,000 GiB");
     expect(shortBytes(-160 * MIB)).toBe("-160 MiB");
   });

@@ -2,7 +2,7 @@ import { createHash } from "node:crypto";
 import path from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
-import { isFile } from "../formats/files.ts";
+import { isFile, parseJsonBytes, parseWith } from "../formats/files.ts";
 import { makeFolders } from "../formats/make-folders.ts";
 import {
   layoutSafetensors,
@@ -16,10 +16,7 @@ import { BlockCut } from "./cut.ts";
 import type { PrunedBlock } from "./kind.ts";
 
 /** What a file says of itself beside its matrices, which are tensors under their ids in the model. */
-const BlockFacts = z.object({
-  block: z.coerce.number().int().nonnegative(),
-  cut: z.preprocess((text) => JSON.parse(String(text)), BlockCut),
-});
+const BlockFacts = z.object({ block: z.coerce.number().int().nonnegative(), cut: z.string() });
 
 /**
  * The blocks of one pruned model in a folder: a file for each, named by the hash of all that its bytes depend on, so
@@ -60,7 +57,10 @@ export class PrunedBlocks {
 
   /** What is left of a block that is there. Throws UserError PRUNED_BLOCK where the file is damaged. */
   async factsOf(block: number): Promise<{ readonly cut: BlockCut; readonly repaired: readonly string[] }> {
-    return this.reading(block, async ({ tensors }, { cut }) => ({ cut, repaired: [...tensors.keys()] }));
+    return this.reading(block, async ({ label, tensors }, { cut }) => ({
+      cut: parseWith(BlockCut, parseJsonBytes(Buffer.from(cut), label), label),
+      repaired: [...tensors.keys()],
+    }));
   }
 
   /** A repaired matrix by its id; null: the block has none of the kind, or is not there. Throws as `factsOf`. */

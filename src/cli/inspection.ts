@@ -93,7 +93,7 @@ export async function inspectArtifact(folder: string, colours: Colours): Promise
       `${folder}: artifact, ${specText(spec)}`,
       `manifest sha256 ${manifest.manifestSha256}`,
       provenanceText(manifest.provenance),
-      ...(manifest.provenance.guard ? [guardText(manifest.provenance.guard)] : []),
+      ...(manifest.provenance.guard ? [guardText(manifest.provenance.guard, manifest.plan.predictedLoss)] : []),
       ...["", planText(manifest.plan, null, colours), ""],
       ...(manifest.exits ? [exitsText(manifest.exits, colours), ""] : []),
     ],

@@ -8,7 +8,7 @@ import { type Checkpoint, openCheckpoint } from "../model/checkpoint.ts";
 import { type DecoderSpec, matricesOf, vectorsOf } from "../model/decoder-spec.ts";
 import { memorySum } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
-import { runtimeBaseBytes } from "../runtime/base-bytes.ts";
+import { runtimeBase } from "../runtime/base-bytes.ts";
 import type { ExecutorInfo } from "../runtime/executor-info.ts";
 import type { Colours } from "./terminal.ts";
 import { exitsText } from "./text/exits-text.ts";
@@ -59,7 +59,8 @@ export async function inspectCheckpoint(
   try {
     const { spec, id, files, weightBytes, dtypes, unused, notes } = checkpoint;
     const contextTokens = options.contextTokens ?? Math.min(2048, spec.maxPositions);
-    const memory = storedMemory(checkpoint, contextTokens, runtimeBaseBytes(options.executor));
+    const { runtimeBaseBytes } = runtimeBase(options.executor, spec);
+    const memory = storedMemory(checkpoint, contextTokens, runtimeBaseBytes);
     const unknown = unknownConfigFields(checkpoint.configJson, folder);
     const types = [...dtypes].map(([dtype, use]) => ({ dtype, ...use }));
     return {

@@ -7,7 +7,7 @@ import { formatCount, formatDuration, formatMiB, formatNumber } from "./number-t
  * one was from what was measured, where it was predicted (`predictedLoss`, of the shipped plan): one line each.
  */
 export function guardText(guard: GuardResult, predictedLoss: number | null): string {
-  const shipped = guard.ships === "uniform" ? guard.uniform?.divergence : guard.plan;
+  const shipped = guard.ships === "plan" ? guard.plan : guard.uniform?.divergence;
   if (predictedLoss === null || !shipped) return comparisonText(guard);
   return `${comparisonText(guard)}\n${predictionText(predictedLoss, shipped.mean)}`;
 }

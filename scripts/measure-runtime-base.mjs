@@ -15,7 +15,8 @@ const TARGET = new URL("../src/runtime/base-bytes-measured.ts", import.meta.url)
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const MAIN = path.join(ROOT, "dist/cli/main.js");
 /** Told before the program ends: its own peak, which no other process's is mixed into. */
-const TELL = "import fs from 'node:fs';process.on('exit',()=>fs.writeSync(2,fs.readFileSync('/proc/self/status','utf8')))";
+const TELL =
+  "import fs from 'node:fs';process.on('exit',()=>fs.writeSync(2,fs.readFileSync('/proc/self/status','utf8')))";
 
 /** Runs the program; its peak in bytes. */
 function peakOf(args) {

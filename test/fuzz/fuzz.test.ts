@@ -10,7 +10,7 @@ import { SUBJECTS } from "./subjects.ts";
 import { textOf, treeOf } from "./tree.ts";
 
 /** `npm run check:fuzz` does thousands, in processes whose time and memory are watched. */
-const EACH = 12;
+const EACH = 8;
 const SEED = 15;
 const root = temporaryFolder();
 

@@ -1,4 +1,4 @@
-/** A value that stands in a document as it is written here, whether JSON knows it or not: `1e999`, `NaN`, a key twice. */
+/** A value that stands in a document as it is written here, whether JSON knows it or not: `1e999`, `NaN`. */
 export class Raw {
   readonly text: string;
 

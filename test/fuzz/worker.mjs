@@ -1,5 +1,5 @@
-// Changes files of one subject and does with them what people do, case after case, and tells the parent process before
-// and after each. Started by check-fuzz.mjs: worker.mjs SUBJECT SEED FOLDER [keep]. The code under test is src/, by way of the
+// Changes files of one subject and does with them what people do, case after case, and tells the parent process after
+// each. Started by check-fuzz.mjs: worker.mjs SUBJECT SEED FOLDER [keep]. The code under test is src/, by way of the
 // test runner's Vite.
 import { readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";

@@ -4,6 +4,7 @@ import { UserError } from "../errors.ts";
 import { foreignAt } from "../formats/byte-source.ts";
 import { isFile, listFolder, parseJsonBytes, readFileBytes, readJsonFile } from "../formats/files.ts";
 import { hubNameError } from "../formats/hub-name.ts";
+import { MAX_DOCUMENT_VALUES } from "../formats/limits.ts";
 import { showName } from "../formats/safetensors/index.ts";
 
 /** Largest config.json: real ones have some kilobytes, LongRoPE's factors included. */
@@ -172,7 +173,7 @@ export async function readCheckpointFolder(folder: string): Promise<CheckpointFo
   });
   refuseAdapter(folder, names);
   const configBytes = await readConfig(folder, names);
-  const configJson = parseJsonBytes(configBytes, path.join(folder, "config.json"));
+  const configJson = parseJsonBytes(configBytes, path.join(folder, "config.json"), MAX_DOCUMENT_VALUES);
   refuseConfig(configJson, folder);
   return { folder, configBytes, configJson, ...(await findWeights(folder, names)) };
 }

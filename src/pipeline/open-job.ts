@@ -11,7 +11,7 @@ import { TOOL_VERSION } from "../version.ts";
 import { checkRequest } from "./check-request.ts";
 import { Job } from "./job.ts";
 import { planRequest } from "./plan-request.ts";
-import { needsScores, usesLibrary } from "./recipe.ts";
+import { usesCalibration } from "./recipe.ts";
 import { openRunFolder, type StepReport } from "./run-folder.ts";
 import { type RunOptions, rememberOptions } from "./run-options.ts";
 
@@ -39,7 +39,7 @@ export async function withJob<T>(
   const { out, device, signal, onStep } = options;
   const budget = await readBudget(options.budget);
   // Texts are read after the weights, which may take minutes.
-  if (needsScores(recipe) || usesLibrary(recipe)) {
+  if (usesCalibration(options.recipe)) {
     for (const { path } of options.calibration) await sizeOfFile(path);
   }
   const checkpoint = await openCheckpoint(options.checkpoint);

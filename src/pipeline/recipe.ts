@@ -134,6 +134,11 @@ export function usesLibrary({ quantize }: Recipe): boolean {
   return QUANTIZERS[matrixQuantizerOf(quantize.quantizer)].needs !== "nothing";
 }
 
+/** Whether anything of the recipe looks at the calibration texts before exits are trained. */
+export function usesCalibration(recipe: Recipe): boolean {
+  return needsScores(recipe) || usesLibrary(recipe) || recipe.prune !== undefined;
+}
+
 /** Tokens of a calibration sequence: as the recipe says, else as many as suit the model. */
 export function sequenceTokensFor({ calibration }: Recipe, maxPositions: number): number {
   return calibration.sequenceTokens ?? Math.min(DEFAULT_SEQUENCE_TOKENS, maxPositions);

@@ -8,6 +8,7 @@ import { defineCommand } from "../command.ts";
 import { decodeDocument, decodeOptions, decodingOptions } from "../options/decoding-options.ts";
 import { executionOptions, openToRun } from "../options/execution-options.ts";
 import { samplerOptions, samplingOptions } from "../options/sampling-options.ts";
+import { turnEndTokens } from "../options/turn-end.ts";
 import type { Terminal } from "../terminal.ts";
 import { type ExitMarks, exitMarks } from "../text/exit-marks.ts";
 import { generationStatistics, statisticsLines } from "../text/generation-statistics.ts";
@@ -57,6 +58,7 @@ export const chatCommand = defineCommand({
         sampler,
         decode,
         stop: args.stop,
+        endTokens: args.raw ? [] : await turnEndTokens(model, terminal),
         onProgress: terminal.onProgress,
       });
       const { kvType, contextTokens } = session;

@@ -8,7 +8,7 @@ import { checkPromptFits, type Session } from "./session.ts";
 import type { DecodedToken, DecodingStatistics, RoundLimits, TokenDecoder } from "./speculative/decoder.ts";
 import { createStopMatcher } from "./stop.ts";
 
-/** Why generation ended: an end token (of the text or a turn), a stop string, max tokens, a full context, the signal. */
+/** Why generation ended: an end token (of text or turn), a stop string, max tokens, a full context, the signal. */
 export type StopReason = "eos" | "stop" | "length" | "context" | "aborted";
 
 export interface GenerateOptions {

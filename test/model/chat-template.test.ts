@@ -70,8 +70,8 @@ describe("applyChatTemplate", () => {
       "01531 Friday 26 Jul 2024, July 07 24 00:00:00 % %q True",
     );
     const now = new Date("2031-02-03T04:05:06Z");
-    expect(applyChatTemplate(tokenizerWith("{{ strftime_now('%d %B %Y %H:%M') }}"), [], { now })).toBe(
-      "03 February 2031 04:05",
+    expect(applyChatTemplate(tokenizerWith("{{ strftime_now('%d %B %Y %H:%M %-d %-m %I %p %j') }}"), [], { now })).toBe(
+      "03 February 2031 04:05 3 2 04 AM 034",
     );
   });
 

@@ -121,5 +121,5 @@ function rounded(value: JinjaValue, precision: JinjaValue, method: JinjaValue): 
   const scaled = number * scale;
   const even = Math.abs(scaled % 1) === 0.5 ? 2 * Math.round(scaled / 2) : Math.round(scaled);
   const whole = method === "floor" ? Math.floor(scaled) : method === "ceil" ? Math.ceil(scaled) : even;
-  return typeof value === "number" && method === "common" ? whole / scale : new Float(whole / scale);
+  return !(value instanceof Float) && method === "common" ? whole / scale : new Float(whole / scale);
 }

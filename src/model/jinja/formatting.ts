@@ -26,7 +26,7 @@ export function formatPercent(format: string, value: JinjaValue): string {
       throw new Error(`the format ${JSON.stringify(directive)} is not supported`);
     },
   );
-  if (used < values.length && !(value instanceof Map))
+  if (used < values.length && !(value instanceof Map || Array.isArray(value)))
     throw new Error("not all arguments converted during string formatting");
   return text;
 }

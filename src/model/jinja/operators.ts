@@ -66,9 +66,10 @@ function concatenation(left: JinjaValue, right: JinjaValue): JinjaValue | null {
 }
 
 function repetition(left: JinjaValue, right: JinjaValue): JinjaValue | null {
-  const [value, count] = typeof left === "number" ? [right, left] : [left, right];
-  if (typeof count !== "number" || !(typeof value === "string" || Array.isArray(value))) return null;
-  const times = Math.max(0, count);
+  const isCount = (side: JinjaValue) => typeof side === "number" || typeof side === "boolean";
+  const [value, count] = isCount(left) ? [right, left] : [left, right];
+  if (!isCount(count) || !(typeof value === "string" || Array.isArray(value))) return null;
+  const times = Math.max(0, Number(count));
   if (value.length * times > MAX_LENGTH) throw new Error(`a repetition longer than ${MAX_LENGTH} is not supported`);
   return typeof value === "string" ? value.repeat(times) : Array.from({ length: times }, () => value).flat();
 }

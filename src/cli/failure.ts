@@ -35,16 +35,28 @@ function isStop(error: unknown): boolean {
   return error instanceof Interrupted || (error instanceof Error && error.name === "AbortError");
 }
 
-/** On one line, without what a terminal would obey, and without most of what was long in the command line. */
+/** On one line, and without most of what was long in the command line: who typed it knows it. */
 function readable(text: string, typed: readonly string[]): string {
-  const values = typed.flatMap((arg) => [arg, arg.replace(/^[^=]*=/, "")]).map(oneLine);
+  const values = typed.flatMap((arg) => [arg, arg.replace(/^[^=]*=/, "")]).map(oneSpaced);
   const long = values.filter((value) => value.length > MOST_CHARS);
-  const cut = long.reduce((message, value) => message.replaceAll(value, shorten(value, MOST_CHARS)), oneLine(text));
-  return cut
-    .replaceAll(LONG_WORD, (word) => shorten(word, MOST_CHARS))
-    .replaceAll(/\p{Cc}/gu, (control) => `\\x${control.charCodeAt(0).toString(16).padStart(2, "0")}`);
+  const cut = long.reduce((message, value) => message.replaceAll(value, shorten(value, MOST_CHARS)), oneSpaced(text));
+  return oneLine(cut.replaceAll(LONG_WORD, (word) => shorten(word, MOST_CHARS)));
 }
 
+/** What would move a terminal's cursor, colour it or break the line: values of a stranger's file may hold it. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+/** Characters of a line from its start and its end; between them may stand a value of any length. */
+const [MAX_HEAD, MAX_TAIL] = [800, 400];
+
+/** A message as one line that can be printed: cut where it is long, control characters as JSON writes them. */
 function oneLine(text: string): string {
+  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const line = oneSpaced(text).replaceAll(CONTROL, escaped);
+  if (line.length <= MAX_HEAD + MAX_TAIL) return line;
+  return `${line.slice(0, MAX_HEAD)} … ${line.slice(-MAX_TAIL)}`;
+}
+
+function oneSpaced(text: string): string {
   return text.replaceAll(/\s*\n\s*/g, " ").trim();
 }

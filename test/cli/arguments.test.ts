@@ -87,7 +87,7 @@ describe("long values are cut, and what a terminal would obey is spelt", () => {
 
   test("an escape sequence", async () => {
     const { stderr } = await commandLine(["inspect", "/no\u001b[31mwhere"]);
-    expect(stderr).toContain("/no\\x1b[31mwhere: cannot read");
+    expect(stderr).toContain("/no\\u001b[31mwhere: cannot read");
   });
 });
 

@@ -11,7 +11,7 @@ const LONG_WORD = /\S{201,}/g;
  * Tells the user what went wrong, on standard error (and as the JSON document where none was written yet); returns the
  * exit status. `typed`: the command line.
  */
-export function reportFailure(error: unknown, terminal: Terminal, typed: readonly string[]): number {
+export function reportFailure(error: unknown, terminal: Terminal, typed: readonly string[] = []): number {
   if (error instanceof UserError) {
     const message = readable(error.message, typed);
     const hint = error.hint ? readable(error.hint, typed) : null;

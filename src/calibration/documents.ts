@@ -3,6 +3,7 @@ import path from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { decodeText, readFileBytes } from "../formats/files.ts";
+import { parseJson } from "../formats/json.ts";
 import type { ChatMessage } from "../model/chat-template.ts";
 
 /** Files are read whole (their sha256 is kept), so there is a limit; far above what calibration can use. */
@@ -67,7 +68,7 @@ function parseLine(where: string, line: string): z.infer<typeof Line> {
   const expected = 'expected {"text": …} or {"messages": [{"role": …, "content": …}, …]}';
   let value: unknown;
   try {
-    value = JSON.parse(line);
+    value = parseJson(line);
   } catch (error) {
     const reason = error instanceof Error ? error.message.replaceAll("\n", " ") : "bad JSON";
     throw new UserError("CALIBRATION_JSON", `${where}: JSON: ${expected}, found ${reason}`);

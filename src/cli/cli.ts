@@ -15,11 +15,14 @@ const EXAMPLES = [
 
 /**
  * Runs one command line and returns its exit status: 0, 1 (the user can mend it), 70 (a bug), 75 (stopped, run again),
- * 130/143.
+ * 130/143. With `ownsProcess` a signal ends the process soon, whatever it is busy with.
  */
-export async function runCommandLine(commandLine: readonly string[]): Promise<number> {
+export async function runCommandLine(
+  commandLine: readonly string[],
+  { ownsProcess = false }: { ownsProcess?: boolean } = {},
+): Promise<number> {
   const args = markDashes(commandLine);
-  const terminal = new Terminal({ json: args.some((arg) => arg === "--json" || arg === "--json=true") });
+  const terminal = new Terminal({ ownsProcess, json: args.some((arg) => arg === "--json" || arg === "--json=true") });
   try {
     const named = await commandNamed(args[0]);
     await parserFor(args, named ? [named] : await allCommands(), terminal).parseAsync();

@@ -44,7 +44,7 @@ export function defineCommand<T>(declaration: CommandDeclaration<T>): Command {
     repeatable: declaration.repeatable ?? [],
     register(parser, terminal) {
       parser.command(command, describe, build, async (args) => {
-        terminal.resumable = declaration.resumable ?? false;
+        terminal.takeSignals({ resumable: declaration.resumable ?? false });
         await declaration.run(args, terminal);
       });
     },

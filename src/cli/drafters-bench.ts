@@ -23,9 +23,10 @@ export async function benchDraftersOf(target: string, subject: DraftersSubject, 
   try {
     const prompts = { file, count, maxTokens };
     const result = await benchDrafters(model, { prompts, generateTokens, sweep, repeats, onProgress, signal });
-    await writeFiles(result, subject);
+    // Printed first: minutes of measuring are not lost to a folder that cannot be written.
     terminal.document({ drafters: result });
     terminal.print(draftersText(result, terminal.colours));
+    await writeFiles(result, subject);
   } finally {
     await model.close();
   }

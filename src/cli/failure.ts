@@ -1,8 +1,6 @@
 import { Interrupted, UserError } from "../errors.ts";
+import { EXIT } from "./exit-status.ts";
 import type { Terminal } from "./terminal.ts";
-
-/** Exit statuses; see `docs/cli.md`. */
-export const EXIT = { userError: 1, bug: 70, stopped: 75 } as const;
 
 /**
  * Tells the user what went wrong, on standard error (and as the JSON document where none was written yet); returns the
@@ -15,10 +13,10 @@ export function reportFailure(error: unknown, terminal: Terminal): number {
     return EXIT.userError;
   }
   if (terminal.signal.aborted && isStop(error)) {
-    const message = terminal.resumable ? new Interrupted().message : "stopped";
+    const message = terminal.stopMessage;
     terminal.note(`layerwise: ${message}`);
     terminal.failureDocument({ code: "STOPPED", message, hint: null });
-    return terminal.resumable ? EXIT.stopped : terminal.signalExitCode;
+    return terminal.signalExitCode;
   }
   const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
   terminal.note(`layerwise: this is a bug of layerwise; please report it with the command and these lines\n${stack}`);

@@ -57,7 +57,7 @@ export async function inspectCheckpoint(
 ): Promise<Inspection> {
   const checkpoint = await openCheckpoint(folder);
   try {
-    const { spec, id, files, weightBytes, dtypes, unused } = checkpoint;
+    const { spec, id, files, weightBytes, dtypes, unused, notes } = checkpoint;
     const contextTokens = options.contextTokens ?? Math.min(2048, spec.maxPositions);
     const memory = storedMemory(checkpoint, contextTokens, runtimeBaseBytes(options.executor));
     const unknown = unknownConfigFields(checkpoint.configJson, folder);
@@ -65,12 +65,13 @@ export async function inspectCheckpoint(
     return {
       document: {
         ...{ kind: "checkpoint", path: folder, id, parameters: countParameters(spec), weightBytes, dtypes: types },
-        ...{ files, unusedTensors: unused, unknownConfigFields: unknown, spec, memory },
+        ...{ files, notes, unusedTensors: unused, unknownConfigFields: unknown, spec, memory },
       },
       lines: [
         `${folder}: checkpoint, ${specText(spec)}`,
         `${formatCount(countParameters(spec))} parameters, ${formatMiB(weightBytes)} (${types.map((type) => `${type.dtype} ${formatMiB(type.bytes)}`).join(", ")})`,
         ...files.map((file) => `file: ${path.basename(file.path)} ${formatMiB(file.bytes)}`),
+        ...notes,
         ...(unused.length > 0 ? [`tensors that the model does not use: ${unused.join(", ")}`] : []),
         ...(unknown.length > 0 ? [`fields of config.json that mean nothing to layerwise: ${unknown.join(", ")}`] : []),
         ...["", "as it is stored, it would take", memoryText(memory, colours), ""],

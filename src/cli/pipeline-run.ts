@@ -81,6 +81,7 @@ async function runOnce(
   if (steps.some(({ name, cached }) => name === "library" && !cached)) {
     for (const cost of result.library ?? []) terminal.note(`layerwise: ${codecCostText(cost)}`);
   }
+  if (result.kvNote) terminal.note(`layerwise: ${result.kvNote}`);
   terminal.note(`layerwise: ${result.budget}`);
   terminal.print(await resultText(result, terminal));
   return { ...result, checkpoint: options.checkpoint, steps, ...(executor ? { executor } : {}) };

@@ -1,14 +1,19 @@
 import { constants } from "node:os";
 import pc from "picocolors";
+import { Interrupted } from "../errors.ts";
+import { loadNative } from "../native/load.ts";
 import type { OnProgress } from "../progress.ts";
+import { EXIT } from "./exit-status.ts";
 import { ProgressDisplay } from "./progress-display.ts";
+
+/** For what is being done to come to a safe point; within two seconds of the signal the process has ended. */
+const SIGNAL_GRACE_MS = 1200;
 
 export type Colours = ReturnType<typeof pc.createColors>;
 
 /**
  * The standard streams and signals of one command. Results go to standard output: text, or with `--json` exactly one
- * document; everything else goes to standard error. The first SIGINT or SIGTERM aborts `signal`, the second leaves at
- * once.
+ * document; everything else goes to standard error.
  */
 export class Terminal {
   readonly json: boolean;
@@ -16,8 +21,9 @@ export class Terminal {
   readonly colours: Colours;
   /** The same for standard error. */
   readonly noteColours: Colours;
-  /** Set by commands that continue where they stopped when they are run again. */
-  resumable = false;
+  /** The command continues where it stopped when it is run again. */
+  private continues = false;
+  private readonly ownsProcess: boolean;
   private readonly progress: ProgressDisplay;
   private readonly aborter = new AbortController();
   private received: "SIGINT" | "SIGTERM" | null = null;
@@ -25,23 +31,44 @@ export class Terminal {
   private readonly onSigint = () => this.stop("SIGINT");
   private readonly onSigterm = () => this.stop("SIGTERM");
 
-  constructor({ json }: { json: boolean }) {
+  /** `ownsProcess`: false where the process has more to do than this command. */
+  constructor({ json, ownsProcess }: { json: boolean; ownsProcess: boolean }) {
     this.json = json;
+    this.ownsProcess = ownsProcess;
     const wanted = !process.env.NO_COLOR && !json;
     this.colours = pc.createColors(Boolean(process.stdout.isTTY) && wanted);
     this.noteColours = pc.createColors(Boolean(process.stderr.isTTY) && wanted);
     this.progress = new ProgressDisplay(process.stderr);
+  }
+
+  /**
+   * Takes SIGINT and SIGTERM from now on: the first aborts `signal`, the second leaves at once. Where JavaScript is
+   * busy a thread of the native addon ends the process soon after; without the addon both end it at once, as they do
+   * by themselves, since nothing else could.
+   */
+  takeSignals({ resumable }: { resumable: boolean }): void {
+    this.continues = resumable;
+    const addon = this.ownsProcess ? loadNative().addon : null;
+    if (this.ownsProcess && !addon?.endAfterSignals) return;
     process.on("SIGINT", this.onSigint);
     process.on("SIGTERM", this.onSigterm);
+    const { SIGINT, SIGTERM } = constants.signals;
+    const statuses = [SIGINT, SIGTERM].map((number) => this.stopStatus(number)) as [number, number];
+    addon?.endAfterSignals(SIGNAL_GRACE_MS, ...statuses, `layerwise: ${this.stopMessage}\n`);
   }
 
   get signal(): AbortSignal {
     return this.aborter.signal;
   }
 
-  /** 128 + the number of the signal received. */
+  /** The exit status of a command that a signal stopped. */
   get signalExitCode(): number {
-    return 128 + constants.signals[this.received ?? "SIGINT"];
+    return this.stopStatus(constants.signals[this.received ?? "SIGINT"]);
+  }
+
+  /** What is said of it. */
+  get stopMessage(): string {
+    return this.continues ? new Interrupted().message : "stopped";
   }
 
   get helpWidth(): number {
@@ -84,6 +111,10 @@ export class Terminal {
     this.progress.clear();
     process.off("SIGINT", this.onSigint);
     process.off("SIGTERM", this.onSigterm);
+  }
+
+  private stopStatus(signalNumber: number): number {
+    return this.continues ? EXIT.stopped : 128 + signalNumber;
   }
 
   private stop(name: "SIGINT" | "SIGTERM"): void {

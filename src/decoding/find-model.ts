@@ -1,6 +1,8 @@
 import path from "node:path";
 import { UserError } from "../errors.ts";
 import { foreignAt, openFile } from "../formats/byte-source.ts";
+import { listFolder } from "../formats/files.ts";
+import { isOtherWeights } from "../model/checkpoint-folder.ts";
 
 /** What a path holds that can be run. */
 export interface FoundModel {
@@ -14,16 +16,24 @@ export interface FoundModel {
  */
 export async function findModel(target: string): Promise<FoundModel> {
   if (await isFile(path.join(target, "manifest.json"))) return { kind: "artifact", folder: target };
-  if (await isFile(path.join(target, "config.json"))) return { kind: "checkpoint", folder: target };
+  for (const name of ["config.json", "adapter_config.json"]) {
+    // An adapter's folder is opened as a checkpoint, which says what it is.
+    if (await isFile(path.join(target, name))) return { kind: "checkpoint", folder: target };
+  }
   const inside = path.join(target, "artifact");
   if (await isFile(path.join(inside, "manifest.json"))) return { kind: "artifact", folder: inside };
-  throw (
-    (await foreignAt(target, "the folder of a checkpoint or an artifact")) ??
-    new UserError(
-      "MODEL_NOT_FOUND",
-      `${target}: expected an artifact (manifest.json) or a checkpoint (config.json), found neither`,
-      "name the folder that holds one of them",
-    )
+  throw (await foreignAt(target, "the folder of a checkpoint or an artifact")) ?? (await notFound(target));
+}
+
+async function notFound(target: string): Promise<UserError> {
+  const names = await listFolder(target).catch(() => []);
+  const other = names.find(isOtherWeights);
+  return new UserError(
+    "MODEL_NOT_FOUND",
+    `${target}: expected an artifact (manifest.json) or a checkpoint (config.json), found ${other ?? "neither"}`,
+    other === undefined
+      ? "name the folder that holds one of them"
+      : "start from the original checkpoint in safetensors",
   );
 }
 

@@ -3,6 +3,7 @@ import { traitsOf } from "../runtime/executors.ts";
 import type { HeadAnswers } from "../runtime/head-answers.ts";
 import { emptyAnswers } from "../runtime/head-answers.ts";
 import { OUTPUT_HEAD } from "../runtime/heads.ts";
+import { allFinite, notFinite } from "../runtime/not-finite.ts";
 import { mostLikely, type Sampler } from "./sampler.ts";
 
 /** What is wanted of the output head: the most likely id of each row, or every logit. */
@@ -10,7 +11,7 @@ export type WantedOfOutput = "best" | "logits";
 
 /** What the output head says of some rows. */
 export interface OutputAnswers {
-  /** Most likely id of a row, the lower one of equals. Throws where a logit is not a number. */
+  /** Most likely id of a row, the lower one of equals. Throws UserError where a logit is not finite. */
   best(row: number): number;
   /** [vocabSize]; throws where only the most likely id was asked for. */
   logits(row: number): Float32Array;
@@ -50,6 +51,11 @@ export class OutputRows implements OutputAnswers {
     if (this.asked === "logits") return { logits: { rows, into: this.roomFor(rows.length) } };
     if (this.answers.best.length < rows.length) this.answers = emptyAnswers(2 * rows.length);
     return { answers: { head: OUTPUT_HEAD, rows, into: this.answers } };
+  }
+
+  /** Throws UserError LOGITS_NOT_FINITE where a logit that a pass gave is not finite; answers were looked at by it. */
+  check(): void {
+    if (this.asked === "logits" && !allFinite(this.kept)) throw notFinite("logits");
   }
 
   best(row: number): number {

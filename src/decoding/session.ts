@@ -1,6 +1,7 @@
 import { throwIfAborted, UserError } from "../errors.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
+import { explainingNotFinite } from "../passes/find-not-finite.ts";
 import { runRows } from "../passes/run-rows.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
@@ -61,7 +62,7 @@ export class Session {
    * Appends ids and returns the logits of the last one, [vocabSize]: an array of the session's own, which the next feed
    * overwrites. Where the new length changes the rotary regime (longrope) the whole sequence is computed anew.
    * After an abort or a failure the session holds the ids that it held before. Throws UserError CONTEXT beyond the
-   * context.
+   * context, and LOGITS_NOT_FINITE, which says where in the model they come from.
    */
   async feed(ids: ArrayLike<number>, options: WorkOptions = {}): Promise<Float32Array> {
     return (await this.feedFor("logits", ids, options)).logits(0);
@@ -83,13 +84,10 @@ export class Session {
     if (this.cache.needsRebuild(total)) this.forget(0);
     this.cache.reserve(total);
     for (let i = 0; i < ids.length; i++) this.tokens.push(ids[i]);
+    const { executor, kvType } = this;
+    const lookedAt = () => [{ executor, kvType, signal, sequences: [this.idsBetween(0, total)] }];
     try {
-      while (this.cached < total) {
-        if (!traitsOf(this.executor.info).yields) await nextTurn();
-        throwIfAborted(signal);
-        await this.runChunk(Math.min(total, this.cached + PROMPT_CHUNK_ROWS), wanted, signal);
-        onProgress?.({ stage: "prompt", done: this.cached, total });
-      }
+      await explainingNotFinite(lookedAt, () => this.runTo(total, wanted, { signal, onProgress }));
       return this.output;
     } catch (error) {
       this.tokens.length = before;
@@ -133,6 +131,17 @@ export class Session {
 
   [Symbol.dispose](): void {
     this.close();
+  }
+
+  /** Computes all positions up to the sequence's end, and looks at what the output head says of the last. */
+  private async runTo(total: number, wanted: WantedOfOutput, { signal, onProgress }: WorkOptions): Promise<void> {
+    while (this.cached < total) {
+      if (!traitsOf(this.executor.info).yields) await nextTurn();
+      throwIfAborted(signal);
+      await this.runChunk(Math.min(total, this.cached + PROMPT_CHUNK_ROWS), wanted, signal);
+      onProgress?.({ stage: "prompt", done: this.cached, total });
+    }
+    this.output.check();
   }
 
   /** Computes positions [cached, to); asks about the last one where it is the sequence's end. */

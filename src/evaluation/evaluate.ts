@@ -1,8 +1,10 @@
 import { throwIfAborted, UserError } from "../errors.ts";
 import type { ComparedRows, RowComparer, RowSummaries } from "../maths/row-comparison.ts";
 import type { KvType } from "../model/kv-type.ts";
+import { explainingNotFinite } from "../passes/find-not-finite.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
+import { notFinite } from "../runtime/not-finite.ts";
 import { summarizeDivergence } from "./divergence.ts";
 import type { Arithmetic, DivergenceResult, EvaluationResult, ModelResult } from "./evaluation-result.ts";
 import { LOGIT_BYTES, rowsOfLogits } from "./logit-rows.ts";
@@ -107,7 +109,12 @@ async function collectAll(
   let scored = 0;
   for (const pass of passes) {
     throwIfAborted(request.signal);
-    scored = await evaluatePass(pass, base, others, scored, { ...request, logitRows, clock, comparer });
+    const sequences = pass.map(({ ids }) => ids);
+    const all = base ? [base, ...others] : others;
+    const lookedAt = () => all.map(({ executor, kvType }) => ({ executor, kvType, sequences }));
+    scored = await explainingNotFinite(lookedAt, () =>
+      evaluatePass(pass, base, others, scored, { ...request, logitRows, clock, comparer }),
+    );
     done += pass.length;
     request.onProgress?.({ stage: "evaluating", done, total: windows.windows.length, detail: `${scored} tokens` });
   }
@@ -228,19 +235,15 @@ function addNlls(
 ): void {
   const vocab = logits.length / ids.length;
   for (const [i, logSumExp] of logSumExps.entries()) {
-    if (!Number.isFinite(logSumExp)) {
-      const message = `logits of scored token ${at + i}: expected finite numbers, found NaN or infinity`;
-      throw new UserError(
-        "LOGITS_NOT_FINITE",
-        message,
-        "check the weights with `layerwise verify` or `layerwise inspect`",
-      );
-    }
-    to.nlls[at + i] = negativeLogLikelihood(logits.subarray(i * vocab, (i + 1) * vocab), logSumExp, ids[i]);
+    const nll = negativeLogLikelihood(logits.subarray(i * vocab, (i + 1) * vocab), logSumExp, ids[i]);
+    if (!Number.isFinite(logSumExp + nll)) throw notFinite(`logits of scored token ${at + i}`);
+    to.nlls[at + i] = nll;
   }
 }
 
 function addDivergences(to: Collected, at: number, { argmaxes, reference, divergences, ranks }: ComparedRows): void {
+  const wrong = divergences.findIndex((divergence) => !Number.isFinite(divergence));
+  if (wrong >= 0) throw notFinite(`logits of scored token ${at + wrong}`);
   to.divergences?.set(divergences, at);
   for (const [i, rank] of ranks.entries()) {
     if (argmaxes[i] === reference.argmaxes[i]) to.agreements++;

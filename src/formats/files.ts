@@ -1,9 +1,9 @@
-import { constants, promises as fs } from "node:fs";
+import { constants, promises as fs, type Stats } from "node:fs";
 import path from "node:path";
 import type { z } from "zod";
 import { UserError } from "../errors.ts";
 import { foreignFile, refusePointer } from "./foreign-file.ts";
-import { checkNesting } from "./json-nesting.ts";
+import { JsonError, parseJson } from "./json.ts";
 
 /** The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. */
 const MAX_JSON_BYTES = 256 * 1024 * 1024;
@@ -68,8 +68,18 @@ export async function syncFolder(folder: string): Promise<void> {
   }
 }
 
+/**
+ * UserError where the name of a file that is to be written belongs to something else: the rename in the end would put a
+ * file in the place of a device.
+ */
+export async function checkTarget(file: string): Promise<void> {
+  const found = await fs.stat(file).catch(() => null);
+  if (found && !found.isFile()) throw noFile(file, found, "name a new file");
+}
+
 /** Writes a whole file under a temporary name beside it, syncs and renames: the final name never holds half a file. */
 export async function writeFileAtomic(file: string, data: string | Uint8Array): Promise<void> {
+  await checkTarget(file);
   const partial = partialPath(file);
   try {
     const handle = await fs.open(partial, "w");
@@ -112,11 +122,15 @@ export async function sizeOfFile(file: string): Promise<number> {
   try {
     const found = await fs.stat(file);
     if (found.isFile()) return found.size;
-    const [code, what] = found.isDirectory() ? ["FILE_IS_FOLDER", "a folder"] : ["NOT_A_FILE", "a pipe or a device"];
-    throw new UserError(code, `${file}: expected a file, found ${what}`, "name the file itself");
+    throw noFile(file, found, "name the file itself");
   } catch (error) {
     throw fileError(error, file, "read");
   }
+}
+
+function noFile(file: string, found: Stats, hint: string): UserError {
+  const [code, what] = found.isDirectory() ? ["FILE_IS_FOLDER", "a folder"] : ["NOT_A_FILE", "a pipe or a device"];
+  return new UserError(code, `${file}: expected a file, found ${what}`, hint);
 }
 
 /**
@@ -152,25 +166,24 @@ export async function readYamlText(file: string): Promise<string> {
 }
 
 /**
- * UTF-8 JSON text as a value; UserError `NOT_JSON` with the parser's one-line reason, `FOREIGN_FILE` where it is
- * another kind of file, `JSON_NESTING`. A leading BOM is allowed.
+ * UTF-8 JSON text as a value; UserError `NOT_JSON` with the parser's one-line reason, `JSON_LIMIT`, `FOREIGN_FILE`
+ * where it is another kind of file. A leading BOM is allowed.
  */
 export function parseJsonBytes(bytes: Uint8Array, label: string): unknown {
-  checkNesting(bytes, label);
-  let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    const other = foreignFile(bytes, label, "JSON");
-    throw other ?? new UserError("NOT_JSON", `${label}: expected JSON, found bytes that are not UTF-8 text`);
-  }
-  try {
-    return JSON.parse(text);
+    return parseJson(jsonText(bytes));
   } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
     const other = foreignFile(bytes, label, "JSON");
-    if (other) throw other;
-    const reason = error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : String(error);
-    throw new UserError("NOT_JSON", `${label}: expected JSON: ${reason}`, "the file is damaged or incomplete");
+    throw other ?? new UserError(error.code, `${label}: expected JSON: ${error.message}`, "the file is damaged");
+  }
+}
+
+function jsonText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new JsonError("NOT_JSON", "bytes that are not UTF-8 text");
   }
 }
 

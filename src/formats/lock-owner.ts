@@ -1,6 +1,7 @@
 import { promises as fs } from "node:fs";
 import os from "node:os";
 import { z } from "zod";
+import { parseJson } from "./json.ts";
 
 /** The process that holds a lock; enough to tell whether it still lives. */
 export const LockOwner = z.object({
@@ -28,7 +29,7 @@ export async function thisProcess(): Promise<LockOwner> {
 /** The owner noted in a file; null where there is none or it cannot be understood. */
 export async function readOwner(file: string): Promise<LockOwner | null> {
   try {
-    return LockOwner.parse(JSON.parse(await fs.readFile(file, "utf8")));
+    return LockOwner.parse(parseJson(await fs.readFile(file, "utf8")));
   } catch {
     return null;
   }

@@ -1,6 +1,7 @@
 import path from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { foreignAt } from "../formats/byte-source.ts";
 import { isFile, listFolder, parseJsonBytes, readFileBytes, readJsonFile } from "../formats/files.ts";
 import { showName } from "../formats/safetensors/index.ts";
 
@@ -13,9 +14,9 @@ export interface CheckpointFolder {
   /** config.json as it is on the disk, and parsed. */
   readonly configBytes: Uint8Array;
   readonly configJson: unknown;
-  /** Weights files, relative to the folder, sorted. */
+  /** Weights files that are there, relative to the folder, sorted. */
   readonly shards: readonly string[];
-  /** Tensor name -> shard by the index file; null where one file holds everything. */
+  /** Tensor name -> shard by the index file, the shard there or not; null where one file holds everything. */
   readonly weightMap: ReadonlyMap<string, string> | null;
 }
 
@@ -31,7 +32,7 @@ const OTHER_WEIGHTS = /\.(bin|pt|pth|ckpt|pkl|gguf|h5|msgpack|onnx)$/;
 const NO_WEIGHTS = /^(training_args|optimizer|scheduler|rng_state.*|tokenizer.*)\.(bin|pt|pth)$/;
 
 const EXPERT_KEYS = ["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"];
-const QUANTIZED_KEYS = ["quantization_config", "compression_config"];
+const QUANTIZED_KEYS = ["quantization_config", "compression_config", "quantization"];
 
 function refuseAdapter(folder: string, names: readonly string[]): void {
   const found = ADAPTER_FILES.find((name) => names.includes(name));
@@ -68,16 +69,22 @@ function refuseConfig(config: unknown, folder: string): void {
   }
 }
 
+/** Whether a file of that name holds weights in a format that is not read. */
+export function isOtherWeights(name: string): boolean {
+  return OTHER_WEIGHTS.test(name) && !NO_WEIGHTS.test(name);
+}
+
 /** Refuses a folder without safetensors, naming what lies there instead. */
 function noSafetensors(folder: string, names: readonly string[]): UserError {
-  const other = names.find((name) => OTHER_WEIGHTS.test(name) && !NO_WEIGHTS.test(name));
+  const other = names.find(isOtherWeights);
   const isPickle = other !== undefined && /\.(bin|pt|pth|ckpt|pkl)$/.test(other);
   if (isPickle) {
     const hint = "convert it to safetensors (transformers: save_pretrained(..., safe_serialization=True))";
     return new UserError("PICKLE", `${path.join(folder, other)}: expected safetensors, found pickle weights`, hint);
   }
   const found = other === undefined ? "no weights" : other;
-  return new UserError("NO_WEIGHTS", `${folder}: expected ${SINGLE_FILE} or ${INDEX_FILE}, found ${found}`);
+  const hint = "start from the original checkpoint in safetensors";
+  return new UserError("NO_WEIGHTS", `${folder}: expected ${SINGLE_FILE} or ${INDEX_FILE}, found ${found}`, hint);
 }
 
 /** A shard's name must stay inside the folder: an index is a stranger's file. */
@@ -96,21 +103,41 @@ async function readIndex(folder: string): Promise<ReadonlyMap<string, string>> {
   const { weight_map } = await readJsonFile(file, ShardIndex);
   const weightMap = new Map(Object.entries(weight_map));
   if (weightMap.size === 0) throw new UserError("BAD_INDEX", `${file}: weight_map: expected tensors, found none`);
-  const shards = [...new Set(weightMap.values())].sort();
-  for (const shard of shards) checkShardName(file, shard);
-  const missing: string[] = [];
-  for (const shard of shards) {
-    if (!(await isFile(path.join(folder, shard)))) missing.push(shard);
-  }
-  if (missing.length > 0) {
-    const more = missing.length > 1 ? ` and ${missing.length - 1} more` : "";
-    throw new UserError(
-      "MISSING_SHARD",
-      `${file}: expected ${shards.length} shards, found ${shards.length - missing.length}: no ${missing[0]}${more}`,
-      "download the missing files",
-    );
-  }
+  for (const shard of new Set(weightMap.values())) checkShardName(file, shard);
   return weightMap;
+}
+
+/** The shards of the index that are there; what is missing matters where the model needs something of it. */
+async function findShards(folder: string, weightMap: ReadonlyMap<string, string>): Promise<string[]> {
+  const found: string[] = [];
+  for (const shard of [...new Set(weightMap.values())].sort()) {
+    if (await isFile(path.join(folder, shard))) found.push(shard);
+  }
+  if (found.length === 0) throw missingShard({ folder, shards: [], weightMap });
+  return found;
+}
+
+/** The error for shards that the index names and that are not in the folder. */
+export function missingShard({
+  folder,
+  shards,
+  weightMap,
+}: Pick<CheckpointFolder, "folder" | "shards" | "weightMap">): UserError {
+  const listed = [...new Set(weightMap?.values())].sort();
+  const [first, ...others] = listed.filter((shard) => !shards.includes(shard));
+  const more = others.length > 0 ? ` and ${others.length} more` : "";
+  return new UserError(
+    "MISSING_SHARD",
+    `${path.join(folder, INDEX_FILE)}: expected ${listed.length} shards, found ${shards.length}: no ${first}${more}`,
+    "download the missing files",
+  );
+}
+
+/** Whether the files are `NAME-00001-of-00003.safetensors` and so on to the last: then no index is needed. */
+function areWhole(files: readonly string[]): boolean {
+  const parts = files.map((name) => /^(.*)-(\d{5})-of-(\d{5})\.safetensors$/.exec(name));
+  const total = files.length.toString().padStart(5, "0");
+  return parts.every((part, i) => part?.[1] === parts[0]?.[1] && Number(part?.[2]) === i + 1 && part?.[3] === total);
 }
 
 async function findWeights(
@@ -120,11 +147,11 @@ async function findWeights(
   if (names.includes(SINGLE_FILE)) return { shards: [SINGLE_FILE], weightMap: null };
   if (names.includes(INDEX_FILE)) {
     const weightMap = await readIndex(folder);
-    return { shards: [...new Set(weightMap.values())].sort(), weightMap };
+    return { shards: await findShards(folder, weightMap), weightMap };
   }
   const files = names.filter((name) => name.endsWith(".safetensors"));
-  if (files.length === 1) return { shards: files, weightMap: null };
   if (files.length === 0) throw noSafetensors(folder, names);
+  if (files.length === 1 || areWhole(files)) return { shards: files, weightMap: null };
   const found = `${files.length} safetensors files and no ${INDEX_FILE}`;
   throw new UserError(
     "NO_INDEX",
@@ -135,11 +162,13 @@ async function findWeights(
 
 /**
  * Looks at a checkpoint's folder and reads its config and shard index. UserErrors: no folder, no config, not JSON, an
- * adapter, quantized already, experts, pickle weights only, no weights, missing shards, shard names that leave the
+ * adapter, quantized already, experts, pickle weights only, no weights, no shard at all, shard names that leave the
  * folder.
  */
 export async function readCheckpointFolder(folder: string): Promise<CheckpointFolder> {
-  const names = await listFolder(folder);
+  const names = await listFolder(folder).catch(async (error: unknown) => {
+    throw (await foreignAt(folder, "the folder of a checkpoint")) ?? error;
+  });
   refuseAdapter(folder, names);
   const configBytes = await readConfig(folder, names);
   const configJson = parseJsonBytes(configBytes, path.join(folder, "config.json"));

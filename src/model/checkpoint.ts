@@ -12,6 +12,8 @@ import {
   unusedTensors,
 } from "./checkpoint-tensors.ts";
 import type { DecoderSpec } from "./decoder-spec.ts";
+import { refuseForeignTensors } from "./foreign-tensors.ts";
+import { settleTwice } from "./stored-twice.ts";
 import type { DenseMatrix, WeightSource } from "./weight-source.ts";
 
 export interface CheckpointOptions {
@@ -31,6 +33,7 @@ interface CheckpointParts {
   readonly description: ModelDescription;
   readonly parameters: ReadonlyMap<string, StoredParameter>;
   readonly unused: readonly string[];
+  readonly notes: readonly string[];
   readonly id: string;
   readonly checkFinite: boolean;
 }
@@ -50,6 +53,8 @@ export class Checkpoint implements WeightSource {
   readonly dtypes: ReadonlyMap<Dtype, DtypeUse>;
   /** Tensors that are neither needed nor known to mean nothing, sorted. */
   readonly unused: readonly string[];
+  /** Where the weights say otherwise than config.json and are followed, a sentence each. */
+  readonly notes: readonly string[];
   readonly configJson: unknown;
   private readonly parameters: ReadonlyMap<string, StoredParameter>;
   private readonly open: readonly SafetensorsFile[];
@@ -63,6 +68,7 @@ export class Checkpoint implements WeightSource {
     this.dtypes = countDtypes(parts.parameters.values());
     this.weightBytes = [...this.dtypes.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     this.unused = parts.unused;
+    this.notes = parts.notes;
     this.configJson = parts.folder.configJson;
     this.parameters = parts.parameters;
     this.open = parts.table.files;
@@ -176,27 +182,22 @@ async function checkpointId(folder: CheckpointFolder, table: TensorTable): Promi
 }
 
 /**
- * Opens a checkpoint's folder: reads config.json and the shards' headers, no weights. A UserError, one line, for
- * everything that is wrong with it: see readCheckpointFolder, openSafetensors, describeModel, locateParameters and
- * unusedTensors.
+ * Opens a checkpoint's folder: reads config.json and the shards' headers, and weights only where one is stored twice. A
+ * UserError, one line, for everything that is wrong with it: see readCheckpointFolder, describeModel, openSafetensors,
+ * refuseForeignTensors, settleTwice, locateParameters and unusedTensors.
  */
 export async function openCheckpoint(folderPath: string, options: CheckpointOptions = {}): Promise<Checkpoint> {
   const folder = await readCheckpointFolder(folderPath);
-  const description = describeModel(folder.configJson, folderPath);
+  const described = describeModel(folder.configJson, folderPath);
   const table = await openShards(folder);
   try {
-    const parameters = locateParameters(description, table, folderPath);
+    refuseForeignTensors(table.tensors.keys(), folderPath);
+    const { description, notes } = await settleTwice(described, table, folderPath);
+    const parameters = locateParameters(description, table, folder);
     const unused = unusedTensors(description, table, folderPath);
     const id = await checkpointId(folder, table);
-    return new Checkpoint({
-      folder,
-      table,
-      description,
-      parameters,
-      unused,
-      id,
-      checkFinite: options.checkFinite ?? true,
-    });
+    const checkFinite = options.checkFinite ?? true;
+    return new Checkpoint({ folder, table, description, parameters, unused, notes, id, checkFinite });
   } catch (error) {
     await Promise.all(table.files.map((file) => file.close()));
     throw error;

@@ -34,6 +34,13 @@ export interface NativeAddon {
   packedBytes(form: NativeCodecForm, rows: number, cols: number): number;
 
   /**
+   * From now on SIGINT and SIGTERM end the process with that status `graceMs` after the first of them, or at once with
+   * the second, whatever JavaScript is busy with; the message goes to standard error. Listeners that are there are
+   * called too. Once a process.
+   */
+  endAfterSignals(graceMs: number, interruptStatus: number, terminateStatus: number, message: string): void;
+
+  /**
    * A pool of threads with one instruction-set table. Free it with `dispose()`; forgotten ones are freed by the
    * collector.
    */

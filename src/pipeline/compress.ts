@@ -2,6 +2,7 @@ import type { GuardResult } from "../artifact/manifest.ts";
 import type { Plan } from "../artifact/plan.ts";
 import type { Scores } from "../scoring/scores.ts";
 import type { Job } from "./job.ts";
+import { rangedRequest } from "./kv-range.ts";
 import { type CheckpointJob, withJob } from "./open-job.ts";
 import type { CodecCost } from "./packing.ts";
 import { shippedPlan } from "./shipped.ts";
@@ -24,6 +25,8 @@ export interface CompressResult {
   readonly artifact: string | null;
   readonly scores: Scores | null;
   readonly plan: Plan | null;
+  /** Why another KV type is planned than would have been; null: none is, or the run ended before. */
+  readonly kvNote: string | null;
   /** What each codec adds to the library of packed matrices; null where the quantizer needs none. */
   readonly library: readonly CodecCost[] | null;
   /** The plan beside the best uniform one; null where the recipe asks for no comparison. */
@@ -57,11 +60,13 @@ async function report(job: Job): Promise<CompressResult> {
   const { budget, checkpoint } = job.origin;
   const artifact = await job.got(artifactStep);
   const shipped = artifact && (await job.once(shippedPlan));
+  const plan = shipped ? shipped.plan : await job.got(planStep);
   return {
     runFolder: job.folder,
     artifact: artifact && job.artifactFolder,
     scores: await job.got(scoresStep),
-    plan: shipped ? shipped.plan : await job.got(planStep),
+    plan,
+    kvNote: plan && (await job.once(rangedRequest)).note,
     library: (await job.got(libraryStep))?.codecs ?? null,
     guard: shipped?.guard ?? null,
     exits: (await job.got(exitsStep)) && (await trainedExits(job)),

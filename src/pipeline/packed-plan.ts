@@ -4,6 +4,7 @@ import { createPlanner } from "../planning/planner.ts";
 import { uniformPlans } from "../planning/uniform-plans.ts";
 import type { RefinerSetup } from "../training/rounding/block-refiner.ts";
 import type { Job } from "./job.ts";
+import { rangedRequest } from "./kv-range.ts";
 import { libraryOf, underPlan } from "./packing.ts";
 import { libraryStep } from "./steps/library.ts";
 import { planStep } from "./steps/plan.ts";
@@ -38,8 +39,9 @@ export async function packedPlan(job: Job): Promise<PackedPlan> {
 export async function uniformRival(job: Job): Promise<Plan | null> {
   const { value: plan } = await job.get(planStep);
   const scores = (await job.ask(scoresStep))?.value ?? null;
+  const { request } = await job.once(rangedRequest);
   return leastLoss(
-    uniformPlans(createPlanner({ ...job.origin.request, scores })).map((uniform) => uniform.plan),
+    uniformPlans(createPlanner({ ...request, scores })).map((uniform) => uniform.plan),
     plan,
   );
 }

@@ -1,5 +1,6 @@
 import type { Checkpoint } from "../model/checkpoint.ts";
 import { headMatrixId } from "../model/decoder-spec.ts";
+import type { KvType } from "../model/kv-type.ts";
 import { idOf } from "../model/matrix-id.ts";
 import type { Budget } from "../planning/budget/budget.ts";
 import type { PlanRequest } from "../planning/planner.ts";
@@ -9,7 +10,11 @@ import { contextFor } from "./recipe.ts";
 import type { RunOptions } from "./run-options.ts";
 
 /** What a plan of a run depends on but its scores and budget. */
-export type RunRequest = Omit<PlanRequest, "scores">;
+export interface RunRequest extends Omit<PlanRequest, "scores" | "kvType"> {
+  readonly kvType: KvType;
+  /** The KV type that command or device name; null: none. */
+  readonly kvAsked: KvType | null;
+}
 
 /**
  * Everything a plan of this run depends on but scores and budget: command options first, then the device's, then the
@@ -18,13 +23,15 @@ export type RunRequest = Omit<PlanRequest, "scores">;
 export function planRequest(checkpoint: Checkpoint, options: RunOptions, { device }: Budget): RunRequest {
   const { spec } = checkpoint;
   const { exits } = options.recipe;
+  const kvAsked = options.kvType ?? device?.kvType ?? null;
   return {
     spec,
     recipe: options.recipe,
     contextTokens: contextFor(options.recipe, spec.maxPositions, options.contextTokens ?? device?.context ?? undefined),
     storedDtype: storedDtypeOf(checkpoint),
-    kvType: options.kvType ?? device?.kvType ?? options.recipe.plan.kvType,
-    kvChoices: (options.kvType ?? device?.kvType) ? [] : options.recipe.plan.kvChoices,
+    kvAsked,
+    kvType: kvAsked ?? options.recipe.plan.kvType,
+    kvChoices: kvAsked ? [] : options.recipe.plan.kvChoices,
     residency: options.residency ?? device?.residency ?? "packed",
     budgetCovers: options.budgetCovers ?? device?.budgetCovers ?? "model",
     runtimeBaseBytes: plannedBaseBytes(options),

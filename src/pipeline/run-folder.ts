@@ -3,6 +3,7 @@ import path from "node:path";
 import { z } from "zod";
 import { nullOn, throwIfAborted, UserError } from "../errors.ts";
 import { fileError, parseWith, readJsonFile, writeFileAtomic } from "../formats/files.ts";
+import { parseJson } from "../formats/json.ts";
 import { type FolderLock, lockFolder } from "../formats/lock.ts";
 import { makeFolders } from "./run-folder-paths.ts";
 import { hashOf, readableJson } from "./step-key.ts";
@@ -161,7 +162,7 @@ export class RunFolder {
       scratch: () => this.makeScratch(name, key),
     });
     const text = readableJson({ form: FORM, key, inputs, value });
-    const kept = schema.parse(StepFile.parse(JSON.parse(text)).value);
+    const kept = schema.parse(StepFile.parse(parseJson(text)).value);
     this.lock.assertHeld();
     await writeFileAtomic(fileOf(this.folder, name), text);
     await this.removeScratch(name, null);
@@ -182,7 +183,7 @@ export class RunFolder {
       throw fileError(error, file, "read");
     }
     try {
-      const saved = StepFile.parse(JSON.parse(text));
+      const saved = StepFile.parse(parseJson(text));
       if (saved.form !== FORM) return { note: `${name}.json is of another version of layerwise` };
       return saved.key === key ? { value: schema.parse(saved.value) } : { note: "its inputs changed" };
     } catch {

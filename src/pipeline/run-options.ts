@@ -54,7 +54,8 @@ export async function recallOptions(out: string): Promise<RunOptions> {
   );
 }
 
-/** The same; null where the folder is no run folder. */
+/** The same; null where the folder is no run folder, or no folder: who opens it as something else says what it is. */
 export function savedOptions(folder: string): Promise<RunOptions | null> {
-  return nullOn("FILE_NOT_FOUND", () => readJsonFile(path.join(folder, OPTIONS_FILE), RunOptions));
+  const read = () => readJsonFile(path.join(folder, OPTIONS_FILE), RunOptions);
+  return nullOn("NOT_A_FOLDER", () => nullOn("FILE_NOT_FOUND", read));
 }

@@ -1,29 +1,15 @@
-import { TILE_ROWS } from "../codecs/codec.ts";
 import { CODECS, type CodecId } from "../codecs/index.ts";
-import { throwIfAborted } from "../errors.ts";
-import type { DenseMatrix, PackedMatrix, WeightSource } from "../model/weight-source.ts";
+import type { DenseMatrix, PackedMatrix } from "../model/weight-source.ts";
+import { bandsOf, type MatrixBands } from "./bands.ts";
 import type { Packer } from "./packer.ts";
 import type { QuantizerInput } from "./quantizer-input.ts";
 
-/** Enough to be fast; a whole matrix could be too much: an embedding can be larger than all blocks together. */
-const BAND_WEIGHTS = 4 * 1024 * 1024;
-
-/** What a matrix's rows are read from. */
-export type RowSource = Pick<WeightSource, "label" | "readRows">;
-
 /** Which matrix of a source is packed, and how. */
-export interface BandsRequest {
-  readonly source: RowSource;
-  readonly id: string;
-  readonly rows: number;
-  readonly cols: number;
+export interface BandsRequest extends MatrixBands {
   readonly codec: CodecId;
   readonly packer: Packer;
   /** What the quantizer needs of the matrix's inputs. */
   readonly input?: QuantizerInput | undefined;
-  /** Weights in memory at a time, 4 Mi (16 MiB in f32) by default; at least 16 rows are. */
-  readonly bandWeights?: number | undefined;
-  readonly signal?: AbortSignal | undefined;
   /** Sees every band and its packed bytes. */
   readonly onBand?: ((band: DenseMatrix, packed: PackedMatrix) => Promise<void>) | undefined;
 }
@@ -33,17 +19,11 @@ export interface BandsRequest {
  * Throws Interrupted.
  */
 export async function packBands(request: BandsRequest): Promise<PackedMatrix> {
-  const { source, id, rows, cols, codec, packer, input, bandWeights = BAND_WEIGHTS, signal, onBand } = request;
+  const { id, rows, cols, codec, packer, input, onBand } = request;
   const bytes = new Uint8Array(CODECS[codec].packedBytes(rows, cols));
-  const bandRows = Math.max(1, Math.floor(bandWeights / cols / TILE_ROWS)) * TILE_ROWS;
-  for (let from = 0, at = 0; from < rows; from += bandRows) {
-    throwIfAborted(signal);
-    const to = Math.min(rows, from + bandRows);
-    const band = { kind: "dense" as const, rows: to - from, cols, data: await source.readRows(id, from, to) };
-    if (band.data.length !== band.rows * cols) {
-      throw new Error(`${source.label}: ${id}: ${band.data.length} weights in ${band.rows} rows of ${cols}`);
-    }
-    const part = await packer(band, CODECS[codec], { label: id, firstRow: from, input });
+  let at = 0;
+  for await (const { band, firstRow } of bandsOf(request)) {
+    const part = await packer(band, CODECS[codec], { label: id, firstRow, input });
     await onBand?.(band, { kind: "packed", codec, rows: band.rows, cols, bytes: part });
     bytes.set(part, at);
     at += part.length;

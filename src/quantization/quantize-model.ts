@@ -4,10 +4,12 @@ import type { Maths } from "../maths/maths.ts";
 import type { PackedTensor } from "../model/packed-layout.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import type { WorkOptions } from "../progress.ts";
+import { keepingRows } from "./bands.ts";
 import type { QuantizerId } from "./index.ts";
 import { packBands } from "./pack-bands.ts";
 import { type Packer, packerOf } from "./packer.ts";
 import type { Quantizer } from "./quantizer.ts";
+import { checkRange } from "./range-check.ts";
 
 export interface QuantizeModelOptions extends WorkOptions {
   readonly source: WeightSource;
@@ -26,7 +28,8 @@ export interface QuantizeModelOptions extends WorkOptions {
 
 /**
  * Writes every weight that the writer still wants, in execution order, a band of rows of one matrix in memory at a
- * time. When stopped it throws Interrupted between two bands; the caller suspends the writer.
+ * time. Throws UserError WEIGHTS_RANGE for weights that a codec cannot hold. When stopped it throws Interrupted between
+ * two bands; the caller suspends the writer.
  */
 export async function quantizeModel(options: QuantizeModelOptions): Promise<void> {
   const { writer, onProgress, signal } = options;
@@ -44,14 +47,16 @@ export async function quantizeModel(options: QuantizeModelOptions): Promise<void
 }
 
 async function storedBytes(options: QuantizeModelOptions, tensor: PackedTensor, packer: Packer): Promise<Uint8Array> {
-  const { source, packed, signal, bandWeights } = options;
+  const { source, packed, maths, signal, bandWeights } = options;
   if (tensor.kind !== "matrix") {
     const vector = await (packed ?? source).readVector(tensor.name);
     return new Uint8Array(vector.buffer, vector.byteOffset, vector.byteLength);
   }
   const { name: id, codec, matrix } = tensor;
   const shape = { rows: matrix.rows, cols: matrix.cols };
-  if (!packed) return (await packBands({ source, id, ...shape, codec, packer, bandWeights, signal })).bytes;
+  const bands = { source: keepingRows(source), id, ...shape, codec, bandWeights, signal };
+  await checkRange({ ...bands, maths });
+  if (!packed) return (await packBands({ ...bands, packer })).bytes;
   const found = await packed.readMatrix(id);
   if (found.kind !== "packed" || found.codec !== codec || found.rows !== shape.rows || found.cols !== shape.cols) {
     throw new Error(`${packed.label}: ${id}: not packed as the plan says`);

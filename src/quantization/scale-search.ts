@@ -35,6 +35,21 @@ export async function searchScales(
   return twoLevel ? search(withRowScales(wanted, codec)) : wanted;
 }
 
+/** The same under scales (and minima) of any size, as no codec stores them: what the levels alone lose. */
+export async function searchFreely(
+  maths: Maths,
+  matrix: DenseMatrix,
+  codec: Codec,
+  weights: Float32Array,
+): Promise<IntegerNumbers> {
+  const { rows, cols, data: w } = matrix;
+  const into = emptyNumbers(matrix, codec);
+  const asymmetric = codec.scheme === "asymmetric";
+  // Wanted scales of two levels are fitted in f32, before they are snapped.
+  await maths.searchScales({ ...into, ...levelsOf(codec), w, rows, cols, weights, asymmetric, twoLevel: true });
+  return into;
+}
+
 /** The levels of an integer codec, as the maths take them. */
 export function levelsOf({ bits, scheme, levels, group }: Codec) {
   return { bits, levels: scheme === "table" ? levels : null, group: group ?? 0 };

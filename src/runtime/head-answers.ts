@@ -1,3 +1,5 @@
+import { notFinite } from "./not-finite.ts";
+
 /** Logits that answers are taken from at a time, at most, as many as fit 8 MiB; a single row always passes. */
 const LOGITS_AT_ONCE = 2 ** 21;
 
@@ -45,7 +47,7 @@ export function answersFor(rows: number, into: HeadAnswers | undefined): HeadAns
 
 /**
  * The answers to rows of logits, [rows, width]: the slow twin of the native engine's, in f64 and rounded to f32 at the
- * end. They are written from answer `first` of `into` on. Throws where a logit is not a finite number.
+ * end. They are written from answer `first` of `into` on. Throws UserError where a logit is not a finite number.
  */
 export function answersOf(
   logits: Float32Array,
@@ -74,11 +76,12 @@ export async function answersByLogits(
 }
 
 /**
- * Throws where one of the answers [from, to) is to a row with a logit that is not finite: its entropy is not either.
+ * Throws UserError LOGITS_NOT_FINITE where one of the answers [from, to) is to a row with a logit that is not finite:
+ * its entropy is not either.
  */
 export function checkAnswers({ entropy }: HeadAnswers, from: number, to: number): void {
   for (let row = from; row < to; row++) {
-    if (!Number.isFinite(entropy[row])) throw new Error(`a logit of row ${row} is not a finite number`);
+    if (!Number.isFinite(entropy[row])) throw notFinite(`logits of row ${row}`);
   }
 }
 

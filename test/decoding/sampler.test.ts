@@ -37,7 +37,7 @@ describe("greedy", () => {
   });
 
   test("refuses logits that are not numbers", () => {
-    expect(() => createSampler().next(logitsOf([1, Number.NaN]), [])).toThrow(/token 1 is not a number/);
+    expect(() => createSampler().next(logitsOf([1, Number.NaN]), [])).toThrow(/token 1: expected finite numbers/);
   });
 
   test("applies the repetition penalty to positive and negative logits, once an id", () => {

@@ -157,6 +157,7 @@ describe("readJsonFile", () => {
     execFileSync("mkfifo", [file("pipe")]);
     expect(await codeOf(readFileBytes(file("pipe")))).toBe("NOT_A_FILE");
     expect(await codeOf(openFile(file("pipe")))).toBe("NOT_A_FILE");
+    expect(await codeOf(writeFileAtomic(file("pipe"), "text"))).toBe("NOT_A_FILE");
   });
 });
 

@@ -48,6 +48,8 @@ describe("the folder", () => {
     const file = path.join(root, "a-file");
     writeFileSync(file, "x");
     expect(await refusal(file)).toBe("NOT_A_FOLDER F: cannot read: expected a folder, found a file");
+    writeFileSync(file, "GGUF");
+    expect(await refusal(file)).toBe("FOREIGN_FILE F: expected the folder of a checkpoint, found a GGUF file");
   });
 
   test("has no config.json", async () => {
@@ -100,12 +102,23 @@ describe("the folder", () => {
     for (const name of ["a", "b"]) await writeTensors(path.join(folder, `${name}.safetensors`), tinyTensors());
     expect(await refusal(folder)).toMatch(/^NO_INDEX F: .*found 2 safetensors files/);
   });
+
+  test("has some of the numbered shards and no index", async () => {
+    const folder = await makeCheckpoint(root, TINY_CONFIG, null);
+    for (const name of ["1", "3"]) {
+      await writeTensors(path.join(folder, `model-0000${name}-of-00003.safetensors`), tinyTensors());
+    }
+    expect(await refusal(folder)).toMatch(/^NO_INDEX F: .*found 2 safetensors files/);
+  });
 });
 
 describe("shards", () => {
-  async function sharded(edit: (weightMap: Record<string, string>) => unknown): Promise<string> {
+  async function sharded(
+    edit: (weightMap: Record<string, string>) => unknown,
+    stored = tinyTensors(),
+  ): Promise<string> {
     const folder = await makeCheckpoint(root, TINY_CONFIG, null);
-    await writeTensors(path.join(folder, "one.safetensors"), tinyTensors());
+    await writeTensors(path.join(folder, "one.safetensors"), stored);
     const weightMap = Object.fromEntries([...tinyTensors().keys()].map((name) => [name, "one.safetensors"]));
     const index = edit(weightMap) ?? { weight_map: weightMap };
     writeFileSync(path.join(folder, "model.safetensors.index.json"), JSON.stringify(index));
@@ -116,7 +129,7 @@ describe("shards", () => {
   test("are missing", async () => {
     const folder = await sharded((map) => {
       map["lm_head.weight"] = "two.safetensors";
-    });
+    }, without("lm_head.weight"));
     expect(await refusal(folder)).toBe(`MISSING_SHARD ${index}: expected 2 shards, found 1: no two.safetensors`);
   });
 
@@ -130,12 +143,17 @@ describe("shards", () => {
     },
   );
 
-  test("lack a tensor that the index lists", async () => {
+  test("are missing, all of them", async () => {
     const folder = await sharded((map) => {
-      map["model.extra"] = "one.safetensors";
+      for (const name of Object.keys(map)) map[name] = "gone.safetensors";
     });
+    expect(await refusal(folder)).toBe(`MISSING_SHARD ${index}: expected 1 shards, found 0: no gone.safetensors`);
+  });
+
+  test("lack a tensor that the index lists and the model needs", async () => {
+    const folder = await sharded(() => undefined, without("lm_head.weight"));
     expect(await refusal(folder)).toBe(
-      'BAD_INDEX F/one.safetensors: expected tensor "model.extra" by the index, found none',
+      'BAD_INDEX F/one.safetensors: expected tensor "lm_head.weight" by the index, found none',
     );
   });
 
@@ -193,14 +211,24 @@ describe("the weights", () => {
     );
   });
 
-  test("are integers, or floats with a scale beside them", async () => {
-    const integers = changed(q, { dtype: "I8", bytes: new Uint8Array(64) });
-    expect(await refusal(await makeCheckpoint(root, TINY_CONFIG, integers))).toMatch(
-      /^ALREADY_QUANTIZED .*expected floating-point weights, found I8$/,
+  test("have a norm that config.json does not know", async () => {
+    const norm = "model.layers.1.self_attn.q_norm.weight";
+    const tensors = changed(norm, { shape: [2], values: new Float32Array(2) });
+    expect(await refusal(await makeCheckpoint(root, TINY_CONFIG, tensors))).toBe(
+      `SHAPE_MISMATCH F: expected no such norm by config.json, found tensor "${norm}"`,
     );
-    const scaled = changed(q, { dtype: "F8_E4M3", bytes: new Uint8Array(64) });
-    scaled.set(`${q}_scale_inv`, { shape: [1], values: new Float32Array(1) });
-    expect(await refusal(await makeCheckpoint(root, TINY_CONFIG, scaled))).toMatch(/found F8_E4M3 with a scale/);
+  });
+
+  test("are integers, whatever their shape", async () => {
+    for (const shape of [
+      [8, 8],
+      [64, 1],
+    ]) {
+      const integers = changed(q, { dtype: "I8", shape, bytes: new Uint8Array(64) });
+      expect(await refusal(await makeCheckpoint(root, TINY_CONFIG, integers))).toMatch(
+        /^ALREADY_QUANTIZED .*expected floating-point weights, found I8$/,
+      );
+    }
   });
 
   test("hold NaN and infinity: named by tensor and count, when read and by checkWeights", async () => {

@@ -8,7 +8,8 @@ const CALIBRATION = [{ path: "a.txt", tokens: 4096 }];
 /** Checks a recipe by its own lines, against a budget where one is given. */
 function check(lines: string, budgetBytes: number | null = null): void {
   const recipe = parseRecipe(`name: x\ncalibration: { sources: [{ path: a.txt, tokens: 4096 }] }\n${lines}`, "x.yaml");
-  const request = { spec: smolSpec(), recipe, contextTokens: 128, storedDtype: "BF16" };
+  const asked = { kvType: "f16" as const, kvAsked: null };
+  const request = { spec: smolSpec(), recipe, contextTokens: 128, storedDtype: "BF16", ...asked };
   checkRequest({ recipe, calibration: CALIBRATION }, request, budgetBytes);
 }
 

@@ -23,7 +23,7 @@ export const TOKENS = { id: "c", tokens: 4, sources: [], sequences: [[1, 2, 3, 4
 /** A job on the example checkpoint whose weights are not read and whose calibration is `TOKENS`. */
 export function withExampleJob<T>(options: CheckpointJob, use: (job: Job) => Promise<T>): Promise<T> {
   return withJob(options, { plans: false }, (job) => {
-    job.give(weightsStep, { checkpointId: "w", files: [] });
+    job.give(weightsStep, { checkpointId: "w", files: [], keyValueBound: 1 });
     job.give(calibrationStep, TOKENS);
     return use(job);
   });

@@ -142,7 +142,7 @@ export function answerCases(withExecutor: WithExecutor): void {
       await expect(executor.answers(hidden, rows, short)).rejects.toThrow("expected room for 1 rows, found 0");
       const broken = executor.write(new Float32Array(2 * HIDDEN).fill(Number.NaN, HIDDEN), 2);
       const said = executor.answers(broken, Int32Array.of(0, 1), { head: "exit" });
-      await expect(said).rejects.toThrow("a logit of row 1 is not a finite number");
+      await expect(said).rejects.toThrow("logits of row 1: expected finite numbers");
       for (const state of [hidden, broken]) executor.release(state);
     });
   });

@@ -42,7 +42,7 @@ describe("answers to rows of logits", () => {
       for (const at of [3, 5]) {
         const logits = Float32Array.of(1, 2, 3, 1, 2, 3);
         logits[at] = bad;
-        expect(() => answersOf(logits, 3)).toThrow("a logit of row 1 is not a finite number");
+        expect(() => answersOf(logits, 3)).toThrow("logits of row 1: expected finite numbers");
       }
     }
   });

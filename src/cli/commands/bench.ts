@@ -4,6 +4,7 @@ import { SYNTHETIC_NAMES, type SyntheticShape } from "../../bench/synthetic-shap
 import { cacheFolder } from "../../cache-folder.ts";
 import { CODEC_IDS, codecIdOf } from "../../codecs/index.ts";
 import { throwIfAborted, UserError } from "../../errors.ts";
+import { parseJson } from "../../formats/json.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
 import { defineCommand } from "../command.ts";
 import { checkDraftersArguments, draftersOptions } from "../options/drafters-options.ts";
@@ -148,5 +149,5 @@ async function measureApart(subject: Subject, terminal: Terminal): Promise<Bench
   };
   const flags = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
   const output = await runSelf(["bench", model, "--json", ...flags], terminal.signal);
-  return BenchDocument.parse(JSON.parse(output)).results[0];
+  return BenchDocument.parse(parseJson(output)).results[0];
 }

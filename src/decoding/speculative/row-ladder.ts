@@ -124,6 +124,7 @@ export class RowLadder {
       throw error;
     }
     this.executor.release(batch.hidden);
+    if (options.askAtTop !== "none") this.output.check();
     return { exit: null, rows: batch.count, output: this.output };
   }
 

@@ -1,5 +1,6 @@
 import type { z } from "zod";
 import { UserError } from "../../errors.ts";
+import { parseJson } from "../../formats/json.ts";
 
 /** Reads one value of the schema a line; empty lines are skipped. Throws UserError ZERO_SHOT_FILE, naming the line. */
 export function parseJsonLines<T>(text: string, label: string, schema: z.ZodType<T>): T[] {
@@ -20,7 +21,7 @@ export function badTaskFile(where: string, message: string): UserError {
 function parseLine<T>(line: string, where: string, schema: z.ZodType<T>): T {
   let value: unknown;
   try {
-    value = JSON.parse(line);
+    value = parseJson(line);
   } catch (error) {
     throw badTaskFile(where, `expected JSON, found ${error instanceof Error ? error.message : "something else"}`);
   }

@@ -1,10 +1,12 @@
-import { throwIfAborted, UserError } from "../../errors.ts";
+import { throwIfAborted } from "../../errors.ts";
 import { summarizeRow } from "../../maths/plain/row-distribution.ts";
 import type { KvType } from "../../model/kv-type.ts";
+import { explainingNotFinite } from "../../passes/find-not-finite.ts";
 import { groupByRows } from "../../passes/rows.ts";
 import { runRows } from "../../passes/run-rows.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import type { KvCache } from "../../runtime/kv-cache.ts";
+import { notFinite } from "../../runtime/not-finite.ts";
 import { joinedInt32 } from "../../tensor/join.ts";
 import { LOGIT_BYTES, rowsOfLogits } from "../logit-rows.ts";
 import type { TokenizedChoice } from "./tokenize.ts";
@@ -61,7 +63,9 @@ export async function scoreChoices(
   let done = 0;
   for (const group of groupByRows(planned, rowsOf, options.rowsPerPass)) {
     throwIfAborted(options.signal);
-    await scoreGroup(executor, group, options);
+    const sequences = group.flatMap(({ choices }) => choices.map(({ ids }) => ids));
+    const lookedAt = () => [{ executor, kvType: options.kvType, sequences }];
+    await explainingNotFinite(lookedAt, () => scoreGroup(executor, group, options));
     done += group.length;
     options.onDone?.(done);
   }
@@ -179,17 +183,9 @@ async function addScores(
     part.forEach(({ id, score }, i) => {
       const row = logits.subarray(i * vocabSize, (i + 1) * vocabSize);
       const { logSumExp, argmax } = summarizeRow(row);
-      if (!Number.isFinite(logSumExp)) throw notFinite();
+      if (!Number.isFinite(logSumExp)) throw notFinite("logits of a zero-shot choice");
       score.logLikelihood += row[id] - logSumExp;
       if (argmax !== id) score.greedy = false;
     });
   }
-}
-
-function notFinite(): UserError {
-  return new UserError(
-    "LOGITS_NOT_FINITE",
-    "logits of a zero-shot choice: expected finite numbers, found NaN or infinity",
-    "check the weights with `layerwise verify` or `layerwise inspect`",
-  );
 }

@@ -1,6 +1,6 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
-import { fileError, MAX_IO_BYTES, partialPath, syncFolder } from "../files.ts";
+import { checkTarget, fileError, MAX_IO_BYTES, partialPath, syncFolder } from "../files.ts";
 import type { GgufLayout } from "./layout.ts";
 
 /** A piece of a tensor; tensors come in the layout's order, each in one piece or several. */
@@ -15,6 +15,7 @@ export async function writeGguf(
   layout: GgufLayout,
   pieces: AsyncIterable<GgufPiece> | Iterable<GgufPiece>,
 ): Promise<void> {
+  await checkTarget(file);
   const partial = partialPath(file);
   let handle: fs.FileHandle | undefined;
   try {

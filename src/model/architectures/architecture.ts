@@ -2,7 +2,7 @@ import type { DecoderSpec } from "../decoder-spec.ts";
 
 /** Where a parameter lies in a checkpoint: the tensor and, for fused tensors, which of its rows, in order. */
 export interface TensorSource {
-  /** Tensor names to try in order: a tied model may store only `embed_tokens` or only `lm_head`. */
+  /** Tensor names to try in order: as the whole model is saved, then as its bare decoder is. */
   readonly names: readonly string[];
   /** Full shape of the stored tensor. */
   readonly shape: readonly number[];
@@ -16,6 +16,8 @@ export interface TensorSource {
 export interface ModelDescription {
   readonly spec: DecoderSpec;
   readonly sources: ReadonlyMap<string, TensorSource>;
+  /** Where a tied model may store its output head all the same; null where the head is a source. */
+  readonly tiedHead: TensorSource | null;
   /** Tensor names that may be present and mean nothing (buffers such as `rotary_emb.inv_freq`). */
   readonly ignored: readonly RegExp[];
 }

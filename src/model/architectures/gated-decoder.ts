@@ -113,6 +113,6 @@ export const LLAMA_NAMES: TensorNames = {
 
 /** Buffers that old Llama-like checkpoints store and nothing reads. */
 export const LLAMA_BUFFERS: readonly RegExp[] = [
-  /^model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/,
-  /^model\.rotary_emb\.inv_freq$/,
+  /^(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/,
+  /^(model\.)?rotary_emb\.inv_freq$/,
 ];

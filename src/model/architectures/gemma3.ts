@@ -16,7 +16,7 @@ const DEFAULT_WINDOWS = { window: 4096, pattern: 6 };
  * base.
  */
 export const gemma3: Family = {
-  classes: ["Gemma3ForCausalLM"],
+  classes: ["Gemma3ForCausalLM", "Gemma3TextModel"],
   ignored: [],
   reads: ["query_pre_attn_scalar"],
   describe(config) {

@@ -21,8 +21,8 @@ const DEFAULT_ROTARY_FRACTION = 0.25;
 export const gptNeox: Family = {
   classes: ["GPTNeoXForCausalLM"],
   ignored: [
-    /^gpt_neox\.layers\.\d+\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/,
-    /^gpt_neox\.rotary_emb\.inv_freq$/,
+    /^(gpt_neox\.)?layers\.\d+\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/,
+    /^(gpt_neox\.)?rotary_emb\.inv_freq$/,
   ],
   describe(config) {
     const sizes = readSizes(config, { kvHeads: false, headDim: false });
@@ -60,6 +60,7 @@ function neoxNames({ heads, headDim }: DecoderSizes): TensorNames {
   return {
     embedding: "gpt_neox.embed_in",
     head: "embed_out",
+    laterHead: "lm_head",
     finalNorm: "gpt_neox.final_layer_norm",
     block: (i) => {
       const at = (name: string): PartName => ({ tensor: `gpt_neox.layers.${i}.${name}` });

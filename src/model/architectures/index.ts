@@ -60,7 +60,7 @@ function describe(config: ConfigReader): ModelDescription {
   refuseUnsupported(config, family.reads);
   const { spec, names } = family.describe(config);
   checkSizes(spec, config.label);
-  return { spec, sources: sourcesOf(spec, names), ignored: family.ignored };
+  return { spec, ...sourcesOf(spec, names), ignored: family.ignored };
 }
 
 /** Refuses sizes that are legal one by one and make a matrix of more elements than any file has. */
@@ -84,7 +84,9 @@ function familyOf(config: ConfigReader): Family {
     );
   }
   const classes = config.raw("architectures");
-  const known: readonly unknown[] = family.classes;
+  // A bare decoder is whole where its output head is the embedding.
+  const bare = family.classes.map((name) => name.replace(/ForCausalLM$/, "Model"));
+  const known: readonly unknown[] = [...family.classes, ...bare];
   if (classes !== undefined && !(Array.isArray(classes) && classes.length === 1 && known.includes(classes[0]))) {
     config.refuse(
       "architectures",

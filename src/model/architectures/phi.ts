@@ -12,7 +12,7 @@ const DEFAULT_ROTARY_FRACTION = 0.5;
 /** Phi-1, Phi-1.5 and Phi-2: parallel blocks under one layer norm, biases everywhere, the output head included. */
 export const phi: Family = {
   classes: ["PhiForCausalLM"],
-  ignored: [/^model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/, /^model\.rotary_emb\.inv_freq$/],
+  ignored: [/^(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/, /^(model\.)?rotary_emb\.inv_freq$/],
   describe(config) {
     return { spec: phiSpec(config), names: PHI_NAMES };
   },

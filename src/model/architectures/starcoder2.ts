@@ -10,7 +10,7 @@ import { readWindows } from "./window-fields.ts";
 /** StarCoder2: Llama's order of parts with layer norms, biases, an MLP without a gate, and a window in every block. */
 export const starcoder2: Family = {
   classes: ["Starcoder2ForCausalLM"],
-  ignored: [/^model\.layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/],
+  ignored: [/^(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/],
   describe(config) {
     return { spec: starcoderSpec(config), names: NAMES };
   },

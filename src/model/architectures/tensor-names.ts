@@ -1,6 +1,6 @@
 import { type DecoderSpec, type MatrixInfo, matricesOf, vectorsOf } from "../decoder-spec.ts";
 import { type BlockPart, partsOf } from "../matrix-id.ts";
-import type { TensorSource } from "./architecture.ts";
+import type { ModelDescription, TensorSource } from "./architecture.ts";
 
 /** Where a part lies: the tensor's name without `.weight` or `.bias`, and which rows of a fused tensor. */
 export interface PartName {
@@ -12,6 +12,8 @@ export interface PartName {
 export interface TensorNames {
   readonly embedding: string;
   readonly head: string;
+  /** What later versions of transformers call the head, where that differs. */
+  readonly laterHead?: string;
   readonly finalNorm: string;
   /** What files take off the weights of norms: 1 where the model multiplies with 1 + w; absent: 0. */
   readonly normOffset?: number;
@@ -19,38 +21,51 @@ export interface TensorNames {
 }
 
 /**
- * For every id of matricesOf(spec) and vectorsOf(spec), where it lies. A part that the family does not name is a bug.
+ * For every id of matricesOf(spec) and vectorsOf(spec), where it lies, and where a tied head would. A part that the
+ * family does not name is a bug.
  */
-export function sourcesOf(spec: DecoderSpec, names: TensorNames): Map<string, TensorSource> {
+export function sourcesOf(spec: DecoderSpec, names: TensorNames): Pick<ModelDescription, "sources" | "tiedHead"> {
   const blocks = spec.blocks.map((_, i) => names.block(i));
   const sources = new Map<string, TensorSource>();
-  for (const matrix of matricesOf(spec)) sources.set(matrix.id, matrixSource(matrix, spec, names, blocks));
+  const bare = bareNames(names);
+  const head = headSource(spec, names);
+  for (const matrix of matricesOf(spec)) {
+    sources.set(matrix.id, matrix.id === "head" ? head : bare(matrixSource(matrix, names, blocks)));
+  }
   for (const { id, block, length } of vectorsOf(spec)) {
     const dot = id.lastIndexOf(".");
     const suffix = id.slice(dot);
     const part = block === null ? outerName(id.slice(0, dot), names) : partName(blocks, id.slice(0, dot));
     // Vectors that end so are the weights of norms.
     const offset = suffix === ".weight" ? (names.normOffset ?? 0) : 0;
-    sources.set(id, { ...sourceOf(part, suffix, [part.fused?.rows ?? length]), offset });
+    sources.set(id, bare({ ...sourceOf(part, suffix, [part.fused?.rows ?? length]), offset }));
   }
-  return sources;
+  return { sources, tiedHead: spec.tied ? head : null };
+}
+
+/** Adds the names that files of the bare decoder have: without what the decoder is called in the whole model. */
+function bareNames({ embedding }: TensorNames): (source: TensorSource) => TensorSource {
+  const prefix = embedding.slice(0, embedding.indexOf(".") + 1);
+  return (source) => ({
+    ...source,
+    names: source.names.flatMap((name) => (name.startsWith(prefix) ? [name, name.slice(prefix.length)] : [name])),
+  });
 }
 
 function matrixSource(
   matrix: MatrixInfo,
-  spec: DecoderSpec,
   names: TensorNames,
   blocks: readonly Partial<Record<BlockPart, PartName>>[],
 ): TensorSource {
-  if (matrix.block !== null) {
-    const part = partName(blocks, matrix.id);
-    return sourceOf(part, ".weight", [part.fused?.rows ?? matrix.rows, matrix.cols]);
-  }
-  const shape = [matrix.rows, matrix.cols];
-  if (matrix.id === "head") return sourceOf({ tensor: names.head }, ".weight", shape);
-  // A tied model may store either of the two names.
-  const stored = spec.tied ? [names.embedding, names.head] : [names.embedding];
-  return { names: stored.map((name) => `${name}.weight`), shape, rowRanges: null, offset: 0 };
+  if (matrix.block === null) return sourceOf({ tensor: names.embedding }, ".weight", [matrix.rows, matrix.cols]);
+  const part = partName(blocks, matrix.id);
+  return sourceOf(part, ".weight", [part.fused?.rows ?? matrix.rows, matrix.cols]);
+}
+
+/** The output head's matrix, whether the model has it or, tied, only might store it. */
+function headSource({ vocabSize, hiddenSize }: DecoderSpec, { head, laterHead }: TensorNames): TensorSource {
+  const source = sourceOf({ tensor: head }, ".weight", [vocabSize, hiddenSize]);
+  return laterHead ? { ...source, names: [...source.names, `${laterHead}.weight`] } : source;
 }
 
 function outerName(part: string, names: TensorNames): PartName {

@@ -8,6 +8,7 @@ const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
   // Already quantized: there is no original to measure against.
   quantization_config: [],
   compression_config: [],
+  quantization: [],
   // Experts.
   num_experts: [0],
   num_local_experts: [0],
@@ -114,7 +115,7 @@ export function refuseUnsupported(config: ConfigReader, reads: readonly string[]
 }
 
 function hintFor(key: string): string {
-  if (key === "quantization_config" || key === "compression_config") {
+  if (["quantization_config", "compression_config", "quantization"].includes(key)) {
     return "This checkpoint is already quantized; start from the original weights.";
   }
   return "docs/adding-an-architecture.md lists what each family supports.";

@@ -1,6 +1,7 @@
 // What the addon exports: NativeAddon of addon.ts.
 #include <napi.h>
 
+#include "../engine/signal-end.h"
 #include "../kernels/cpu-features.h"
 #include "handle.h"
 #include "memory.h"
@@ -64,6 +65,15 @@ Napi::Value packedBytesCall(const Napi::CallbackInfo& info) {
   return Napi::Number::New(info.Env(), static_cast<double>(packedBytes(form, rows, cols)));
 }
 
+Napi::Value endAfterSignalsCall(const Napi::CallbackInfo& info) {
+  const auto small = [&](size_t index, const char* name, int64_t most) {
+    return static_cast<int>(integerOf(info[index], Path{name}, 0, most));
+  };
+  endAfterSignals({small(0, "graceMs", 60'000), small(1, "interruptStatus", 255), small(2, "terminateStatus", 255),
+                   stringOf(info[3], Path{"message"})});
+  return info.Env().Undefined();
+}
+
 template <Napi::Value (*kFunction)(const Napi::CallbackInfo&)>
 Napi::Value call(const Napi::CallbackInfo& info) {
   return translated(info.Env(), [&] { return kFunction(info); });
@@ -92,6 +102,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   addFunction<isAligned>(exports, "isAligned");
   addFunction<isKept>(exports, "isKept");
   addFunction<packedBytesCall>(exports, "packedBytes");
+  addFunction<endAfterSignalsCall>(exports, "endAfterSignals");
   addFunction<createEngine>(exports, "createEngine");
   return exports;
 }

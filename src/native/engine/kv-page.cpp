@@ -14,18 +14,22 @@ constexpr float kLeastMax = kMostLevel * 0x1p-126f;
 
 int64_t numberBytes(KvType type) { return type == KvType::F32 ? 4 : type == KvType::F16 ? 2 : 1; }
 
-/** Numbers `step` apart: 64 for keys, of which a position is a column, 1 for values. */
+/** Numbers `step` apart: 64 for keys, of which a position is a column, 1 for values. Infinity becomes NaN. */
 void writeF32(const float* x, int32_t n, float* out, int32_t step) {
-  for (int32_t i = 0; i < n; i++) out[static_cast<int64_t>(i) * step] = x[i];
+  for (int32_t i = 0; i < n; i++) out[static_cast<int64_t>(i) * step] = x[i] + x[i] * 0.0f;
 }
 
+/** The same in f16, where a number beyond its range becomes NaN too. */
 void writeF16(const DeviceKernels& kernels, const float* x, int32_t n, uint16_t* out, int32_t step) {
-  if (step == 1) return kernels.toF16(x, n, out);
+  constexpr uint16_t infinity = 0x7c00, nan = 0x7e00;
   uint16_t part[64];
   for (int32_t from = 0; from < n; from += 64) {
     const int32_t count = std::min(64, n - from);
     kernels.toF16(x + from, count, part);
-    for (int32_t i = 0; i < count; i++) out[static_cast<int64_t>(from + i) * step] = part[i];
+    for (int32_t i = 0; i < count; i++) {
+      const uint16_t half = (part[i] & infinity) == infinity ? nan : part[i];
+      out[static_cast<int64_t>(from + i) * step] = half;
+    }
   }
 }
 

@@ -3,6 +3,7 @@ import { allocatorOf } from "../../planning/allocators/index.ts";
 import { loadSolverFor } from "../../planning/optimal/highs-solver.ts";
 import { makePlan } from "../../planning/plan.ts";
 import type { Step } from "../job.ts";
+import { rangedRequest } from "../kv-range.ts";
 import { scoresStep } from "./scores.ts";
 import { weightsStep } from "./weights.ts";
 
@@ -16,13 +17,15 @@ export const planStep: Step<Plan> = {
   async inputs(job) {
     await job.get(weightsStep);
     await job.ask(scoresStep);
-    const { request, budget } = job.origin;
+    const { budget } = job.origin;
+    const { request } = await job.once(rangedRequest);
     const { spec: _, ...asked } = request;
     return { ...asked, recipe: request.recipe.plan, budgetBytes: budget.bytes };
   },
 
   async compute(job) {
-    const { request, budget } = job.origin;
+    const { budget } = job.origin;
+    const { request } = await job.once(rangedRequest);
     const scores = (await job.ask(scoresStep))?.value ?? null;
     const solver = await loadSolverFor(allocatorOf(request.recipe.plan));
     return makePlan({ ...request, scores, budgetBytes: budget.bytes }, solver);

@@ -3,6 +3,7 @@ import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { hashFile } from "../../artifact/content-hash.ts";
+import { keyValueBound } from "../../calibration/kv-bound.ts";
 import { fileError } from "../../formats/files.ts";
 import type { Checkpoint } from "../../model/checkpoint.ts";
 import { checkWeights } from "../../model/checkpoint-check.ts";
@@ -14,6 +15,8 @@ export const CheckedWeights = z.strictObject({
   /** sha256 over config, headers and the contents of all weights files: names the checkpoint from here on. */
   checkpointId: z.string(),
   files: z.array(z.strictObject({ name: z.string(), bytes: z.number(), sha256: z.string() })),
+  /** What no key and no value exceeds; null: the weights bound none. */
+  keyValueBound: z.number().nullable(),
 });
 export type CheckedWeights = z.infer<typeof CheckedWeights>;
 
@@ -52,5 +55,5 @@ async function readWeights(checkpoint: Checkpoint, work: WorkOptions): Promise<C
   }
   const hash = createHash("sha256").update(checkpoint.id);
   for (const { sha256 } of files) hash.update(sha256);
-  return { checkpointId: hash.digest("hex"), files };
+  return { checkpointId: hash.digest("hex"), files, keyValueBound: await keyValueBound(checkpoint) };
 }

@@ -8,8 +8,9 @@ import { type DenseMatrix, denseMatrix, type PackedMatrix, type WeightSource } f
 import type { WorkOptions } from "../../progress.ts";
 import type { ExecutorFactory } from "../../runtime/executor.ts";
 import type { BlockRefiner } from "../../training/rounding/block-refiner.ts";
+import { keepingRows } from "../bands.ts";
 import { QUANTIZERS, type QuantizerId } from "../index.ts";
-import { packBands, type RowSource } from "../pack-bands.ts";
+import { packBands } from "../pack-bands.ts";
 import { packerOf } from "../packer.ts";
 import { prepareInput } from "../quantizer-input.ts";
 import type { MatrixLibrary } from "./matrix-library.ts";
@@ -244,19 +245,6 @@ class Build {
     if (this.options.refiner) return;
     this.options.onProgress?.({ stage: "packing", done: ++this.done, total: this.missing.length, detail });
   }
-}
-
-/** The source's rows; those read last are kept, since every codec of a matrix wants the same. */
-function keepingRows(source: WeightSource): RowSource {
-  let last: { readonly name: string; readonly rows: Promise<Float32Array> } | undefined;
-  return {
-    label: source.label,
-    readRows: (id, from, to) => {
-      const name = `${id} ${from} ${to}`;
-      if (last?.name !== name) last = { name, rows: source.readRows(id, from, to) };
-      return last.rows;
-    },
-  };
 }
 
 function lastBlock(missing: readonly Wanted[]): number {

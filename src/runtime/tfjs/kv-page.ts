@@ -134,7 +134,11 @@ export function widenValues(
   }
 }
 
-/** Rows [rows, kvHeads * headDim] in the page's type; the scales of 8-bit levels go to positions `first` and on. */
+/**
+ * Rows [rows, kvHeads * headDim] in the page's type; the scales of 8-bit levels go to positions `first` and on. What
+ * the type cannot hold becomes NaN, as the native engine has it: an infinite key could have a score of -Infinity, and
+ * its position would be left out without a word.
+ */
 function narrowed(
   page: Page,
   source: Float32Array,
@@ -142,7 +146,7 @@ function narrowed(
   first: number,
   { kvHeads, headDim }: KvShape,
 ): Stored {
-  if (!scales) return page.keys instanceof Float32Array ? source : f32ToF16Array(source);
+  if (!scales) return page.keys instanceof Float32Array ? source.map((x) => x + x * 0) : halvesOf(source);
   const levels = new Int8Array(source.length);
   for (let vector = 0; vector * headDim < source.length; vector++) {
     const row = Math.floor(vector / kvHeads);
@@ -153,6 +157,13 @@ function narrowed(
     );
   }
   return levels;
+}
+
+/** In f16; what it cannot hold becomes NaN. */
+function halvesOf(source: Float32Array): Uint16Array {
+  const halves = f32ToF16Array(source);
+  for (let i = 0; i < halves.length; i++) if ((halves[i] & 0x7c00) === 0x7c00) halves[i] = 0x7e00;
+  return halves;
 }
 
 /** Below it the reciprocal of the scale could overflow: such numbers count as zeros. */

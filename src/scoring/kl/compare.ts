@@ -2,6 +2,7 @@ import { throwIfAborted } from "../../errors.ts";
 import { rowsOfLogits } from "../../evaluation/logit-rows.ts";
 import type { ComparedRows } from "../../maths/row-comparison.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
+import { notFinite } from "../../runtime/not-finite.ts";
 
 /** A last hidden state and the executor whose output head reads it. */
 export interface Output {
@@ -52,7 +53,7 @@ function logitsOf({ executor, hidden }: Output, rows: Int32Array, room: Float32A
 function sumDivergences({ divergences }: ComparedRows): number {
   let sum = 0;
   for (const [i, divergence] of divergences.entries()) {
-    if (!Number.isFinite(divergence)) throw new Error(`kl: row ${i}: logits hold NaN or infinity`);
+    if (!Number.isFinite(divergence)) throw notFinite(`kl: logits of row ${i}`);
     sum += divergence;
   }
   return sum;

@@ -10,7 +10,7 @@ import { walkBlocks } from "../../passes/walk-blocks.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import { executorName } from "../../runtime/executor-info.ts";
-import { f32ToF16Array } from "../../tensor/half.ts";
+import { f16ToF32Array, f32ToF16Array } from "../../tensor/half.ts";
 import { TOOL_VERSION } from "../../version.ts";
 import { type Teacher, teacherOf } from "./teacher.ts";
 
@@ -20,6 +20,8 @@ const SHARD_TOKENS = 4096;
 const ROWS_PER_PASS = 1024;
 /** The largest f16: a state beyond it (the first token of a text, in some models) is cut off there. */
 const MAX_F16 = 65504;
+/** The part of the states (of their root of summed squares) that rounding may lose; of normal numbers it is 2^-12. */
+const MOST_LOST = 2 ** -7;
 
 /** What states are collected of, and where they are kept. */
 export interface StatesRequest extends WorkOptions {
@@ -143,7 +145,7 @@ async function computeShard(request: StatesRequest, sequences: readonly Int32Arr
       signal,
       see: async ({ depth, state }) => {
         const halves = states.get(depth);
-        if (halves) narrow(await state.data(), halves.subarray(at * hiddenSize, (at + rows) * hiddenSize));
+        if (halves) narrow(await state.data(), halves.subarray(at * hiddenSize, (at + rows) * hiddenSize), depth);
         if (depth < blocks.length) return;
         const answers = await teacherOf(executor, state.hidden, rows);
         teacher.logSumExp.set(answers.logSumExp, at);
@@ -155,9 +157,23 @@ async function computeShard(request: StatesRequest, sequences: readonly Int32Arr
   return { tokens, states, teacher };
 }
 
-function narrow(values: Float32Array, halves: Uint16Array): void {
+/** Throws UserError EXIT_STATES where the states of a depth are so small that f16 loses them. */
+function narrow(values: Float32Array, halves: Uint16Array, depth: number): void {
   const cut = values.map((value) => Math.min(MAX_F16, Math.max(-MAX_F16, value)));
   f32ToF16Array(cut, halves);
+  const stored = f16ToF32Array(halves);
+  let [squares, lost] = [0, 0];
+  for (let i = 0; i < cut.length; i++) {
+    squares += cut[i] * cut[i];
+    lost += (cut[i] - stored[i]) ** 2;
+  }
+  if (lost <= MOST_LOST ** 2 * squares) return;
+  const error = Math.sqrt(lost / squares).toPrecision(2);
+  throw new UserError(
+    "EXIT_STATES",
+    `hidden states after ${depth} blocks: expected numbers that f16 can express, found smaller ones (relative error ${error})`,
+    "exits cannot be trained on this model: leave `exits` out of the recipe",
+  );
 }
 
 async function writeShard(file: string, { tokens, states, teacher }: StateShard, request: StatesRequest) {

@@ -1,4 +1,5 @@
 import type { AnyExecutor } from "../../runtime/executor.ts";
+import { notFinite } from "../../runtime/not-finite.ts";
 
 /** What the whole model answers to each row. */
 export interface Teacher {
@@ -12,8 +13,8 @@ export interface Teacher {
 const MAX_LOGITS = 8 * 1024 * 1024;
 
 /**
- * The answers of final norm and output head to a hidden state [rows, hiddenSize], a few rows at a time. Throws where
- * logits are not numbers.
+ * The answers of final norm and output head to a hidden state [rows, hiddenSize], a few rows at a time. Throws
+ * UserError where logits are not finite.
  */
 export async function teacherOf(executor: AnyExecutor, hidden: unknown, rows: number): Promise<Teacher> {
   const { vocabSize } = executor.spec;
@@ -30,6 +31,6 @@ export async function teacherOf(executor: AnyExecutor, hidden: unknown, rows: nu
     argmax.set(found.argmaxes, from);
   }
   const wrong = logSumExp.findIndex((value) => !Number.isFinite(value));
-  if (wrong >= 0) throw new Error(`exits: the model's logits are not finite (row ${wrong})`);
+  if (wrong >= 0) throw notFinite(`exits: logits of row ${wrong}`);
   return { logSumExp, argmax };
 }

@@ -3,11 +3,13 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Interrupted } from "../../../src/errors.ts";
+import { matricesOf } from "../../../src/model/decoder-spec.ts";
 import type { ExecutorKind } from "../../../src/runtime/executors.ts";
 import { f16ToF32Array, f32ToF16Array } from "../../../src/tensor/half.ts";
 import { collectStates, type StatesRequest } from "../../../src/training/exits/states.ts";
 import { randomSource, smallSpec } from "../../runtime/random-model.ts";
 import { executorsOf, TEST_EXECUTORS } from "../../runtime/test-executors.ts";
+import { scaledSource } from "../../support/scaled-source.ts";
 
 const source = randomSource(smallSpec({ blocks: 4 }));
 const sequences = Array.from({ length: 7 }, (_, i) =>
@@ -68,6 +70,18 @@ describe("collectStates", () => {
       await executor.dispose();
     },
   );
+
+  it("small-weights-vanish: refuses states that f16 cannot express", async () => {
+    const small = Object.fromEntries(
+      matricesOf(source.spec).flatMap(({ id }) => (/embedding|attn.o|mlp.down/.test(id) ? [[id, 2 ** -22]] : [])),
+    );
+    const executor = await executorsOf("tfjs", "packed")(scaledSource(source, small));
+    await expect(collect({ executor })).rejects.toMatchObject({
+      ...{ name: "UserError", code: "EXIT_STATES" },
+      message: expect.stringMatching(/^hidden states after 1 blocks: expected numbers that f16 can express/),
+    });
+    await executor.dispose();
+  });
 
   it("goes on after an interruption, and computes damaged and missing shards anew, to the same bytes", async () => {
     await collect();

@@ -1,0 +1,76 @@
+import { UserError } from "../errors.ts";
+import { elementCount, isDecodable, showName, showShape } from "../formats/safetensors/index.ts";
+import type { ModelDescription, TensorSource } from "./architectures/architecture.ts";
+import type { StoredTensor, TensorTable } from "./checkpoint-tensors.ts";
+
+/** Elements compared at a time: 16 MiB in f32, twice. */
+const CHUNK_ELEMENTS = 4 * 1024 * 1024;
+
+/** A description that fits what is stored. */
+export interface Settled {
+  readonly description: ModelDescription;
+  /** What was done against config.json's word, a sentence each. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Looks at what is stored more than once. A tied model that stores a head of its own with other numbers than the
+ * embedding's is one with two matrices: weights beat config.json, which transformers does too. Throws UserError
+ * `STORED_TWICE` where any other parameter is stored twice with different numbers. Reads numbers only of what is stored
+ * twice.
+ */
+export async function settleTwice(description: ModelDescription, table: TensorTable, label: string): Promise<Settled> {
+  for (const source of description.sources.values()) await refuseTwo(source, table, label);
+  const { tiedHead, sources } = description;
+  if (!tiedHead) return { description, notes: [] };
+  await refuseTwo(tiedHead, table, label);
+  const [head] = storedAs(tiedHead, table);
+  const embedding = sources.get("embedding");
+  const [own] = embedding ? storedAs(embedding, table) : [];
+  if (!head) return { description, notes: [] };
+  if (!own)
+    return { description: { ...description, sources: new Map([...sources, ["embedding", tiedHead]]) }, notes: [] };
+  if (await sameNumbers(own, head)) return { description, notes: [] };
+  const spec = { ...description.spec, tied: false };
+  const names = `${showName(head.info.name)} differs from ${showName(own.info.name)}`;
+  return {
+    description: { ...description, spec, sources: new Map([...sources, ["head", tiedHead]]), tiedHead: null },
+    notes: [`${names}: it is the output head, though config.json says that they are tied`],
+  };
+}
+
+/** Every stored tensor that the source could mean, in the order of its names. */
+function storedAs({ names }: TensorSource, { tensors, copies }: TensorTable): StoredTensor[] {
+  return names.flatMap((name) => {
+    const stored = tensors.get(name);
+    return stored ? [stored, ...(copies.get(name) ?? [])] : [];
+  });
+}
+
+async function refuseTwo(source: TensorSource, table: TensorTable, label: string): Promise<void> {
+  const [first, ...others] = storedAs(source, table);
+  for (const other of others) {
+    if (await sameNumbers(first, other)) continue;
+    const [one, two] = [first, other].map(({ file, info }) => `${showName(info.name)} of ${file.label}`);
+    const what = `${label}: expected one tensor ${showName(source.names[0])}, found two with different numbers`;
+    throw new UserError("STORED_TWICE", `${what}: ${one} and ${two}`, "remove the one that is not the model's");
+  }
+}
+
+/** Whether two tensors have one shape and, in f32, the same numbers; stops at the first piece that differs. */
+async function sameNumbers(a: StoredTensor, b: StoredTensor): Promise<boolean> {
+  if (showShape(a.info.shape) !== showShape(b.info.shape)) return false;
+  if (!isDecodable(a.info.dtype) || !isDecodable(b.info.dtype)) return false;
+  const elements = elementCount(a.info.shape) ?? 0;
+  for (let at = 0; at < elements; at += CHUNK_ELEMENTS) {
+    const to = Math.min(elements, at + CHUNK_ELEMENTS);
+    const [left, right] = [await read(a, at, to), await read(b, at, to)];
+    if (!left.equals(right)) return false;
+  }
+  return true;
+}
+
+async function read({ file, info }: StoredTensor, from: number, to: number): Promise<Buffer> {
+  const numbers = await file.readF32(info.name, from, to);
+  return Buffer.from(numbers.buffer, numbers.byteOffset, numbers.byteLength);
+}

@@ -1,0 +1,35 @@
+import { UserError } from "../errors.ts";
+
+const CODE = "LOGITS_NOT_FINITE";
+
+/** Where nothing more is known. */
+const HINT =
+  "check the weights with `layerwise verify`; where it finds nothing, keys or values may be beyond f16: give --kv f32";
+
+/**
+ * The UserError LOGITS_NOT_FINITE: `of` says what numbers are not finite. Everything that looks at logits throws this
+ * one, so that a damaged model or an overflow is never a bug of ours, nor a silent choice of tokens.
+ */
+export function notFinite(of: string, hint: string = HINT): UserError {
+  return new UserError(CODE, `${of}: expected finite numbers, found NaN or infinity`, hint);
+}
+
+/** Whether an error is such a one. */
+export function isNotFinite(error: unknown): boolean {
+  return error instanceof UserError && error.code === CODE;
+}
+
+/** Whether all numbers are finite; four sums, so that additions do not wait for each other. */
+export function allFinite(x: Float32Array): boolean {
+  let [a, b, c, d] = [0, 0, 0, 0];
+  let i = 0;
+  // 0 for a number that is finite, else NaN.
+  for (; i + 3 < x.length; i += 4) {
+    a += x[i] * 0;
+    b += x[i + 1] * 0;
+    c += x[i + 2] * 0;
+    d += x[i + 3] * 0;
+  }
+  for (; i < x.length; i++) a += x[i] * 0;
+  return a + b + c + d === 0;
+}

@@ -1,6 +1,6 @@
 // Does llama.cpp read the ids from an exported file that layerwise reads? node test/peers/token-ids.mjs BIN [MODEL …]
-// BIN: folder of llama-tokenize. Byte-level tokenizers of every kind that is written, on the bundled example's weights, and
-// the models that are named.
+// BIN: folder of llama-tokenize. Byte-level tokenizers of every kind that is written, on the bundled example's weights,
+// and the models that are named.
 import { execFileSync } from "node:child_process";
 import { cpSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import os from "node:os";

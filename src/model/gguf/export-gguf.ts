@@ -34,8 +34,8 @@ interface Part extends GgufTensorEntry {
 
 /**
  * Writes weights as a GGUF file for llama.cpp with the same numbers: each matrix in the type that holds its codec's
- * codes and scales, dense ones in F32. Throws UserError GGUF with every reason where the model, the tokenizer or a codec
- * has no such form.
+ * codes and scales, dense ones in F32. Throws UserError GGUF with every reason where the model, the tokenizer or a
+ * codec has no such form.
  */
 export async function exportGguf(source: WeightSource, options: ExportGgufOptions): Promise<ExportedGguf> {
   const { spec, label } = source;

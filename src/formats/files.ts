@@ -106,6 +106,14 @@ export async function listFolder(folder: string): Promise<string[]> {
   }
 }
 
+/** Whether a folder of that name can be seen. */
+export async function isFolder(folder: string): Promise<boolean> {
+  return fs.stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
 /** Whether a regular file of that name can be seen. */
 export async function isFile(file: string): Promise<boolean> {
   return fs.stat(file).then(

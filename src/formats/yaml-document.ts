@@ -1,8 +1,20 @@
 import { CST, type Document, isMap, isNode, LineCounter, Parser, parseDocument } from "yaml";
-import type { z } from "zod";
+import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { didYouMean } from "../near-names.ts";
 import { MAX_NESTING, MAX_YAML_NODES } from "./limits.ts";
+
+/** Counts and seeds in YAML files, within what a run can use: beyond is a slip, or memory and time without end. */
+export const YamlCount = z
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 24);
+export const YamlSeed = z
+  .number()
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1);
 
 type Path = readonly PropertyKey[];
 type Issue = z.core.$ZodIssue;

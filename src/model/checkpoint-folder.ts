@@ -3,6 +3,7 @@ import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { foreignAt } from "../formats/byte-source.ts";
 import { isFile, listFolder, parseJsonBytes, readFileBytes, readJsonFile } from "../formats/files.ts";
+import { hubNameError } from "../formats/hub-name.ts";
 import { showName } from "../formats/safetensors/index.ts";
 
 /** Largest config.json: real ones have some kilobytes, LongRoPE's factors included. */
@@ -167,7 +168,7 @@ async function findWeights(
  */
 export async function readCheckpointFolder(folder: string): Promise<CheckpointFolder> {
   const names = await listFolder(folder).catch(async (error: unknown) => {
-    throw (await foreignAt(folder, "the folder of a checkpoint")) ?? error;
+    throw (await foreignAt(folder, "the folder of a checkpoint")) ?? (await hubNameError(folder)) ?? error;
   });
   refuseAdapter(folder, names);
   const configBytes = await readConfig(folder, names);

@@ -28,12 +28,13 @@ export const calibrationStep: Step<CalibrationTokens> = {
   /** Contents of the texts, not their paths. */
   async inputs(job) {
     const { calibration, recipe } = job.options;
+    const { sha256: tokenizer } = await hashFile(path.join(job.facts.tokenizer.label, "tokenizer.json"));
     const hashes = calibration.map(async ({ path: file, tokens }) => ({
       sha256: (await hashFile(file)).sha256,
       tokens,
     }));
     return {
-      tokenizer: (await hashFile(path.join(job.facts.tokenizer.label, "tokenizer.json"))).sha256,
+      tokenizer,
       sources: await Promise.all(hashes),
       ...lengthsOf(job),
       seed: recipe.calibration.seed,

@@ -29,7 +29,7 @@ const ShardIndex = z.object({ weight_map: z.record(z.string(), z.string()) });
 /** Files that say that the folder holds changes to another model's weights. */
 const ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"];
 /** Formats that are not read: pickles run code when they are opened, the others are other tools' conversions. */
-const OTHER_WEIGHTS = /\.(bin|pt|pth|ckpt|pkl|gguf|h5|msgpack|onnx)$/;
+const OTHER_WEIGHTS = /\.(bin|pt|pth|ckpt|pkl|gguf|h5|msgpack|onnx|npz|ot|tflite)$/;
 /** Pickles that are no weights, by Hugging Face's custom. */
 const NO_WEIGHTS = /^(training_args|optimizer|scheduler|rng_state.*|tokenizer.*)\.(bin|pt|pth)$/;
 

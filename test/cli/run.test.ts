@@ -26,6 +26,12 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () 
     expect(stdout).toMatch(new RegExp(`^${WORDS}`));
   });
 
+  test("run says where a prompt spells the BOS that it gets", async () => {
+    const noteOf = async (...args: string[]) => (await commandLine(["run", STORIES, ...args, ...LITTLE])).stderr;
+    expect(await noteOf("<s>Once")).toContain("so it begins twice (--raw)");
+    expect((await noteOf("<s>Once", "--raw")) + (await noteOf("Once"))).not.toContain("twice");
+  });
+
   test("run - refuses what is not UTF-8", async () => {
     const { code, stderr } = await commandLine(["run", STORIES, "-", ...LITTLE], Uint8Array.of(79, 110, 255));
     expect(stderr).toBe(
@@ -115,6 +121,28 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () 
     expect(turns[1].statistics.reusedTokens).toBeGreaterThan(12);
     expect(turns[2]).toMatchObject({ text: turns[0].text, statistics: { reusedTokens: 0 } });
     expect(code).toBe(0);
+  });
+
+  test("chat keeps a session in a file, and goes on from it", async () => {
+    const file = path.join(mkdtempSync(path.join(os.tmpdir(), "layerwise-chat-")), "session.json");
+    const chat = ["chat", STORIES, "--raw", ...LITTLE, "--session", file, "--json"];
+    const first = await commandLine(chat, 'Once upon a time\n"""\nThe\ndog\n"""\n/help\n/save\n');
+    expect(JSON.parse(first.stdout).turns.map(({ user }: { user: string }) => user)).toEqual([
+      "Once upon a time",
+      "The\ndog",
+    ]);
+    expect(first.stderr).toMatch(/\/reset[\s\S]*2 turns saved in /);
+    await commandLine(chat, "And then\n");
+    const { messages } = JSON.parse(readFileSync(file, "utf8"));
+    expect(messages).toHaveLength(6);
+    expect(messages[4]).toEqual({ role: "user", content: "And then" });
+    await commandLine(chat, "/reset\n");
+    expect(JSON.parse(readFileSync(file, "utf8")).messages).toEqual([]);
+  });
+
+  test("chat refuses a command that there is not", async () => {
+    const { code, stderr } = await commandLine(["chat", STORIES, "--raw", ...LITTLE], "/rest\nnot read\n");
+    expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("did you mean /reset?") });
   });
 
   test.skipIf(!HAS_SCRIPT)(

@@ -2,11 +2,13 @@ import type { Generation } from "../../decoding/generate.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
 import { Interrupted, UserError } from "../../errors.ts";
 import { decodeText } from "../../formats/files.ts";
+import type { Tokenizer } from "../../model/tokenizer.ts";
 import { shortBytes } from "../../size-text.ts";
 import { defineCommand } from "../command.ts";
 import { decodeDocument, decodeOptions, decodingOptions } from "../options/decoding-options.ts";
 import { executionOptions, openToRun } from "../options/execution-options.ts";
 import { samplerOptions, samplingOptions } from "../options/sampling-options.ts";
+import { turnEndTokens } from "../options/turn-end.ts";
 import { exitMarks } from "../text/exit-marks.ts";
 import { generationStatistics, statisticsLines } from "../text/generation-statistics.ts";
 
@@ -61,11 +63,17 @@ export const runCommand = defineCommand({
       const decode = await decodeOptions(model, args, sampler);
       const marks = exitMarks(args.showExits, { decode, blocks: model.executor.spec.blocks.length, terminal });
       const ids = await encodePrompt(model, prompt, args);
+      if (!args.chat && !args.raw && beginsTwice(model.tokenizer, ids)) {
+        terminal.note(
+          "layerwise: the prompt spells what the tokenizer puts before every text, so it begins twice (--raw)",
+        );
+      }
       const pieces = generate(session, model.tokenizer, ids, {
         maxTokens: args.maxTokens ?? null,
         sampler,
         decode,
         stop: args.stop,
+        endTokens: args.chat ? await turnEndTokens(model, terminal) : [],
         signal: terminal.signal,
         onProgress: terminal.onProgress,
       });
@@ -133,9 +141,14 @@ async function encodePrompt(
   return model.tokenizer.encode(rendered, { specialTokens: false });
 }
 
+/** A prompt copied with its `<s>`: transformers gives the model two as well, which no training text had. */
+function beginsTwice({ beginning }: Tokenizer, ids: Int32Array): boolean {
+  return beginning.length > 0 && beginning.every((id, i) => ids[beginning.length + i] === id);
+}
+
 function endingText({ reason, stop }: Generation): string {
   const texts = {
-    eos: "the end-of-sequence token",
+    eos: "an end token",
     stop: `the stop string ${JSON.stringify(stop)}`,
     length: "--max-tokens",
     context: "the end of the context",

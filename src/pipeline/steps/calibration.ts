@@ -4,7 +4,7 @@ import { hashFile } from "../../artifact/content-hash.ts";
 import { buildCalibration } from "../../calibration/build.ts";
 import type { Calibration } from "../../calibration/calibration.ts";
 import type { Job, Step } from "../job.ts";
-import { needsScores, sequenceTokensFor, usesLibrary } from "../recipe.ts";
+import { sequenceTokensFor, usesCalibration } from "../recipe.ts";
 
 /** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
 export const CalibrationTokens = z.strictObject({
@@ -22,7 +22,7 @@ export type CalibrationTokens = z.infer<typeof CalibrationTokens>;
 export const calibrationStep: Step<CalibrationTokens> = {
   name: "calibration",
   schema: CalibrationTokens,
-  wanted: (recipe) => needsScores(recipe) || usesLibrary(recipe),
+  wanted: usesCalibration,
   id: ({ id }) => id,
 
   /** Contents of the texts, not their paths. */

@@ -7,8 +7,11 @@ import { foreignFile, refusePointer } from "./foreign-file.ts";
 import { JsonError, parseJson } from "./json.ts";
 import { MAX_DOCUMENT_VALUES } from "./limits.ts";
 
-/** The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. */
-const MAX_JSON_BYTES = 256 * 1024 * 1024;
+/**
+ * The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. Its text takes up to twice as
+ * much beside it.
+ */
+const MAX_JSON_BYTES = 100 * 1024 * 1024;
 
 /** The largest YAML file: recipes and device profiles are written by hand. */
 const MAX_YAML_BYTES = 1024 * 1024;

@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
-import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { hashFile } from "../../artifact/content-hash.ts";
 import { keyValueBound } from "../../calibration/kv-bound.ts";
-import { fileError } from "../../formats/files.ts";
+import { keyOfMarks } from "../../formats/file-mark.ts";
 import type { Checkpoint } from "../../model/checkpoint.ts";
 import { checkWeights } from "../../model/checkpoint-check.ts";
 import type { WorkOptions } from "../../progress.ts";
@@ -25,22 +24,12 @@ export const weightsStep: Step<CheckedWeights> = {
   name: "weights",
   schema: CheckedWeights,
   id: ({ checkpointId }) => checkpointId,
-  inputs: (job) => datesOf(job.origin.checkpoint),
+  /** By what a change of the weights files is noticed without reading them. */
+  async inputs({ origin: { checkpoint } }) {
+    return { headers: checkpoint.id, files: keyOfMarks(checkpoint.files) };
+  },
   compute: (job) => readWeights(job.origin.checkpoint, job.options),
 };
-
-/** By what a change of the weights files is noticed without reading them: sizes and times of change. */
-async function datesOf(checkpoint: Checkpoint) {
-  const files = await Promise.all(
-    checkpoint.files.map(async (file) => {
-      const found = await fs.stat(file.path).catch((error: unknown) => {
-        throw fileError(error, file.path, "read");
-      });
-      return { name: path.basename(file.path), bytes: file.bytes, changedMs: found.mtimeMs };
-    }),
-  );
-  return { headers: checkpoint.id, files };
-}
 
 /** Throws UserError naming the first tensor with NaN or infinite values, and their count. */
 async function readWeights(checkpoint: Checkpoint, work: WorkOptions): Promise<CheckedWeights> {

@@ -1,7 +1,7 @@
 import { z } from "zod";
-import { hashFile } from "../../artifact/content-hash.ts";
 import { trunkSha256 } from "../../artifact/exits/add.ts";
 import { type Provenance, Sha256 } from "../../artifact/manifest.ts";
+import { sourceContents } from "../../artifact/source-contents.ts";
 import { ArtifactWriter } from "../../artifact/writer.ts";
 import { Interrupted, UserError } from "../../errors.ts";
 import { changedSource } from "../../formats/file-mark.ts";
@@ -101,12 +101,10 @@ function withStopTokens(spec: DecoderSpec, tokenizer: Tokenizer): DecoderSpec {
  * do: they are read once more. Throws UserError `SOURCE_CHANGED`.
  */
 async function assertContents(job: Job, signal: AbortSignal | undefined): Promise<void> {
-  const { files } = (await job.get(weightsStep)).value;
-  const read = job.origin.checkpoint.files;
-  for (const [i, { sha256 }] of files.entries()) {
-    if ((await hashFile(read[i].path, [], signal)).sha256 !== sha256) throw changedSource(read[i].path);
-  }
   await job.assertSource();
+  const { checkpointId } = (await job.get(weightsStep)).value;
+  const { checkpoint } = job.origin;
+  if ((await sourceContents(checkpoint, signal)).id !== checkpointId) throw changedSource(checkpoint.label);
 }
 
 async function provenanceOf(job: Job, { plan, guard, learning }: ShippedPlan): Promise<Provenance> {

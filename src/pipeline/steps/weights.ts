@@ -1,7 +1,5 @@
-import { createHash } from "node:crypto";
-import path from "node:path";
 import { z } from "zod";
-import { hashFile } from "../../artifact/content-hash.ts";
+import { sourceContents } from "../../artifact/source-contents.ts";
 import { keyValueBound } from "../../calibration/kv-bound.ts";
 import { keyOfMarks } from "../../formats/file-mark.ts";
 import type { Checkpoint } from "../../model/checkpoint.ts";
@@ -34,15 +32,6 @@ export const weightsStep: Step<CheckedWeights> = {
 /** Throws UserError naming the first tensor with NaN or infinite values, and their count. */
 async function readWeights(checkpoint: Checkpoint, work: WorkOptions): Promise<CheckedWeights> {
   await checkWeights(checkpoint, work);
-  const files: CheckedWeights["files"] = [];
-  for (const file of checkpoint.files) {
-    files.push({
-      name: path.basename(file.path),
-      bytes: file.bytes,
-      sha256: (await hashFile(file.path, [], work.signal)).sha256,
-    });
-  }
-  const hash = createHash("sha256").update(checkpoint.id);
-  for (const { sha256 } of files) hash.update(sha256);
-  return { checkpointId: hash.digest("hex"), files, keyValueBound: await keyValueBound(checkpoint) };
+  const { id, files } = await sourceContents(checkpoint, work.signal);
+  return { checkpointId: id, files: [...files], keyValueBound: await keyValueBound(checkpoint) };
 }

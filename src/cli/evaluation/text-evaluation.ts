@@ -5,7 +5,8 @@ import type { EvaluationResult } from "../../evaluation/evaluation-result.ts";
 import type { NoiseReference } from "../../evaluation/noise-floor.ts";
 import type { ReferenceRequest, ReferenceStates } from "../../evaluation/reference-states.ts";
 import { assertUnchanged } from "../../formats/file-mark.ts";
-import { decodeText, isFile, readFileBytes } from "../../formats/files.ts";
+import { isFile, readFileBytes } from "../../formats/files.ts";
+import { plainTextOf } from "../../formats/text-file.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import type { EvaluationArguments } from "../options/evaluation-options.ts";
 import { openOptions } from "../options/execution-options.ts";
@@ -36,7 +37,7 @@ export async function evaluateTextOn(
   const bytes = await readFileBytes(textFile);
   const { evaluate } = await import("../../evaluation/evaluate.ts");
   const { cutWindows } = await import("../../evaluation/windows.ts");
-  const text = decodeText(bytes, textFile);
+  const text = plainTextOf(bytes, textFile);
   const ids = model.tokenizer.encode(text, { specialTokens: false });
   const windows = cutWindows(ids, {
     windowTokens: args.window,

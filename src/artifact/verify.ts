@@ -107,8 +107,8 @@ async function unlistedFiles(folder: string, { files }: Manifest): Promise<strin
   return found
     .filter(({ name, isLink }) => isLink || READ_BY_SOMEBODY.test(path.basename(name)))
     .map(({ name, isLink }) => {
-      const what = isLink ? "a link beside it" : "one more file";
-      return `${path.join(folder, name)}: expected only what the manifest lists, found ${what}`;
+      const what = isLink ? "a link" : "one";
+      return `${path.join(folder, name)}: expected no file beside those of the manifest, found ${what}`;
     });
 }
 

@@ -101,7 +101,7 @@ describe("addExits", () => {
     copyArtifact(good, bad);
     cpSync(path.join(plain, "manifest.json"), path.join(bad, "manifest.json"));
     const shape = { exits: [{ kind: "linear" as const, rank: null }], vocabulary: { ids: 9 } };
-    const waiting = `${path.join(bad, "exits.safetensors")}: expected only what the manifest lists, found one more file`;
+    const waiting = `${path.join(bad, "exits.safetensors")}: expected no file beside those of the manifest, found one`;
     expect(await verifyArtifact(bad)).toEqual([waiting]);
     await addExits(bad, { table: tinyTable(spec, shape), contents: tinyContents(spec, shape) });
     expect(await verifyArtifact(bad)).toEqual([]);

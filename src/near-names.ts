@@ -10,6 +10,12 @@ export function nearNames(name: string, names: readonly string[], count = 3): st
     .map(({ candidate }) => candidate);
 }
 
+/** The one of `names` that was probably meant: the only one that begins so, else the one most alike; null: none. */
+export function meantName(name: string, names: readonly string[]): string | null {
+  const begun = name.length > 2 ? names.filter((candidate) => candidate.startsWith(name)) : [];
+  return begun.length === 1 ? begun[0] : (nearNames(name, names, 1)[0] ?? null);
+}
+
 /** `did you mean a, b or c?`, or `otherwise` where nothing is near. */
 export function didYouMean(name: string, names: readonly string[], otherwise: string): string {
   const near = nearNames(name, names);

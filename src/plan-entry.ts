@@ -6,7 +6,6 @@ export { DecoderSpec } from "./model/decoder-spec.ts";
 export { memorySum } from "./model/memory.ts";
 export { ALLOCATORS, allocatorOf } from "./planning/allocators/index.ts";
 export { type Budget, type BudgetSources, type FreeMemory, resolveBudget } from "./planning/budget/budget.ts";
-export { formatBytes } from "./planning/budget/bytes.ts";
 export { DeviceProfile } from "./planning/budget/device-profile.ts";
 export { parseBytes } from "./planning/budget/size-expression.ts";
 export { loadHighs, loadSolverFor } from "./planning/optimal/highs-solver.ts";
@@ -17,3 +16,4 @@ export { createPlanner, type FeasibleRange, type Planner, type PlanRequest } fro
 export { type Sweep, type SweepPoint, sweepBudgets } from "./planning/sweep.ts";
 export { type UniformPlan, uniformPlans } from "./planning/uniform-plans.ts";
 export { Scores } from "./scoring/scores.ts";
+export { formatBytes } from "./size-text.ts";

@@ -2,7 +2,7 @@
 // through the text again.
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { createExecutor as open, openStatisticsSweep } from "../../dist/compress-entry.js";
+import { createExecutor as open, openStatisticsDescent } from "../../dist/compress-entry.js";
 import { progressLine } from "./common.mjs";
 
 /** llama-imatrix's context. */
@@ -10,7 +10,7 @@ const SEQUENCE_TOKENS = 512;
 
 /**
  * `{ tokens, gramOf(block) }` of the first `chunks` of a text, each on its own from position 0, as llama-imatrix takes
- * them; gramOf gives statistics as a sweep does. `name` names the text and its length: files of that name in `folder`
+ * them; gramOf gives statistics as a descent does. `name` names the text and its length: files of that name in `folder`
  * are taken as they are.
  */
 export async function collectGrams({ source, tokenizer, maths }, { text, chunks, name, folder, matrix, blocks }) {
@@ -24,15 +24,15 @@ export async function collectGrams({ source, tokenizer, maths }, { text, chunks,
     const createExecutor = (weights) =>
       open(weights, { executor: "native", residency: "streamed", activations: "f32" });
     const onProgress = progressLine();
-    const sweep = await openStatisticsSweep({ source, sequences, createExecutor, maths, onProgress });
+    const descent = await openStatisticsDescent({ source, sequences, createExecutor, maths, onProgress });
     for (let block = 0; block < blocks; block++) {
-      const { gram } = (await sweep.collect()).of(matrix(block));
+      const { gram } = (await descent.collect()).of(matrix(block));
       // The last block's file is the sign that all are there.
       writeFileSync(`${fileOf(block)}.partial`, gram);
       renameSync(`${fileOf(block)}.partial`, fileOf(block));
-      await sweep.advance();
+      await descent.advance();
     }
-    await sweep.close();
+    await descent.close();
   }
   const gramOf = (block) => {
     const { buffer } = new Uint8Array(readFileSync(fileOf(block)));

@@ -19,6 +19,7 @@ export async function openPlans(folder, windowCount) {
     kvType: null,
     residency: null,
     budgetCovers: null,
+    executor: "auto",
     backend: "auto",
     recipe: loaded.recipe,
     calibration: lw.calibrationFiles(loaded),
@@ -58,7 +59,7 @@ export async function scoresOf({ options }, scorer) {
   const recipe = { ...options.recipe, score: { scorer, options: {} } };
   const onProgress = progressLine();
   const out = `outputs/results/scores-${scorer}`;
-  return (await lw.compress({ ...options, recipe, out, until: "score", onProgress })).scores;
+  return (await lw.compress({ ...options, recipe, out, until: "scores", onProgress })).scores;
 }
 
 /** The plan of a budget (null: no limit) under some scores. */

@@ -1,6 +1,8 @@
 import type { Artifact } from "../artifact/reader.ts";
 import { Session } from "../decoding/session.ts";
 import { UserError } from "../errors.ts";
+import { checkContextLength } from "../model/context-length.ts";
+import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { KvType } from "../model/kv-type.ts";
 import type { WorkOptions } from "../progress.ts";
 import { optionsOf } from "../runtime/create-executor.ts";
@@ -46,7 +48,7 @@ export interface Speeds {
  */
 export async function measureSpeeds(executor: AnyExecutor, options: BenchOptions): Promise<Speeds> {
   const { promptTokens, generateTokens, repeats, warmupRuns } = options;
-  checkOptions(options);
+  checkOptions(options, executor.spec);
   const prompt = randomIds(executor.spec, promptTokens, "bench");
   const runs: Run[] = [];
   for (let i = 0; i < warmupRuns + repeats; i++) {
@@ -62,7 +64,8 @@ export async function measureSpeeds(executor: AnyExecutor, options: BenchOptions
   };
 }
 
-function checkOptions({ promptTokens, generateTokens, repeats, warmupRuns, contextTokens }: BenchOptions): void {
+function checkOptions(options: BenchOptions, spec: DecoderSpec): void {
+  const { promptTokens, generateTokens, repeats, warmupRuns, contextTokens, longContextTokens } = options;
   const least = (name: string, value: number, minimum: number) => {
     if (Number.isInteger(value) && value >= minimum) return;
     const expected = Number.isInteger(value) ? `at least ${minimum}` : `a whole number from ${minimum} up`;
@@ -72,6 +75,7 @@ function checkOptions({ promptTokens, generateTokens, repeats, warmupRuns, conte
   least("generate-tokens", generateTokens, 2);
   least("repeats", repeats, 1);
   least("warmup", warmupRuns, 0);
+  if (longContextTokens) checkContextLength(spec, longContextTokens);
   if (promptTokens + generateTokens <= contextTokens) return;
   const message = `${promptTokens} prompt and ${generateTokens} generated tokens: the context is ${contextTokens} tokens`;
   throw new UserError("BENCH", message, "ask for fewer with --prompt-tokens and --generate-tokens");
@@ -116,6 +120,9 @@ export async function benchmark(
   options: BenchOptions,
   artifact: Artifact | null = null,
 ): Promise<BenchResult> {
+  if ((options.longContextTokens || options.opening) && !artifact) {
+    throw new UserError("BENCH", "--context and --opening: expected an artifact, found a checkpoint");
+  }
   const { firstRunTokenMs, ...speeds } = await measureSpeeds(executor, options);
   // Before everything that takes memory of its own.
   const peak = peakRssBytes();
@@ -167,9 +174,6 @@ async function furtherMeasurements(
   options: BenchOptions,
 ): Promise<Pick<BenchResult, "openingMs" | "passes" | "longContext">> {
   const { passRows, longContextTokens, opening, promptTokens: position, contextTokens, generateTokens } = options;
-  if ((longContextTokens || opening) && !artifact) {
-    throw new UserError("BENCH", "--context and --opening: expected an artifact, found a checkpoint");
-  }
   return {
     openingMs: artifact && opening ? await measureOpening(artifact.label, optionsOf(executor.info), options) : null,
     passes: passRows

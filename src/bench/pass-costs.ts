@@ -60,17 +60,18 @@ export async function measurePassCosts(
   try {
     await sequence.fill(options.position, options);
     const timer = new Timer(options);
-    const logits = rows.map((count) => new Float32Array(count * spec.vocabSize));
+    const logits = new Float32Array(Math.max(...rows) * spec.vocabSize);
     const exitLogits = new Float32Array(exit?.ids ?? 0);
     const all = spec.blocks.length;
     await timer.rounds(async (time) => {
-      for (const [i, count] of rows.entries()) {
-        const wanted = { rows: Int32Array.from({ length: count }, (_, row) => row), into: logits[i] };
+      for (const count of rows) {
+        const into = logits.subarray(0, count * spec.vocabSize);
+        const wanted = { rows: Int32Array.from({ length: count }, (_, row) => row), into };
         await time(`rows ${count}`, () => sequence.pass(count, all, { logits: wanted }));
       }
       for (const depth of depths) await time(`blocks ${depth}`, () => sequence.pass(1, depth));
       const heads = async (hidden: unknown) => {
-        await time("head", () => executor.logits(hidden, undefined, { into: logits[0] }));
+        await time("head", () => executor.logits(hidden, undefined, { into: logits.subarray(0, spec.vocabSize) }));
         if (exit) await time("exit", () => executor.logits(hidden, undefined, { head: EXIT_NAME, into: exitLogits }));
       };
       await sequence.pass(1, all, { use: heads });

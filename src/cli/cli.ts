@@ -1,11 +1,13 @@
-import yargs from "yargs";
-import { UserError } from "../errors.ts";
+import yargs, { type Argv } from "yargs";
 import { TOOL_VERSION } from "../version.ts";
 import { type Command, examplesText } from "./command.ts";
-import { allCommands, COMMAND_NAMES, commandNamed } from "./commands.ts";
+import { allCommands, commandNamed } from "./commands.ts";
 import { reportFailure } from "./failure.ts";
+import { checkArguments, checkOptions } from "./options/check-arguments.ts";
 import { markDashes, unmarkDashes } from "./options/dash-arguments.ts";
+import { declaredOptions } from "./options/declared-options.ts";
 import { Terminal } from "./terminal.ts";
+import { unknownCommand, usageError } from "./usage-error.ts";
 
 const EXAMPLES = [
   ["compress models/smollm2 --budget '160 MiB' --context 2048 --out outputs/smollm2", "fit a checkpoint into a budget"],
@@ -21,10 +23,12 @@ export async function runCommandLine(
   commandLine: readonly string[],
   { ownsProcess = false }: { ownsProcess?: boolean } = {},
 ): Promise<number> {
-  const args = markDashes(commandLine);
-  const terminal = new Terminal({ ownsProcess, json: args.some((arg) => arg === "--json" || arg === "--json=true") });
+  const args = markDashes(spelledOut(commandLine));
+  const json = args.some((arg) => arg === "--json" || arg === "--json=true");
+  const terminal = new Terminal({ json, ownsProcess });
   try {
-    const named = await commandNamed(args[0]);
+    const named = await commandNamed(args.find((arg) => !arg.startsWith("-")));
+    if (!named && !args[0].startsWith("-")) throw unknownCommand(args[0]);
     await parserFor(args, named ? [named] : await allCommands(), terminal).parseAsync();
     return 0;
   } catch (error) {
@@ -34,46 +38,38 @@ export async function runCommandLine(
   }
 }
 
+/** What people type for help and version: `help run`, `version`, nothing at all. */
+function spelledOut([first, ...others]: readonly string[]): readonly string[] {
+  if (first === undefined) return ["--help"];
+  if (first === "help") return [...others, "--help"];
+  return first === "version" ? ["--version"] : [first, ...others];
+}
+
 function parserFor(args: readonly string[], commands: readonly Command[], terminal: Terminal) {
-  const parser = yargs(args)
-    .middleware([unmarkDashes, (argv) => refuseRepeated(argv, commands)], true)
+  const command = commands.length === 1 ? commands[0] : null;
+  const help = command ? `layerwise ${command.name} --help` : "layerwise --help";
+  const { repeatable = [] } = command ?? {};
+  // yargs keeps the options of the command that is being run in the same parser.
+  const given = () => ({ typed: args, declared: declaredOptions(parser), repeatable, help });
+  const check = (argv: Record<string, unknown>) => checkArguments({ ...given(), argv });
+  const parser: Argv<object> = yargs(args)
+    .middleware([unmarkDashes, check], true)
     .scriptName("layerwise")
     .usage("$0 <command>\n\nFits a language model to a device's byte budget, layer by layer, and runs it.")
     .locale("en")
     .wrap(terminal.helpWidth)
     .version(TOOL_VERSION)
+    .alias("V", "version")
     .help()
     .alias("h", "help")
-    .epilogue(`${examplesText(EXAMPLES)}\n\nEach command has its own help: layerwise <command> --help`)
-    .demandCommand(1, "no command given")
+    .epilogue(`${examplesText(EXAMPLES)}\n\nEach command has its own help: layerwise help <command>`)
+    .demandCommand(1, "expected a command, found none")
     .strict()
-    .recommendCommands()
     .exitProcess(false)
     .fail((message, error) => {
-      throw error ?? new UserError("USAGE", usageMessage(message, args), usageHint(args));
+      if (!error) checkOptions(given());
+      throw error ?? usageError(message, command);
     });
-  for (const command of commands) command.register(parser, terminal);
+  for (const one of commands) one.register(parser, terminal);
   return parser;
-}
-
-/** yargs collects a repeated option into an array, which no command expects of an option that takes one value. */
-function refuseRepeated(argv: Record<string, unknown>, commands: readonly Command[]): void {
-  const name = Array.isArray(argv._) ? argv._[0] : "";
-  const repeatable = commands.find((command) => command.name === name)?.repeatable ?? [];
-  const repeated = Object.keys(argv).find(
-    (key) => key !== "_" && Array.isArray(argv[key]) && !repeatable.includes(key),
-  );
-  if (repeated) throw new UserError("USAGE", `--${repeated}: expected once, found several times`);
-}
-
-/** yargs' own message on one line; an unknown command is called that, and a near miss names both. */
-function usageMessage(message: string, args: readonly string[]): string {
-  const line = message.replaceAll(/\s+/g, " ").trim();
-  if (line.startsWith("Did you mean")) return `unknown command ${args[0]}: ${line}`;
-  const isUnknown = !args[0]?.startsWith("-") && !COMMAND_NAMES.includes(args[0]);
-  return line.startsWith("Unknown argument") && isUnknown ? `unknown command ${args[0]}` : line;
-}
-
-function usageHint(args: readonly string[]): string {
-  return COMMAND_NAMES.includes(args[0]) ? `layerwise ${args[0]} --help` : "layerwise --help";
 }

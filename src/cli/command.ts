@@ -23,6 +23,12 @@ export interface Command {
   readonly name: string;
   readonly onDevice: boolean;
   readonly repeatable: readonly string[];
+  /** Names of its arguments that are no options, in order. */
+  readonly positionals: readonly string[];
+  /** A command line that is right, without `layerwise`. */
+  readonly example: string;
+  /** Adds its options to a parser. */
+  declare(parser: Argv<object>): Argv<object>;
   register(parser: Argv<object>, terminal: Terminal): void;
 }
 
@@ -42,6 +48,9 @@ export function defineCommand<T>(declaration: CommandDeclaration<T>): Command {
     name: command.split(" ")[0],
     onDevice: declaration.onDevice ?? false,
     repeatable: declaration.repeatable ?? [],
+    positionals: [...command.matchAll(/<(\w+)>/g)].map(([, positional]) => positional),
+    example: examples[0][0],
+    declare: build,
     register(parser, terminal) {
       parser.command(command, describe, build, async (args) => {
         terminal.takeSignals({ resumable: declaration.resumable ?? false });

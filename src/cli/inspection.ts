@@ -5,15 +5,17 @@ import { CODEC_IDS } from "../codecs/index.ts";
 import { openSafetensors, showName, showShape } from "../formats/safetensors/index.ts";
 import { unknownConfigFields } from "../model/architectures/index.ts";
 import { type Checkpoint, openCheckpoint } from "../model/checkpoint.ts";
+import { checkContextLength } from "../model/context-length.ts";
 import { type DecoderSpec, matricesOf, vectorsOf } from "../model/decoder-spec.ts";
 import { memorySum } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import { runtimeBaseBytes } from "../runtime/base-bytes.ts";
 import type { ExecutorInfo } from "../runtime/executor-info.ts";
+import { shortBytes } from "../size-text.ts";
 import type { Colours } from "./terminal.ts";
 import { exitsText } from "./text/exits-text.ts";
 import { guardText } from "./text/guard-text.ts";
-import { formatCount, formatMiB } from "./text/number-text.ts";
+import { formatCount } from "./text/number-text.ts";
 import { memoryText, planText } from "./text/plan-text.ts";
 import { renderTable } from "./text/table.ts";
 
@@ -42,7 +44,7 @@ export async function inspectSafetensors(file: string, colours: Colours): Promis
   return {
     document: { kind: "safetensors", path: file, bytes: byteLength, headerBytes, metadata, tensors },
     lines: [
-      `${file}: safetensors, ${tensors.length} tensors, ${formatMiB(byteLength)}, header of ${formatCount(headerBytes)} bytes`,
+      `${file}: safetensors, ${tensors.length} tensors, ${shortBytes(byteLength)}, header of ${formatCount(headerBytes)} bytes`,
       ...Object.entries(metadata ?? {}).map(([key, value]) => `${key}: ${value}`),
       ...(rows.length > 0 ? [renderTable(columns, rows, colours)] : []),
     ],
@@ -59,6 +61,7 @@ export async function inspectCheckpoint(
   try {
     const { spec, id, files, weightBytes, dtypes, unused, notes } = checkpoint;
     const contextTokens = options.contextTokens ?? Math.min(2048, spec.maxPositions);
+    checkContextLength(spec, contextTokens);
     const memory = storedMemory(checkpoint, contextTokens, runtimeBaseBytes(options.executor));
     const unknown = unknownConfigFields(checkpoint.configJson, folder);
     const types = [...dtypes].map(([dtype, use]) => ({ dtype, ...use }));
@@ -76,8 +79,8 @@ export async function inspectCheckpoint(
       },
       lines: [
         `${folder}: checkpoint, ${specText(spec)}`,
-        `${formatCount(countParameters(spec))} parameters, ${formatMiB(weightBytes)} (${types.map((type) => `${type.dtype} ${formatMiB(type.bytes)}`).join(", ")})`,
-        ...files.map((file) => `file: ${path.basename(file.path)} ${formatMiB(file.bytes)}`),
+        `${formatCount(countParameters(spec))} parameters, ${shortBytes(weightBytes)} (${types.map((type) => `${type.dtype} ${shortBytes(type.bytes)}`).join(", ")})`,
+        ...files.map((file) => `file: ${path.basename(file.path)} ${shortBytes(file.bytes)}`),
         ...notes,
         ...(unused.length > 0 ? [`tensors that the model does not use: ${unused.join(", ")}`] : []),
         ...(unknown.length > 0 ? [`fields of config.json that mean nothing to layerwise: ${unknown.join(", ")}`] : []),

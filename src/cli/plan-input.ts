@@ -1,3 +1,5 @@
+import path from "node:path";
+import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { planRequest } from "../pipeline/plan-request.ts";
 import { peek, readResult } from "../pipeline/run-folder.ts";
@@ -38,7 +40,7 @@ export async function readPlanInput(choice: PlanChoice, terminal: Terminal): Pro
   const checkpoint = await openCheckpoint(asked.checkpoint);
   await checkpoint.close();
   const scores = await readScores(choice, saved !== null);
-  const planned = scores === null && !choice.save ? withoutRanking(asked, choice, terminal) : asked;
+  const planned = scores === null && !choice.save ? withoutRanking(asked, choice, saved !== null, terminal) : asked;
   const request = { ...planRequest(checkpoint, planned, budget ?? NO_DEVICE), scores };
   return { request, budget, options: asked, isRun: saved !== null };
 }
@@ -51,10 +53,27 @@ async function readScores({ scores: file, source }: PlanChoice, isRun: boolean):
   return isRun ? peek(source, scoresStep) : null;
 }
 
-/** Without scores nothing can be ranked: plans uniformly, and says so, unless a recipe asked for more. */
-function withoutRanking(options: RunOptions, choice: PlanChoice, terminal: Terminal): RunOptions {
+/**
+ * Without scores nothing can be ranked: plans uniformly, and says so. A recipe that was asked for and ranks is refused
+ * with the commands that score: UserError SCORES_MISSING.
+ */
+function withoutRanking(
+  options: RunOptions,
+  { recipe: asked, source }: PlanChoice,
+  isRun: boolean,
+  terminal: Terminal,
+) {
   const { recipe } = options;
-  if (!allocatorOf(recipe.plan).needsScores || choice.recipe !== undefined) return options;
+  if (!allocatorOf(recipe.plan).needsScores) return options;
+  if (asked !== undefined) {
+    const out = path.join("outputs", path.basename(path.resolve(source)));
+    const score = `layerwise score ${source} --recipe ${asked}`;
+    throw new UserError(
+      "SCORES_MISSING",
+      `${source}: recipe ${asked}: expected scores to plan by, found none`,
+      isRun ? `first ${score}` : `first ${score} --out ${out}, then layerwise plan ${out}`,
+    );
+  }
   terminal.note(`layerwise: no scores yet: planned by ${UNRANKED} instead of ${recipe.plan.allocator}`);
   return { ...options, recipe: { ...recipe, plan: { ...recipe.plan, allocator: UNRANKED } } };
 }

@@ -13,6 +13,7 @@ export interface ProgressStream extends NodeJS.WritableStream {
 /** Long work on standard error: a bar with the time left on a terminal, elsewhere a plain line now and then. */
 export class ProgressDisplay {
   private readonly stream: ProgressStream;
+  private readonly draws: boolean;
   private readonly now: () => number;
   private bar: cliProgress.SingleBar | null = null;
   private stage = "";
@@ -20,10 +21,12 @@ export class ProgressDisplay {
   private doneAtStart = 0;
   private lastLineMs: number;
 
-  constructor(stream: ProgressStream, now: () => number = () => performance.now()) {
+  /** `plain`: lines, also on a terminal. */
+  constructor(stream: ProgressStream, options: { readonly plain?: boolean; readonly now?: () => number } = {}) {
     this.stream = stream;
-    this.now = now;
-    this.lastLineMs = now();
+    this.draws = stream.isTTY === true && !options.plain;
+    this.now = options.now ?? (() => performance.now());
+    this.lastLineMs = this.now();
   }
 
   show(progress: Progress): void {
@@ -32,7 +35,7 @@ export class ProgressDisplay {
       this.clear();
       this.stream.write(`layerwise: ${progress.stage}: ${progress.note}\n`);
     }
-    if (!this.stream.isTTY) this.printNowAndThen(progress);
+    if (!this.draws) this.printNowAndThen(progress);
     else if (progress.done < progress.total) this.draw(progress);
     else this.clear();
   }

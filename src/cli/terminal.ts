@@ -6,8 +6,11 @@ import type { OnProgress } from "../progress.ts";
 import { EXIT } from "./exit-status.ts";
 import { ProgressDisplay } from "./progress-display.ts";
 
+/** What TERM is on terminals that know no escape sequences: no colours, and no bar that draws over itself. */
+const DUMB = "dumb";
+
 /** For what is being done to come to a safe point; within two seconds of the signal the process has ended. */
-const SIGNAL_GRACE_MS = 1200;
+const SIGNAL_GRACE_MS = 1000;
 
 export type Colours = ReturnType<typeof pc.createColors>;
 
@@ -17,7 +20,7 @@ export type Colours = ReturnType<typeof pc.createColors>;
  */
 export class Terminal {
   readonly json: boolean;
-  /** Colours for standard output; no-ops where it is not a terminal, with NO_COLOR and with --json. */
+  /** Colours for standard output; no-ops where it is no terminal or a dumb one, with NO_COLOR and with --json. */
   readonly colours: Colours;
   /** The same for standard error. */
   readonly noteColours: Colours;
@@ -35,10 +38,10 @@ export class Terminal {
   constructor({ json, ownsProcess }: { json: boolean; ownsProcess: boolean }) {
     this.json = json;
     this.ownsProcess = ownsProcess;
-    const wanted = !process.env.NO_COLOR && !json;
+    const wanted = !process.env.NO_COLOR && process.env.TERM !== DUMB && !json;
     this.colours = pc.createColors(Boolean(process.stdout.isTTY) && wanted);
     this.noteColours = pc.createColors(Boolean(process.stderr.isTTY) && wanted);
-    this.progress = new ProgressDisplay(process.stderr);
+    this.progress = new ProgressDisplay(process.stderr, { plain: process.env.TERM === DUMB });
   }
 
   /**

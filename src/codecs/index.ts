@@ -1,4 +1,5 @@
 import { UserError } from "../errors.ts";
+import { didYouMean } from "../near-names.ts";
 import type { Codec } from "./codec.ts";
 import { FLOAT_CODECS } from "./float.ts";
 import { INTEGER_CODECS } from "./integer-codecs.ts";
@@ -17,17 +18,17 @@ export function isCodecId(id: string): id is CodecId {
 /** All names, in the table's order. */
 export const CODEC_IDS: readonly CodecId[] = Object.keys(CODECS).filter(isCodecId);
 
-/** The name as one of the table's. Throws UserError CODEC_UNKNOWN, with all names. */
+/** The name as one of the table's. Throws UserError CODEC_UNKNOWN, with names that are near. */
 export function codecIdOf(id: string): CodecId {
   if (isCodecId(id)) return id;
   throw new UserError(
     "CODEC_UNKNOWN",
-    `codec: expected one of ${CODEC_IDS.join(", ")}; found "${id}"`,
-    "use one of these names",
+    `codec: expected a name such as ${CODEC_IDS.slice(0, 3).join(", ")}, found "${id}"`,
+    didYouMean(id, CODEC_IDS, "docs/artifact-format.md has all names"),
   );
 }
 
-/** The codec of that name. Throws UserError CODEC_UNKNOWN, with all names. */
+/** The codec of that name. Throws UserError CODEC_UNKNOWN. */
 export function codecOf(id: string): Codec {
   return CODECS[codecIdOf(id)];
 }

@@ -1,6 +1,9 @@
 import path from "node:path";
 import { UserError } from "../errors.ts";
 import { foreignAt, openFile } from "../formats/byte-source.ts";
+import { isFolder, listFolder } from "../formats/files.ts";
+import { hubNameError } from "../formats/hub-name.ts";
+import { isOtherWeights } from "../model/checkpoint-folder.ts";
 
 /** What a path holds that can be run. */
 export interface FoundModel {
@@ -20,13 +23,20 @@ export async function findModel(target: string): Promise<FoundModel> {
   }
   const inside = path.join(target, "artifact");
   if (await isFile(path.join(inside, "manifest.json"))) return { kind: "artifact", folder: inside };
-  throw (
-    (await foreignAt(target, "the folder of a checkpoint or an artifact")) ??
-    new UserError(
-      "MODEL_NOT_FOUND",
-      `${target}: expected an artifact (manifest.json) or a checkpoint (config.json), found neither`,
-      "name the folder that holds one of them",
-    )
+  const foreign = await foreignAt(target, "the folder of a checkpoint or an artifact");
+  throw foreign ?? (await hubNameError(target)) ?? (await notFound(target));
+}
+
+async function notFound(target: string): Promise<UserError> {
+  const names = await listFolder(target).catch(() => []);
+  const other = names.find(isOtherWeights);
+  const found = other ?? ((await isFolder(target)) ? "neither" : "no such folder");
+  return new UserError(
+    "MODEL_NOT_FOUND",
+    `${target}: expected an artifact (manifest.json) or a checkpoint (config.json), found ${found}`,
+    other === undefined
+      ? "name the folder that holds one of them"
+      : "start from the original checkpoint in safetensors",
   );
 }
 

@@ -3,7 +3,7 @@ import path from "node:path";
 import type { z } from "zod";
 import { UserError } from "../errors.ts";
 import { foreignFile, refusePointer } from "./foreign-file.ts";
-import { checkNesting } from "./json-nesting.ts";
+import { JsonError, parseJson } from "./json.ts";
 
 /** The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. */
 const MAX_JSON_BYTES = 256 * 1024 * 1024;
@@ -106,6 +106,14 @@ export async function listFolder(folder: string): Promise<string[]> {
   }
 }
 
+/** Whether a folder of that name can be seen. */
+export async function isFolder(folder: string): Promise<boolean> {
+  return fs.stat(folder).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+}
+
 /** Whether a regular file of that name can be seen. */
 export async function isFile(file: string): Promise<boolean> {
   return fs.stat(file).then(
@@ -166,25 +174,24 @@ export async function readYamlText(file: string): Promise<string> {
 }
 
 /**
- * UTF-8 JSON text as a value; UserError `NOT_JSON` with the parser's one-line reason, `FOREIGN_FILE` where it is
- * another kind of file, `JSON_NESTING`. A leading BOM is allowed.
+ * UTF-8 JSON text as a value; UserError `NOT_JSON` with the parser's one-line reason, `JSON_LIMIT`, `FOREIGN_FILE`
+ * where it is another kind of file. A leading BOM is allowed.
  */
 export function parseJsonBytes(bytes: Uint8Array, label: string): unknown {
-  checkNesting(bytes, label);
-  let text: string;
   try {
-    text = new TextDecoder("utf-8", { fatal: true }).decode(bytes);
-  } catch {
-    const other = foreignFile(bytes, label, "JSON");
-    throw other ?? new UserError("NOT_JSON", `${label}: expected JSON, found bytes that are not UTF-8 text`);
-  }
-  try {
-    return JSON.parse(text);
+    return parseJson(jsonText(bytes));
   } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
     const other = foreignFile(bytes, label, "JSON");
-    if (other) throw other;
-    const reason = error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : String(error);
-    throw new UserError("NOT_JSON", `${label}: expected JSON: ${reason}`, "the file is damaged or incomplete");
+    throw other ?? new UserError(error.code, `${label}: expected JSON: ${error.message}`, "the file is damaged");
+  }
+}
+
+function jsonText(bytes: Uint8Array): string {
+  try {
+    return new TextDecoder("utf-8", { fatal: true }).decode(bytes);
+  } catch {
+    throw new JsonError("NOT_JSON", "bytes that are not UTF-8 text");
   }
 }
 

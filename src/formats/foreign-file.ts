@@ -87,7 +87,7 @@ const SAFETENSORS: ForeignKind = {
 const JSON_TEXT: ForeignKind = {
   begins: (bytes, text) => bytes.subarray(0, 8).every((byte) => byte !== 0) && /^\s*(\{\s*"|\[)/.test(text),
   what: "JSON text",
-  hint: DOWNLOAD,
+  hint: "name the weights; where it should be them, download the file again",
 };
 
 /**

@@ -1,6 +1,6 @@
 import path from "node:path";
 import type { UserError } from "../errors.ts";
-import { checkNesting } from "./json-nesting.ts";
+import { JsonError, parseJson } from "./json.ts";
 
 /** One JSON value of several, and where it stands, for messages. */
 export interface JsonRecord {
@@ -16,18 +16,17 @@ const ENDINGS: readonly string[] = [".json", ".jsonl", ".ndjson", ".jsonlines"];
 /** Whether a text is JSON, by the file's name, or since it begins as no prose does, or is JSON from end to end. */
 export function holdsRecords(text: string, label: string): boolean {
   if (ENDINGS.includes(path.extname(label).toLowerCase()) || /^\s*(\[\s*)?\{\s*"/.test(text)) return true;
-  return /^\s*\[/.test(text) && parse(text) !== null;
+  return /^\s*\[/.test(text) && "value" in parse(text);
 }
 
 /**
  * The records of JSON text: the items of an array, or one value a line, empty lines skipped. Throws what `bad` makes of
- * text that is neither, naming file and line or item; UserError `JSON_NESTING`.
+ * text that is neither, naming file and line or item.
  */
 export function jsonRecords(text: string, label: string, bad: BadRecord): JsonRecord[] {
-  checkNesting(new TextEncoder().encode(text), label);
   const isArray = text.trimStart().startsWith("[");
   const whole = isArray ? parse(text) : null;
-  if (whole && Array.isArray(whole.value)) {
+  if (whole && "value" in whole && Array.isArray(whole.value)) {
     return whole.value.map((value: unknown, i) => ({ where: `${label}: item ${i + 1}`, value }));
   }
   const lines = text
@@ -35,37 +34,19 @@ export function jsonRecords(text: string, label: string, bad: BadRecord): JsonRe
     .flatMap((line, i) => (line.trim() === "" ? [] : [{ line, where: `${label}:${i + 1}` }]));
   return lines.map(({ line, where }, i) => {
     const parsed = parse(line);
-    if (parsed) return { where, value: parsed.value };
-    throw i === 0 ? notRecords(text, label, { where, line, isArray, bad }) : bad(where, reasonOf(line));
+    if ("value" in parsed) return { where, value: parsed.value };
+    if (i > 0) throw bad(where, parsed.reason);
+    // The first line is no value: the text is damaged, or one value over several lines.
+    if (whole && "reason" in whole) throw bad(label, whole.reason);
+    throw "value" in parse(text) ? bad(label, "one JSON object over several lines") : bad(where, parsed.reason);
   });
 }
 
-interface FirstLine {
-  readonly where: string;
-  readonly line: string;
-  readonly isArray: boolean;
-  readonly bad: BadRecord;
-}
-
-/** The error for text whose first line is no value: damaged, or one value over several lines. */
-function notRecords(text: string, label: string, { where, line, isArray, bad }: FirstLine): UserError {
-  if (isArray) return bad(label, reasonOf(text));
-  return parse(text) ? bad(label, "one JSON object over several lines") : bad(where, reasonOf(line));
-}
-
-function parse(text: string): { readonly value: unknown } | null {
+function parse(text: string): { readonly value: unknown } | { readonly reason: string } {
   try {
-    return { value: JSON.parse(text) };
-  } catch {
-    return null;
-  }
-}
-
-function reasonOf(text: string): string {
-  try {
-    JSON.parse(text);
-    return "JSON";
+    return { value: parseJson(text) };
   } catch (error) {
-    return error instanceof Error ? error.message.replaceAll(/\s+/g, " ") : "bad JSON";
+    if (error instanceof JsonError) return { reason: error.message };
+    throw error;
   }
 }

@@ -1,6 +1,7 @@
 import { promises as fs } from "node:fs";
 import os from "node:os";
 import { z } from "zod";
+import { parseJson } from "./json.ts";
 
 /** The process that holds a lock; enough to tell whether it still lives. */
 export const LockOwner = z.object({
@@ -37,7 +38,7 @@ export async function readOwner(file: string): Promise<LockOwner | "unreadable" 
     return error instanceof Error && "code" in error && error.code === "ENOENT" ? null : "unreadable";
   }
   try {
-    return LockOwner.parse(JSON.parse(text));
+    return LockOwner.parse(parseJson(text));
   } catch {
     return null;
   }

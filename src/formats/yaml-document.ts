@@ -1,18 +1,35 @@
-import { type Document, isMap, isNode, LineCounter, parseDocument } from "yaml";
-import type { z } from "zod";
+import { CST, type Document, isMap, isNode, LineCounter, Parser, parseDocument } from "yaml";
+import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { didYouMean } from "../near-names.ts";
+import { MAX_NESTING, MAX_YAML_NODES } from "./limits.ts";
+
+/** Counts and seeds in YAML files, within what a run can use: beyond is a slip, or memory and time without end. */
+export const YamlCount = z
+  .number()
+  .int()
+  .min(1)
+  .max(2 ** 24);
+export const YamlSeed = z
+  .number()
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1);
 
 type Path = readonly PropertyKey[];
 type Issue = z.core.$ZodIssue;
 
+/** Most that aliases may unfold a document to, counted as the library does. */
+const MAX_ALIASES = 100;
+
 /**
- * A YAML text as the schema's type. The first fault throws UserError `YAML_SYNTAX` or `YAML_FIELD`:
+ * A YAML text as the schema's type. The first fault throws UserError `YAML_SYNTAX`, `YAML_LIMIT` or `YAML_FIELD`:
  * "file:line: path: expected …, found …".
  */
 export function parseYamlDocument<T>(text: string, file: string, schema: z.ZodType<T>): T {
+  checkLimits(text, file);
   const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines });
+  const document = parseDocument(text, { lineCounter: lines, logLevel: "error" });
   const fault = document.errors[0];
   if (fault) {
     const line = lines.linePos(fault.pos[0]).line;
@@ -26,14 +43,52 @@ export function parseYamlDocument<T>(text: string, file: string, schema: z.ZodTy
   throw fieldError(deepest(issue), document, lines, file);
 }
 
+/**
+ * Looks at the text's tokens, which the library finds without recursion, before it makes a document of them: out of
+ * stack it may abort the process (a regular expression that finds none left to be compiled on).
+ */
+function checkLimits(text: string, file: string): void {
+  const waiting: { token: CST.Token; depth: number }[] = [];
+  let nodes = 0;
+  for (const document of new Parser().parse(text)) {
+    waiting.push({ token: document, depth: 0 });
+    for (let next = waiting.pop(); next; next = waiting.pop()) {
+      const { token, depth } = next;
+      if (depth > MAX_NESTING) throw beyondLimit(file, `${MAX_NESTING} levels of nesting`);
+      if (++nodes > MAX_YAML_NODES) throw beyondLimit(file, `${MAX_YAML_NODES} nodes`);
+      for (const inner of childrenOf(token)) waiting.push({ token: inner, depth: depth + 1 });
+    }
+  }
+}
+
+function childrenOf(token: CST.Token): CST.Token[] {
+  if (token.type === "document") return token.value ? [token.value] : [];
+  if (!CST.isCollection(token)) return [];
+  return token.items.flatMap(({ key, value }) => [key, value].flatMap((child) => child ?? []));
+}
+
+function beyondLimit(file: string, most: string): UserError {
+  return new UserError("YAML_LIMIT", `${file}: expected at most ${most}, found more`);
+}
+
 /** The document as plain values; an alias without its anchor, or one that unfolds without end, shows only here. */
 function plainValue(document: Document, file: string): unknown {
+  let value: unknown;
   try {
-    return document.toJS({ maxAliasCount: 100 });
+    value = document.toJS({ maxAliasCount: MAX_ALIASES });
   } catch (error) {
     const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
     throw new UserError("YAML_SYNTAX", `${file}: ${reason}`);
   }
+  checkUnfolded(value, 0, file);
+  return value;
+}
+
+/** An alias inside of its own anchor has no end. */
+function checkUnfolded(value: unknown, depth: number, file: string): void {
+  if (depth > MAX_NESTING) throw beyondLimit(file, `${MAX_NESTING} levels of nesting, aliases unfolded`);
+  if (typeof value !== "object" || value === null) return;
+  for (const inner of Object.values(value)) checkUnfolded(inner, depth + 1, file);
 }
 
 /** Of a union's failures the one that came furthest; other issues as they are. */

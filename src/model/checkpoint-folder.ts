@@ -1,7 +1,9 @@
 import path from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { foreignAt } from "../formats/byte-source.ts";
 import { isFile, listFolder, parseJsonBytes, readFileBytes, readJsonFile } from "../formats/files.ts";
+import { hubNameError } from "../formats/hub-name.ts";
 import { showName } from "../formats/safetensors/index.ts";
 
 /** Largest config.json: real ones have some kilobytes, LongRoPE's factors included. */
@@ -68,9 +70,14 @@ function refuseConfig(config: unknown, folder: string): void {
   }
 }
 
+/** Whether a file of that name holds weights in a format that is not read. */
+export function isOtherWeights(name: string): boolean {
+  return OTHER_WEIGHTS.test(name) && !NO_WEIGHTS.test(name);
+}
+
 /** Refuses a folder without safetensors, naming what lies there instead. */
 function noSafetensors(folder: string, names: readonly string[]): UserError {
-  const other = names.find((name) => OTHER_WEIGHTS.test(name) && !NO_WEIGHTS.test(name));
+  const other = names.find(isOtherWeights);
   const isPickle = other !== undefined && /\.(bin|pt|pth|ckpt|pkl)$/.test(other);
   if (isPickle) {
     const hint = "convert it to safetensors (transformers: save_pretrained(..., safe_serialization=True))";
@@ -127,6 +134,13 @@ export function missingShard({
   );
 }
 
+/** Whether the files are `NAME-00001-of-00003.safetensors` and so on to the last: then no index is needed. */
+function areWhole(files: readonly string[]): boolean {
+  const parts = files.map((name) => /^(.*)-(\d{5})-of-(\d{5})\.safetensors$/.exec(name));
+  const total = files.length.toString().padStart(5, "0");
+  return parts.every((part, i) => part?.[1] === parts[0]?.[1] && Number(part?.[2]) === i + 1 && part?.[3] === total);
+}
+
 async function findWeights(
   folder: string,
   names: readonly string[],
@@ -137,8 +151,8 @@ async function findWeights(
     return { shards: await findShards(folder, weightMap), weightMap };
   }
   const files = names.filter((name) => name.endsWith(".safetensors"));
-  if (files.length === 1) return { shards: files, weightMap: null };
   if (files.length === 0) throw noSafetensors(folder, names);
+  if (files.length === 1 || areWhole(files)) return { shards: files, weightMap: null };
   const found = `${files.length} safetensors files and no ${INDEX_FILE}`;
   throw new UserError(
     "NO_INDEX",
@@ -153,7 +167,9 @@ async function findWeights(
  * folder.
  */
 export async function readCheckpointFolder(folder: string): Promise<CheckpointFolder> {
-  const names = await listFolder(folder);
+  const names = await listFolder(folder).catch(async (error: unknown) => {
+    throw (await foreignAt(folder, "the folder of a checkpoint")) ?? (await hubNameError(folder)) ?? error;
+  });
   refuseAdapter(folder, names);
   const configBytes = await readConfig(folder, names);
   const configJson = parseJsonBytes(configBytes, path.join(folder, "config.json"));

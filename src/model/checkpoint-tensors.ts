@@ -122,7 +122,7 @@ function checkStored({ file, info }: StoredTensor, source: TensorSource): void {
 
 /**
  * Tensors that the model neither needs nor ignores, sorted. A UserError if one of them shows that config.json describes
- * another model: a block beyond its last, or a bias that it says is not there.
+ * another model: a block beyond its last, or a bias or norm that it says is not there.
  */
 export function unusedTensors(description: ModelDescription, table: TensorTable, label: string): string[] {
   const { sources, tiedHead } = description;
@@ -136,6 +136,8 @@ export function unusedTensors(description: ModelDescription, table: TensorTable,
     if (kinds.has(anyBlock(name))) throw disagrees(label, name, `only ${description.spec.blocks.length} blocks`);
     if (name.endsWith(".bias") && known.has(name.replace(/bias$/, "weight")))
       throw disagrees(label, name, "no such bias");
+    // Left out, a norm of a block would change every number after it without a word.
+    if (/\.[0-9]+\..*norm/.test(name)) throw disagrees(label, name, "no such norm");
   }
   return unused.sort();
 }

@@ -6,7 +6,11 @@ const QUANTIZED: readonly (readonly [name: RegExp, by: string])[] = [
   [/\.(qweight|qzeros|g_idx)$/, "GPTQ or AWQ"],
   [/\.(SCB|weight_format)$|\.(nested_)?(absmax|quant_map)$|\.quant_state\./, "bitsandbytes"],
   [/\.weight_(packed|shape|zero_point|global_scale|g_idx)$/, "compressed-tensors"],
-  [/\.(weight_scale(_inv|_2)?|weight_scales|scale_weight|input_scale|output_scale)$/, "FP8 or INT8 with scales"],
+  [
+    /\.(weight_scale(_inv|_2)?|weight_scales|scale_weight|(weight\.)?scale(_inv)?|input_scale|output_scale)$/,
+    "FP8 or INT8 with scales",
+  ],
+  [/[._:]_?weight[:_](qdata|scale|zero_point)$/, "torchao"],
   [/\.(W_q|W_nbits)$/, "HQQ"],
   [/\.weight\._(data|scale|shift)$/, "quanto"],
   [/\.(codes|codebooks|Qidxs(_[0-9]+)?|trellis|q_scale|q_invperm|q_groups)$/, "AQLM, QuIP# or EXL"],

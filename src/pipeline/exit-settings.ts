@@ -2,11 +2,10 @@ import { z } from "zod";
 import { Confidence } from "../artifact/exits/table.ts";
 import { UserError } from "../errors.ts";
 import { parseWith } from "../formats/files.ts";
+import { YamlCount } from "../formats/yaml-document.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { ExitShape } from "../model/exit-bytes.ts";
 import { EXIT_TEXT_IDS } from "./exit-texts/index.ts";
-
-const positive = z.number().int().positive();
 
 /** Exits where the recipe names neither points nor a number of them. */
 const DEFAULT_COUNT = 3;
@@ -17,16 +16,16 @@ const DEFAULT_RANK = 128;
 export const ExitSettings = z
   .strictObject({
     /** Blocks that run before each exit, evenly spaced points, or those where the answers by depth promise most. */
-    after: z.union([z.enum(["even", "auto"]), z.array(positive).min(1)]).default("even"),
+    after: z.union([z.enum(["even", "auto"]), z.array(YamlCount).min(1)]).default("even"),
     /** How many, where `after` names no points; 3 by default. */
-    count: positive.optional(),
+    count: YamlCount.optional(),
     kind: z.enum(["adapter", "linear"]).default("adapter"),
     /** Of an adapter; 128, or the hidden size where that is less. */
-    rank: positive.optional(),
+    rank: YamlCount.optional(),
     /** How many ids the heads score, the most frequent ones; a model that has no more gets all. */
-    vocabulary: z.union([z.literal("full"), positive]).default(8192),
+    vocabulary: z.union([z.literal("full"), YamlCount]).default(8192),
     /** Tokens whose hidden states are trained on, held out, calibrated on and reported on, together. */
-    tokens: positive.default(300_000),
+    tokens: YamlCount.default(300_000),
     /** The recipe's calibration text, or text that the model writes. */
     data: z.enum(EXIT_TEXT_IDS).default("calibration"),
     confidence: Confidence.default("entropy"),

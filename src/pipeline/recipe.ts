@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { readYamlText } from "../formats/files.ts";
-import { parseYamlDocument } from "../formats/yaml-document.ts";
+import { parseYamlDocument, YamlCount, YamlSeed } from "../formats/yaml-document.ts";
 import { didYouMean } from "../near-names.ts";
 import { allocatorOf } from "../planning/allocators/index.ts";
 import { PlanSettings } from "../planning/plan-settings.ts";
@@ -15,20 +15,18 @@ import { ExitSettings } from "./exit-settings.ts";
 /** Where the recipes that ship lie; the same from src/ and from dist/. */
 const RECIPES_FOLDER = fileURLToPath(new URL("../../pipelines/", import.meta.url));
 
-const positive = z.number().int().positive();
-
 /** Long enough for the statistics of a real context, and what GPTQ and llama.cpp calibrate with. */
 const DEFAULT_SEQUENCE_TOKENS = 512;
 
 /** One calibration text: a file relative to the recipe, and how many tokens to take of it. */
-const CalibrationSourceSettings = z.strictObject({ path: z.string().min(1), tokens: positive });
+const CalibrationSourceSettings = z.strictObject({ path: z.string().min(1), tokens: YamlCount });
 
 /** Which text is run through the model, and in what pieces. */
 const CalibrationSettings = z.strictObject({
   sources: z.array(CalibrationSourceSettings).min(1),
   /** null: 512, or the longest that the model was made for where that is less. */
-  sequenceTokens: positive.nullable().default(null),
-  seed: z.number().int().nonnegative().default(0),
+  sequenceTokens: YamlCount.nullable().default(null),
+  seed: YamlSeed.default(0),
 });
 
 /** How blocks are scored. Options are kept as they are written: a scorer's defaults are its own. */
@@ -56,7 +54,7 @@ const QuantizeSettings = z
      */
     requantize: z.boolean().default(false),
     /** Steps of learned rounding for a block; absent: as many as docs/quantizers.md says. */
-    iterations: positive.optional(),
+    iterations: YamlCount.optional(),
   })
   .superRefine(({ quantizer, requantize }, context) => {
     if (requantize || !isBlockQuantizer(quantizer)) return;
@@ -67,7 +65,7 @@ const QuantizeSettings = z
 /** Whether the packed plan is compared with the best uniform plan of no more bytes before it ships. */
 const GuardSettings = z.strictObject({
   /** Calibration tokens that nothing else sees; 0: no comparison. Rounded up to whole sequences. */
-  tokens: z.number().int().nonnegative().default(0),
+  tokens: YamlCount.or(z.literal(0)).default(0),
 });
 
 /** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
@@ -82,9 +80,9 @@ export const Recipe = z.strictObject({
   /** Early exits that are trained on the packed model, and are part of its budget; absent: none. */
   exits: ExitSettings.optional(),
   /** Context in tokens where the command names none; a model made for less gets its own longest. */
-  context: positive.default(2048),
+  context: YamlCount.default(2048),
   /** Of everything random but the choice of calibration text. */
-  seed: z.number().int().nonnegative().default(0),
+  seed: YamlSeed.default(0),
 });
 export type Recipe = z.infer<typeof Recipe>;
 

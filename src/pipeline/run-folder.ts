@@ -2,7 +2,8 @@ import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { nullOn, throwIfAborted, UserError } from "../errors.ts";
-import { fileError, parseWith, readJsonFile, writeFileAtomic } from "../formats/files.ts";
+import { fileError, isFile, parseWith, readJsonFile, writeFileAtomic } from "../formats/files.ts";
+import { parseJson } from "../formats/json.ts";
 import { type FolderLock, lockFolder } from "../formats/lock.ts";
 import { makeFolders } from "./run-folder-paths.ts";
 import { hashOf, readableJson } from "./step-key.ts";
@@ -78,11 +79,25 @@ const StepFile = z.object({ form: z.number().default(1), key: z.string(), inputs
 
 /**
  * Opens (and makes) a run folder for writing. Throws UserError `RUN_FOLDER_LOCKED` when another process writes to it,
- * `FILE_*` or `DISK_FULL` when it cannot be made or written.
+ * `RUN_FOLDER_MODEL` where a model lies in it, `FILE_*` or `DISK_FULL` when it cannot be made or written.
  */
 export async function openRunFolder(folder: string, options: RunFolderOptions): Promise<RunFolder> {
+  for (const name of MODEL_FILES) {
+    if (await isFile(path.join(folder, name))) throw modelsFolder(folder, name);
+  }
   await makeFolders(folder);
   return new RunFolder(folder, options, await lockFolder(folder));
+}
+
+/** Files that tell a checkpoint's or an artifact's folder: neither is to be mixed with what a run leaves. */
+const MODEL_FILES = ["config.json", "manifest.json"];
+
+function modelsFolder(folder: string, name: string): UserError {
+  return new UserError(
+    "RUN_FOLDER_MODEL",
+    `${folder}: expected a run folder or a new one, found a model's own (${name})`,
+    "choose another folder, such as outputs/NAME",
+  );
 }
 
 /** What names a step's file, and what it holds. */
@@ -165,7 +180,7 @@ export class RunFolder {
       scratch: () => this.makeScratch(name, partialKey),
     });
     const text = readableJson({ form: FORM, key, inputs, value });
-    const kept = schema.parse(StepFile.parse(JSON.parse(text)).value);
+    const kept = schema.parse(StepFile.parse(parseJson(text)).value);
     this.lock.assertHeld();
     await writeFileAtomic(fileOf(this.folder, name), text);
     await this.removeScratch(name, null);
@@ -186,7 +201,7 @@ export class RunFolder {
       throw fileError(error, file, "read");
     }
     try {
-      const saved = StepFile.parse(JSON.parse(text));
+      const saved = StepFile.parse(parseJson(text));
       if (saved.form !== FORM) return { note: `${name}.json is of another version of layerwise` };
       return saved.key === key ? { value: schema.parse(saved.value) } : { note: "its inputs changed" };
     } catch {

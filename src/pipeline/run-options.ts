@@ -2,6 +2,7 @@ import path from "node:path";
 import { z } from "zod";
 import { nullOn, UserError } from "../errors.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
+import { hubNameError } from "../formats/hub-name.ts";
 import { KvType } from "../model/kv-type.ts";
 import { BACKEND_CHOICES } from "../runtime/backend-names.ts";
 import { EXECUTOR_CHOICES } from "../runtime/executors.ts";
@@ -47,6 +48,8 @@ export async function rememberOptions(out: string, options: RunOptions): Promise
 export async function recallOptions(out: string): Promise<RunOptions> {
   const options = await savedOptions(out);
   if (options) return options;
+  const hubName = await hubNameError(out);
+  if (hubName) throw hubName;
   throw new UserError(
     "NOT_A_RUN_FOLDER",
     `${out}: expected a run folder with ${OPTIONS_FILE}, found none`,
@@ -54,7 +57,8 @@ export async function recallOptions(out: string): Promise<RunOptions> {
   );
 }
 
-/** The same; null where the folder is no run folder. */
+/** The same; null where the folder is no run folder, or no folder: who opens it as something else says what it is. */
 export function savedOptions(folder: string): Promise<RunOptions | null> {
-  return nullOn("FILE_NOT_FOUND", () => readJsonFile(path.join(folder, OPTIONS_FILE), RunOptions));
+  const read = () => readJsonFile(path.join(folder, OPTIONS_FILE), RunOptions);
+  return nullOn("NOT_A_FOLDER", () => nullOn("FILE_NOT_FOUND", read));
 }

@@ -1,6 +1,7 @@
 import type { MemorySum, Plan } from "../artifact/plan.ts";
 import { CODECS } from "../codecs/index.ts";
 import { UserError } from "../errors.ts";
+import { checkContextLength } from "../model/context-length.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { ExitShape } from "../model/exit-bytes.ts";
 import { type MemoryOptions, memorySum } from "../model/memory.ts";
@@ -77,7 +78,7 @@ interface Found {
  */
 export function createPlanner(request: PlanRequest, solver: MilpSolver = noSolver): Planner {
   const { spec, scores, recipe, storedDtype } = request;
-  checkContext(spec, request.contextTokens);
+  checkContextLength(spec, request.contextTokens);
   const problem = allocatorOf(recipe.plan).open({
     ...{ spec, scores, storedDtype, solver, settings: recipe.plan, allocator: recipe.plan.allocator },
     exits: request.exits ?? null,
@@ -183,16 +184,5 @@ function tooSlow({ latency }: PlanSettings): UserError {
     "LATENCY_TOO_SMALL",
     `plan.latency: expected a bound that some plan within the budget keeps, found ${latency?.msPerToken} ms a token`,
     "raise msPerToken or leave the bound out",
-  );
-}
-
-function checkContext(spec: DecoderSpec, contextTokens: number): void {
-  if (contextTokens <= spec.maxPositions) return;
-  const isDynamic = spec.blocks.some(({ attention }) => attention?.rope?.scaling.kind === "dynamic");
-  const why = isDynamic ? "dynamic rotary scaling beyond them is not supported: " : "";
-  throw new UserError(
-    "CONTEXT_TOO_LONG",
-    `context: expected at most the model's ${spec.maxPositions} positions, found ${contextTokens}`,
-    `${why}ask for a context of ${spec.maxPositions} tokens or fewer`,
   );
 }

@@ -23,17 +23,23 @@ export interface Sweep {
   readonly points: readonly SweepPoint[];
 }
 
-/** `count` budgets from the smallest feasible to what the largest plan needs, ends included, each with its plan. */
+/**
+ * `count` budgets from the smallest feasible to what the largest plan needs, ends included, each with its plan; `also`
+ * is one more, in its place. Throws UserError BUDGET_TOO_SMALL where that one is.
+ */
 export function sweepBudgets(
   request: PlanRequest,
-  { count = 10, solver }: { count?: number; solver?: MilpSolver | undefined } = {},
+  { count = 10, solver, also = null }: { count?: number; solver?: MilpSolver | undefined; also?: number | null } = {},
 ): Sweep {
   const planner = createPlanner(request, solver);
   const range = planner.range();
   const span = range.largestBytes - range.smallestBytes;
-  const points = Array.from({ length: count }, (_, i) => {
+  const even = Array.from({ length: count }, (_, i) => {
     const share = count === 1 ? 1 : i / (count - 1);
-    const budgetBytes = range.smallestBytes + Math.floor(span * share);
+    return range.smallestBytes + Math.floor(span * share);
+  });
+  const budgets = [...new Set(also === null ? even : [...even, also])].sort((a, b) => a - b);
+  const points = budgets.map((budgetBytes) => {
     const plan = planner.plan(budgetBytes);
     return {
       budgetBytes,

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { YamlCount } from "../formats/yaml-document.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import type { RowGroup } from "../passes/rows.ts";
 import type { HiddenState } from "../passes/walk-blocks.ts";
@@ -96,7 +97,7 @@ export interface ModelScorer extends ScorerFacts {
 export type Scorer = BlockScorer | ModelScorer;
 
 /** The option that every scorer takes: it uses the first so many calibration tokens. */
-export const TokensOption = z.object({ tokens: z.number().int().positive().optional() });
+export const TokensOption = z.object({ tokens: YamlCount.optional() });
 
 /** Checks a scorer's options; throws UserError naming the option. */
 export function parseOptions<Schema extends z.ZodType>(

@@ -111,7 +111,13 @@ describe("a manifest that lies with its hash in order", () => {
 });
 
 describe("a damaged folder", () => {
+  const pointer = () => Buffer.from("version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n");
   const damages: readonly (readonly [string, () => void, RegExp])[] = [
+    ...["manifest.json", "tokenizer.json", WEIGHTS].map((name): [string, () => void, RegExp] => [
+      `a Git LFS pointer for ${name}`,
+      () => changeFile(bad, name, pointer),
+      /expected .*, found a Git LFS pointer/,
+    ]),
     ["no manifest", () => rmSync(path.join(bad, "manifest.json")), /manifest\.json: cannot read: no such file/],
     ["an empty manifest", () => changeFile(bad, "manifest.json", () => Buffer.alloc(0)), /expected JSON/],
     ["half a manifest", () => changeFile(bad, "manifest.json", (bytes) => bytes.subarray(0, 900)), /expected JSON/],

@@ -78,8 +78,8 @@ describe.skipIf(!HAS_ADDON)(needsAddon("bench --drafters"), () => {
 
   test.each([
     [["--epsilons", "0.99"], "epsilon: expected a number from 0 to 0.95, found 0.99"],
-    [["--draft-limits", "40"], "draft-limits: expected whole numbers from 1 to 32, found 40"],
-    [["--draft-lengths", "two"], "--draft-lengths: expected numbers with commas between them, or none, found two"],
+    [["--draft-limits", "40"], "--draft-limits: expected a whole number from 1 to 32, found 40"],
+    [["--draft-lengths", "two"], "--draft-lengths: expected a whole number from 1 to 32, found two"],
     [["--backends", "cpu"], "bench --drafters: expected --backend, found --backends"],
   ])("refuses %o", async (args, message) => {
     const { code, stderr } = await commandLine(["bench", folder, "--drafters", ...LITTLE, ...args]);

@@ -1,4 +1,4 @@
-import { mkdtempSync } from "node:fs";
+import { mkdtempSync, writeFileSync } from "node:fs";
 import os from "node:os";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
@@ -7,6 +7,9 @@ import { commandLine, layerwise, NOT_BUILT, needsBuild } from "./command-line.ts
 
 const empty = mkdtempSync(path.join(os.tmpdir(), "layerwise-cli-"));
 
+const LATIN = path.join(empty, "latin.txt");
+writeFileSync(LATIN, Buffer.from([0x63, 0xe9, 0x20]));
+
 interface Case {
   readonly what: string;
   readonly args: string[];
@@ -14,27 +17,43 @@ interface Case {
 }
 
 const MISTAKES: Case[] = [
-  { what: "no command", args: [], message: /no command given/ },
-  { what: "an unknown command", args: ["rnu", "x"], message: /unknown command rnu: Did you mean run\?/ },
+  { what: "an option and no command", args: ["--foo"], message: /unknown option --foo/ },
+  { what: "an unknown command", args: ["rnu", "x"], message: /unknown command rnu \(did you mean run\?\)/ },
   {
     what: "an unknown command with an option",
     args: ["frobnicate", "x", "--foo"],
     message: /unknown command frobnicate/,
   },
-  { what: "an unknown option", args: ["verify", "x", "--foo"], message: /Unknown argument: foo/ },
-  { what: "a missing argument", args: ["run", "x"], message: /Not enough non-option arguments/ },
+  {
+    what: "an unknown option",
+    args: ["verify", "x", "--foo"],
+    message: /unknown option --foo \(layerwise verify --help\)/,
+  },
+  {
+    what: "a missing argument",
+    args: ["run", "x"],
+    message: /run: expected <prompt>, found none \(for example layerwise run .* 'Once upon a time'/,
+  },
   {
     what: "a bad executor",
     args: ["run", "x", "y", "--executor", "gpu"],
-    message: /Choices: "auto", "native", "tfjs"/,
+    message: /--executor: expected auto, native or tfjs, found gpu/,
   },
-  { what: "a bad KV type", args: ["run", "x", "y", "--kv", "q4"], message: /Choices: "f32", "f16", "q8"/ },
-  { what: "bad activations", args: ["run", "x", "y", "--activations", "f16"], message: /Choices: "int8", "f32"/ },
-  { what: "a bad choice", args: ["run", "x", "y", "--backend", "gpu"], message: /Choices: "auto"/ },
+  { what: "a bad KV type", args: ["run", "x", "y", "--kv", "q4"], message: /--kv: expected f32, f16 or q8, found q4/ },
+  {
+    what: "bad activations",
+    args: ["run", "x", "y", "--activations", "f16"],
+    message: /--activations: expected int8 or f32, found f16/,
+  },
+  {
+    what: "a bad choice",
+    args: ["run", "x", "y", "--backend", "gpu"],
+    message: /--backend: expected auto, tensorflow, wasm or cpu, found gpu/,
+  },
   {
     what: "a missing folder",
     args: ["run", "/nowhere", "y"],
-    message: /\/nowhere: expected an artifact .* found neither/,
+    message: /\/nowhere: expected an artifact .* found no such folder/,
   },
   { what: "a folder without a model", args: ["run", empty, "y"], message: /found neither/ },
   {
@@ -72,7 +91,11 @@ const MISTAKES: Case[] = [
     args: ["plan", empty, "--budget", "160"],
     message: /did you mean 160 MiB\?/,
   },
-  { what: "csv and json at once", args: ["plan", empty, "--sweep", "--csv", "--json"], message: /mutually exclusive/ },
+  {
+    what: "csv and json at once",
+    args: ["plan", empty, "--sweep", "--csv", "--json"],
+    message: /plan: expected --csv or --json, found both/,
+  },
 ];
 
 describe("mistakes give one line and exit status 1", () => {
@@ -129,18 +152,18 @@ const MODEL_MISTAKES: Case[] = [
   {
     what: "a bad temperature",
     args: ["run", STORIES, "hi", "--temperature=-1", "--backend", "wasm"],
-    message: /temperature: expected/,
+    message: /--temperature: expected a number from 0 to 100, found -1/,
   },
   {
     what: "a bad number of tokens",
     args: ["run", STORIES, "hi", "--max-tokens", "many", "--backend", "wasm"],
-    message: /max-tokens: expected a whole number from 0 up, found NaN/,
+    message: /--max-tokens: expected a whole number from 0 to 16,777,216, found many/,
   },
-  { what: "a text that is none", args: ["eval", STORIES, "--text", process.execPath], message: /expected UTF-8 text/ },
+  { what: "a text that is none", args: ["eval", STORIES, "--text", LATIN], message: /expected UTF-8 text/ },
   {
     what: "a plan to be saved that the pipeline would make without the scores given",
     args: ["plan", STORIES, "--budget", "10 MiB", "--save", "--scores", "x.json"],
-    message: /Arguments save and scores are mutually exclusive/,
+    message: /plan: expected --save or --scores, found both/,
   },
   { what: "no text to evaluate", args: ["eval", STORIES, "--text", "/nowhere"], message: /\/nowhere: cannot read/ },
   { what: "verify of a checkpoint", args: ["verify", STORIES], message: /expected an artifact, found a checkpoint/ },
@@ -148,7 +171,8 @@ const MODEL_MISTAKES: Case[] = [
   {
     what: "a recipe that needs scores where there are none",
     args: ["plan", STORIES, "--budget", "10 MiB", "--recipe", "lsaq"],
-    message: /expected scores, found none/,
+    message:
+      /recipe lsaq: expected scores .*found none \(first layerwise score .* --recipe lsaq --out outputs\/stories260k, then/,
   },
 ];
 

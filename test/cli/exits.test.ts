@@ -50,7 +50,7 @@ describe("layerwise compress with exits in the recipe", () => {
     const out = path.join(base, "compressed");
     const { code, stdout, stderr } = await commandLine([...args, "--out", out]);
     expect({ code, stderr }).toMatchObject({ code: 0 });
-    expect(stdout).toMatch(/^exit heads +0\.0\d MiB/m);
+    expect(stdout).toMatch(/^exit heads +2\.44 KiB/m);
     expect(stdout).toMatch(/^after 3 blocks +\d+\.\d % +\d+\.\d % /m);
     expect(stdout).toMatch(/early exits by entropy over 128 ids; trained on 1,\d{3} tokens, seed 0/);
     const again = JSON.parse((await commandLine([...args, "--out", out, "--json"])).stdout);

@@ -24,6 +24,30 @@ describe.skipIf(NOT_BUILT)(needsBuild("help of the built program"), () => {
   });
 });
 
+describe.skipIf(NOT_BUILT)(needsBuild("help is found where people look for it"), () => {
+  test("nothing, help and -h list the commands", async () => {
+    for (const args of [[], ["help"], ["-h"]]) {
+      const { code, stdout, stderr } = await layerwise(args);
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" });
+      expect(stdout).toContain("layerwise compress <checkpoint>");
+    }
+  });
+
+  test("help COMMAND is COMMAND --help", async () => {
+    const { stdout } = await layerwise(["verify", "--help"]);
+    expect(await layerwise(["help", "verify"])).toEqual({ code: 0, stdout, stderr: "" });
+    expect(await layerwise(["help", "verfy"])).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("mean verify"),
+    });
+  });
+
+  test("bench --help names no codec but the two that it takes unasked", async () => {
+    const { stdout } = await layerwise(["bench", "--help"]);
+    expect(stdout.match(/\bq\d\w*-g\d+/g)).toEqual(["q4s-g32", "q8s-g32"]);
+  });
+});
+
 test("docs/cli.md has a section with an example for every command", () => {
   const text = readFileSync("docs/cli.md", "utf8");
   for (const name of COMMAND_NAMES) {

@@ -2,9 +2,9 @@ import { Writable } from "node:stream";
 import { setTimeout } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { ProgressDisplay, type ProgressStream } from "../../src/cli/progress-display.ts";
-import { formatCount, formatDuration, formatMiB, formatNumber } from "../../src/cli/text/number-text.ts";
+import { formatCount, formatDuration, formatNumber } from "../../src/cli/text/number-text.ts";
 
-function display(isTTY: boolean) {
+function display(isTTY: boolean, { plain = false } = {}) {
   let written = "";
   const sink = new Writable({
     write(chunk, _encoding, done) {
@@ -14,7 +14,7 @@ function display(isTTY: boolean) {
   });
   const stream: ProgressStream = Object.assign(sink, { isTTY, columns: 80 });
   const clock = { ms: 0 };
-  return { progress: new ProgressDisplay(stream, () => clock.ms), clock, text: () => written };
+  return { progress: new ProgressDisplay(stream, { plain, now: () => clock.ms }), clock, text: () => written };
 }
 
 test("without a terminal a plain line comes now and then, with the time left", () => {
@@ -45,8 +45,14 @@ test("a terminal gets a bar, which goes away at the end", async () => {
   expect(text()).not.toContain("4/4");
 });
 
+test("a dumb terminal gets lines", () => {
+  const { progress, clock, text } = display(true, { plain: true });
+  clock.ms += 20_000;
+  progress.show({ stage: "packing", done: 1, total: 2 });
+  expect(text()).toBe("packing 1/2\n");
+});
+
 test("numbers for people", () => {
-  expect(formatMiB(160 * 2 ** 20)).toBe("160.00 MiB");
   expect(formatCount(1234567)).toBe("1,234,567");
   expect([900, 45_000, 200_000, 7_500_000].map(formatDuration)).toEqual(["1 s", "45 s", "3 min 20 s", "2 h 5 min"]);
   expect([0, 0.000123456, 12.3456, 123456.7, Number.NaN].map(formatNumber)).toEqual([

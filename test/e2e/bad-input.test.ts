@@ -39,15 +39,19 @@ function overwriteTail(file: string, bytes: Uint8Array): undefined {
   closeSync(handle);
 }
 
-/** Splits nothing, but lists a shard that is not there. */
+/** An index over two shards, the second of which is not there. */
 function indexWithMissingShard(checkpoint: string): undefined {
-  const header = readFileSync(weights(checkpoint));
-  const names = Object.keys(JSON.parse(header.subarray(8, 8 + Number(header.readBigUInt64LE(0))).toString("utf8")));
-  renameSync(weights(checkpoint), path.join(checkpoint, "model-00001-of-00002.safetensors"));
+  const bytes = readFileSync(weights(checkpoint));
+  const headerEnd = 8 + Number(bytes.readBigUInt64LE(0));
+  const header = bytes.subarray(8, headerEnd).toString("utf8");
+  const names = Object.keys(JSON.parse(header)).filter((name) => name !== "__metadata__");
+  const first = path.join(checkpoint, "model-00001-of-00002.safetensors");
+  renameSync(weights(checkpoint), first);
+  // What the second shard would hold has another name, of the same length, in the first.
+  const without = Buffer.from(header.replace('"model.norm.weight"', '"other.norm.weight"'));
+  writeFileSync(first, Buffer.concat([bytes.subarray(0, 8), without, bytes.subarray(headerEnd)]));
   const weight_map = Object.fromEntries(
-    names
-      .filter((name) => name !== "__metadata__")
-      .map((name, i) => [name, `model-0000${i === 0 ? 2 : 1}-of-00002.safetensors`]),
+    names.map((name) => [name, `model-0000${name === "model.norm.weight" ? 2 : 1}-of-00002.safetensors`]),
   );
   writeFileSync(path.join(checkpoint, "model.safetensors.index.json"), JSON.stringify({ metadata: {}, weight_map }));
 }

@@ -7,8 +7,8 @@ import { writeByteTokenizer } from "../support/byte-tokenizer.ts";
 import { ARCHITECTURES } from "../support/fixtures.ts";
 import { withFolder } from "./command.ts";
 
-/** The families that the words of the decoder were found by; each tiny checkpoint has 128 positions and 256 tokens. */
-const FAMILIES = ["gemma3", "olmo2", "smollm3", "granite", "starcoder2"];
+/** Those that the words of the decoder were found by; each tiny checkpoint has 128 positions or more and 256 tokens. */
+const FAMILIES = ["gemma3", "olmo2", "smollm3", "granite", "starcoder2", "llama-yarn-mscale"];
 const CONTEXT = ["--context", "96"];
 
 /** Runs a command that must succeed, and gives its document. */

@@ -154,7 +154,7 @@ describe("readJsonFile", () => {
 
   test.skipIf(process.platform === "win32")("eval-text-device: no pipe is waited for and no device read", async () => {
     for (const device of ["/dev/zero", "/dev/null"]) expect(await codeOf(readFileBytes(device))).toBe("NOT_A_FILE");
-    execFileSync("mkfifo", [file("pipe")]);
+    execFileSync("/usr/bin/mkfifo", [file("pipe")]);
     expect(await codeOf(readFileBytes(file("pipe")))).toBe("NOT_A_FILE");
     expect(await codeOf(openFile(file("pipe")))).toBe("NOT_A_FILE");
     expect(await codeOf(writeFileAtomic(file("pipe"), "text"))).toBe("NOT_A_FILE");

@@ -3,7 +3,7 @@ import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../src/errors.ts";
 import { parseJsonBytes, readFileBytes } from "../../src/formats/files.ts";
-import { MAX_JSON_NESTING } from "../../src/formats/json-nesting.ts";
+import { MAX_NESTING } from "../../src/formats/limits.ts";
 import { openSafetensors } from "../../src/formats/safetensors/index.ts";
 import { temporaryFolder } from "./temporary-folder.ts";
 
@@ -86,10 +86,10 @@ describe("config-deep-nesting: JSON has a deepest nesting", () => {
     ["[", "]"],
     ['{"a":', "}"],
   ])("of %s", async (open, close) => {
-    expect(parseJsonBytes(nested(open, close, MAX_JSON_NESTING), "f")).toBeTypeOf("object");
-    for (const depth of [MAX_JSON_NESTING + 1, 8000, 1_000_000]) {
+    expect(parseJsonBytes(nested(open, close, MAX_NESTING), "f")).toBeTypeOf("object");
+    for (const depth of [MAX_NESTING + 1, 8000, 1_000_000]) {
       expect(await refusal(() => parseJsonBytes(nested(open, close, depth), "f"))).toBe(
-        `JSON_NESTING f: expected at most ${MAX_JSON_NESTING} levels of nesting, found more`,
+        `JSON_LIMIT f: expected JSON: more than ${MAX_NESTING} levels of nesting`,
       );
     }
   });

@@ -48,6 +48,8 @@ describe("the folder", () => {
     const file = path.join(root, "a-file");
     writeFileSync(file, "x");
     expect(await refusal(file)).toBe("NOT_A_FOLDER F: cannot read: expected a folder, found a file");
+    writeFileSync(file, "GGUF");
+    expect(await refusal(file)).toBe("FOREIGN_FILE F: expected the folder of a checkpoint, found a GGUF file");
   });
 
   test("has no config.json", async () => {
@@ -98,6 +100,14 @@ describe("the folder", () => {
   test("has several safetensors files and no index", async () => {
     const folder = await makeCheckpoint(root, TINY_CONFIG, null);
     for (const name of ["a", "b"]) await writeTensors(path.join(folder, `${name}.safetensors`), tinyTensors());
+    expect(await refusal(folder)).toMatch(/^NO_INDEX F: .*found 2 safetensors files/);
+  });
+
+  test("has some of the numbered shards and no index", async () => {
+    const folder = await makeCheckpoint(root, TINY_CONFIG, null);
+    for (const name of ["1", "3"]) {
+      await writeTensors(path.join(folder, `model-0000${name}-of-00003.safetensors`), tinyTensors());
+    }
     expect(await refusal(folder)).toMatch(/^NO_INDEX F: .*found 2 safetensors files/);
   });
 });
@@ -198,6 +208,14 @@ describe("the weights", () => {
     const tensors = changed(bias, { shape: [8], values: new Float32Array(8) });
     expect(await refusal(await makeCheckpoint(root, TINY_CONFIG, tensors))).toBe(
       `SHAPE_MISMATCH F: expected no such bias by config.json, found tensor "${bias}"`,
+    );
+  });
+
+  test("have a norm that config.json does not know", async () => {
+    const norm = "model.layers.1.self_attn.q_norm.weight";
+    const tensors = changed(norm, { shape: [2], values: new Float32Array(2) });
+    expect(await refusal(await makeCheckpoint(root, TINY_CONFIG, tensors))).toBe(
+      `SHAPE_MISMATCH F: expected no such norm by config.json, found tensor "${norm}"`,
     );
   });
 

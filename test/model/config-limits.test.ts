@@ -70,15 +70,20 @@ describe("config-eps-infinite: a config's numbers have bounds, in which f32 is f
   });
 
   it.each<[string, Config]>([
-    ["vocab_size × hidden_size", { vocab_size: 2 ** 28, hidden_size: 2 ** 28 }],
+    ["vocab_size × hidden_size", { vocab_size: 2 ** 28, hidden_size: 2 ** 16 }],
     ["intermediate_size × hidden_size", { intermediate_size: 2 ** 28, hidden_size: 2 ** 12 }],
-    ["num_attention_heads × head_dim", { num_attention_heads: 4096, num_key_value_heads: 1, head_dim: 2 ** 28 }],
+    [
+      "num_attention_heads × head_dim × hidden_size",
+      { num_attention_heads: 4096, num_key_value_heads: 1, head_dim: 2 ** 16, hidden_size: 2 ** 12 },
+    ],
   ])("sizes that multiply beyond any file: %s", (_, change) => {
     expect(refusal(change)).toMatch(/^m\/config.json: expected matrices of at most 2\^36 elements, found /);
   });
 
   it.each<[string, Config]>([
     ["hidden_size", { hidden_size: 2 ** 28 + 4 }],
+    ["hidden_size", { hidden_size: 2 ** 20 }],
+    ["head_dim", { head_dim: 2 ** 20 }],
     ["max_position_embeddings", { max_position_embeddings: 1e300 }],
     ["rope_scaling.factor", { rope_scaling: { ...YARN, factor: 1e30 } }],
     ["rope_theta", { rope_theta: 1, rope_scaling: YARN }],

@@ -43,6 +43,8 @@ describe("quantized-by-mlx: quantized weights are named so, though config.json s
     ["FP8 or INT8 with scales", bytes("F8_E4M3", [8, 8], 1), { weight_scale: floats(1) }],
     ["FP8 or INT8 with scales", bytes("F8_E4M3", [8, 8], 1), { weight_scale_inv: floats(1, 1) }],
     ["FP8 or INT8 with scales", bytes("I8", [8, 8], 1), { weight_scale: floats(8, 1) }],
+    ["FP8 or INT8 with scales", bytes("F8_E4M3", [8, 8], 1), { "weight.scale": floats(1) }],
+    ["torchao", null, { _weight_qdata: bytes("I8", [8, 8], 1), _weight_scale: floats(8, 1) }],
     ["HQQ", null, { W_q: bytes("U8", [4, 8], 1) }],
     ["quanto", null, { "weight._data": bytes("I8", [8, 8], 1), "weight._scale": floats(8, 1) }],
   ])("%s", async (tool, weight, beside) => {

@@ -89,6 +89,43 @@ const CONFIGS: readonly [name: string, config: Record<string, unknown>, expected
     },
     { tied: true, bosToken: 0, eosTokens: [0] },
   ],
+  [
+    "Qwen2.5-7B-Instruct with the YaRN of its card",
+    {
+      ...house,
+      ...{ architectures: ["Qwen2ForCausalLM"], bos_token_id: 151643, eos_token_id: 151645, hidden_act: "silu" },
+      ...{ hidden_size: 3584, intermediate_size: 18944, max_position_embeddings: 32768, max_window_layers: 28 },
+      ...{ model_type: "qwen2", num_attention_heads: 28, num_hidden_layers: 28, num_key_value_heads: 4 },
+      ...{ rms_norm_eps: 1e-6, rope_theta: 1000000, sliding_window: 131072, tie_word_embeddings: false },
+      rope_scaling: { factor: 4, original_max_position_embeddings: 32768, type: "yarn" },
+      ...{ transformers_version: "4.43.1", use_sliding_window: false, vocab_size: 152064 },
+    },
+    { tied: false, maxPositions: 131072 },
+  ],
+  [
+    "Yarn-Llama-2-7b-64k",
+    {
+      ...house,
+      ...{ architectures: ["LlamaForCausalLM"], bos_token_id: 1, eos_token_id: 2, hidden_act: "silu" },
+      ...{ auto_map: { AutoConfig: "configuration_llama.LlamaConfig" }, hidden_size: 4096, intermediate_size: 11008 },
+      ...{ max_position_embeddings: 65536, model_type: "llama", num_attention_heads: 32, num_hidden_layers: 32 },
+      ...{ num_key_value_heads: 32, pad_token_id: 0, pretraining_tp: 1, rms_norm_eps: 1e-5 },
+      rope_scaling: { factor: 16, finetuned: true, original_max_position_embeddings: 4096, type: "yarn" },
+      ...{ tie_word_embeddings: false, transformers_version: "4.31.0", vocab_size: 32000 },
+    },
+    { tied: false, maxPositions: 65536 },
+  ],
+  [
+    "a Llama with dynamic scaling",
+    {
+      ...house,
+      ...{ architectures: ["LlamaForCausalLM"], bos_token_id: 1, eos_token_id: 2, hidden_act: "silu" },
+      ...{ hidden_size: 4096, intermediate_size: 11008, max_position_embeddings: 4096, model_type: "llama" },
+      ...{ num_attention_heads: 32, num_hidden_layers: 32, num_key_value_heads: 32, rms_norm_eps: 1e-5 },
+      ...{ rope_scaling: { factor: 2, type: "dynamic" }, rope_theta: 10000, vocab_size: 32000 },
+    },
+    { tied: false, maxPositions: 4096 },
+  ],
 ];
 
 describe("configs from the hub", () => {

@@ -104,18 +104,18 @@ describe("tied-but-two-heads: weights beat config.json", () => {
     expect(checkpoint.spec.tied).toBe(false);
   });
 
-  test("NeoX calls it embed_out", async () => {
+  test.each(["embed_out.weight", "lm_head.weight"])("NeoX calls it %s", async (head) => {
     const folder = path.join(ARCHITECTURES, "neox-parallel");
     const config: object = JSON.parse(readFileSync(path.join(folder, "config.json"), "utf8"));
     const file = await openSafetensors(path.join(folder, "model.safetensors"));
     const tensors: Tensors = new Map();
     for (const [name, { shape }] of file.tensors) {
       const values = await file.readF32(name, 0, elementCount(shape) ?? 0);
-      tensors.set(name, { shape: [...shape], values });
+      tensors.set(name === "embed_out.weight" ? head : name, { shape: [...shape], values });
     }
     await file.close();
     await using checkpoint = closing(await open({ ...config, tie_word_embeddings: true }, tensors));
-    expect([checkpoint.spec.tied, checkpoint.locate("head").info.name]).toEqual([false, "embed_out.weight"]);
+    expect([checkpoint.spec.tied, checkpoint.locate("head").info.name]).toEqual([false, head]);
   });
 
   test("a head that the config does not fit, or that is no float, is refused by its name", async () => {
@@ -189,6 +189,14 @@ describe("index-lists-tied-head: an index matters only where the model needs the
     const stored = { "a.safetensors": new Map(others), "b.safetensors": new Map([first]) };
     const stale = { ...listed, "model.rotary_emb.inv_freq": "b.safetensors" };
     await (await indexed(TIED, stored, stale)).close();
+  });
+
+  test("is not needed beside numbered shards that are all there", async () => {
+    const folder = await makeCheckpoint(root, TIED, null);
+    const [first, ...others] = [...tied];
+    await writeTensors(path.join(folder, "model-00001-of-00002.safetensors"), new Map([first]));
+    await writeTensors(path.join(folder, "model-00002-of-00002.safetensors"), new Map(others));
+    await (await openCheckpoint(folder)).close();
   });
 
   test("a shard that is missing and needed is still named", async () => {

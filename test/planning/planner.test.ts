@@ -98,7 +98,7 @@ describe("makePlan", () => {
 
   it("says so when no context fits", () => {
     expect(() => makePlan({ ...request(), budgetBytes: 1000 })).toThrow(
-      expect.objectContaining({ hint: expect.stringContaining("no context fits 1000 bytes") }),
+      expect.objectContaining({ hint: expect.stringContaining("no context fits 1,000 bytes") }),
     );
   });
 

@@ -9,6 +9,7 @@ const FENCES: readonly { module: RegExp; allowed: readonly string[] }[] = [
   { module: /^mathjs(\/|$)/, allowed: ["planning/budget/size-expression.ts", "planning/budget/mathjs-bundle.d.ts"] },
   { module: /^proper-lockfile$/, allowed: ["formats/lock.ts"] },
   { module: /^(@observablehq\/plot|linkedom)$/, allowed: ["bench/line-chart.ts"] },
+  { module: /^yaml$/, allowed: ["formats/yaml-document.ts"] },
   { module: /^picomatch$/, allowed: ["planning/problem/rules.ts"] },
   {
     module: /^node:fs(\/promises)?$/,

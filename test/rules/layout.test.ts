@@ -3,7 +3,7 @@ import { importsOf, resolveImport, SOURCE_FILES, textOf } from "./source-files.t
 
 /** Floors from low to high: a file imports from its own room and from lower floors. */
 const FLOORS: readonly (readonly string[])[] = [
-  ["errors", "progress", "version", "near-names", "cache-folder", "tensor"],
+  ["errors", "progress", "version", "near-names", "size-text", "cache-folder", "tensor"],
   ["formats", "codecs", "native"],
   ["maths"],
   ["model"],

@@ -15,3 +15,7 @@ it("only few read the environment", () => {
   const readers = outsideCli.filter((file) => /process\.env\b/.test(textOf(file)));
   expect(readers).toEqual([...READS_ENVIRONMENT].sort());
 });
+
+it("only the reader of JSON parses it: its limits hold for every file", () => {
+  expect(SOURCE_FILES.filter((file) => /\bJSON\.parse\(/.test(textOf(file)))).toEqual(["formats/json.ts"]);
+});

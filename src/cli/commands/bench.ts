@@ -2,12 +2,14 @@ import path from "node:path";
 import type { BenchResult } from "../../bench/bench-result.ts";
 import { SYNTHETIC_NAMES, type SyntheticShape } from "../../bench/synthetic-shapes.ts";
 import { cacheFolder } from "../../cache-folder.ts";
-import { CODEC_IDS, codecIdOf } from "../../codecs/index.ts";
+import { codecIdOf } from "../../codecs/index.ts";
 import { throwIfAborted, UserError } from "../../errors.ts";
+import { parseJson } from "../../formats/json.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
 import { defineCommand } from "../command.ts";
 import { checkDraftersArguments, draftersOptions } from "../options/drafters-options.ts";
 import { type ExecutionArguments, executionOptions, openOptions } from "../options/execution-options.ts";
+import { checkedNumbers } from "../options/number-bounds.ts";
 import { collectGarbage } from "../process-memory.ts";
 import type { Terminal } from "../terminal.ts";
 import { benchText } from "../text/bench-text.ts";
@@ -52,13 +54,13 @@ export const benchCommand = defineCommand({
         describe: "Random weights of a known model's shape, kept in the cache folder",
       })
       .option("codec", {
-        choices: CODEC_IDS,
-        default: codecIdOf("q4s-g32"),
-        describe: "--synthetic: codec of the blocks",
+        type: "string",
+        default: "q4s-g32",
+        describe: "--synthetic: codec of the blocks, as a recipe names it",
       })
       .option("outer-codec", {
-        choices: CODEC_IDS,
-        default: codecIdOf("q8s-g32"),
+        type: "string",
+        default: "q8s-g32",
         describe: "--synthetic: codec of embedding and output head",
       })
       .group(["synthetic", "codec", "outer-codec"], "Shape-only:"),
@@ -111,7 +113,7 @@ async function synthetic(
 async function measureHere(subject: Subject, terminal: Terminal): Promise<BenchResult> {
   const { openSubject } = await import("../../bench/bench-subject.ts");
   const { benchmark } = await import("../../bench/benchmark.ts");
-  const passRows = subject.rows === undefined ? null : rowCounts(subject.rows);
+  const passRows = subject.rows === undefined ? null : checkedNumbers("rows", subject.rows);
   const open = await openSubject(subject.model, openOptions(subject));
   collectGarbage();
   try {
@@ -130,11 +132,6 @@ async function measureHere(subject: Subject, terminal: Terminal): Promise<BenchR
   }
 }
 
-/** "1,2,4" as numbers; measurePassCosts checks them. */
-function rowCounts(text: string): number[] {
-  return text.split(",").map(Number);
-}
-
 /** In a process of its own: peak memory and the backend belong to a process. */
 async function measureApart(subject: Subject, terminal: Terminal): Promise<BenchResult> {
   const { runSelf } = await import("../run-self.ts");
@@ -148,5 +145,5 @@ async function measureApart(subject: Subject, terminal: Terminal): Promise<Bench
   };
   const flags = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
   const output = await runSelf(["bench", model, "--json", ...flags], terminal.signal);
-  return BenchDocument.parse(JSON.parse(output)).results[0];
+  return BenchDocument.parse(parseJson(output)).results[0];
 }

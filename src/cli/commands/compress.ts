@@ -1,4 +1,3 @@
-import { UserError } from "../../errors.ts";
 import { defineCommand } from "../command.ts";
 import { budgetMissing, mergeRunOptions, runOptions } from "../options/run-options.ts";
 
@@ -36,7 +35,6 @@ export const compressCommand = defineCommand({
       })
       .option("out", { type: "string", demandOption: true, describe: "Run folder; the same command continues in it" }),
   async run(args, terminal) {
-    if (args.checkpoint === "") throw new UserError("USAGE", "checkpoint: expected a folder, found an empty name");
     if (args.budget === undefined && !args.device?.length) {
       throw budgetMissing("--budget or --device FILE, found neither", "--budget auto, or --device phone-4gb");
     }
@@ -45,8 +43,10 @@ export const compressCommand = defineCommand({
       await runPipeline(args.out, await mergeRunOptions(args.checkpoint, args, null), "exits", terminal);
       return;
     }
+    const { checkDeviceName } = await import("../../planning/budget/device-file.ts");
     const runs = [];
     for (const device of args.device) {
+      checkDeviceName(device);
       runs.push({ device, options: await mergeRunOptions(args.checkpoint, { ...args, budget: device }, null) });
     }
     await runForDevices(args.out, runs, terminal);

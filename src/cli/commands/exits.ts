@@ -2,7 +2,8 @@ import { UserError } from "../../errors.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
 import { EXECUTOR_CHOICES } from "../../runtime/executors.ts";
 import { defineCommand } from "../command.ts";
-import { wholeNumber } from "../options/run-options.ts";
+import { checkedNumber, checkedNumbers } from "../options/number-bounds.ts";
+import { shorten } from "../text/shorten.ts";
 
 /** `layerwise exits`: trains early exits for an artifact that exists. */
 export const exitsCommand = defineCommand({
@@ -76,12 +77,12 @@ export const exitsCommand = defineCommand({
       ...{ data: args.data, confidence: args.confidence },
     };
     const trained = await exitsOfArtifact(args.target, {
-      ...{ settings, text: args.text ?? null, seed: seedOf(args.seed), work: args.work ?? null },
+      ...{ settings, text: args.text ?? null, seed: args.seed ?? null, work: args.work ?? null },
       ...{ overBudget: args.overBudget ?? false, signal, onProgress },
       ...{
         executor: args.executor ?? null,
         backend: args.backend ?? null,
-        threads: wholeNumber("--threads", args.threads) ?? undefined,
+        threads: args.threads,
       },
       onStep: (step) => terminal.note(`layerwise: ${stepText(step)}`),
     });
@@ -94,22 +95,12 @@ export const exitsCommand = defineCommand({
 /** `8,16,24`, `even` or `auto`; whether the numbers fit is the settings' schema to say. */
 function pointsOf(text: string | undefined): number[] | string | undefined {
   if (text === undefined || text === "even" || text === "auto") return text;
-  if (/^\d+(,\d+)*$/.test(text))
-    return text
-      .split(",")
-      .map(Number)
-      .sort((a, b) => a - b);
-  throw new UserError("USAGE", `--exits: expected numbers such as 8,16,24, or even, or auto, found "${text}"`);
+  if (/^\d/.test(text)) return checkedNumbers("exits", text).sort((a, b) => a - b);
+  throw new UserError("USAGE", `--exits: expected numbers such as 8,16,24, or even, or auto, found "${shorten(text)}"`);
 }
 
 function vocabularyOf(text: string | undefined): number | "full" | undefined {
   if (text === undefined || text === "full") return text;
-  if (/^\d+$/.test(text)) return Number(text);
-  throw new UserError("USAGE", `--head-vocab: expected a number of ids, or full, found "${text}"`);
-}
-
-function seedOf(seed: number | undefined): number | null {
-  if (seed === undefined) return null;
-  if (Number.isInteger(seed) && seed >= 0 && seed < 2 ** 32) return seed;
-  throw new UserError("USAGE", `--seed: expected a whole number from 0 to 4294967295, found ${seed}`);
+  if (/^[\d.]/.test(text)) return checkedNumber("head-vocab", text);
+  throw new UserError("USAGE", `--head-vocab: expected a number of ids, or full, found "${shorten(text)}"`);
 }

@@ -1,6 +1,6 @@
 import path from "node:path";
+import { shortBytes } from "../../size-text.ts";
 import { defineCommand } from "../command.ts";
-import { formatMiB } from "../text/number-text.ts";
 
 /** `layerwise export-gguf`: the same numbers for llama.cpp. */
 export const exportGgufCommand = defineCommand({
@@ -37,7 +37,7 @@ export const exportGgufCommand = defineCommand({
       });
       terminal.document(exported);
       const types = Object.entries(exported.types).map(([type, count]) => `${count} ${type}`);
-      terminal.print(`${file}: ${formatMiB(exported.bytes)}, tensors: ${types.join(", ")}`);
+      terminal.print(`${file}: ${shortBytes(exported.bytes)}, tensors: ${types.join(", ")}`);
     } finally {
       await source.close();
     }

@@ -1,6 +1,4 @@
-import { stat } from "node:fs/promises";
-import { UserError } from "../../errors.ts";
-import { fileError } from "../../formats/files.ts";
+import { isFolder } from "../../formats/files.ts";
 import type { ExecutorReport } from "../../runtime/describe-executor.ts";
 import { executorName } from "../../runtime/executor-info.ts";
 import { defineCommand } from "../command.ts";
@@ -29,11 +27,13 @@ export const inspectCommand = defineCommand({
     }),
   async run(args, terminal) {
     const { path: target, context: contextTokens } = args;
-    if (contextTokens !== undefined && (!Number.isInteger(contextTokens) || contextTokens < 1)) {
-      throw new UserError("CONTEXT", `context: expected a whole number from 1 up, found ${contextTokens}`);
-    }
     const { inspectArtifact, inspectCheckpoint, inspectSafetensors } = await import("../inspection.ts");
-    if (!(await isFolder(target))) return printInspection(await inspectSafetensors(target, terminal.colours), terminal);
+    if (!(await isFolder(target))) {
+      const { hubNameError } = await import("../../formats/hub-name.ts");
+      const hubName = await hubNameError(target);
+      if (hubName) throw hubName;
+      return printInspection(await inspectSafetensors(target, terminal.colours), terminal);
+    }
     const { findModel } = await import("../../decoding/find-model.ts");
     const { describeExecutor } = await import("../../runtime/describe-executor.ts");
     const { kind, folder } = await findModel(target);
@@ -64,12 +64,4 @@ function executorLines(report: ExecutorReport): string[] {
       ? `native instruction sets: ${tables.join(", ")}`
       : `native addon: missing: ${nativeMissing}`,
   ];
-}
-
-async function isFolder(target: string): Promise<boolean> {
-  try {
-    return (await stat(target)).isDirectory();
-  } catch (error) {
-    throw fileError(error, target, "read");
-  }
 }

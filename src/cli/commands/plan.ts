@@ -1,12 +1,14 @@
-import type { Plan } from "../../artifact/plan.ts";
 import { UserError } from "../../errors.ts";
 import { KV_TYPES } from "../../model/kv-type.ts";
-import type { FeasibleRange } from "../../planning/planner.ts";
-import type { Sweep } from "../../planning/sweep.ts";
+import type { Planner } from "../../planning/planner.ts";
 import { defineCommand } from "../command.ts";
-import type { Colours } from "../terminal.ts";
-import { formatCount, formatMiB, formatNumber } from "../text/number-text.ts";
-import { renderTable } from "../text/table.ts";
+import { checkedNumber } from "../options/number-bounds.ts";
+import { budgetMissing } from "../options/run-options.ts";
+import type { Terminal } from "../terminal.ts";
+import { planCsv, rangeText, sweepCsv, sweepText } from "../text/sweep-text.ts";
+
+/** Budgets of a sweep that names no number. */
+const DEFAULT_SWEEP = 10;
 
 /** `layerwise plan`: what a budget would buy, from headers and saved scores alone. */
 export const planCommand = defineCommand({
@@ -14,6 +16,7 @@ export const planCommand = defineCommand({
   describe: "What a budget buys: codecs, memory sum and feasible range, from headers and saved scores",
   examples: [
     ["plan outputs/smollm2 --budget '120 MiB'", "another budget for a run folder whose scores are there"],
+    ["plan models/smollm2", "the feasible budgets, from the headers alone"],
     ["plan models/smollm2 --scores scores.json --budget '160 MiB' --context 2048", "a checkpoint and its scores"],
     ["plan outputs/smollm2 --sweep --csv > sweep.csv", "ten budgets from the smallest to the full size"],
   ],
@@ -23,8 +26,9 @@ export const planCommand = defineCommand({
       .positional("source", { type: "string", demandOption: true, describe: "Checkpoint or run folder" })
       .option("budget", {
         type: "string",
-        describe: "Size expression, auto, or a device profile; default: the run folder's",
+        describe: "Size expression, auto, or a device profile; default: the run folder's, else the range is printed",
       })
+      .option("device", { type: "string", conflicts: "budget", describe: "Device profile, in place of --budget" })
       .option("context", {
         type: "number",
         describe: "Tokens that the KV cache must hold; default: the run's or recipe's",
@@ -45,7 +49,7 @@ export const planCommand = defineCommand({
       })
       .option("sweep", {
         type: "string",
-        describe: "So many budgets, by default 10, from the smallest to the full size",
+        describe: "So many budgets, by default 10, from the smallest to the full size, and --budget's own",
       })
       .option("uniform", {
         type: "boolean",
@@ -53,52 +57,45 @@ export const planCommand = defineCommand({
       })
       .option("save", { type: "boolean", describe: "Make this the plan of the run folder" })
       .option("csv", { type: "boolean", describe: "Comma-separated values instead of tables" })
-      .coerce("sweep", (count: string | undefined) =>
-        count === "" ? 10 : count === undefined ? undefined : Number(count),
-      )
       .conflicts("csv", "json")
       .conflicts("save", ["scores", "sweep", "csv"])
-      .conflicts("uniform", ["budget", "sweep", "save", "csv"]),
+      .conflicts("uniform", ["budget", "device", "sweep", "save", "csv"]),
   async run(args, terminal) {
-    const { sweep: count } = args;
-    if (count !== undefined && (!Number.isInteger(count) || count < 2)) {
-      throw new UserError("SWEEP", `sweep: expected a whole number of budgets from 2 up, found ${count}`);
-    }
+    const count = args.sweep === undefined || args.sweep === "" ? DEFAULT_SWEEP : checkedNumber("sweep", args.sweep);
     const { readPlanInput } = await import("../plan-input.ts");
     const { createPlanner } = await import("../../planning/planner.ts");
-    const { sweepBudgets } = await import("../../planning/sweep.ts");
     const { allocatorOf } = await import("../../planning/allocators/index.ts");
     const { loadSolverFor } = await import("../../planning/optimal/highs-solver.ts");
-    const { request, budget, options, isRun } = await readPlanInput(args, terminal);
+    if (args.device !== undefined) {
+      const { checkDeviceName } = await import("../../planning/budget/device-file.ts");
+      checkDeviceName(args.device);
+    }
+    const input = await readPlanInput({ ...args, budget: args.budget ?? args.device }, terminal);
+    const { request, budget, options, isRun } = input;
     const solver = await loadSolverFor(allocatorOf(request.recipe.plan));
-    if (args.uniform) {
-      const { uniformPlans } = await import("../../planning/uniform-plans.ts");
-      const { uniformText } = await import("../text/uniform-text.ts");
-      const planner = createPlanner(request, solver);
-      const plans = uniformPlans(planner).map((uniform) => ({
-        ...uniform,
-        sameBytes: planner.plan(uniform.plan.memory.totalBytes),
-      }));
-      terminal.document({ source: args.source, uniform: plans });
-      return terminal.print(uniformText(plans, terminal.colours));
-    }
-    if (count !== undefined) {
-      const sweep = sweepBudgets(request, { count, solver });
+    if (args.uniform) return printUniform(args.source, createPlanner(request, solver), terminal);
+    if (args.sweep !== undefined) {
+      const { sweepBudgets } = await import("../../planning/sweep.ts");
+      const asked = args.budget === undefined && args.device === undefined ? null : (budget?.bytes ?? null);
+      const sweep = sweepBudgets(request, { count, solver, also: asked });
       terminal.document({ source: args.source, ...sweep });
-      return terminal.print(args.csv ? sweepCsv(sweep) : sweepText(sweep, terminal.colours));
-    }
-    if (!budget) {
-      const hint = "for example --budget '160 MiB'; --sweep shows what there is to choose from";
-      throw new UserError("BUDGET_MISSING", "budget: expected --budget or --sweep, found neither", hint);
+      return terminal.print(args.csv ? sweepCsv(sweep) : sweepText(sweep, asked, terminal.colours));
     }
     if (args.save) {
       if (!isRun)
         throw new UserError("NOT_A_RUN_FOLDER", `${args.source}: --save: expected a run folder, found a checkpoint`);
+      if (!budget) throw budgetMissing("--budget beside --save, found none", "or auto");
       const { runPipeline } = await import("../pipeline-run.ts");
       return runPipeline(args.source, options, "plan", terminal);
     }
     const planner = createPlanner(request, solver);
     const range = planner.range();
+    if (!budget) {
+      if (args.csv) throw budgetMissing("--budget or --sweep beside --csv, found neither", "or --sweep");
+      terminal.document({ source: args.source, range });
+      terminal.print(rangeText(range));
+      return terminal.note("layerwise: --budget SIZE shows the plan of one, --sweep what some of them buy");
+    }
     terminal.note(`layerwise: ${budget.explanation}`);
     const plan = planner.plan(budget.bytes);
     terminal.document({ source: args.source, plan, range, budget });
@@ -109,39 +106,14 @@ export const planCommand = defineCommand({
   },
 });
 
-function rangeText({ smallestBytes, largestBytes }: FeasibleRange): string {
-  const size = (bytes: number) => `${formatMiB(bytes)} (${formatCount(bytes)} bytes)`;
-  return `feasible budgets: ${size(smallestBytes)} to ${size(largestBytes)}`;
-}
-
-function sweepText({ range, points }: Sweep, colours: Colours): string {
-  const right = (head: string) => ({ head, align: "right" as const });
-  const predicts = points.some((point) => point.predictedLoss !== null);
-  const quality = predicts ? "predicted loss" : "importance lowered";
-  const columns = [right("budget"), right("used"), right("bits/weight"), right(quality)];
-  const rows = points.map((point) => {
-    const value = predicts ? point.predictedLoss : point.importanceLowered;
-    const cells = [formatMiB(point.budgetBytes), formatMiB(point.totalBytes), point.bitsPerWeight.toFixed(2)];
-    return [...cells, value === null ? "–" : formatNumber(value)];
-  });
-  return `${renderTable(columns, rows, colours)}\n${rangeText(range)}`;
-}
-
-function sweepCsv({ points }: Sweep): string {
-  const lines = points.map((point) =>
-    [
-      point.budgetBytes,
-      point.totalBytes,
-      point.bitsPerWeight,
-      point.predictedLoss ?? "",
-      point.importanceLowered ?? "",
-    ].join(","),
-  );
-  return ["budget_bytes,total_bytes,bits_per_weight,predicted_loss,importance_lowered", ...lines].join("\n");
-}
-
-function planCsv(plan: Plan): string {
-  const quoted = (text: string) => (/[",\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
-  const lines = plan.units.map(({ id, codec, bytes, rule }) => [id, codec, bytes, quoted(rule ?? "")].join(","));
-  return ["unit,codec,bytes,rule", ...lines].join("\n");
+/** Plans with one codec for all, and what the allocator makes of the same bytes. */
+async function printUniform(source: string, planner: Planner, terminal: Terminal): Promise<void> {
+  const { uniformPlans } = await import("../../planning/uniform-plans.ts");
+  const { uniformText } = await import("../text/uniform-text.ts");
+  const plans = uniformPlans(planner).map((uniform) => ({
+    ...uniform,
+    sameBytes: planner.plan(uniform.plan.memory.totalBytes),
+  }));
+  terminal.document({ source, uniform: plans });
+  terminal.print(uniformText(plans, terminal.colours));
 }

@@ -1,14 +1,17 @@
-import { buffer } from "node:stream/consumers";
 import type { Generation } from "../../decoding/generate.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
-import { Interrupted } from "../../errors.ts";
+import { Interrupted, UserError } from "../../errors.ts";
 import { decodeText } from "../../formats/files.ts";
+import { shortBytes } from "../../size-text.ts";
 import { defineCommand } from "../command.ts";
 import { decodeDocument, decodeOptions, decodingOptions } from "../options/decoding-options.ts";
 import { executionOptions, openToRun } from "../options/execution-options.ts";
 import { samplerOptions, samplingOptions } from "../options/sampling-options.ts";
 import { exitMarks } from "../text/exit-marks.ts";
 import { generationStatistics, statisticsLines } from "../text/generation-statistics.ts";
+
+/** More than any context holds. */
+const MAX_PROMPT_BYTES = 64 * 2 ** 20;
 
 /** `layerwise run`: generated text, and nothing else, on standard output. */
 export const runCommand = defineCommand({
@@ -100,9 +103,21 @@ export const runCommand = defineCommand({
   },
 });
 
-/** Standard input, less one line end. */
+/** Standard input, less one line end. Throws UserError FILE_TOO_LARGE where it has no end. */
 async function readPrompt(): Promise<string> {
-  return decodeText(await buffer(process.stdin), "standard input").replace(/\r?\n$/, "");
+  const pieces: Buffer[] = [];
+  let bytes = 0;
+  for await (const piece of process.stdin) {
+    pieces.push(piece);
+    bytes += piece.length;
+    if (bytes > MAX_PROMPT_BYTES) {
+      throw new UserError(
+        "FILE_TOO_LARGE",
+        `standard input: expected at most ${shortBytes(MAX_PROMPT_BYTES)}, found more`,
+      );
+    }
+  }
+  return decodeText(Buffer.concat(pieces), "standard input").replace(/\r?\n$/, "");
 }
 
 async function encodePrompt(

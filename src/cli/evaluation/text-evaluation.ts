@@ -12,6 +12,9 @@ import type { EvaluationArguments } from "../options/evaluation-options.ts";
 import { openOptions } from "../options/execution-options.ts";
 import type { Terminal } from "../terminal.ts";
 
+/** The largest text that is read whole and encoded: thousands of windows. */
+const MAX_TEXT_BYTES = 64 * 2 ** 20;
+
 /** A model measured on a text. */
 export interface TextEvaluation {
   readonly path: string;
@@ -34,7 +37,7 @@ export async function evaluateTextOn(
   textFile: string,
   { args, beginning, terminal: { signal, onProgress } }: TextWork,
 ): Promise<TextEvaluation> {
-  const bytes = await readFileBytes(textFile);
+  const bytes = await readFileBytes(textFile, MAX_TEXT_BYTES);
   const { evaluate } = await import("../../evaluation/evaluate.ts");
   const { cutWindows } = await import("../../evaluation/windows.ts");
   const text = plainTextOf(bytes, textFile);

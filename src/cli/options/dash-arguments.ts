@@ -2,13 +2,18 @@
 const MARK = "\0";
 
 /**
- * Marks arguments that are text though they begin with a dash: `-` alone, and everything after `--`, which is left out.
+ * Marks arguments that are text though they begin with a dash: `-` alone, a size or the like below 0 (`-5MiB`), and
+ * everything after `--`, which is left out.
  * yargs parses positional arguments a second time and would take them for options.
  */
 export function markDashes(args: readonly string[]): string[] {
   const end = args.includes("--") ? args.indexOf("--") : args.length;
-  const before = args.slice(0, end).map((arg) => (arg === "-" ? MARK + arg : arg));
+  const before = args.slice(0, end).map((arg) => (isText(arg) ? MARK + arg : arg));
   return [...before, ...args.slice(end + 1).map((arg) => (arg.startsWith("-") ? MARK + arg : arg))];
+}
+
+function isText(arg: string): boolean {
+  return arg === "-" || (/^-[\d.]/.test(arg) && Number.isNaN(Number(arg)));
 }
 
 /** Takes the marks away again, in place: a yargs middleware. */

@@ -2,6 +2,7 @@ import type { Argv } from "yargs";
 import { type DrafterSweep, SWEEP_SCHEMAS } from "../../bench/drafters/setups.ts";
 import { flagOf } from "../../decoding/drafters/drafter.ts";
 import { UserError } from "../../errors.ts";
+import { checkedNumbers } from "./number-bounds.ts";
 
 interface DraftersOptions {
   drafters: boolean;
@@ -71,15 +72,7 @@ export function sweepOf(args: DraftersArguments): DrafterSweep {
   return Object.fromEntries(
     SWEPT.flatMap(({ name, flag }): [string, number[]][] => {
       const text = args[name];
-      return typeof text === "string" ? [[name, listOf(flag, text)]] : [];
+      return typeof text === "string" ? [[name, text === "none" ? [] : checkedNumbers(flag, text)]] : [];
     }),
   );
-}
-
-/** "1,2,4" as numbers, "none" as no number. */
-function listOf(name: string, text: string): number[] {
-  if (text === "none") return [];
-  const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));
-  if (numbers.every(Number.isFinite)) return numbers;
-  throw new UserError("USAGE", `--${name}: expected numbers with commas between them, or none, found ${text}`);
 }

@@ -82,13 +82,13 @@ export async function mergeRunOptions(
   return {
     checkpoint: path.resolve(checkpoint),
     budget,
-    contextTokens: wholeNumber("context", choice.context) ?? saved?.contextTokens ?? null,
+    contextTokens: choice.context ?? saved?.contextTokens ?? null,
     kvType: choice.kv ?? saved?.kvType ?? null,
     residency: residencyOf(choice.resident) ?? saved?.residency ?? null,
     budgetCovers: choice.budgetCovers ?? saved?.budgetCovers ?? null,
     executor: choice.executor ?? saved?.executor ?? "auto",
     backend: choice.backend ?? saved?.backend ?? "auto",
-    threads: wholeNumber("threads", choice.threads) ?? saved?.threads,
+    threads: choice.threads ?? saved?.threads,
     recipe,
     calibration,
   };
@@ -104,9 +104,9 @@ async function mergeRecipe(
   const sources = loaded ? calibrationFiles(loaded) : saved?.calibration;
   if (!recipe || !sources) throw new Error("neither a recipe nor a run folder");
   const files = choice.calibration;
-  const tokens = wholeNumber("calibration-tokens", choice.calibrationTokens);
+  const tokens = choice.calibrationTokens;
   if (!files) {
-    if (tokens === null) return { recipe, calibration: sources };
+    if (tokens === undefined) return { recipe, calibration: sources };
     throw new UserError("USAGE", "calibration-tokens: expected --calibration files beside it, found none");
   }
   const total = tokens ?? sources.reduce((sum, source) => sum + source.tokens, 0);
@@ -117,11 +117,4 @@ async function mergeRecipe(
 function residencyOf(resident: boolean | undefined): RunOptions["residency"] {
   if (resident === undefined) return null;
   return resident ? "resident" : "packed";
-}
-
-/** A count from the command line, null where it is not given. Throws UserError USAGE where it is none. */
-export function wholeNumber(name: string, value: number | undefined): number | null {
-  if (value === undefined) return null;
-  if (Number.isInteger(value) && value >= 1) return value;
-  throw new UserError("USAGE", `${name}: expected a whole number from 1 up, found ${value}`);
 }

@@ -2,8 +2,9 @@ import type { BenchResult } from "../../bench/bench-result.ts";
 import type { ContextSpeed } from "../../bench/context-speed.ts";
 import type { PassCosts } from "../../bench/pass-costs.ts";
 import { executorName } from "../../runtime/executor-info.ts";
+import { shortBytes } from "../../size-text.ts";
 import type { Colours } from "../terminal.ts";
-import { formatCount, formatMiB, formatNumber, formatPercent } from "./number-text.ts";
+import { formatCount, formatNumber, formatPercent } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 const right = (head: string) => ({ head, align: "right" as const });
@@ -14,7 +15,7 @@ export function benchText(results: readonly BenchResult[], colours: Colours): st
   const [first] = results;
   const { machine } = first;
   const protocol = `median ± half the quartile distance of ${first.promptTokensPerSecond.repeats} repeats after ${first.warmupRuns} warm-up; prompt ${first.promptTokens}, generated ${first.generateTokens} tokens`;
-  const where = `${machine.cpu}, ${machine.cores} cores, ${formatMiB(machine.memoryBytes)}, ${machine.platform}, Node ${machine.node}`;
+  const where = `${machine.cpu}, ${machine.cores} cores, ${shortBytes(machine.memoryBytes)}, ${machine.platform}, Node ${machine.node}`;
   const parts = [
     speedTable(results, colours),
     ...results.flatMap((result) => moreText(result, colours)),
@@ -45,8 +46,8 @@ function speedTable(results: readonly BenchResult[], colours: Colours): string {
     result.bandwidth ? formatPercent(result.bandwidth.fraction) : "-",
     spread(result.firstTokenMs),
     formatNumber(result.coldFirstTokenMs),
-    formatMiB(result.weightBytes),
-    formatMiB(result.peakRssBytes),
+    shortBytes(result.weightBytes),
+    shortBytes(result.peakRssBytes),
   ]);
   return renderTable(columns, rows, colours);
 }
@@ -57,7 +58,7 @@ function moreText({ model, bandwidth, openingMs, passes, longContext }: BenchRes
   if (bandwidth) {
     const { weightBytesPerToken: weights, kvBytesPerToken: kv, bytesPerSecond } = bandwidth;
     lines.push(
-      `${model}: a token reads ${formatMiB(weights)} of weights (blocks, output head) and ${formatMiB(kv)} of keys and values; memory is read at ${(bytesPerSecond / 1e9).toFixed(1)} GB/s`,
+      `${model}: a token reads ${shortBytes(weights)} of weights (blocks, output head) and ${shortBytes(kv)} of keys and values; memory is read at ${(bytesPerSecond / 1e9).toFixed(1)} GB/s`,
     );
   }
   if (openingMs) lines.push(`${model}: from opening to the first token of 16: ${spread(openingMs)} ms`);

@@ -2,8 +2,9 @@ import type { SpeedPrediction } from "../../bench/drafters/cost-model.ts";
 import type { DrafterComparison, DrafterRow, DraftersResult } from "../../bench/drafters/result.ts";
 import { PLAIN } from "../../decoding/drafters/index.ts";
 import { executorName } from "../../runtime/executor-info.ts";
+import { shortBytes } from "../../size-text.ts";
 import type { Colours } from "../terminal.ts";
-import { formatCount, formatMiB, formatNumber, formatPercent } from "./number-text.ts";
+import { formatCount, formatNumber, formatPercent } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 const right = (head: string) => ({ head, align: "right" as const });
@@ -124,6 +125,6 @@ function protocol({ model, executor, kvType, prompts, generateTokens, machine }:
   return [
     `${model}, ${executorName(executor)}, ${executor.threads ?? "?"} threads, keys and values ${kvType}; greedy, ${formatCount(count)} prompt${count === 1 ? "" : "s"} of ${formatCount(tokens)} tokens from ${source}, up to ${generateTokens} tokens each`,
     "of plain: median ± half the quartile distance of the prompts' ratios to plain decoding in turns; wasted: of all drafts",
-    `${machine.cpu}, ${machine.cores} cores, ${formatMiB(machine.memoryBytes)}, ${machine.platform}, Node ${machine.node}`,
+    `${machine.cpu}, ${machine.cores} cores, ${shortBytes(machine.memoryBytes)}, ${machine.platform}, Node ${machine.node}`,
   ].join("\n");
 }

@@ -1,7 +1,8 @@
 import type { TrainedArtifactExits } from "../../pipeline/steps/exits.ts";
+import { shortBytes } from "../../size-text.ts";
 import type { Colours } from "../terminal.ts";
 import { exitsText } from "./exits-text.ts";
-import { formatMiB, formatPercent } from "./number-text.ts";
+import { formatPercent } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 /** Trained exits for people: what training did, the exits as `inspect` prints them, and where their states are kept. */
@@ -20,7 +21,7 @@ export function exitTrainingText({ table, heads, states }: TrainedArtifactExits,
     colours,
   );
   const kept = states
-    ? `\nhidden states for other heads at these points: ${formatMiB(states.bytes)} in ${states.folder}, to be deleted at will`
+    ? `\nhidden states for other heads at these points: ${shortBytes(states.bytes)} in ${states.folder}, to be deleted at will`
     : "";
   return `${training}\n\n${exitsText(table, colours)}${kept}`;
 }

@@ -1,6 +1,7 @@
 import type { ExitTable } from "../../artifact/exits/table.ts";
+import { shortBytes } from "../../size-text.ts";
 import type { Colours } from "../terminal.ts";
-import { formatCount, formatMiB, formatPercent } from "./number-text.ts";
+import { formatCount, formatPercent } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 const CONFIDENCE = { entropy: "entropy", max: "largest probability", margin: "lead in probability" } as const;
@@ -25,7 +26,7 @@ export function exitsText({ exits, confidence, vocabulary, levels, training }: E
     exits.map(({ blocks, kind, rank, bytes }, i) => [
       `after ${blocks} blocks`,
       rank === null ? kind : `${kind} of rank ${rank}`,
-      formatMiB(bytes),
+      shortBytes(bytes),
       ...(alone ? [formatPercent(alone[i].agreement), formatPercent(alone[i].lensAgreement)] : []),
     ]),
     colours,

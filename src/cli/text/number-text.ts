@@ -1,8 +1,3 @@
-/** "152.36 MiB"; the exact number stands in --json. */
-export function formatMiB(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(2)} MiB`;
-}
-
 /** "1,234,567" */
 export function formatCount(count: number): string {
   return count.toLocaleString("en-US");

@@ -1,7 +1,8 @@
 import type { MemorySum, Plan, PlannedMatrix } from "../../artifact/plan.ts";
 import { blockName, blockOf, partsOf } from "../../model/matrix-id.ts";
+import { formatBytes, shortBytes } from "../../size-text.ts";
 import type { Colours } from "../terminal.ts";
-import { formatCount, formatMiB, formatNumber } from "./number-text.ts";
+import { formatCount, formatNumber } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 /** Units shown together: embedding, head, and each block. */
@@ -24,7 +25,7 @@ export function planText(plan: Plan, importance: readonly number[] | null, colou
     const block = blockOf(name);
     const score = importance && block !== null ? formatNumber(importance[block]) : "";
     const rules = [...new Set(units.flatMap((unit) => (unit.rule === null ? [] : [unit.rule])))].join(", ");
-    const size = formatMiB(units.reduce((sum, unit) => sum + unit.bytes, 0));
+    const size = shortBytes(units.reduce((sum, unit) => sum + unit.bytes, 0));
     return [name, codecsText(units), size, ...(importance ? [score] : []), ...(ruled ? [rules] : [])];
   });
   const by = plan.scorer === null ? "" : ` by ${plan.scorer} scores`;
@@ -48,7 +49,7 @@ export function memoryText(memory: MemorySum, colours: Colours): string {
     { head: "bytes", align: "right" as const },
     { head: "where" },
   ];
-  const line = (label: string, bytes: number, where: string) => [label, formatMiB(bytes), formatCount(bytes), where];
+  const line = (label: string, bytes: number, where: string) => [label, shortBytes(bytes), formatCount(bytes), where];
   const counted = memory.budgetCovers === "process" ? "counted" : "beside the sum";
   const rows = [
     ...memory.items.filter((item) => item.bytes > 0).map((item) => line(item.label, item.bytes, item.where)),
@@ -85,7 +86,7 @@ function codecsText(units: readonly PlannedMatrix[]): string {
 }
 
 function budgetText({ budgetBytes, memory }: Plan): string {
-  if (budgetBytes === null) return `none, ${formatMiB(memory.totalBytes)} used`;
+  if (budgetBytes === null) return `none, ${shortBytes(memory.totalBytes)} used`;
   const left = budgetBytes - memory.totalBytes;
-  return `${formatMiB(budgetBytes)} (${formatCount(budgetBytes)} bytes), ${formatMiB(left)} left`;
+  return `${formatBytes(budgetBytes)}, ${shortBytes(left)} left`;
 }

@@ -1,7 +1,8 @@
 import type { Plan } from "../../artifact/plan.ts";
 import type { UniformPlan } from "../../planning/uniform-plans.ts";
+import { shortBytes } from "../../size-text.ts";
 import type { Colours } from "../terminal.ts";
-import { formatCount, formatMiB, formatNumber } from "./number-text.ts";
+import { formatCount, formatNumber } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 /** A uniform plan and the allocator's own within the same bytes. */
@@ -24,7 +25,7 @@ export function uniformText(plans: readonly UniformComparison[], colours: Colour
   const loss = ({ predictedLoss }: Plan) => (predictedLoss === null ? "–" : formatNumber(predictedLoss));
   const rows = plans.map(({ codec, plan, sameBytes }) => {
     const { totalBytes, fileBytes } = plan.memory;
-    const sizes = [formatMiB(totalBytes), formatCount(totalBytes), formatCount(fileBytes)];
+    const sizes = [shortBytes(totalBytes), formatCount(totalBytes), formatCount(fileBytes)];
     return [codec, ...sizes, loss(plan), loss(sameBytes)];
   });
   return renderTable(columns, rows, colours);

@@ -14,9 +14,6 @@ export const MAX_HEADER_BYTES = 100_000_000;
  */
 export const MAX_JSON_DEPTH = 127;
 
-/** Longest number in the header: 20 digits hold any u64; only unknown fields of an entry have use for more. */
-export const MAX_NUMBER_CHARACTERS = 1_000;
-
 /** Largest dimension, offset and element count: 2^53 - 1, beyond which a JavaScript number is no longer exact. */
 export const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 

@@ -1,4 +1,5 @@
-import { MAX_JSON_DEPTH, MAX_NUMBER_CHARACTERS } from "./limits.ts";
+import { MAX_JSON_VALUES, MAX_NUMBER_CHARACTERS } from "../limits.ts";
+import { MAX_JSON_DEPTH } from "./limits.ts";
 
 /** A number as it is written: `1.0` and `1` are different here, and nothing is lost above 2^53. */
 interface JsonNumber {
@@ -47,6 +48,7 @@ const ESCAPES: ReadonlyMap<string, string> = new Map([
 class StrictReader {
   private readonly text: string;
   private at = 0;
+  private values = 0;
 
   constructor(text: string) {
     this.text = text;
@@ -76,6 +78,7 @@ class StrictReader {
   }
 
   private value(depth: number): JsonValue {
+    if (++this.values > MAX_JSON_VALUES) this.fail(`more than ${MAX_JSON_VALUES} values`);
     this.skipSpaces();
     const next = this.text[this.at];
     if (next === undefined) return this.fail("the text ends early");

@@ -14,6 +14,8 @@ import type {
 const MAX_BLOCKS = 4096;
 /** Most attention heads: fused tensors cost one row range a head. */
 const MAX_HEADS = 4096;
+/** Most channels of one head: its rotary embedding has a table of them. */
+const MAX_HEAD_DIM = 65536;
 
 /** Names of `hidden_act` that mean the same function. gelu_new and gelu_pytorch_tanh are the tanh approximation. */
 const ACTIVATION_NAMES: Readonly<Record<string, (typeof ACTIVATIONS)[number]>> = {
@@ -54,6 +56,8 @@ export function readSizes(config: ConfigReader, family: { kvHeads: boolean; head
   if (heads % kvHeads !== 0) config.refuse("num_key_value_heads", `a divisor of num_attention_heads ${heads}`);
   const layers = config.count("num_hidden_layers");
   if (layers > MAX_BLOCKS) config.refuse("num_hidden_layers", `at most ${MAX_BLOCKS}`);
+  const headDim = given ? config.count("head_dim") : hiddenSize / heads;
+  if (headDim > MAX_HEAD_DIM) config.refuse(given ? "head_dim" : "hidden_size", `at most ${MAX_HEAD_DIM} a head`);
   return {
     vocabSize: config.count("vocab_size"),
     hiddenSize,
@@ -61,7 +65,7 @@ export function readSizes(config: ConfigReader, family: { kvHeads: boolean; head
     layers,
     heads,
     kvHeads,
-    headDim: given ? config.count("head_dim") : hiddenSize / heads,
+    headDim,
     maxPositions: config.count("max_position_embeddings"),
   };
 }

@@ -60,6 +60,7 @@ function neoxNames({ heads, headDim }: DecoderSizes): TensorNames {
   return {
     embedding: "gpt_neox.embed_in",
     head: "embed_out",
+    laterHead: "lm_head",
     finalNorm: "gpt_neox.final_layer_norm",
     block: (i) => {
       const at = (name: string): PartName => ({ tensor: `gpt_neox.layers.${i}.${name}` });

@@ -90,17 +90,23 @@ function agreeing(
   config: ConfigReader,
   parameters: ConfigReader | null,
   names: readonly (string | undefined)[],
+  read: "positive" | "count" = "positive",
 ): number | null {
   let found: number | null = null;
   for (const reader of [parameters, config]) {
     for (const name of names) {
       if (!reader || !name || reader.raw(name) === undefined) continue;
-      const value = reader.positive(name);
+      const value = reader[read](name);
       if (found !== null && value !== found) reader.refuse(name, `${found}, as the config says elsewhere`);
       found = value;
     }
   }
   return found;
+}
+
+/** Positions that the model had before its rotary embedding was scaled; null where the config does not say. */
+function originalPositions(config: ConfigReader, scaling: ConfigReader): number | null {
+  return agreeing(config, scaling, ["original_max_position_embeddings"], "count");
 }
 
 function readScaling(
@@ -116,14 +122,14 @@ function readScaling(
   if (older !== undefined && older !== kind && older !== "su") scaling.refuse("type", `"${kind}", as rope_type says`);
   if (kind === "default") return { kind: "none" };
   if (kind === "linear") return { kind: "linear", factor: scaling.positive("factor") };
-  if (kind === "llama3") return readLlama3(scaling);
+  if (kind === "llama3") return readLlama3(config, scaling, maxPositions);
   if (kind === "longrope" || kind === "su") return readLongrope(config, scaling, dims, maxPositions);
   if (kind === "yarn") return readYarn(config, scaling, maxPositions);
   if (kind === "dynamic") return readDynamic(config, scaling, maxPositions);
   return scaling.refuse(key, "default, linear, dynamic, llama3, yarn or longrope (not supported)");
 }
 
-function readLlama3(scaling: ConfigReader): RopeSpec["scaling"] {
+function readLlama3(config: ConfigReader, scaling: ConfigReader, maxPositions: number): RopeSpec["scaling"] {
   const lowFreqFactor = scaling.positive("low_freq_factor");
   const highFreqFactor = scaling.positive("high_freq_factor");
   if (highFreqFactor <= lowFreqFactor)
@@ -133,7 +139,7 @@ function readLlama3(scaling: ConfigReader): RopeSpec["scaling"] {
     factor: scaling.positive("factor"),
     lowFreqFactor,
     highFreqFactor,
-    originalMaxPositions: scaling.count("original_max_position_embeddings"),
+    originalMaxPositions: originalPositions(config, scaling) ?? maxPositions,
   };
 }
 
@@ -142,8 +148,7 @@ function readLlama3(scaling: ConfigReader): RopeSpec["scaling"] {
  * gives it, or `mscale` and `mscale_all_dim` (DeepSeek): then the quotient of what the two give.
  */
 function readYarn(config: ConfigReader, scaling: ConfigReader, maxPositions: number): RopeSpec["scaling"] {
-  const original = agreeing(config, scaling, ["original_max_position_embeddings"]) ?? maxPositions;
-  if (!Number.isInteger(original)) scaling.refuse("original_max_position_embeddings", "a positive integer");
+  const original = originalPositions(config, scaling) ?? maxPositions;
   const factor = scaling.positive("factor", maxPositions / original);
   if (original * factor > MAX_COUNT) scaling.refuse("factor", `one that reaches at most ${MAX_COUNT} positions`);
   const [betaFast, betaSlow] = [orDefault(scaling, "beta_fast", 32), orDefault(scaling, "beta_slow", 1)];
@@ -164,7 +169,7 @@ function orDefault<T>(scaling: ConfigReader, key: string, fallback: T): number |
 
 /** Dynamic NTK scaling: what a sequence longer than max_position_embeddings would have turn more slowly. */
 function readDynamic(config: ConfigReader, scaling: ConfigReader, maxPositions: number): RopeSpec["scaling"] {
-  const original = agreeing(config, scaling, ["original_max_position_embeddings"]) ?? maxPositions;
+  const original = originalPositions(config, scaling) ?? maxPositions;
   if (original !== maxPositions) scaling.refuse("original_max_position_embeddings", `${maxPositions}, the positions`);
   return { kind: "dynamic", factor: scaling.positive("factor") };
 }
@@ -176,8 +181,8 @@ function readLongrope(
   dims: number,
   maxPositions: number,
 ): RopeSpec["scaling"] {
-  const original = agreeing(config, scaling, ["original_max_position_embeddings"]);
-  if (original === null || !Number.isInteger(original) || original < 2) {
+  const original = originalPositions(config, scaling);
+  if (original === null || original < 2) {
     return config.refuse("original_max_position_embeddings", "an integer from 2 up, for longrope");
   }
   const stretch = maxPositions / original;

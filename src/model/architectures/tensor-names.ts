@@ -12,6 +12,8 @@ export interface PartName {
 export interface TensorNames {
   readonly embedding: string;
   readonly head: string;
+  /** What later versions of transformers call the head, where that differs. */
+  readonly laterHead?: string;
   readonly finalNorm: string;
   /** What files take off the weights of norms: 1 where the model multiplies with 1 + w; absent: 0. */
   readonly normOffset?: number;
@@ -26,7 +28,10 @@ export function sourcesOf(spec: DecoderSpec, names: TensorNames): Pick<ModelDesc
   const blocks = spec.blocks.map((_, i) => names.block(i));
   const sources = new Map<string, TensorSource>();
   const bare = bareNames(names);
-  for (const matrix of matricesOf(spec)) sources.set(matrix.id, bare(matrixSource(matrix, names, blocks)));
+  const head = headSource(spec, names);
+  for (const matrix of matricesOf(spec)) {
+    sources.set(matrix.id, matrix.id === "head" ? head : bare(matrixSource(matrix, names, blocks)));
+  }
   for (const { id, block, length } of vectorsOf(spec)) {
     const dot = id.lastIndexOf(".");
     const suffix = id.slice(dot);
@@ -35,7 +40,6 @@ export function sourcesOf(spec: DecoderSpec, names: TensorNames): Pick<ModelDesc
     const offset = suffix === ".weight" ? (names.normOffset ?? 0) : 0;
     sources.set(id, bare({ ...sourceOf(part, suffix, [part.fused?.rows ?? length]), offset }));
   }
-  const head = sourceOf({ tensor: names.head }, ".weight", [spec.vocabSize, spec.hiddenSize]);
   return { sources, tiedHead: spec.tied ? head : null };
 }
 
@@ -53,12 +57,15 @@ function matrixSource(
   names: TensorNames,
   blocks: readonly Partial<Record<BlockPart, PartName>>[],
 ): TensorSource {
-  if (matrix.block === null) {
-    const tensor = matrix.id === "head" ? names.head : names.embedding;
-    return sourceOf({ tensor }, ".weight", [matrix.rows, matrix.cols]);
-  }
+  if (matrix.block === null) return sourceOf({ tensor: names.embedding }, ".weight", [matrix.rows, matrix.cols]);
   const part = partName(blocks, matrix.id);
   return sourceOf(part, ".weight", [part.fused?.rows ?? matrix.rows, matrix.cols]);
+}
+
+/** The output head's matrix, whether the model has it or, tied, only might store it. */
+function headSource({ vocabSize, hiddenSize }: DecoderSpec, { head, laterHead }: TensorNames): TensorSource {
+  const source = sourceOf({ tensor: head }, ".weight", [vocabSize, hiddenSize]);
+  return laterHead ? { ...source, names: [...source.names, `${laterHead}.weight`] } : source;
 }
 
 function outerName(part: string, names: TensorNames): PartName {

@@ -28,8 +28,9 @@ export const STEPS = {
 
 export type StepName = keyof typeof STEPS;
 
-/** The steps up to one, and that one. */
+/** The steps up to one, and that one. Throws a plain Error for a name that is none of theirs. */
 export function stepsUntil(last: StepName): Step<unknown>[] {
   const names = Object.keys(STEPS);
+  if (!names.includes(last)) throw new Error(`step: expected ${names.join(", ")}, found ${last}`);
   return Object.values<Step<unknown>>(STEPS).slice(0, names.indexOf(last) + 1);
 }

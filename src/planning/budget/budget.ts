@@ -1,5 +1,6 @@
 import { UserError } from "../../errors.ts";
-import { formatBytes, plainBytes, shortBytes } from "./bytes.ts";
+import { formatBytes, shortBytes } from "../../size-text.ts";
+import { plainBytes } from "./bytes.ts";
 import type { DeviceProfile } from "./device-profile.ts";
 
 /** The least that stays free beside the run, and the share of the memory where that is more. */

@@ -37,23 +37,6 @@ export function wholeBytes(value: number, text: string): number {
   throw new UserError("BUDGET_VALUE", `size "${text}": expected more than 0 bytes, found ${bytes}`, SIZE_HINT);
 }
 
-/** A size for people, with the exact bytes: "160 MiB (167,772,160 bytes)". */
-export function formatBytes(bytes: number): string {
-  return `${shortBytes(bytes)} (${bytes.toLocaleString("en-US")} bytes)`;
-}
-
-/** A size for table cells: "1.25 GiB", "160 MiB", "12.5 KiB", "900 bytes"; at most two decimals. */
-export function shortBytes(bytes: number): string {
-  const scales: [number, string][] = [
-    [2 ** 30, "GiB"],
-    [2 ** 20, "MiB"],
-    [2 ** 10, "KiB"],
-  ];
-  const scale = scales.find(([size]) => Math.abs(bytes) >= size);
-  if (!scale) return `${bytes} bytes`;
-  return `${Number((bytes / scale[0]).toFixed(2)).toLocaleString("en-US")} ${scale[1]}`;
-}
-
 /** Floors, but takes 289999999.99999994 for the 290000000 that "0.29 GB" means. */
 function floorBytes(value: number): number {
   const nearest = Math.round(value);

@@ -32,10 +32,15 @@ export async function readBudget(text: string, options: { reserve?: string | und
   return resolveBudget(text, { device, freeMemory: readFreeMemory, reserve: options.reserve });
 }
 
+/** Throws UserError DEVICE_UNKNOWN for what is neither a file's name nor that of a profile that ships. */
+export function checkDeviceName(nameOrFile: string): void {
+  if (!YAML_FILE.test(nameOrFile) && !deviceNames().includes(nameOrFile)) throw unknownDevice(nameOrFile);
+}
+
 /** A device profile by file or by the name of one that ships. Throws UserError `DEVICE_UNKNOWN`, `YAML_*`, `FILE_*`. */
 export async function loadDeviceProfile(nameOrFile: string): Promise<DeviceProfile> {
   const file = YAML_FILE.test(nameOrFile) ? nameOrFile : path.join(DEVICES_FOLDER, `${nameOrFile}.yaml`);
-  if (file !== nameOrFile && !deviceNames().includes(nameOrFile)) throw unknownDevice(nameOrFile);
+  checkDeviceName(nameOrFile);
   const text = await readYamlText(file);
   // Loaded here: its sizes are checked by mathjs, which a budget without a device mostly does not need.
   const { DeviceProfile: schema } = await import("./device-profile.ts");

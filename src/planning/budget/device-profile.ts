@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { UserError } from "../../errors.ts";
+import { YamlCount } from "../../formats/yaml-document.ts";
 import { KvType } from "../../model/kv-type.ts";
 import { parseBytes } from "./size-expression.ts";
 
@@ -29,7 +30,7 @@ export const DeviceProfile = z.strictObject({
     .nullable()
     .default(null),
   /** Positions that the KV cache must hold; null: the recipe's. */
-  context: z.number().int().positive().nullable().default(null),
+  context: YamlCount.nullable().default(null),
   kvType: KvType.nullable().default(null),
   residency: z.enum(["packed", "resident"]).default("packed"),
   budgetCovers: z.enum(["model", "process"]).default("model"),

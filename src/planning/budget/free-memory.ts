@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import os from "node:os";
+import { shortBytes } from "../../size-text.ts";
 import type { FreeMemory } from "./budget.ts";
-import { shortBytes } from "./bytes.ts";
 
 /** Limits at or above this are how cgroup v1 says "none". */
 const NO_LIMIT_BYTES = 2 ** 60;

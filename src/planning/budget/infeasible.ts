@@ -1,6 +1,6 @@
 import type { MemorySum } from "../../artifact/plan.ts";
 import { UserError } from "../../errors.ts";
-import { formatBytes, shortBytes } from "./bytes.ts";
+import { formatBytes, shortBytes } from "../../size-text.ts";
 
 /**
  * The error for a budget below the smallest plan: what the smallest needs, and what would be feasible nearest to the

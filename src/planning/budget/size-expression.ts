@@ -92,6 +92,8 @@ function toUnit(tree: MathNode, text: string): Unit {
     throw new UserError("BUDGET_UNITS", `size "${text}": expected a size with its unit on both sides of + and -`, HINT);
   }
   if (typeof value === "number") {
+    if (value <= 0)
+      throw new UserError("BUDGET_VALUE", `size "${text}": expected more than 0 bytes, found ${value}`, HINT);
     throw new UserError(
       "BUDGET_UNITS",
       `size "${text}": expected a unit, found the plain number ${value}`,

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../../errors.ts";
 import { isFile, parseWith } from "../../formats/files.ts";
+import { JsonError, parseJson } from "../../formats/json.ts";
 import {
   layoutSafetensors,
   openSafetensors,
@@ -99,27 +100,33 @@ export async function saveState(file: string, key: string, state: TrainingState)
  */
 export async function restoreState(file: string, key: string, state: TrainingState): Promise<boolean> {
   if (!(await isFile(file))) return false;
-  const saved = await openSafetensors(file).catch((error: unknown) => {
-    // A damaged state is as good as none: training begins again.
-    if (error instanceof UserError) return null;
-    throw error;
-  });
-  if (!saved) return false;
   try {
-    const found = progressOf(saved, file);
-    if (found?.key !== key) return false;
-    for (const { name, values } of tensorsOf(state)) values.set(await saved.readF32(name, 0, values.length));
-    for (const [i, head] of state.heads.entries()) Object.assign(head, found.heads[i]);
-    Object.assign(state, { step: found.step, idle: found.idle, done: found.done });
-    return true;
-  } finally {
-    await saved.close();
+    const saved = await openSafetensors(file);
+    return await restore(saved, key, state).finally(() => saved.close());
+  } catch (error) {
+    // A damaged state is as good as none: training begins again.
+    if (error instanceof UserError || error instanceof JsonError) return false;
+    throw error;
   }
 }
 
-function progressOf(saved: SafetensorsFile, file: string): z.infer<typeof Progress> | null {
+async function restore(saved: SafetensorsFile, key: string, state: TrainingState): Promise<boolean> {
+  const found = progressOf(saved);
+  if (found?.key !== key || found.heads.length !== state.heads.length) return false;
+  const read: Float32Array[] = [];
+  for (const { name, values } of tensorsOf(state)) {
+    if (saved.tensor(name).shape[0] !== values.length) return false;
+    read.push(await saved.readF32(name, 0, values.length));
+  }
+  for (const [i, { values }] of tensorsOf(state).entries()) values.set(read[i]);
+  for (const [i, head] of state.heads.entries()) Object.assign(head, found.heads[i]);
+  Object.assign(state, { step: found.step, idle: found.idle, done: found.done });
+  return true;
+}
+
+function progressOf(saved: SafetensorsFile): z.infer<typeof Progress> | null {
   const text = saved.metadata?.get("progress");
-  return text === undefined ? null : parseWith(Progress, JSON.parse(text), file);
+  return text === undefined ? null : parseWith(Progress, parseJson(text), saved.label);
 }
 
 function tensorsOf({ heads }: TrainingState): { name: string; values: Float32Array }[] {

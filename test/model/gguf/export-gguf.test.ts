@@ -106,6 +106,12 @@ describe("what GGUF cannot say is refused by name, and nothing is written", () =
     blocks: spec.blocks.map((b) => ({ ...b, ...change })),
   });
 
+  const yarnOf = ({ blocks: [{ attention }] }: DecoderSpec) => {
+    const scaling = { kind: "yarn", factor: 4, betaFast: 32, betaSlow: 1, truncate: true, originalMaxPositions: 64 };
+    const rope = { ...attention?.rope, scaling: { ...scaling, attentionFactor: 1.1 } };
+    return { attention: { ...attention, rope } };
+  };
+
   test.each([
     ["residual: expected sequential, found parallel", (s: DecoderSpec) => block(s, { residual: "parallel" })],
     ["blocks: expected attention and a gated MLP in each", (s: DecoderSpec) => block(s, { mlp: null })],
@@ -120,6 +126,7 @@ describe("what GGUF cannot say is refused by name, and nothing is written", () =
       "q/k norms: expected none, found rms",
       (s: DecoderSpec) => block(s, { attention: { ...s.blocks[0].attention, kNorm: { ...s.finalNorm, size: 8 } } }),
     ],
+    ["rotary scaling: expected none, linear, dynamic or llama3, found yarn", (s: DecoderSpec) => block(s, yarnOf(s))],
     [
       "block 1: expected the same as block 0, found another shape",
       (s: DecoderSpec) => ({

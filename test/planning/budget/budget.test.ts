@@ -37,7 +37,7 @@ describe("readFreeMemory", () => {
       }),
     );
     expect(free.bytes).toBe(824 * MIB);
-    expect(free.source).toContain("/sys/fs/cgroup/a: limit 1 GiB, 200 MiB in use");
+    expect(free.source).toContain("/sys/fs/cgroup/a: limit 1.00 GiB, 200 MiB in use");
   });
 
   it("reads cgroup v1, mounted at its root as in a container", () => {
@@ -94,7 +94,7 @@ describe("resolveBudget", () => {
     expect((await resolveBudget("auto", free(10_000 * MIB))).bytes).toBe(9000 * MIB);
     const small = await resolveBudget("auto", free(1024 * MIB));
     expect(small.bytes).toBe(768 * MIB);
-    expect(small.explanation).toBe("free memory (test): 1 GiB, reserve 256 MiB: budget 768 MiB (805,306,368 bytes)");
+    expect(small.explanation).toBe("free memory (test): 1.00 GiB, reserve 256 MiB: budget 768 MiB (805,306,368 bytes)");
     expect((await resolveBudget("auto", { ...free(1024 * MIB), reserve: "24 MiB" })).bytes).toBe(1000 * MIB);
   });
 

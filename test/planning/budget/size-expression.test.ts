@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../../src/errors.ts";
-import { formatBytes, plainBytes, shortBytes } from "../../../src/planning/budget/bytes.ts";
+import { plainBytes } from "../../../src/planning/budget/bytes.ts";
 import { parseBytes } from "../../../src/planning/budget/size-expression.ts";
+import { formatBytes, shortBytes } from "../../../src/size-text.ts";
 
 const MIB = 2 ** 20;
 
@@ -178,5 +179,10 @@ describe("formatBytes", () => {
     expect(formatBytes(2 ** 30 + 2 ** 28)).toBe("1.25 GiB (1,342,177,280 bytes)");
     expect(shortBytes(900)).toBe("900 bytes");
     expect(shortBytes(12_800)).toBe("12.5 KiB");
+    expect(shortBytes(24 * 1024)).toBe("24.0 KiB");
+    expect(shortBytes(999 * MIB)).toBe("999 MiB");
+    expect(shortBytes(1000 * MIB)).toBe("1,000 MiB");
+    expect(shortBytes(5000 * 2 ** 30)).toBe("5,000 GiB");
+    expect(shortBytes(-160 * MIB)).toBe("-160 MiB");
   });
 });

@@ -94,7 +94,7 @@ function bytesOfLines({ items, fileBytes, modelBytes, totalBytes }: MemorySum): 
   return new Map([...items.map(({ label, bytes }): [string, number] => [label, bytes]), ...totals]);
 }
 
-/** What readers of models take from a folder: weights, tokenizers, configs, templates, in any spelling of their names. */
+/** What readers of models take from a folder: weights, tokenizers, configs, templates, however they are spelt. */
 const READ_BY_SOMEBODY = /\.(safetensors|json|jinja|model|bin|gguf)$|^(vocab|merges)\.txt$/i;
 
 /**

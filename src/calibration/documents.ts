@@ -78,5 +78,5 @@ function renderAt(where: string, messages: readonly ChatMessage[], renderChat: R
   }
 }
 
-/** Forms of text, the first that fits; all else is plain text, one document. A new one is a function and a line here. */
+/** Forms of text, the first that fits; all else is plain text, one document. A new one gets a line here. */
 const FORMS: readonly Form[] = [{ holds: holdsRecords, documents: jsonDocuments }];

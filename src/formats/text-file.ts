@@ -18,8 +18,8 @@ const TEXT_COLUMNS =
   /^(text|content|messages|conversations?|prompt|instruction|question|sentence|document|completion)$/i;
 
 /**
- * The characters of a text file, JSON or not. Throws UserError `FOREIGN_FILE` for a file of another kind, which is named
- * (Parquet, gzip, a web page, UTF-16, …), `NOT_TEXT` for other bytes.
+ * The characters of a text file, JSON or not. Throws UserError `FOREIGN_FILE` for a file of another kind, which is
+ * named (Parquet, gzip, a web page, UTF-16, …), `NOT_TEXT` for other bytes.
  */
 export function textOf(bytes: Uint8Array, label: string): string {
   const foreign = foreignFile(bytes, label, "text");

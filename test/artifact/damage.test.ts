@@ -47,7 +47,7 @@ const LIES: readonly Lie[] = [
   ],
   ["an odd rotary size", ["spec", "blocks", 0, "attention", "rope", "dims"], 11, /rope/],
   ["a special token outside", ["spec", "eosTokens"], [83], /below 83, found 83/],
-  ["an unknown codec", ["plan", "units", 1, "codec"], "q4x", /q4s-g32.*found "q4x"/],
+  ["an unknown codec", ["plan", "units", 1, "codec"], "q4x", /codec: expected .*found "q4x"/],
   ["another codec", ["plan", "units", 1, "codec"], "q4s-g32", /plan: blocks\.0\.attn\.q: expected/],
   ["a unit of another size", ["plan", "units", 0, "bytes"], 64, /plan: embedding: expected .* found 64/],
   ["a unit of no matrix", ["plan", "units", 0, "id"], "embeding", /embedding has no codec/],

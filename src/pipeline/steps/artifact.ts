@@ -97,8 +97,8 @@ function withStopTokens(spec: DecoderSpec, tokenizer: Tokenizer): DecoderSpec {
 }
 
 /**
- * What was packed is what provenance names. Marks tell of every change, but where a disk keeps none of them the contents
- * do: they are read once more. Throws UserError `SOURCE_CHANGED`.
+ * What was packed is what provenance names. Marks tell of every change, but where a disk keeps none of them the
+ * contents do: they are read once more. Throws UserError `SOURCE_CHANGED`.
  */
 async function assertContents(job: Job, signal: AbortSignal | undefined): Promise<void> {
   await job.assertSource();

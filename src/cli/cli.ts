@@ -12,7 +12,7 @@ import { unknownCommand, usageError } from "./usage-error.ts";
 const EXAMPLES = [
   ["compress models/smollm2 --budget '160 MiB' --context 2048 --out outputs/smollm2", "fit a checkpoint into a budget"],
   ["run outputs/smollm2/artifact 'Once upon a time' --max-tokens 64", "run the result"],
-  ["plan models/smollm2 --budget '160 MiB' --context 2048 --recipe uniform --sweep", "see what budgets would buy"],
+  ["plan models/smollm2 --context 2048 --recipe uniform --sweep", "see what budgets would buy"],
 ] as const;
 
 /**
@@ -26,6 +26,8 @@ export async function runCommandLine(
   const args = markDashes(spelledOut(commandLine));
   const json = args.some((arg) => arg === "--json" || arg === "--json=true");
   const terminal = new Terminal({ json, ownsProcess });
+  // What nobody awaits fails like everything else.
+  if (ownsProcess) process.on("uncaughtException", (error) => process.exit(reportFailure(error, terminal)));
   try {
     const named = await commandNamed(args.find((arg) => !arg.startsWith("-")));
     if (!named && !args[0].startsWith("-")) throw unknownCommand(args[0]);
@@ -53,6 +55,7 @@ function parserFor(args: readonly string[], commands: readonly Command[], termin
   const given = () => ({ typed: args, declared: declaredOptions(parser), repeatable, help });
   const check = (argv: Record<string, unknown>) => checkArguments({ ...given(), argv });
   const parser: Argv<object> = yargs(args)
+    .boolean("json")
     .middleware([unmarkDashes, check], true)
     .scriptName("layerwise")
     .usage("$0 <command>\n\nFits a language model to a device's byte budget, layer by layer, and runs it.")

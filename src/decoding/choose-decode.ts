@@ -8,6 +8,8 @@ import {
   type DecodeOptions,
   DRAFTERS,
   type DraftersRequest,
+  EVALUATED_DRAFTERS,
+  executorOfDecode,
   OPTION_SCHEMAS,
   PLAIN,
 } from "./drafters/index.ts";
@@ -34,6 +36,17 @@ export async function chooseDecode(
   const kind = wanted ?? (await kindFor(model, Object.keys(settings), draws));
   for (const name of Object.keys(OPTION_SCHEMAS)) if (name in settings) checkTakes(kind, name);
   return DRAFTERS[kind].choose(model, settings, draws);
+}
+
+/**
+ * The model with an executor whose output head gives what a text of that kind is drawn from, as `eval` asks it; closing
+ * it closes the model. Throws UserError DECODE for a kind that has none, and what the drafter throws.
+ */
+export async function modelOfDecode(model: OpenModel, kind: DecodeKind): Promise<OpenModel> {
+  const executor = executorOfDecode(model.executor, await chooseDecode(model, { kind }));
+  if (executor) return { ...model, executor };
+  const kinds = EVALUATED_DRAFTERS.map((drafter) => drafter.kind);
+  throw new UserError("DECODE", `decode: expected ${kinds.join(" or ")} to evaluate with, found ${kind}`);
 }
 
 async function kindFor(model: OpenModel, settings: readonly string[], draws: boolean): Promise<DecodeKind> {

@@ -16,6 +16,12 @@ export interface SessionOptions {
   readonly kvType?: KvType | undefined;
 }
 
+/** How ids are fed. */
+export interface FeedOptions extends WorkOptions {
+  /** An executor that runs the passes in the session's place: over the same caches, with an output head of its own. */
+  readonly through?: AnyExecutor | undefined;
+}
+
 /**
  * One sequence being decoded: an executor, its KV cache and the ids so far. Close it when done; the executor stays
  * open.
@@ -75,7 +81,7 @@ export class Session {
   async feedFor(
     wanted: WantedOfOutput,
     ids: ArrayLike<number>,
-    { signal, onProgress }: WorkOptions = {},
+    { through = this.executor, signal, onProgress }: FeedOptions = {},
   ): Promise<OutputRows> {
     if (ids.length === 0) throw new Error("Session.feed: no ids");
     const before = this.tokens.length;
@@ -87,7 +93,7 @@ export class Session {
     const { executor, kvType } = this;
     const lookedAt = () => [{ executor, kvType, signal, sequences: [this.idsBetween(0, total)] }];
     try {
-      await explainingNotFinite(lookedAt, () => this.runTo(total, wanted, { signal, onProgress }));
+      await explainingNotFinite(lookedAt, () => this.runTo(total, wanted, { through, signal, onProgress }));
       return this.output;
     } catch (error) {
       this.tokens.length = before;
@@ -134,24 +140,24 @@ export class Session {
   }
 
   /** Computes all positions up to the sequence's end, and looks at what the output head says of the last. */
-  private async runTo(total: number, wanted: WantedOfOutput, { signal, onProgress }: WorkOptions): Promise<void> {
+  private async runTo(total: number, wanted: WantedOfOutput, { onProgress, ...options }: Feeding): Promise<void> {
     while (this.cached < total) {
       if (!traitsOf(this.executor.info).yields) await nextTurn();
-      throwIfAborted(signal);
-      await this.runChunk(Math.min(total, this.cached + PROMPT_CHUNK_ROWS), wanted, signal);
+      throwIfAborted(options.signal);
+      await this.runChunk(Math.min(total, this.cached + PROMPT_CHUNK_ROWS), wanted, options);
       onProgress?.({ stage: "prompt", done: this.cached, total });
     }
     this.output.check();
   }
 
   /** Computes positions [cached, to); asks about the last one where it is the sequence's end. */
-  private async runChunk(to: number, wanted: WantedOfOutput, signal: AbortSignal | undefined): Promise<void> {
-    const { executor, cache } = this;
+  private async runChunk(to: number, wanted: WantedOfOutput, { through, signal }: Feeding): Promise<void> {
+    const { cache } = this;
     const count = to - this.cached;
     const rows = { ids: this.idsBetween(this.cached, to), spans: [{ cache, position: this.cached, count }] };
     const atEnd = to === this.tokens.length;
     const asked = atEnd ? this.output.ask(count - 1, count, wanted) : {};
-    executor.release(await runRows(executor, rows, { signal, ...asked }));
+    through.release(await runRows(through, rows, { signal, ...asked }));
     this.cached = to;
   }
 
@@ -166,6 +172,9 @@ export class Session {
     this.cached = length;
   }
 }
+
+/** Feed options with everything said. */
+type Feeding = FeedOptions & { readonly through: AnyExecutor };
 
 function createCache(executor: AnyExecutor, options: SessionOptions): KvCache {
   const maxTokens = options.contextTokens;

@@ -1,4 +1,5 @@
 import { throwIfAborted } from "../errors.ts";
+import { sizeOfFile } from "../formats/files.ts";
 import { openMaths } from "../maths/open-maths.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
@@ -12,6 +13,7 @@ import { TOOL_VERSION } from "../version.ts";
 import { checkRequest } from "./check-request.ts";
 import { Job } from "./job.ts";
 import { planRequest } from "./plan-request.ts";
+import { needsScores, usesLibrary } from "./recipe.ts";
 import { openRunFolder, type StepReport } from "./run-folder.ts";
 import { type RunOptions, rememberOptions } from "./run-options.ts";
 
@@ -38,6 +40,10 @@ export async function withJob<T>(
 ): Promise<T> {
   const { out, recipe, device, signal, onStep } = options;
   const budget = await readBudget(options.budget);
+  // Texts are read after the weights, which may take minutes.
+  if (needsScores(recipe) || usesLibrary(recipe)) {
+    for (const { path } of options.calibration) await sizeOfFile(path);
+  }
   const checkpoint = await openCheckpoint(options.checkpoint);
   try {
     const { spec } = checkpoint;

@@ -105,6 +105,27 @@ describe.skipIf(process.platform === "win32")("eval-text-device: input files are
   });
 });
 
+describe("eval-text-device: what is refused before anything is read", () => {
+  test("calibration text that is not there, before the run folder is made", async () => {
+    const args = ["compress", STORIES, "--budget", "9 MiB", "--recipe", "fast", "--calibration", "/nowhere.txt"];
+    const { code, stderr } = await commandLine([...args, "--out", "/nowhere/run"]);
+    expect(stderr).toBe("layerwise: /nowhere.txt: cannot read: no such file or folder (check the path)\n");
+    expect(code).toBe(1);
+  });
+
+  test("a prompt without end on standard input", async () => {
+    const { code, stderr } = await commandLine(["run", STORIES, "-"], new Uint8Array(64 * 2 ** 20 + 1));
+    expect(stderr).toBe("layerwise: standard input: expected at most 64.0 MiB, found more\n");
+    expect(code).toBe(1);
+  });
+});
+
+test("options may stand before the command", async () => {
+  const { code, stdout } = await commandLine(["--json", "inspect", STORIES]);
+  expect(JSON.parse(stdout)).toMatchObject({ kind: "checkpoint" });
+  expect(code).toBe(0);
+});
+
 test("a model's own folder is no run folder", async () => {
   const args = ["compress", STORIES, "--budget", "9 MiB", "--recipe", "smoke", "--context", "64", "--out"];
   const { code, stderr } = await commandLine([...args, STORIES]);

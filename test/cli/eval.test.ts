@@ -4,6 +4,7 @@ import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { EvaluationResult } from "../../src/evaluation/evaluation-result.ts";
 import { ZeroShotResult } from "../../src/evaluation/zero-shot/zero-shot-result.ts";
+import { makeStoriesWithExits } from "../decoding/artifact-with-exits.ts";
 import { commandLine } from "./command-line.ts";
 
 const stories = path.resolve("examples/stories260k");
@@ -91,6 +92,21 @@ test("tasks alone, some of their examples", async () => {
   expect(document).toMatchObject({ text: null, result: null, overlap: null });
   const { tasks } = ZeroShotResult.parse(document.zeroShot);
   expect(tasks).toMatchObject([{ task: "copa", examples: 1, available: 2, accuracy: { value: 1, error: 0 } }]);
+});
+
+test("what exits and output head say together, by --decode vote; what no head says is refused", async () => {
+  const artifact = path.join(folder, "exits");
+  await makeStoriesWithExits(artifact);
+  const asked = ["eval", artifact, ...evaluated.slice(2), "--tasks", "copa", "--tasks-folder", folder, "--json"];
+  const [plain, vote] = [await commandLine(asked), await commandLine([...asked, "--decode", "vote"])].map(
+    ({ stdout }) => JSON.parse(stdout),
+  );
+  expect([plain.decode, vote.decode]).toEqual(["plain", "vote"]);
+  // Random heads say nothing: they can but take from what the output head says.
+  expect(vote.result.model.perplexity).toBeGreaterThan(plain.result.model.perplexity);
+  expect(ZeroShotResult.parse(vote.zeroShot).tasks[0].examples).toBe(2);
+  const none = await commandLine([...evaluated, "--decode", "vote"]);
+  expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining("expected early exits, found none") });
 });
 
 describe("text shared with the calibration", () => {

@@ -127,6 +127,19 @@ describe("tied-but-two-heads: weights beat config.json", () => {
     expect(await refusal(open(TIED, tensorsWith({ [HEAD]: integers })))).toMatch(/^ALREADY_QUANTIZED .*lm_head/);
   });
 
+  test.each(["model.lm_head.weight", "output.weight", "embed_out.weight"])(
+    "a head under another name: %s",
+    async (name) => {
+      const equal = tensorsWith({ [HEAD]: null, [name]: tensor(EMBEDDING) });
+      await using same = closing(await open(TIED, equal));
+      expect([same.spec.tied, same.unused]).toEqual([true, [name]]);
+      const twice = /^STORED_TWICE .*found two with different numbers: /;
+      expect(await refusal(open(TIED, tensorsWith({ [HEAD]: null, [name]: tensor(HEAD) })))).toMatch(twice);
+      expect(await refusal(open(TINY_CONFIG, tensorsWith({ [name]: tensor(EMBEDDING) })))).toMatch(twice);
+      await (await open(TINY_CONFIG, tensorsWith({ [name]: tensor(HEAD) }))).close();
+    },
+  );
+
   test("not tied and no head: the line says what could be meant", async () => {
     expect(await refusal(open(TINY_CONFIG, tensorsWith({ [HEAD]: null })))).toMatch(
       /^MISSING_TENSOR .*expected tensor "lm_head.weight" by config.json, found none \(.*tie_word_embeddings true\)$/,

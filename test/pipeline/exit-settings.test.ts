@@ -37,7 +37,7 @@ describe("exit settings", () => {
       ["kind: linear\nrank: 8", /^my\.yaml:2: rank: expected none with kind linear, found 8$/],
       ["after: [4, 8]\ncount: 2", /^my\.yaml:2: count: expected none beside the points/],
       ["after: [8, 4]", /after\.1: expected rising points, found 4$/],
-      ["tokens: 0", /tokens: expected more than 0, found 0$/],
+      ["tokens: 0", /tokens: expected at least 1, found 0$/],
       ["confidence: luck", /confidence: expected one of entropy, max, margin/],
       ["vocabulary: all", /^my\.yaml:1: vocabulary: expected/],
     ];

@@ -38,7 +38,9 @@ describe("options of a scorer", () => {
     expect(refusal(score("cosine", "{ unit: matrix }")).message).toContain(
       "score.options.unit: expected a known field",
     );
-    expect(refusal(score("lsaq", "{ tokens: 0 }")).message).toContain("score.options.tokens: expected more than 0");
+    expect(refusal(score("lsaq", "{ tokens: 0 }")).message).toContain(
+      "score.options.tokens: expected at least 1, found 0",
+    );
     expect(parseRecipe(score("kl", "{ tokens: 8 }"), "my.yaml").score.options).toEqual({ tokens: 8 });
   });
 });
@@ -114,7 +116,9 @@ describe("a recipe", () => {
       "my.yaml:5: quantize.requantize: expected true with learned-rounding, which refines the chosen plan, found false",
     ],
     ["quantize: { quantizer: round }\n", "my.yaml:5: quantize.quantizer: expected one of nearest"],
-    ["context: -1\n", "my.yaml:5: context: expected more than 0, found -1"],
+    ["context: -1\n", "my.yaml:5: context: expected at least 1, found -1"],
+    ["context: 1e9\n", "my.yaml:5: context: expected at most 16777216, found 1000000000"],
+    ["seed: 4294967296\n", "my.yaml:5: seed: expected at most 4294967295, found 4294967296"],
     ["context: 1.5\n", "my.yaml:5: context: expected int, found 1.5"],
     ["context: long\n", 'my.yaml:5: context: expected number, found "long"'],
     ["exits: { ranks: 3 }\n", 'my.yaml:5: exits.ranks: expected a known field, found "ranks"'],

@@ -35,8 +35,10 @@ export const evalCommand = defineCommand({
       throw new UserError("EVAL_STATES", "reference-states: expected --text and --reference beside it", "name both");
     }
     const tasks = await readTasksOf(args);
-    const model = await openToRun(args.model, args, terminal);
+    const opened = await openToRun(args.model, args, terminal);
     try {
+      const { modelOfDecode } = await import("../../decoding/choose-decode.ts");
+      const model = await modelOfDecode(opened, args.decode);
       const beginning = textBeginning(model.tokenizer, args.bos);
       const text =
         args.text === undefined ? null : await evaluateTextOn(model, args.text, { args, beginning, terminal });
@@ -44,10 +46,10 @@ export const evalCommand = defineCommand({
       const texts = [...(text ? [text.evaluatedText] : []), ...tasks.flatMap(({ examples }) => examples.map(goldText))];
       const overlap = await checkOverlap({ model, files: args.calibration, texts });
       if (overlap && overlap.shared > 0) terminal.note(overlapText(overlap));
-      terminal.document(evaluationDocument(model, { text, zeroShot, overlap }));
+      terminal.document(evaluationDocument(model, { decode: args.decode, text, zeroShot, overlap }));
       terminal.print(evaluationText({ text, zeroShot }, args.markdown, terminal.colours));
     } finally {
-      await model.close();
+      await opened.close();
     }
   },
 });

@@ -1,4 +1,5 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
+import { EVALUATED_DRAFTERS, PLAIN } from "../../decoding/drafters/index.ts";
 import { executionOptions } from "./execution-options.ts";
 
 /** Whether BOS comes first; `auto`: where the tokenizer adds one. */
@@ -16,6 +17,11 @@ export function evaluationOptions(yargs: Argv<object>) {
     describe: "Artifact, run folder or checkpoint",
   });
   return executionOptions(positional)
+    .option("decode", {
+      choices: EVALUATED_DRAFTERS.map(({ kind }) => kind),
+      default: PLAIN.kind,
+      describe: `Whose distributions: ${EVALUATED_DRAFTERS.map(({ kind, what }) => `${kind}: ${what}`).join("; ")}`,
+    })
     .option("text", { type: "string", describe: "UTF-8 text file" })
     .option("reference", { type: "string", describe: "The original checkpoint, computed in f32" })
     .option("noise-floor", {

@@ -18,12 +18,13 @@ interface Measured {
 /** The document of `--json`. */
 export function evaluationDocument(
   model: OpenModel,
-  { text, zeroShot, overlap }: Measured & { readonly overlap: OverlapReport | null },
+  { decode, text, zeroShot, overlap }: Measured & { readonly decode: string; readonly overlap: OverlapReport | null },
 ): object {
   const { folder, kind, weightBytes, executor } = model;
   return {
     model: folder,
     kind,
+    decode,
     referenceModel: text?.referenceFolder ?? null,
     weightBytes,
     text: text && { path: text.path, ...text.result.text },

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
+import type { AnyExecutor } from "../../runtime/executor.ts";
 import type { ExitSet } from "../exits/exit-set.ts";
 import type { OpenModel } from "../open-model.ts";
 import type { DecoderParts, TokenDecoder } from "../speculative/decoder.ts";
@@ -57,6 +58,11 @@ export interface DrafterDeclaration<Options extends DecodeBase, Request extends 
    * range.
    */
   choose(model: OpenModel, request: z.infer<Request>, draws: boolean): Promise<Options>;
+  /**
+   * An executor whose output head gives what the text is drawn from, for `eval`: the one given, or one over its caches.
+   * Absent where no head gives it: what is drawn depends on the exit that was sure.
+   */
+  executor?(executor: AnyExecutor, options: Options): AnyExecutor;
   /** A decoder that continues a session. Throws as `choose` for values out of range. */
   create(parts: DecoderParts, options: Options): TokenDecoder;
   /** The options as a JSON document shows them. */
@@ -101,8 +107,9 @@ export interface DrafterVariant<Options extends DecodeBase> extends VariantFacts
 
 /** A drafter as the table holds it: takes any options, and refuses those of others. */
 export interface Drafter<Options extends DecodeBase, Request extends z.ZodObject>
-  extends Omit<DrafterDeclaration<Options, Request>, "choose" | "create" | "describe"> {
+  extends Omit<DrafterDeclaration<Options, Request>, "choose" | "executor" | "create" | "describe"> {
   choose(model: OpenModel, request: Readonly<Record<string, unknown>>, draws: boolean): Promise<Options>;
+  executor?(executor: AnyExecutor, options: DecodeBase): AnyExecutor;
   create(parts: DecoderParts, options: DecodeBase): TokenDecoder;
   describe(options: DecodeBase): Readonly<Record<string, unknown>>;
 }
@@ -116,8 +123,10 @@ export function defineDrafter<Options extends DecodeBase, Request extends z.ZodO
     if (isOwn(options)) return options;
     throw new Error(`decode: expected ${declaration.kind}, found ${options.kind}`);
   };
+  const { executor: voice } = declaration;
   return {
     ...declaration,
+    ...(voice && { executor: (executor, options) => voice(executor, own(options)) }),
     choose: (model, request, draws) => declaration.choose(model, declaration.options.parse(request), draws),
     create: (parts, options) => declaration.create(parts, own(options)),
     describe: (options) => declaration.describe(own(options)),

@@ -1,4 +1,5 @@
 import type { z } from "zod";
+import type { AnyExecutor } from "../../runtime/executor.ts";
 import type { ExitSet } from "../exits/exit-set.ts";
 import { createSampler, drawsTokens, type SamplerOptions } from "../sampler.ts";
 import type { Session } from "../session.ts";
@@ -6,6 +7,7 @@ import type { TokenDecoder } from "../speculative/decoder.ts";
 import { DSSD } from "./dssd.ts";
 import { EARLY_EXIT } from "./early-exit.ts";
 import { PLAIN } from "./plain.ts";
+import { VOTE } from "./vote.ts";
 
 export { PLAIN } from "./plain.ts";
 
@@ -16,6 +18,7 @@ export const DRAFTERS = {
   plain: PLAIN,
   "early-exit": EARLY_EXIT,
   dssd: DSSD,
+  vote: VOTE,
 } as const;
 
 export type DecodeKind = keyof typeof DRAFTERS;
@@ -25,6 +28,9 @@ export const DECODE_KINDS: readonly DecodeKind[] = Object.keys(DRAFTERS).filter(
 
 /** All drafters, in the table's order. */
 export const ALL_DRAFTERS: readonly (typeof DRAFTERS)[DecodeKind][] = Object.values(DRAFTERS);
+
+/** Drafters whose text is drawn from what an output head says, so that it can be evaluated. */
+export const EVALUATED_DRAFTERS = ALL_DRAFTERS.filter(({ executor }) => executor !== undefined);
 
 /** How tokens are computed: the options of one of the drafters. */
 export type DecodeOptions = Awaited<ReturnType<(typeof DRAFTERS)[DecodeKind]["choose"]>>;
@@ -70,6 +76,14 @@ export function createDecoder(session: Session, settings: DecoderSettings): Toke
     { session, sampler, sampling, draws: drawsTokens(sampling), history, now },
     decode,
   );
+}
+
+/**
+ * An executor whose output head gives what a text of these options is drawn from; null where that depends on what came
+ * before. It runs on the caches of the one given, which stays the caller's.
+ */
+export function executorOfDecode(executor: AnyExecutor, decode: DecodeOptions): AnyExecutor | null {
+  return DRAFTERS[decode.kind].executor?.(executor, decode) ?? null;
 }
 
 /** The exits that options decode with; null where they need none. */

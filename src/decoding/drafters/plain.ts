@@ -1,14 +1,5 @@
 import { z } from "zod";
-import type { WorkOptions } from "../../progress.ts";
-import {
-  type DecodedToken,
-  type DecoderParts,
-  DecodingCounts,
-  type DecodingStatistics,
-  feedAndChoose,
-  type RoundLimits,
-  type TokenDecoder,
-} from "../speculative/decoder.ts";
+import { EveryBlockDecoder } from "../speculative/every-block.ts";
 import { defineDrafter } from "./drafter.ts";
 
 export interface PlainOptions {
@@ -26,30 +17,7 @@ export const PLAIN = defineDrafter({
   reports: [],
   bench: null,
   choose: async (): Promise<PlainOptions> => ({ kind: "plain" }),
-  create: (parts) => new PlainDecoder(parts),
+  executor: (executor) => executor,
+  create: (parts) => new EveryBlockDecoder(parts, { kind: "plain", through: parts.session.executor }),
   describe: ({ kind }) => ({ kind }),
 });
-
-/** Every block for every token. */
-class PlainDecoder implements TokenDecoder {
-  private readonly parts: DecoderParts;
-  private readonly counts = new DecodingCounts();
-
-  constructor(parts: DecoderParts) {
-    this.parts = parts;
-  }
-
-  get statistics(): DecodingStatistics {
-    return this.counts.statistics("plain");
-  }
-
-  first(promptIds: ArrayLike<number>, options: WorkOptions): Promise<DecodedToken> {
-    return feedAndChoose(this.parts, promptIds, options, this.counts);
-  }
-
-  async next({ signal }: RoundLimits): Promise<readonly DecodedToken[]> {
-    return [await feedAndChoose(this.parts, this.parts.history.slice(-1), { signal }, this.counts)];
-  }
-
-  close(): void {}
-}

@@ -1,7 +1,7 @@
 import type { WorkOptions } from "../../progress.ts";
 import { chooseAfter, wantedBy } from "../output-rows.ts";
 import type { Sampler, SamplerOptions } from "../sampler.ts";
-import type { Session } from "../session.ts";
+import type { FeedOptions, Session } from "../session.ts";
 
 /** One token of a text. */
 export interface DecodedToken {
@@ -96,7 +96,7 @@ export class DecodingCounts {
 export async function feedAndChoose(
   { session, sampler, history }: Pick<DecoderParts, "session" | "sampler" | "history">,
   ids: ArrayLike<number>,
-  options: WorkOptions,
+  options: FeedOptions,
   counts: DecodingCounts,
 ): Promise<DecodedToken> {
   const output = await session.feedFor(wantedBy(sampler), ids, options);

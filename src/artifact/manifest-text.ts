@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto";
 import { UserError } from "../errors.ts";
 import { parseJsonBytes, parseWith } from "../formats/files.ts";
+import { MAX_DOCUMENT_VALUES } from "../formats/limits.ts";
 import { badArtifact } from "./artifact-error.ts";
 import { Manifest, READ_VERSIONS } from "./manifest.ts";
 import { HasSpecV2 } from "./spec-v2.ts";
@@ -26,7 +27,7 @@ export function hashedText(fields: object): { text: string; sha256: string } {
  * on one line, for anything that is not one.
  */
 export function parseManifest(bytes: Uint8Array, label: string): Manifest {
-  const value = parseJsonBytes(bytes, label);
+  const value = parseJsonBytes(bytes, label, MAX_DOCUMENT_VALUES);
   const version = versionOf(value, label);
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
   const stated = START.exec(text)?.[1];

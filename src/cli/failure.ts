@@ -28,6 +28,19 @@ function isStop(error: unknown): boolean {
   return error instanceof Interrupted || (error instanceof Error && error.name === "AbortError");
 }
 
+/** What would move a terminal's cursor, colour it or break the line: values of a stranger's file may hold it. */
+// biome-ignore lint/suspicious/noControlCharactersInRegex: they are what is looked for.
+const CONTROL = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g;
+/** Characters of a line from its start and its end; between them may stand a value of any length. */
+const [MAX_HEAD, MAX_TAIL] = [800, 400];
+
+/** A message as one line that can be printed: cut where it is long, control characters as JSON writes them. */
 function oneLine(text: string): string {
-  return text.replaceAll(/\s*\n\s*/g, " ").trim();
+  const escaped = (character: string) => `\\u${character.charCodeAt(0).toString(16).padStart(4, "0")}`;
+  const line = text
+    .replaceAll(/\s*\n\s*/g, " ")
+    .trim()
+    .replaceAll(CONTROL, escaped);
+  if (line.length <= MAX_HEAD + MAX_TAIL) return line;
+  return `${line.slice(0, MAX_HEAD)} … ${line.slice(-MAX_TAIL)}`;
 }

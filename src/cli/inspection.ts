@@ -9,7 +9,7 @@ import { checkContextLength } from "../model/context-length.ts";
 import { type DecoderSpec, matricesOf, vectorsOf } from "../model/decoder-spec.ts";
 import { memorySum } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
-import { runtimeBaseBytes } from "../runtime/base-bytes.ts";
+import { runtimeBase } from "../runtime/base-bytes.ts";
 import type { ExecutorInfo } from "../runtime/executor-info.ts";
 import { shortBytes } from "../size-text.ts";
 import type { Colours } from "./terminal.ts";
@@ -62,7 +62,8 @@ export async function inspectCheckpoint(
     const { spec, id, files, weightBytes, dtypes, unused, notes } = checkpoint;
     const contextTokens = options.contextTokens ?? Math.min(2048, spec.maxPositions);
     checkContextLength(spec, contextTokens);
-    const memory = storedMemory(checkpoint, contextTokens, runtimeBaseBytes(options.executor));
+    const { runtimeBaseBytes } = runtimeBase(options.executor, spec);
+    const memory = storedMemory(checkpoint, contextTokens, runtimeBaseBytes);
     const unknown = unknownConfigFields(checkpoint.configJson, folder);
     const types = [...dtypes].map(([dtype, use]) => ({ dtype, ...use }));
     return {
@@ -103,7 +104,7 @@ export async function inspectArtifact(folder: string, colours: Colours): Promise
       `${folder}: artifact, ${specText(spec)}`,
       `manifest sha256 ${manifest.manifestSha256}`,
       provenanceText(manifest.provenance),
-      ...(manifest.provenance.guard ? [guardText(manifest.provenance.guard)] : []),
+      ...(manifest.provenance.guard ? [guardText(manifest.provenance.guard, manifest.plan.predictedLoss)] : []),
       ...["", planText(manifest.plan, null, colours), ""],
       ...(manifest.exits ? [exitsText(manifest.exits, colours), ""] : []),
     ],

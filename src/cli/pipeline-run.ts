@@ -109,7 +109,7 @@ async function resultText(result: CompressResult, terminal: Terminal): Promise<s
   if (result.plan) {
     const { planText } = await import("./text/plan-text.ts");
     const text = planText(result.plan, result.scores?.importance ?? null, terminal.colours);
-    const guard = result.guard ? `\n${guardText(result.guard)}` : "";
+    const guard = result.guard ? `\n${guardText(result.guard, result.plan.predictedLoss)}` : "";
     const exits = result.exits ? `\n\n${await exitLines(result.exits, terminal)}` : "";
     return result.artifact ? `${text}${guard}${exits}\nartifact: ${result.artifact}` : text;
   }

@@ -30,7 +30,7 @@ export async function findModel(target: string): Promise<FoundModel> {
 async function notFound(target: string): Promise<UserError> {
   const names = await listFolder(target).catch(() => []);
   const other = names.find(isOtherWeights);
-  const found = other ?? ((await isFolder(target)) ? "neither" : "no such folder");
+  const found = other ?? ((await isFolder(target)) ? "neither" : await notFolder(target));
   return new UserError(
     "MODEL_NOT_FOUND",
     `${target}: expected an artifact (manifest.json) or a checkpoint (config.json), found ${found}`,
@@ -38,6 +38,10 @@ async function notFound(target: string): Promise<UserError> {
       ? "name the folder that holds one of them"
       : "start from the original checkpoint in safetensors",
   );
+}
+
+async function notFolder(target: string): Promise<string> {
+  return (await isFile(target)) ? "a file" : "no such folder";
 }
 
 async function isFile(file: string): Promise<boolean> {

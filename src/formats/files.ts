@@ -4,6 +4,7 @@ import type { z } from "zod";
 import { UserError } from "../errors.ts";
 import { foreignFile, refusePointer } from "./foreign-file.ts";
 import { JsonError, parseJson } from "./json.ts";
+import { MAX_DOCUMENT_VALUES } from "./limits.ts";
 
 /** The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. */
 const MAX_JSON_BYTES = 256 * 1024 * 1024;
@@ -177,9 +178,9 @@ export async function readYamlText(file: string): Promise<string> {
  * UTF-8 JSON text as a value; UserError `NOT_JSON` with the parser's one-line reason, `JSON_LIMIT`, `FOREIGN_FILE`
  * where it is another kind of file. A leading BOM is allowed.
  */
-export function parseJsonBytes(bytes: Uint8Array, label: string): unknown {
+export function parseJsonBytes(bytes: Uint8Array, label: string, maxValues?: number): unknown {
   try {
-    return parseJson(jsonText(bytes));
+    return parseJson(jsonText(bytes), maxValues);
   } catch (error) {
     if (!(error instanceof JsonError)) throw error;
     const other = foreignFile(bytes, label, "JSON");
@@ -205,10 +206,14 @@ export function parseWith<T>(schema: z.ZodType<T>, value: unknown, label: string
   throw new UserError("BAD_FIELD", `${label}: ${where}${issue.message.replaceAll(/\s+/g, " ")}${more}`);
 }
 
-/** A JSON file, checked by `schema` where given. */
+/** A JSON file, checked by `schema` where given. `maxValues`: the most that it may hold. */
 export async function readJsonFile(file: string): Promise<unknown>;
-export async function readJsonFile<T>(file: string, schema: z.ZodType<T>): Promise<T>;
-export async function readJsonFile<T>(file: string, schema?: z.ZodType<T>): Promise<unknown> {
-  const value = parseJsonBytes(await readFileBytes(file), file);
+export async function readJsonFile<T>(file: string, schema: z.ZodType<T>, maxValues?: number): Promise<T>;
+export async function readJsonFile<T>(
+  file: string,
+  schema?: z.ZodType<T>,
+  maxValues = MAX_DOCUMENT_VALUES,
+): Promise<unknown> {
+  const value = parseJsonBytes(await readFileBytes(file), file, maxValues);
   return schema ? parseWith(schema, value, file) : value;
 }

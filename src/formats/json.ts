@@ -22,8 +22,8 @@ const SAFE_DIGITS = 300;
  * A JSON text as a value; throws {@link JsonError}. The one reader of JSON but for safetensors headers. Limits are
  * checked before anything is parsed: what breaks them takes no memory and no stack.
  */
-export function parseJson(text: string): unknown {
-  checkLimits(text);
+export function parseJson(text: string, maxValues = MAX_JSON_VALUES): unknown {
+  checkLimits(text, maxValues);
   try {
     return JSON.parse(text);
   } catch (error) {
@@ -33,7 +33,7 @@ export function parseJson(text: string): unknown {
 }
 
 /** Walks the text without parsing it, nesting, values and numbers outside of strings only. */
-function checkLimits(text: string): void {
+function checkLimits(text: string, maxValues: number): void {
   let depth = 0;
   let values = 1;
   for (let i = 0; i < text.length; i++) {
@@ -46,7 +46,7 @@ function checkLimits(text: string): void {
       if (depth > MAX_NESTING) throw beyond(`more than ${MAX_NESTING} levels of nesting`);
     } else if (unit === CLOSE_BRACKET || unit === CLOSE_BRACE) depth--;
     else if (unit === MINUS || isDigit(unit)) i = endOfNumber(text, i);
-    if (values > MAX_JSON_VALUES) throw beyond(`more than ${MAX_JSON_VALUES} values`);
+    if (values > maxValues) throw beyond(`more than ${maxValues} values`);
   }
 }
 

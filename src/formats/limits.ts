@@ -12,6 +12,12 @@ export const MAX_NESTING = 100;
  */
 export const MAX_JSON_VALUES = 2 ** 23;
 
+/**
+ * Most values of a JSON document that a schema checks: a manifest of 50,000 tensors. A list of as many wrong items is a
+ * fault each to the schema, of some 600 bytes.
+ */
+export const MAX_DOCUMENT_VALUES = 2 ** 19;
+
 /** Most nodes of a YAML document: those are written by hand, and the library compares every key with every other. */
 export const MAX_YAML_NODES = 10_000;
 

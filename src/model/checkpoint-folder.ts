@@ -4,6 +4,7 @@ import { UserError } from "../errors.ts";
 import { foreignAt } from "../formats/byte-source.ts";
 import { isFile, listFolder, parseJsonBytes, readFileBytes, readJsonFile } from "../formats/files.ts";
 import { hubNameError } from "../formats/hub-name.ts";
+import { MAX_DOCUMENT_VALUES } from "../formats/limits.ts";
 import { showName } from "../formats/safetensors/index.ts";
 
 /** Largest config.json: real ones have some kilobytes, LongRoPE's factors included. */
@@ -28,7 +29,7 @@ const ShardIndex = z.object({ weight_map: z.record(z.string(), z.string()) });
 /** Files that say that the folder holds changes to another model's weights. */
 const ADAPTER_FILES = ["adapter_config.json", "adapter_model.safetensors", "adapter_model.bin"];
 /** Formats that are not read: pickles run code when they are opened, the others are other tools' conversions. */
-const OTHER_WEIGHTS = /\.(bin|pt|pth|ckpt|pkl|gguf|h5|msgpack|onnx)$/;
+const OTHER_WEIGHTS = /\.(bin|pt|pth|ckpt|pkl|gguf|h5|msgpack|onnx|npz|ot|tflite)$/;
 /** Pickles that are no weights, by Hugging Face's custom. */
 const NO_WEIGHTS = /^(training_args|optimizer|scheduler|rng_state.*|tokenizer.*)\.(bin|pt|pth)$/;
 
@@ -172,7 +173,7 @@ export async function readCheckpointFolder(folder: string): Promise<CheckpointFo
   });
   refuseAdapter(folder, names);
   const configBytes = await readConfig(folder, names);
-  const configJson = parseJsonBytes(configBytes, path.join(folder, "config.json"));
+  const configJson = parseJsonBytes(configBytes, path.join(folder, "config.json"), MAX_DOCUMENT_VALUES);
   refuseConfig(configJson, folder);
   return { folder, configBytes, configJson, ...(await findWeights(folder, names)) };
 }

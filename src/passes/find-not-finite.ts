@@ -3,7 +3,7 @@ import { KV_TYPES, type KvType } from "../model/kv-type.ts";
 import { blockName } from "../model/matrix-id.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
-import { allFinite, isNotFinite, notFinite } from "../runtime/not-finite.ts";
+import { allFinite, isNotFinite, notFinite, TOO_LARGE } from "../runtime/not-finite.ts";
 import { cachedSpans } from "./caches.ts";
 import { type MovingRows, moveRows, startRows } from "./run-rows.ts";
 
@@ -37,7 +37,7 @@ export async function explainingNotFinite<T>(lookedAt: () => readonly LookedAt[]
 /** Null where all numbers are finite. */
 async function reasonFor({ executor, kvType, signal }: LookedAt, ids: Int32Array): Promise<UserError | null> {
   const exact = await firstNotFinite(executor, ids, "f32", signal);
-  if (exact !== null) return notFinite(exact, "the weights are damaged: check them with `layerwise verify`");
+  if (exact !== null) return notFinite(exact, TOO_LARGE);
   const kept = kvType === "f32" ? null : await firstNotFinite(executor, ids, kvType, signal);
   return kept === null ? null : notFinite(`${kept}: keys and values in ${kvType}`, beyondHint(kvType));
 }

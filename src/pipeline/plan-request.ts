@@ -4,7 +4,7 @@ import type { KvType } from "../model/kv-type.ts";
 import { idOf } from "../model/matrix-id.ts";
 import type { Budget } from "../planning/budget/budget.ts";
 import type { PlanRequest } from "../planning/planner.ts";
-import { plannedBaseBytes } from "../runtime/base-bytes.ts";
+import { plannedBase } from "../runtime/base-bytes.ts";
 import { exitShapeOf } from "./exit-settings.ts";
 import { contextFor } from "./recipe.ts";
 import type { RunOptions } from "./run-options.ts";
@@ -34,7 +34,7 @@ export function planRequest(checkpoint: Checkpoint, options: RunOptions, { devic
     kvChoices: kvAsked ? [] : options.recipe.plan.kvChoices,
     residency: options.residency ?? device?.residency ?? "packed",
     budgetCovers: options.budgetCovers ?? device?.budgetCovers ?? "model",
-    runtimeBaseBytes: plannedBaseBytes(options),
+    ...plannedBase(options, spec),
     exits: exits && exitShapeOf(exits, spec),
   };
 }

@@ -4,6 +4,7 @@ import { z } from "zod";
 import { nullOn, throwIfAborted, UserError } from "../errors.ts";
 import { fileError, isFile, parseWith, readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import { parseJson } from "../formats/json.ts";
+import { MAX_JSON_VALUES } from "../formats/limits.ts";
 import { type FolderLock, lockFolder } from "../formats/lock.ts";
 import { makeFolders } from "./run-folder-paths.ts";
 import { hashOf, readableJson } from "./step-key.ts";
@@ -120,7 +121,7 @@ export async function peek<T>(folder: string, { name, schema }: NamedResult<T>):
  * there is none.
  */
 export async function readResult<T>(file: string, schema: z.ZodType<T>): Promise<T> {
-  const content = await readJsonFile(file);
+  const content = await readJsonFile(file, z.unknown(), MAX_JSON_VALUES);
   const saved = StepFile.safeParse(content);
   return parseWith(schema, saved.success ? saved.data.value : content, file);
 }
@@ -211,7 +212,7 @@ export class RunFolder {
 
   private async earlier<T>({ name, schema }: NamedResult<T>): ReturnType<StepWork<T>["earlier"]> {
     try {
-      const saved = await readJsonFile(fileOf(this.folder, name), StepFile);
+      const saved = await readJsonFile(fileOf(this.folder, name), StepFile, MAX_JSON_VALUES);
       if (saved.form !== FORM || saved.key !== this.keyOf(name, saved.inputs)) return null;
       return { inputs: saved.inputs, value: parseWith(schema, saved.value, name) };
     } catch (error) {

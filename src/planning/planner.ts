@@ -7,7 +7,7 @@ import type { ExitShape } from "../model/exit-bytes.ts";
 import { type MemoryOptions, memorySum } from "../model/memory.ts";
 import type { Scores } from "../scoring/scores.ts";
 import { allocatorOf } from "./allocators/index.ts";
-import { budgetTooSmall } from "./budget/infeasible.ts";
+import { budgetTooSmall, opensTooLarge } from "./budget/infeasible.ts";
 import type { MilpSolver } from "./optimal/milp.ts";
 import type { PlanSettings } from "./plan-settings.ts";
 import { codecIn, importanceLowered, predictedLoss } from "./prediction.ts";
@@ -34,6 +34,8 @@ export interface PlanRequest {
   /** Default: the model without the runtime's base. */
   readonly budgetCovers?: MemorySum["budgetCovers"] | undefined;
   readonly runtimeBaseBytes?: number | undefined;
+  /** What the process takes while it opens, before the model is there: a budget of the process is no smaller. */
+  readonly openingBytes?: number | undefined;
   /** Early exits that will be trained on the packed model; null or absent: none. */
   readonly exits?: ExitShape | null | undefined;
 }
@@ -90,6 +92,7 @@ export function createPlanner(request: PlanRequest, solver: MilpSolver = noSolve
   const readers = new Map(choices.map((kv) => [kv, memoryReader(spec, { ...options, kvType: kv.type })]));
   const sums = [...readers.values()].map((sumOf) => sumOf(narrowest));
   const smallest = sums.reduce((least, sum) => (sum.totalBytes < least.totalBytes ? sum : least));
+  const opening = options.budgetCovers === "process" ? (request.openingBytes ?? 0) : 0;
 
   function tooSmall(budgetBytes: number): UserError {
     const { kvType } = smallest;
@@ -119,6 +122,7 @@ export function createPlanner(request: PlanRequest, solver: MilpSolver = noSolve
 
   function plan(budgetBytes: number | null): Plan {
     const limit = budgetBytes ?? Number.POSITIVE_INFINITY;
+    if (opening > limit) throw opensTooLarge(limit, opening);
     const found = search(limit);
     if (found) return describePlan(request, matrices, found, budgetBytes);
     throw smallest.totalBytes <= limit ? tooSlow(recipe.plan) : tooSmall(limit);
@@ -128,11 +132,12 @@ export function createPlanner(request: PlanRequest, solver: MilpSolver = noSolve
     matrices,
     checkBudget(budgetBytes) {
       if (smallest.totalBytes > budgetBytes) throw tooSmall(budgetBytes);
+      if (opening > budgetBytes) throw opensTooLarge(budgetBytes, opening);
     },
     plan,
     range: () => ({
-      smallestBytes: smallest.totalBytes,
-      largestBytes: plan(null).memory.totalBytes,
+      smallestBytes: Math.max(smallest.totalBytes, opening),
+      largestBytes: Math.max(plan(null).memory.totalBytes, opening),
     }),
     describe(assignment, name) {
       const [[kv, sumOf]] = readers;

@@ -60,6 +60,6 @@ export interface ExecutorDeclaration {
   create(source: WeightSource, options: ExecutionOptions, reason: string): Promise<AnyExecutor>;
   /** Starts what `create` would start, says what it is and stops it. */
   start(options: ExecutionOptions, reason: string): Promise<StartedExecutor>;
-  /** Resident bytes of a process in which it is up and holds no weights; `backend`: of those that it has. */
+  /** Resident bytes of a process that runs a model with it, beside the model; `backend`: of those that it has. */
   baseBytes(backend: string | null): number;
 }

@@ -2,6 +2,8 @@ import { UserError } from "../errors.ts";
 
 const CODE = "LOGITS_NOT_FINITE";
 
+/** What to do where the numbers of a block are not finite with keys and values in f32. */
+export const TOO_LARGE = "the weights are damaged, or too large for f32: check them with `layerwise verify`";
 /** Where nothing more is known. */
 const HINT =
   "check the weights with `layerwise verify`; where it finds nothing, keys or values may be beyond f16: give --kv f32";

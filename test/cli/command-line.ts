@@ -6,7 +6,7 @@ import { vi } from "vitest";
 import { runCommandLine } from "../../src/cli/cli.ts";
 
 /** The built program: `npm run check` builds before it tests. */
-const MAIN = path.resolve("dist/cli/main.js");
+export const MAIN = path.resolve("dist/cli/main.js");
 
 /** Why tests of the command line cannot run, or null. */
 export const NOT_BUILT = existsSync(MAIN) ? null : "dist/cli/main.js is absent: build first";

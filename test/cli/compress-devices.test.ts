@@ -47,14 +47,25 @@ describe("what is said of the guard and of the library", () => {
   const uniform = { codec: "q4t-g32-s8", totalBytes: 3 * 2 ** 20, divergence: { mean: 0.0052277, meanError: 0.00008 } };
 
   test("both figures, and which plan ships", () => {
-    expect(guardText({ tokens: 4096, plan, uniform, ships: "plan" })).toBe(
+    expect(guardText({ tokens: 4096, plan, uniform, ships: "plan" }, null)).toBe(
       "guard: KL divergence 0.002139 ± 0.00003 nats on 4,096 held-out tokens; the best uniform plan (q4t-g32-s8, 3.00 MiB) has 0.005228 ± 0.00008: the plan ships",
     );
-    expect(guardText({ tokens: 64, plan, uniform, ships: "uniform" })).toMatch(
+    expect(guardText({ tokens: 64, plan, uniform, ships: "uniform" }, null)).toMatch(
       /: the uniform plan ships instead of the plan$/,
     );
-    expect(guardText({ tokens: 64, plan, uniform: null, ships: "plan" })).toMatch(
+    expect(guardText({ tokens: 64, plan, uniform: null, ships: "plan" }, null)).toMatch(
       /; no uniform plan takes as few bytes$/,
+    );
+  });
+
+  test("how far the prediction of the plan that ships is from what the guard measured", () => {
+    const last = (text: string) => text.split("\n").at(-1);
+    expect(last(guardText({ tokens: 4096, plan, uniform, ships: "plan" }, 0.001))).toBe(
+      "prediction: 0.001 nats predicted, 0.002139 measured (2.1 times as much): it is of the weights alone, activations in 8 bits and the KV type add to it",
+    );
+    expect(last(guardText({ tokens: 4096, plan, uniform, ships: "uniform" }, 0.0026))).toContain("(2.0 times as much)");
+    expect(last(guardText({ tokens: 4096, plan, uniform, ships: "plan" }, 0))).toContain(
+      "0 nats predicted, 0.002139 measured: it",
     );
   });
 

@@ -38,7 +38,7 @@ describe("weights-nan: an artifact with damaged scales", () => {
   ])("is one line that says where and what to do, and status 1: %s", async (_, args) => {
     const { code, stderr } = await commandLine(args, "Once upon\n");
     expect(stderr).toContain(
-      "layerwise: embedding: expected finite numbers, found NaN or infinity (the weights are damaged: check them with `layerwise verify`)\n",
+      "layerwise: embedding: expected finite numbers, found NaN or infinity (the weights are damaged, or too large for f32: check them with `layerwise verify`)\n",
     );
     expect(stderr).not.toContain("    at ");
     expect(code).toBe(1);

@@ -64,7 +64,8 @@ describe("findModel", () => {
       );
     }
     writeFileSync(file, "something else");
-    expect(await refusal(file)).toMatch(/^MODEL_NOT_FOUND T: .*found neither$/);
-    expect(await refusal(path.join(root, "nowhere"))).toMatch(/^MODEL_NOT_FOUND T: .*found neither$/);
+    expect(await refusal(file)).toMatch(/^MODEL_NOT_FOUND T: .*found a file$/);
+    expect(await refusal(path.join(root, "nowhere"))).toMatch(/^MODEL_NOT_FOUND T: .*found no such folder$/);
+    expect(await refusal(folderOf("empty"))).toMatch(/^MODEL_NOT_FOUND T: .*found neither$/);
   });
 });

@@ -35,6 +35,8 @@ describe("parseJson", () => {
       expect(refusal('{"a":'.repeat(depth))).toBe("JSON_LIMIT more than 100 levels of nesting");
     }
     expect(refusal(`[${"[],".repeat(MAX_JSON_VALUES / 2)}0]`)).toBe(`JSON_LIMIT more than ${MAX_JSON_VALUES} values`);
+    expect(() => parseJson("[1,2,3]", 3)).toThrow("more than 3 values");
+    expect(parseJson("[1,2]", 3)).toEqual([1, 2]);
     expect(refusal("1".repeat(MAX_NUMBER_CHARACTERS + 1))).toBe("JSON_LIMIT a number of more than 1000 characters");
     for (const number of ["1e309", "-1E999", "9".repeat(310), "1e99999999999"]) {
       expect(refusal(`[0, ${number}]`)).toBe(`JSON_LIMIT a number beyond ±1.8e308, ${number.slice(0, 40)}`);

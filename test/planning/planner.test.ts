@@ -108,6 +108,19 @@ describe("makePlan", () => {
     expect(feasibleRange(request({ ...base, budgetCovers: "process" })).smallestBytes).toBe(model + 1_000_000);
   });
 
+  it("refuses a budget of the process that opening alone exceeds; one of the model is another matter", () => {
+    const opening = { openingBytes: 2 ** 33 };
+    const budgetBytes = 2 ** 32;
+    expect(() => makePlan({ ...request({ ...opening, budgetCovers: "process" }), budgetBytes })).toThrow(
+      expect.objectContaining({
+        code: "BUDGET_TOO_SMALL",
+        hint: expect.stringContaining("raise the budget to 8589934592 B"),
+      }),
+    );
+    expect(() => makePlan({ ...request(opening), budgetBytes })).not.toThrow();
+    expect(feasibleRange(request({ ...opening, budgetCovers: "process" })).smallestBytes).toBe(2 ** 33);
+  });
+
   it("ranks by the loss at the narrowest codec where scores predict", () => {
     const losses = Object.fromEntries(
       IMPORTANCE.map((loss, i) => [`blocks.${i}`, { "q4s-g32": loss, "q8s-g32": 1 - loss }]),

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { plannedBaseBytes, runtimeBaseBytes } from "../../src/runtime/base-bytes.ts";
+import { plannedBase, runtimeBase } from "../../src/runtime/base-bytes.ts";
 import { chooseExecutor, createExecutor } from "../../src/runtime/create-executor.ts";
 import { describeExecutor } from "../../src/runtime/describe-executor.ts";
 import { ExecutorInfo } from "../../src/runtime/executor-info.ts";
@@ -21,18 +21,28 @@ describe.each(EXECUTOR_KINDS)("the table's entry of %s", (kind) => {
   });
 
   it("counts its base into plans that name it", () => {
-    const bytes = plannedBaseBytes({ executor: kind, backend: "auto" });
-    expect(bytes).toBeGreaterThan(2 ** 20);
-    expect(runtimeBaseBytes({ executor: kind, backend: null })).toBe(bytes);
+    const base = plannedBase({ executor: kind, backend: "auto" }, { vocabSize: 512 });
+    expect(base.runtimeBaseBytes).toBeGreaterThan(2 ** 20);
+    expect(runtimeBase({ executor: kind, backend: null }, { vocabSize: 512 })).toEqual(base);
   });
 });
 
 it("plans count with the fastest where none is named", () => {
-  const first = plannedBaseBytes({ executor: EXECUTOR_KINDS[0], backend: "auto" });
-  expect(plannedBaseBytes({ executor: "auto", backend: "auto" })).toBe(first);
-  expect(plannedBaseBytes({ executor: "auto", backend: "wasm" })).toBe(
-    runtimeBaseBytes({ executor: "tfjs", backend: "wasm" }),
+  const spec = { vocabSize: 512 };
+  const first = plannedBase({ executor: EXECUTOR_KINDS[0], backend: "auto" }, spec);
+  expect(plannedBase({ executor: "auto", backend: "auto" }, spec)).toEqual(first);
+  expect(plannedBase({ executor: "auto", backend: "wasm" }, spec)).toEqual(
+    runtimeBase({ executor: "tfjs", backend: "wasm" }, spec),
   );
+});
+
+it("the base grows with the tokenizer's vocabulary, and more while it is read", () => {
+  const [small, large] = [0, 150_000].map((vocabSize) =>
+    plannedBase({ executor: "auto", backend: "auto" }, { vocabSize }),
+  );
+  expect(small.openingBytes).toBe(small.runtimeBaseBytes);
+  expect(large.runtimeBaseBytes - small.runtimeBaseBytes).toBeGreaterThan(40e6);
+  expect(large.openingBytes - small.openingBytes).toBeGreaterThan(130e6);
 });
 
 it("knows no executor outside the table", () => {

@@ -57,7 +57,19 @@ const spoil: Damage = (id, data) => {
   for (let i = 0; i < data.length; i++) data[i] *= i % 16 === 0 ? 60 : 6;
 };
 
+/** Keys and queries so large that their products are beyond f32. */
+const overflow: Damage = (id, data) => {
+  if (!/attn\.[qk]$/.test(id)) return;
+  for (let i = 0; i < data.length; i++) data[i] *= 1e25;
+};
+
 describe.each(SCORER_IDS)("scorer %s", (scorer) => {
+  it("weights-nan: ends in one line where hidden states are not finite", async () => {
+    await expect(scoreModel({ ...inputs({ damage: overflow }), scorer })).rejects.toMatchObject({
+      ...{ name: "UserError", code: "LOGITS_NOT_FINITE" },
+    });
+  });
+
   it("gives finite numbers, one a block, valid by the schema; the same alone as with others", async () => {
     const scores = await scoreModel({ ...inputs(), scorer });
     expect(Scores.parse(JSON.parse(JSON.stringify(scores)))).toEqual(scores);

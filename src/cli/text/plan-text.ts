@@ -36,7 +36,7 @@ export function planText(plan: Plan, importance: readonly number[] | null, colou
     "",
     `allocator ${plan.allocator}${by}; budget ${budgetText(plan)}`,
   ];
-  if (plan.predictedLoss !== null) lines.push(`predicted loss ${formatNumber(plan.predictedLoss)}`);
+  if (plan.predictedLoss !== null) lines.push(`predicted loss ${formatNumber(plan.predictedLoss)} (weights alone)`);
   if (plan.importanceLowered !== null) lines.push(`importance lowered ${formatNumber(plan.importanceLowered)}`);
   return lines.join("\n");
 }

@@ -25,6 +25,16 @@ export function budgetTooSmall(
   );
 }
 
+/** The error for a budget of the process below what it takes while the tokenizer is read, before weights are. */
+export function opensTooLarge(budgetBytes: number, openingBytes: number): UserError {
+  return new UserError(
+    "BUDGET_TOO_SMALL",
+    `budget ${formatBytes(budgetBytes)}: expected at least ${formatBytes(openingBytes)}, what the process takes while it ` +
+      "reads the tokenizer, whatever the plan",
+    `raise the budget to ${openingBytes} B, or let it cover the model alone`,
+  );
+}
+
 /** The largest context below `asked` whose bytes fit; 0 where none does. Bytes rise with the context. */
 function longestContext(budgetBytes: number, asked: number, bytesAtContext: (contextTokens: number) => number): number {
   let fits = 0;

@@ -20,6 +20,7 @@ import { Named } from "../named.ts";
 import { BlockStore } from "./block-store.ts";
 import { NativeHeads } from "./heads.ts";
 import { allRows, HiddenPool, type NativeHidden } from "./hidden.ts";
+import { intactContext } from "./intact-context.ts";
 import { cacheShape, NativeKvCache } from "./kv-cache.ts";
 import { packAdditions } from "./low-rank.ts";
 import { nativeSpans } from "./native-spans.ts";
@@ -70,7 +71,7 @@ export async function createNativeExecutor(
         headDim: attention?.headDim ?? 0,
       })),
     });
-    const context = engine.createContext({ activations });
+    const context = intactContext(engine.createContext({ activations }), source);
     const loader = new WeightLoader(source, engine.offline);
     const store = new BlockStore(model, loader, residency);
     const stays = await store.open(spec.blocks.length);

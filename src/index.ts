@@ -3,7 +3,12 @@ export type { Confidence, ExitLevel, ExitRecord, ExitReport, ExitTable } from ".
 export type { Plan } from "./artifact/plan.ts";
 export { openArtifact } from "./artifact/reader.ts";
 export { verifyArtifact } from "./artifact/verify.ts";
-export { Conversation, type RenderConversation, type RenderedConversation } from "./decoding/chat.ts";
+export {
+  Conversation,
+  type RenderConversation,
+  type RenderedConversation,
+  type TurnOptions,
+} from "./decoding/chat.ts";
 export { chooseDecode, type DecodeRequest } from "./decoding/choose-decode.ts";
 export { DECODE_KINDS, type DecodeKind, type DecodeOptions } from "./decoding/drafters/index.ts";
 export { type Exit, type ExitSet, type ExitThresholds, exitSetOf } from "./decoding/exits/exit-set.ts";
@@ -28,6 +33,7 @@ export { openCheckpoint } from "./model/checkpoint.ts";
 export type { DecoderSpec } from "./model/decoder-spec.ts";
 export type { KvType } from "./model/kv-type.ts";
 export { loadTokenizer, type Tokenizer } from "./model/tokenizer.ts";
+export { type TurnEnd, turnEndOf } from "./model/turn-end.ts";
 export type { WeightSource } from "./model/weight-source.ts";
 export type { OnProgress, Progress, WorkOptions } from "./progress.ts";
 export type { LowRankPart } from "./runtime/adapters.ts";

@@ -83,6 +83,8 @@ export const Provenance = z.strictObject({
   }),
   /** Names the calibration set; null where none was used. */
   calibrationId: z.string().nullable(),
+  /** What was taken out of the source's blocks: slices that each keeps, of those that it had. Absent: nothing. */
+  pruning: z.strictObject({ kind: z.string(), kept: z.array(count), slices: z.array(count) }).optional(),
   scorer: z.string().nullable(),
   quantizer: z.string(),
   /** Absent where no comparison was asked for. */

@@ -1,9 +1,11 @@
 import path from "node:path";
 import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
+import { prunedRequest } from "../pipeline/model.ts";
 import { planRequest } from "../pipeline/plan-request.ts";
 import { peek, readResult } from "../pipeline/run-folder.ts";
 import { type RunOptions, savedOptions } from "../pipeline/run-options.ts";
+import { pruneStep } from "../pipeline/steps/prune.ts";
 import { scoresStep } from "../pipeline/steps/scores.ts";
 import { allocatorOf, UNRANKED } from "../planning/allocators/index.ts";
 import type { Budget } from "../planning/budget/budget.ts";
@@ -41,7 +43,9 @@ export async function readPlanInput(choice: PlanChoice, terminal: Terminal): Pro
   await checkpoint.close();
   const scores = await readScores(choice, saved !== null);
   const planned = scores === null && !choice.save ? withoutRanking(asked, choice, saved !== null, terminal) : asked;
-  const request = { ...planRequest(checkpoint, planned, budget ?? NO_DEVICE), scores };
+  const whole = planRequest(checkpoint, planned, budget ?? NO_DEVICE);
+  const pruned = saved && asked.recipe.prune ? await peek(choice.source, pruneStep) : null;
+  const request = { ...(pruned ? prunedRequest(planned.recipe, whole, pruned) : whole), scores };
   return { request, budget, options: asked, isRun: saved !== null };
 }
 

@@ -11,7 +11,15 @@ export interface RenderedConversation {
   readonly specialTokens: boolean;
 }
 
+export interface TurnOptions extends GenerateOptions {
+  /** Called with the number of turns that were forgotten so that this one fits the context. */
+  readonly onForget?: ((turns: number) => void) | undefined;
+}
+
 export type RenderConversation = (messages: readonly ChatMessage[]) => RenderedConversation;
+
+/** Share of the context that is kept free for an answer whose length is not limited. */
+const ANSWER_SHARE = 1 / 4;
 
 /** Turns of a conversation over one session. The KV cache is kept: a turn feeds only what the session does not hold. */
 export class Conversation {
@@ -24,7 +32,14 @@ export class Conversation {
   /** Ids of the last answer that the session was not fed. */
   private unfed: readonly number[] = [];
 
-  constructor(session: Session, tokenizer: Tokenizer, render: RenderConversation) {
+  /** `history`: turns of user and assistant that this conversation goes on from. */
+  constructor(
+    session: Session,
+    tokenizer: Tokenizer,
+    render: RenderConversation,
+    history: readonly ChatMessage[] = [],
+  ) {
+    this.messages = history;
     this.session = session;
     this.tokenizer = tokenizer;
     this.render = render;
@@ -35,9 +50,14 @@ export class Conversation {
     return this.messages;
   }
 
-  /** Streams the answer to one message. A turn that fails, or is aborted before its answer begins, is forgotten. */
-  async *say(content: string, options: GenerateOptions): AsyncGenerator<GeneratedPiece, Generation> {
-    const messages: ChatMessage[] = [...this.messages, { role: "user", content }];
+  /**
+   * Streams the answer to one message. A turn that fails, or is aborted before its answer begins, is forgotten. Where
+   * the context has no room left, the oldest turns are forgotten, whole; what `render` puts before them stays.
+   */
+  async *say(content: string, options: TurnOptions): AsyncGenerator<GeneratedPiece, Generation> {
+    const turn: ChatMessage = { role: "user", content };
+    this.makeRoom(turn, options);
+    const messages = [...this.messages, turn];
     const rendered = this.render(messages);
     const ids = this.idsToFeed(rendered, options.maxTokens ?? 0);
     this.read = null;
@@ -55,6 +75,22 @@ export class Conversation {
     return reason !== "stop" && this.tokenizer.decode(ids, { skipSpecial: true }) === this.tokenizer.decode(ids);
   }
 
+  /** Forgets the oldest turns until the rest and an answer fit; none where the turn would not fit alone either. */
+  private makeRoom(turn: ChatMessage, { maxTokens, onForget }: TurnOptions): void {
+    const { contextTokens } = this.session;
+    const most = contextTokens - Math.min(maxTokens ?? contextTokens, Math.ceil(contextTokens * ANSWER_SHARE)) + 1;
+    const fits = (messages: readonly ChatMessage[], limit: number): boolean => {
+      const { text, specialTokens } = this.render([...messages, turn]);
+      return this.tokenizer.encode(text, { specialTokens }).length <= limit;
+    };
+    let kept = this.messages;
+    while (kept.length > 0 && !fits(kept, most)) kept = kept.slice(2);
+    const forgotten = (this.messages.length - kept.length) / 2;
+    if (forgotten === 0 || !fits(kept, contextTokens)) return;
+    this.messages = kept;
+    onForget?.(forgotten);
+  }
+
   /** Forgets every message. */
   reset(): void {
     this.session.truncate(0);
@@ -70,7 +106,9 @@ export class Conversation {
   private idsToFeed(rendered: RenderedConversation, maxTokens: number): number[] {
     if (this.read !== null && rendered.text.length > this.read.length && rendered.text.startsWith(this.read)) {
       const rest = this.tokenizer.encode(rendered.text.slice(this.read.length), { specialTokens: false });
-      return [...this.unfed, ...rest];
+      const ids = [...this.unfed, ...rest];
+      // The model's own tokens may be more than those of the same text encoded, by which room was made.
+      if (this.session.length + ids.length <= this.session.contextTokens) return ids;
     }
     const all = Array.from(this.tokenizer.encode(rendered.text, { specialTokens: rendered.specialTokens }));
     checkPromptFits(all.length, maxTokens, this.session.contextTokens);

@@ -8,7 +8,7 @@ import { checkPromptFits, type Session } from "./session.ts";
 import type { DecodedToken, DecodingStatistics, RoundLimits, TokenDecoder } from "./speculative/decoder.ts";
 import { createStopMatcher } from "./stop.ts";
 
-/** Why generation ended: end-of-sequence token, a stop string, max tokens, the context was full, or the signal. */
+/** Why generation ended: an end token (of text or turn), a stop string, max tokens, a full context, the signal. */
 export type StopReason = "eos" | "stop" | "length" | "context" | "aborted";
 
 export interface GenerateOptions {
@@ -19,6 +19,8 @@ export interface GenerateOptions {
   readonly decode?: DecodeOptions | undefined;
   /** Generation ends before the first of these in the text. */
   readonly stop?: readonly string[] | undefined;
+  /** Tokens that end it beside the model's own: those that end a turn of a chat. */
+  readonly endTokens?: readonly number[] | undefined;
   /** Go on past end-of-sequence tokens (benchmarks). */
   readonly ignoreEos?: boolean | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -74,7 +76,9 @@ export async function* generate(
   const reusedTokens = session.length;
   const promptTokens = reusedTokens + promptIds.length;
   checkPrompt(session, promptIds, maxTokens);
-  const eos = new Set(options.ignoreEos ? [] : [...session.executor.spec.eosTokens, ...tokenizer.eosTokens]);
+  const eos = new Set(
+    options.ignoreEos ? [] : [...session.executor.spec.eosTokens, ...tokenizer.eosTokens, ...(options.endTokens ?? [])],
+  );
   const history = [...session.ids, ...Array.from(promptIds)];
   const out = createStoppingTextStream(tokenizer, options.stop ?? [], history);
   const decoder = createDecoder(session, { decode: options.decode, sampler: options.sampler, history, now });

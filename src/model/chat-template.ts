@@ -1,5 +1,7 @@
-import { Environment, Interpreter, Template } from "@huggingface/jinja";
 import { UserError } from "../errors.ts";
+import { jinjaGlobals, RaisedByTemplate } from "./jinja/globals.ts";
+import { renderTemplate } from "./jinja/interpreter.ts";
+import { fromJson, type JinjaValue } from "./jinja/values.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** One turn of a conversation; `role` is usually system, user or assistant. */
@@ -34,70 +36,35 @@ export function applyChatTemplate(
       "this is a base model: give it plain text, or put the template of its fine-tuned sibling into chat_template.jinja",
     );
   }
-  const variables = {
-    ...tokenizer.specialTexts,
-    messages: messages.map(({ role, content }) => ({ role, content })),
-    add_generation_prompt: addGenerationPrompt,
-  };
   try {
-    return render(tokenizer.chatTemplate, variables, now);
+    return renderTemplate(
+      tokenizer.chatTemplate,
+      new Map([...jinjaGlobals(now), ...variablesOf(tokenizer, messages, addGenerationPrompt)]),
+    );
   } catch (error) {
     const reason = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ");
     throw new UserError(
       "CHAT_TEMPLATE",
       `${tokenizer.label}: chat template: expected to render ${messages.length} messages: ${reason}`,
-      "the template may want turns of user and assistant in alternation, or no system message",
+      error instanceof RaisedByTemplate
+        ? "the template may want turns of user and assistant in alternation, or no system message"
+        : "the template has a fault, or a form that is not supported (docs/tokenizers.md): write it otherwise in chat_template.jinja",
     );
   }
 }
 
-/** Not Template.render: its strftime_now reads the clock and the machine's language. */
-function render(source: string, variables: Readonly<Record<string, unknown>>, now: Date): string {
-  const environment = new Environment();
-  const globals = {
-    true: true,
-    True: true,
-    false: false,
-    False: false,
-    none: null,
-    None: null,
-    raise_exception: (reason: unknown): never => {
-      throw new Error(String(reason));
-    },
-    range: (first: number, second?: number, step = 1) =>
-      rangeOf(second === undefined ? 0 : first, second ?? first, step),
-    strftime_now: (format: string) => strftime(now, format),
+/** As transformers' apply_chat_template names them: what is not used is None. */
+function variablesOf(
+  tokenizer: Tokenizer,
+  messages: readonly ChatMessage[],
+  addGenerationPrompt: boolean,
+): Map<string, JinjaValue> {
+  const named = {
+    ...tokenizer.specialTexts,
+    messages: messages.map(({ role, content }) => ({ role, content })),
+    tools: null,
+    documents: null,
+    add_generation_prompt: addGenerationPrompt,
   };
-  for (const [name, value] of Object.entries({ ...globals, ...variables })) environment.set(name, value);
-  return String(new Interpreter(environment).run(new Template(source).parsed).value);
-}
-
-function rangeOf(start: number, stop: number, step: number): number[] {
-  const length = Math.max(0, Math.ceil((stop - start) / step));
-  return Array.from({ length }, (_, i) => start + i * step);
-}
-
-const MONTHS = "January February March April May June July August September October November December".split(" ");
-const DAYS = "Sunday Monday Tuesday Wednesday Thursday Friday Saturday".split(" ");
-
-/**
- * Python's strftime in the C locale, for the directives that templates use; UTC. An unknown directive stays as it is.
- */
-function strftime(date: Date, format: string): string {
-  const two = (x: number) => String(x).padStart(2, "0");
-  const parts: Readonly<Record<string, string>> = {
-    Y: String(date.getUTCFullYear()),
-    y: two(date.getUTCFullYear() % 100),
-    m: two(date.getUTCMonth() + 1),
-    d: two(date.getUTCDate()),
-    B: MONTHS[date.getUTCMonth()],
-    b: MONTHS[date.getUTCMonth()].slice(0, 3),
-    A: DAYS[date.getUTCDay()],
-    a: DAYS[date.getUTCDay()].slice(0, 3),
-    H: two(date.getUTCHours()),
-    M: two(date.getUTCMinutes()),
-    S: two(date.getUTCSeconds()),
-    "%": "%",
-  };
-  return format.replaceAll(/%([a-zA-Z%])/g, (directive, letter: string) => parts[letter] ?? directive);
+  return new Map(Object.entries(named).map(([name, value]) => [name, fromJson(value)]));
 }

@@ -6,6 +6,7 @@ import { readBudget } from "../planning/budget/device-file.ts";
 import { createPlanner } from "../planning/planner.ts";
 import { codecsToScore, matricesToPlan, outerCodecsToScore } from "../planning/problem/matrices.ts";
 import { SCORERS } from "../scoring/index.ts";
+import { checkPruning, leastSpec } from "./check-pruning.ts";
 import type { ExitSettings } from "./exit-settings.ts";
 import { EXIT_TEXTS } from "./exit-texts/index.ts";
 import { planRequest, type RunRequest } from "./plan-request.ts";
@@ -25,6 +26,7 @@ export function checkRequest(
   budgetBytes: number | null,
 ): void {
   const { spec, storedDtype } = request;
+  if (recipe.prune) checkPruning(spec, recipe.prune);
   if (needsScores(recipe)) {
     checkSequenceTokens(recipe, spec);
     if (usesLibrary(recipe)) {
@@ -37,7 +39,8 @@ export function checkRequest(
     }
   }
   if (recipe.exits) checkExitTexts(recipe, recipe.exits, { spec, files: calibration.length });
-  const planner = createPlanner({ ...request, scores: null });
+  const planned = recipe.prune ? leastSpec(spec, recipe.prune) : spec;
+  const planner = createPlanner({ ...request, spec: planned, scores: null });
   if (budgetBytes !== null) planner.checkBudget(budgetBytes);
 }
 

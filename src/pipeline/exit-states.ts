@@ -1,8 +1,8 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { fileError } from "../formats/files.ts";
+import { makeFolders } from "../formats/make-folders.ts";
 import type { Job } from "./job.ts";
-import { makeFolders } from "./run-folder-paths.ts";
 import { hashOf } from "./step-key.ts";
 import { trunkOf } from "./steps/artifact.ts";
 import { exitPointsOf } from "./steps/exit-points.ts";

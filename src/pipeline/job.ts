@@ -6,7 +6,6 @@ import type { Checkpoint } from "../model/checkpoint.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { Budget } from "../planning/budget/budget.ts";
-import type { MatrixToPlan } from "../planning/problem/matrices.ts";
 import type { WorkOptions } from "../progress.ts";
 import { createExecutor } from "../runtime/create-executor.ts";
 import type { ExecutorFactory } from "../runtime/executor.ts";
@@ -49,11 +48,10 @@ export interface Done<T> {
 
 /** Where a job begins that has a checkpoint to compress. */
 export interface Origin {
+  /** What steps work on is {@link modelOf} this. */
   readonly checkpoint: Checkpoint;
   readonly request: RunRequest;
   readonly budget: Budget;
-  /** Every matrix with the codecs that a plan may give it. */
-  readonly matrices: readonly MatrixToPlan[];
   /** The executor that runs the checkpoint. */
   readonly executor: ExecutorKind;
   /** Packs; the bytes do not depend on which. */

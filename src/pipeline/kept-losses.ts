@@ -9,8 +9,8 @@ import { readableJson } from "./step-key.ts";
 
 /** What one measured loss depends on, of all that scores depend on: not which others are measured with it. */
 const MeasuredUnder = z.object({
-  /** Names of the checkpoint and of the calibration text. */
-  steps: z.object({ weights: z.string(), calibration: z.string() }),
+  /** Names of the checkpoint, of what was pruned of it, and of the calibration text. */
+  steps: z.object({ weights: z.string(), prune: z.string().optional(), calibration: z.string() }),
   executor: z.string(),
   scorer: z.enum(SCORER_IDS),
   options: z.record(z.string(), z.unknown()),

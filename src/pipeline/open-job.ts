@@ -3,9 +3,7 @@ import { sizeOfFile } from "../formats/files.ts";
 import { openMaths } from "../maths/open-maths.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
-import { allocatorOf } from "../planning/allocators/index.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
-import { matricesToPlan } from "../planning/problem/matrices.ts";
 import type { WorkOptions } from "../progress.ts";
 import { chooseExecutor } from "../runtime/create-executor.ts";
 import { wantsNativeMaths } from "../runtime/executors.ts";
@@ -13,7 +11,7 @@ import { TOOL_VERSION } from "../version.ts";
 import { checkRequest } from "./check-request.ts";
 import { Job } from "./job.ts";
 import { planRequest } from "./plan-request.ts";
-import { needsScores, usesLibrary } from "./recipe.ts";
+import { usesCalibration } from "./recipe.ts";
 import { openRunFolder, type StepReport } from "./run-folder.ts";
 import { type RunOptions, rememberOptions } from "./run-options.ts";
 
@@ -38,10 +36,10 @@ export async function withJob<T>(
   { plans }: { readonly plans: boolean },
   use: (job: Job) => Promise<T>,
 ): Promise<T> {
-  const { out, recipe, device, signal, onStep } = options;
+  const { out, device, signal, onStep } = options;
   const budget = await readBudget(options.budget);
   // Texts are read after the weights, which may take minutes.
-  if (needsScores(recipe) || usesLibrary(recipe)) {
+  if (usesCalibration(options.recipe)) {
     for (const { path } of options.calibration) await sizeOfFile(path);
   }
   const checkpoint = await openCheckpoint(options.checkpoint);
@@ -57,9 +55,7 @@ export async function withJob<T>(
     const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });
     try {
       await rememberOptions(out, options);
-      const candidates = { spec, settings: recipe.plan, storedDtype: request.storedDtype };
-      const matrices = matricesToPlan(allocatorOf(recipe.plan).grain, candidates);
-      const origin = { checkpoint, request, budget, matrices, executor, maths };
+      const origin = { checkpoint, request, budget, executor, maths };
       return await use(new Job({ run, options, spec, tokenizer, device, origin }));
     } finally {
       await run.close();

@@ -27,9 +27,9 @@ export async function packedPlan(job: Job): Promise<PackedPlan> {
   const { value: plan } = await job.get(planStep);
   if (!(await job.ask(libraryStep))) return { packed: null, learning: null };
   if (!(await job.ask(requantizedStep)))
-    return { packed: underPlan(job, await job.once(libraryOf), plan), learning: null };
+    return { packed: await underPlan(job, await job.once(libraryOf), plan), learning: null };
   const learning = await job.once(learningOf);
-  return { packed: underPlan(job, await job.once(requantizedOf), plan), learning: learning?.facts ?? null };
+  return { packed: await underPlan(job, await job.once(requantizedOf), plan), learning: learning?.facts ?? null };
 }
 
 /**

@@ -6,8 +6,8 @@ import { matrixQuantizerOf } from "../quantization/index.ts";
 import type { BuildLibraryOptions } from "../quantization/library/build-library.ts";
 import { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import type { Job } from "./job.ts";
+import { modelOf } from "./model.ts";
 import { calibrationStep, restoreCalibration } from "./steps/calibration.ts";
-import { weightsStep } from "./steps/weights.ts";
 
 /** What a codec adds to a library: seconds of packing and bytes on disk, over all its matrices. */
 const CodecCost = z.strictObject({
@@ -40,7 +40,7 @@ export async function openLibrary(
   job: Job,
   made: { readonly quantizer: string; readonly plan: string | null },
 ): Promise<MatrixLibrary> {
-  const { id: checkpointId } = await job.get(weightsStep);
+  const { id: checkpointId } = await job.once(modelOf);
   const { id: calibrationId } = await job.get(calibrationStep);
   return new MatrixLibrary(path.join(job.folder, "library"), { checkpointId, calibrationId, ...made }, () =>
     job.assertSource(),
@@ -49,11 +49,12 @@ export async function openLibrary(
 
 /** What a library is filled from, and by. */
 export async function packingOf(job: Job): Promise<Omit<BuildLibraryOptions, "codecsOf">> {
-  const { checkpoint, maths } = job.origin;
+  const { source } = await job.once(modelOf);
+  const { maths } = job.origin;
   const { sequences } = restoreCalibration((await job.get(calibrationStep)).value);
   const { recipe, onProgress, signal } = job.options;
   const quantizer = matrixQuantizerOf(recipe.quantize.quantizer);
-  return { source: checkpoint, quantizer, sequences, createExecutor: job.executors, maths, onProgress, signal };
+  return { source, quantizer, sequences, createExecutor: job.executors, maths, onProgress, signal };
 }
 
 /** Null where all matrices are there, else why they are packed again. */
@@ -63,9 +64,10 @@ export async function missingIn(library: MatrixLibrary, pairs: readonly Pair[]):
   return null;
 }
 
-/** The checkpoint as a plan's artifact holds it, its matrices out of a library. */
-export function underPlan(job: Job, library: MatrixLibrary, plan: Plan): WeightSource {
-  return library.under(job.origin.checkpoint, new Map(planPairs(plan)));
+/** The model as a plan's artifact holds it, its matrices out of a library. */
+export async function underPlan(job: Job, library: MatrixLibrary, plan: Plan): Promise<WeightSource> {
+  const { source } = await job.once(modelOf);
+  return library.under(source, new Map(planPairs(plan)));
 }
 
 /** Matrix and codec of a plan. */

@@ -11,6 +11,7 @@ import { PlanSettings } from "../planning/plan-settings.ts";
 import { isBlockQuantizer, matrixQuantizerOf, QUANTIZERS, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
 import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
+import { PruneSettings } from "./prune-settings.ts";
 
 /** Where the recipes that ship lie; the same from src/ and from dist/. */
 const RECIPES_FOLDER = fileURLToPath(new URL("../../pipelines/", import.meta.url));
@@ -73,6 +74,8 @@ export const Recipe = z.strictObject({
   name: z.string().min(1),
   description: z.string().default(""),
   calibration: CalibrationSettings,
+  /** What is taken out of the checkpoint first; absent: nothing. */
+  prune: PruneSettings.optional(),
   score: ScoreSettings.prefault({}),
   plan: PlanSettings.prefault({}),
   quantize: QuantizeSettings.prefault({}),
@@ -129,6 +132,11 @@ export function needsScores({ plan }: Recipe): boolean {
 /** Whether the recipe's quantizer looks at what a matrix multiplies: its matrices then come from a library. */
 export function usesLibrary({ quantize }: Recipe): boolean {
   return QUANTIZERS[matrixQuantizerOf(quantize.quantizer)].needs !== "nothing";
+}
+
+/** Whether anything of the recipe looks at the calibration texts before exits are trained. */
+export function usesCalibration(recipe: Recipe): boolean {
+  return needsScores(recipe) || usesLibrary(recipe) || recipe.prune !== undefined;
 }
 
 /** Tokens of a calibration sequence: as the recipe says, else as many as suit the model. */

@@ -6,7 +6,7 @@ import { fileError, isFile, parseWith, readJsonFile, writeFileAtomic } from "../
 import { parseJson } from "../formats/json.ts";
 import { MAX_JSON_VALUES } from "../formats/limits.ts";
 import { type FolderLock, lockFolder } from "../formats/lock.ts";
-import { makeFolders } from "./run-folder-paths.ts";
+import { makeFolders } from "../formats/make-folders.ts";
 import { hashOf, readableJson } from "./step-key.ts";
 
 /** How a step went. */

@@ -23,5 +23,5 @@ export async function shippedPlan(job: Job): Promise<ShippedPlan> {
   const guard = (await job.ask(guardStep))?.value ?? null;
   const rival = guard?.ships === "uniform" ? await job.once(uniformRival) : null;
   if (!rival) return { plan, guard, ...own };
-  return { plan: rival, packed: underPlan(job, await job.once(libraryOf), rival), guard, learning: null };
+  return { plan: rival, packed: await underPlan(job, await job.once(libraryOf), rival), guard, learning: null };
 }

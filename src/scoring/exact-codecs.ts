@@ -1,9 +1,14 @@
 import type { CodecId } from "../codecs/index.ts";
-import type { Checkpoint } from "../model/checkpoint.ts";
-import { matricesOf } from "../model/decoder-spec.ts";
+import { type DecoderSpec, matricesOf } from "../model/decoder-spec.ts";
 import { blockOf, isInUnit } from "../model/matrix-id.ts";
 import { type ScoredUnit, scoredUnits } from "./scored-units.ts";
 import type { Losses } from "./scores.ts";
+
+/** A model, and the element type that each of its matrices is stored in. */
+interface StoredModel {
+  readonly spec: DecoderSpec;
+  storedDtype(id: string): string;
+}
 
 /** Codecs of the blocks, and of embedding and output head. */
 interface CodecsToScore {
@@ -11,7 +16,7 @@ interface CodecsToScore {
   readonly embeddingCodecs: readonly CodecId[];
 }
 
-/** Codecs that hold the checkpoint's weights exactly: their losses are 0 and need not be measured. */
+/** Codecs that hold the model's weights exactly: their losses are 0 and need not be measured. */
 export interface ExactCodecs {
   /** The others. */
   readonly lossy: CodecsToScore;
@@ -20,17 +25,12 @@ export interface ExactCodecs {
 }
 
 /** Of the codecs that losses are wanted for those that hold the stored weights as they are. */
-export function exactCodecs(
-  checkpoint: Pick<Checkpoint, "spec" | "storedDtype">,
-  { codecs, embeddingCodecs }: CodecsToScore,
-): ExactCodecs {
-  const matrices = matricesOf(checkpoint.spec);
+export function exactCodecs(model: StoredModel, { codecs, embeddingCodecs }: CodecsToScore): ExactCodecs {
+  const matrices = matricesOf(model.spec);
   const isExact = (unit: string, codec: CodecId) =>
     codec === "f32" ||
-    matrices
-      .filter(({ id }) => isInUnit(id, unit))
-      .every(({ id }) => checkpoint.storedDtype(id).toLowerCase() === codec);
-  const units = scoredUnits(checkpoint.spec, "block");
+    matrices.filter(({ id }) => isInUnit(id, unit)).every(({ id }) => model.storedDtype(id).toLowerCase() === codec);
+  const units = scoredUnits(model.spec, "block");
   const isBlock = ({ kind }: ScoredUnit) => kind === "block";
   const lossyIn = (ids: readonly CodecId[], among: readonly ScoredUnit[]) =>
     ids.filter((codec) => !among.every(({ unit }) => isExact(unit, codec)));

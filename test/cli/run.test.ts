@@ -117,6 +117,28 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () 
     expect(code).toBe(0);
   });
 
+  test("chat keeps a session in a file, and goes on from it", async () => {
+    const file = path.join(mkdtempSync(path.join(os.tmpdir(), "layerwise-chat-")), "session.json");
+    const chat = ["chat", STORIES, "--raw", ...LITTLE, "--session", file, "--json"];
+    const first = await commandLine(chat, 'Once upon a time\n"""\nThe\ndog\n"""\n/help\n/save\n');
+    expect(JSON.parse(first.stdout).turns.map(({ user }: { user: string }) => user)).toEqual([
+      "Once upon a time",
+      "The\ndog",
+    ]);
+    expect(first.stderr).toMatch(/\/reset[\s\S]*2 turns saved in /);
+    await commandLine(chat, "And then\n");
+    const { messages } = JSON.parse(readFileSync(file, "utf8"));
+    expect(messages).toHaveLength(6);
+    expect(messages[4]).toEqual({ role: "user", content: "And then" });
+    await commandLine(chat, "/reset\n");
+    expect(JSON.parse(readFileSync(file, "utf8")).messages).toEqual([]);
+  });
+
+  test("chat refuses a command that there is not", async () => {
+    const { code, stderr } = await commandLine(["chat", STORIES, "--raw", ...LITTLE], "/rest\nnot read\n");
+    expect({ code, stderr }).toMatchObject({ code: 1, stderr: expect.stringContaining("did you mean /reset?") });
+  });
+
   test.skipIf(!HAS_SCRIPT)(
     needsScript("a turn that is too long does not end a conversation at a terminal"),
     async () => {

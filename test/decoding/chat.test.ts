@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { Conversation, type RenderConversation } from "../../src/decoding/chat.ts";
-import type { GenerateOptions, Generation } from "../../src/decoding/generate.ts";
+import { Conversation, type RenderConversation, type TurnOptions } from "../../src/decoding/chat.ts";
+import type { Generation } from "../../src/decoding/generate.ts";
 import { Session } from "../../src/decoding/session.ts";
 import { LETTERS, type Script, ScriptedExecutor } from "./scripted-executor.ts";
 
@@ -27,11 +27,7 @@ function open(render: RenderConversation, contextTokens = 200) {
   return { executor, session, conversation: new Conversation(session, LETTERS, render) };
 }
 
-async function say(
-  conversation: Conversation,
-  text: string,
-  options: Partial<GenerateOptions> = {},
-): Promise<Generation> {
+async function say(conversation: Conversation, text: string, options: Partial<TurnOptions> = {}): Promise<Generation> {
   const stream = conversation.say(text, { maxTokens: null, ...options });
   for (;;) {
     const step = await stream.next();
@@ -102,5 +98,59 @@ describe("Conversation", () => {
     expect(session.length).toBe(0);
     await say(conversation, "two");
     expect(LETTERS.decode(session.ids)).toBe("U:two\nA: **!");
+  });
+
+  describe("a context that is full forgets the oldest turns, whole", () => {
+    const withSystem: RenderConversation = (messages) => ({
+      text: `S:be kind\n${rendering()(messages).text}`,
+      specialTokens: false,
+    });
+    // "S:be kind\n" is 10 tokens, "U:one\nA: **!</s>\n" 14: of 60 a quarter stays free for the answer.
+    const full = () => open(withSystem, 60);
+
+    test("keeps what stands before them, and says how many went", async () => {
+      const { session, conversation } = full();
+      const forgotten: number[] = [];
+      const onForget = (turns: number) => forgotten.push(turns);
+      for (const text of ["one", "two"]) await say(conversation, text, { onForget });
+      expect(forgotten).toEqual([]);
+      expect((await say(conversation, "six", { onForget })).text).toBe(" **!");
+      expect(forgotten).toEqual([]);
+      await say(conversation, "ten", { onForget });
+      expect(forgotten).toEqual([1]);
+      expect(LETTERS.decode(session.ids)).toBe("S:be kind\nU:two\nA: **!</s>\nU:six\nA: **!</s>\nU:ten\nA: **!");
+      expect(conversation.history.map(({ content }) => content)).toEqual(["two", " **!", "six", " **!", "ten", " **!"]);
+    });
+
+    test("a long turn takes more of them; one that does not fit alone none", async () => {
+      const { session, conversation } = full();
+      const forgotten: number[] = [];
+      const onForget = (turns: number) => forgotten.push(turns);
+      for (const text of ["one", "two"]) await say(conversation, text);
+      await expect(say(conversation, "x".repeat(60), { onForget })).rejects.toMatchObject({ code: "CONTEXT" });
+      expect(conversation.history).toHaveLength(4);
+      await say(conversation, "y".repeat(28), { onForget });
+      expect(forgotten).toEqual([2]);
+      expect(LETTERS.decode(session.ids)).toBe(`S:be kind\nU:${"y".repeat(28)}\nA: **!`);
+    });
+
+    test("room is made for as many tokens as are asked for", async () => {
+      const { conversation } = full();
+      const forgotten: number[] = [];
+      const onForget = (turns: number) => forgotten.push(turns);
+      for (const text of ["one", "two", "six"]) await say(conversation, text);
+      await say(conversation, "t", { maxTokens: 1, onForget });
+      expect(forgotten).toEqual([]);
+    });
+  });
+
+  test("goes on from turns that another conversation had", async () => {
+    const first = open(rendering());
+    await say(first.conversation, "one");
+    const { session } = open(rendering());
+    const resumed = new Conversation(session, LETTERS, rendering(), first.conversation.history);
+    await say(resumed, "two");
+    expect(LETTERS.decode(session.ids)).toBe("U:one\nA: **!</s>\nU:two\nA: **!");
+    expect(resumed.history).toHaveLength(4);
   });
 });

@@ -37,6 +37,14 @@ describe("generation ends with a stated reason", () => {
     expect(LETTERS.decode(session.ids)).toBe("Hithere");
   });
 
+  test("eos: also at tokens that end a turn, unless ends are ignored", async () => {
+    const script = { next: sayAfter(2, "there") };
+    const endTokens = ["r".charCodeAt(0)];
+    expect((await run("Hi", script, { endTokens })).result).toMatchObject({ reason: "eos", text: "the" });
+    const ignored = await run("Hi", script, { endTokens, ignoreEos: true, maxTokens: 5 });
+    expect(ignored.result).toMatchObject({ reason: "length", text: "there" });
+  });
+
   test("length", async () => {
     const { result, session } = await run("Hi", { next: sayAfter(2, "there") }, { maxTokens: 3 });
     expect(result).toMatchObject({ reason: "length", text: "the" });

@@ -67,11 +67,11 @@ describe("applyChatTemplate", () => {
   it("knows what transformers' templates may call, and writes a fixed day unless it is told another", () => {
     const template = `{% for i in range(2) %}{{ i }}{% endfor %}{% for i in range(5, 0, -2) %}{{ i }}{% endfor %} {{ strftime_now('%A %d %b %Y, %B %m %y %H:%M:%S %% %q') }} {{ True and not None }}`;
     expect(applyChatTemplate(tokenizerWith(template), [])).toBe(
-      "01531 Friday 26 Jul 2024, July 07 24 00:00:00 % %q true",
+      "01531 Friday 26 Jul 2024, July 07 24 00:00:00 % %q True",
     );
     const now = new Date("2031-02-03T04:05:06Z");
-    expect(applyChatTemplate(tokenizerWith("{{ strftime_now('%d %B %Y %H:%M') }}"), [], { now })).toBe(
-      "03 February 2031 04:05",
+    expect(applyChatTemplate(tokenizerWith("{{ strftime_now('%d %B %Y %H:%M %-d %-m %I %p %j') }}"), [], { now })).toBe(
+      "03 February 2031 04:05 3 2 04 AM 034",
     );
   });
 

@@ -21,6 +21,9 @@ describe("a request", () => {
 
   it.each([
     ["BUDGET_TOO_SMALL", "", 2 ** 20],
+    ["PRUNE_RATIO", "prune: { kind: heads, ratio: 0.7 }", null],
+    ["PRUNE_RATIO", "prune: { kind: neurons, ratio: 0.99 }", null],
+    ["BUDGET_TOO_SMALL", "prune: { kind: neurons, ratio: 0.5 }", 2 ** 20],
     ["RULE_MATCHES_NOTHING", "plan: { rules: { 'blocks.99.*': exclude } }", null],
     ["EXIT_TOKENS", "exits: { tokens: 2000 }", null],
     [

@@ -121,6 +121,10 @@ describe("a recipe", () => {
     ["seed: 4294967296\n", "my.yaml:5: seed: expected at most 4294967295, found 4294967296"],
     ["context: 1.5\n", "my.yaml:5: context: expected int, found 1.5"],
     ["context: long\n", 'my.yaml:5: context: expected number, found "long"'],
+    ["prune: { kind: neurons, ratio: 1 }\n", "my.yaml:5: prune.ratio: expected"],
+    ["prune: { kind: neurons, ratio: -0.1 }\n", "my.yaml:5: prune.ratio: expected"],
+    ["prune: { kind: neurons, ratio: .nan }\n", "my.yaml:5: prune.ratio: expected"],
+    ["prune: { kind: neuron, ratio: 0.1 }\n", "my.yaml:5: prune.kind: expected"],
     ["exits: { ranks: 3 }\n", 'my.yaml:5: exits.ranks: expected a known field, found "ranks"'],
     ["exits:\n  after: [4, 8]\n  count: 2\n", "my.yaml:7: exits.count: expected none beside the points"],
     [

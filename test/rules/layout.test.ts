@@ -20,6 +20,7 @@ const FLOORS: readonly (readonly string[])[] = [
 const NEIGHBOURS: Readonly<Record<string, readonly string[]>> = {
   native: ["codecs"],
   quantization: ["calibration", "training"],
+  pruning: ["calibration", "quantization"],
   evaluation: ["quantization"],
   scoring: ["calibration", "evaluation"],
   planning: ["scoring"],

@@ -6,6 +6,7 @@ import { SOURCE_FILES, textOf } from "./source-files.ts";
 /** Files that hold a name as a word of their own: a default, a file's format, an option of the command line. */
 const ALLOWED: Readonly<Record<string, string>> = {
   "planning/plan-settings.ts": "the allocator of a recipe that names none",
+  "pipeline/prune-settings.ts": "how a pruning is spread that does not say",
   "pipeline/recipe.ts": "the scorer of a recipe that names none",
   "artifact/manifest.ts": "what a guard ships: the uniform rival's plan, or the plan",
   "pipeline/steps/guard.ts": "the same",

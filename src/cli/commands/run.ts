@@ -7,6 +7,7 @@ import { defineCommand } from "../command.ts";
 import { decodeDocument, decodeOptions, decodingOptions } from "../options/decoding-options.ts";
 import { executionOptions, openToRun } from "../options/execution-options.ts";
 import { samplerOptions, samplingOptions } from "../options/sampling-options.ts";
+import { turnEndTokens } from "../options/turn-end.ts";
 import { exitMarks } from "../text/exit-marks.ts";
 import { generationStatistics, statisticsLines } from "../text/generation-statistics.ts";
 
@@ -66,6 +67,7 @@ export const runCommand = defineCommand({
         sampler,
         decode,
         stop: args.stop,
+        endTokens: args.chat ? await turnEndTokens(model, terminal) : [],
         signal: terminal.signal,
         onProgress: terminal.onProgress,
       });
@@ -135,7 +137,7 @@ async function encodePrompt(
 
 function endingText({ reason, stop }: Generation): string {
   const texts = {
-    eos: "the end-of-sequence token",
+    eos: "an end token",
     stop: `the stop string ${JSON.stringify(stop)}`,
     length: "--max-tokens",
     context: "the end of the context",

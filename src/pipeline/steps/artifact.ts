@@ -12,10 +12,12 @@ import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { quantizeModel } from "../../quantization/quantize-model.ts";
 import { TOOL_VERSION } from "../../version.ts";
 import type { Job, Step } from "../job.ts";
+import { modelOf } from "../model.ts";
 import type { Recipe } from "../recipe.ts";
 import { type ShippedPlan, shippedPlan } from "../shipped.ts";
 import { openTrunk, type Trunk } from "../trunk.ts";
 import { calibrationStep } from "./calibration.ts";
+import { pruneStep } from "./prune.ts";
 import { weightsStep } from "./weights.ts";
 
 /** What `artifact.json` holds: which artifact was written. */
@@ -33,20 +35,21 @@ export const artifactStep: Step<ArtifactMade> = {
   id: ({ manifestSha256 }) => manifestSha256,
 
   async inputs(job) {
-    await job.get(weightsStep);
+    await job.once(modelOf);
     await job.once(shippedPlan);
     const tokenizer = job.facts.tokenizer.files.map(({ name, sha256 }) => [name, sha256]);
     return { tokenizer, recipe: trunkRecipe(job.recipe) };
   },
 
   async compute(job, { key }) {
-    const { tokenizer, spec } = job.facts;
-    const { checkpoint: source, maths } = job.origin;
+    const { tokenizer } = job.facts;
+    const { maths } = job.origin;
+    const { source } = await job.once(modelOf);
     const { recipe, onProgress, signal } = job.options;
     const shipped = await job.once(shippedPlan);
     const plan = { ...shipped.plan, memory: memoryWithoutExits(shipped.plan.memory) };
     const writer = await ArtifactWriter.open({
-      ...{ folder: job.artifactFolder, key, spec: withStopTokens(spec, tokenizer), plan, overwrite: true },
+      ...{ folder: job.artifactFolder, key, spec: withStopTokens(source.spec, tokenizer), plan, overwrite: true },
     });
     try {
       const quantizer = matrixQuantizerOf(recipe.quantize.quantizer);
@@ -110,10 +113,12 @@ async function assertContents(job: Job, signal: AbortSignal | undefined): Promis
 async function provenanceOf(job: Job, { plan, guard, learning }: ShippedPlan): Promise<Provenance> {
   const { recipe } = job;
   const { value: weights } = await job.get(weightsStep);
+  const pruned = (await job.ask(pruneStep))?.value;
   return {
     toolVersion: TOOL_VERSION,
     source: { id: weights.checkpointId, files: weights.files },
     calibrationId: (await job.ask(calibrationStep))?.id ?? null,
+    ...(pruned ? { pruning: { kind: pruned.kind, kept: pruned.kept, slices: pruned.slices } } : {}),
     scorer: plan.scorer,
     quantizer: recipe.quantize.quantizer,
     ...(guard ? { guard } : {}),

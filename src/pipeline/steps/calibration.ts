@@ -2,7 +2,7 @@ import { z } from "zod";
 import { buildCalibration } from "../../calibration/build.ts";
 import type { Calibration } from "../../calibration/calibration.ts";
 import type { Job, Step } from "../job.ts";
-import { needsScores, sequenceTokensFor, usesLibrary } from "../recipe.ts";
+import { sequenceTokensFor, usesCalibration } from "../recipe.ts";
 import { textFilesOf, tokenizerSha256 } from "../text-files.ts";
 
 /** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
@@ -21,7 +21,7 @@ export type CalibrationTokens = z.infer<typeof CalibrationTokens>;
 export const calibrationStep: Step<CalibrationTokens> = {
   name: "calibration",
   schema: CalibrationTokens,
-  wanted: (recipe) => needsScores(recipe) || usesLibrary(recipe),
+  wanted: usesCalibration,
   id: ({ id }) => id,
 
   /** Contents of the texts, not their paths. */

@@ -35,7 +35,7 @@ export const guardStep: Step<GuardResult> = {
     const { packed } = await job.once(packedPlan);
     if (!packed) throw new Error("a guard compares packed matrices, and there are none");
     const rival = await job.once(uniformRival);
-    const sources = rival ? [packed, underPlan(job, await job.once(libraryOf), rival)] : [packed];
+    const sources = rival ? [packed, await underPlan(job, await job.once(libraryOf), rival)] : [packed];
     const { tokens, means } = await divergences(job, sources, plan.memory.kvType);
     const [own, uniform] = means;
     return {

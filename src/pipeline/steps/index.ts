@@ -7,14 +7,18 @@ import { exitsStep } from "./exits.ts";
 import { guardStep } from "./guard.ts";
 import { libraryStep } from "./library.ts";
 import { planStep } from "./plan.ts";
+import { pruneStep } from "./prune.ts";
 import { requantizedStep } from "./requantized.ts";
 import { scoresStep } from "./scores.ts";
+import { sensitivityStep } from "./sensitivity.ts";
 import { weightsStep } from "./weights.ts";
 
 /** The steps of a compression, as they are told. Each gets what it needs: a new one is a file and a line here. */
 export const STEPS = {
   weights: weightsStep, // every weight is read once, and finite
   calibration: calibrationStep, // token sequences out of the text files
+  sensitivity: sensitivityStep, // how much pruning changes each block
+  prune: pruneStep, // slices taken out, and the rest repaired
   library: libraryStep, // every matrix packed at every codec, where the quantizer looks at what it multiplies
   scores: scoresStep, // how much each block or matrix matters
   plan: planStep, // a codec for each matrix, within the budget

@@ -1,10 +1,10 @@
 import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { buildLibrary } from "../../quantization/library/build-library.ts";
-import type { Job, Step } from "../job.ts";
+import type { Step } from "../job.ts";
+import { modelOf, type WorkModel } from "../model.ts";
 import { libraryOf, missingIn, PackingCosts, type Pair, packingOf } from "../packing.ts";
 import { usesLibrary } from "../recipe.ts";
 import { calibrationStep } from "./calibration.ts";
-import { weightsStep } from "./weights.ts";
 
 /** Packs every matrix at every codec that a plan may give it: whatever `library/` lacks. */
 export const libraryStep: Step<PackingCosts> = {
@@ -13,26 +13,27 @@ export const libraryStep: Step<PackingCosts> = {
   wanted: usesLibrary,
 
   async inputs(job) {
-    await job.get(weightsStep);
+    const model = await job.once(modelOf);
     await job.get(calibrationStep);
     const quantizer = matrixQuantizerOf(job.recipe.quantize.quantizer);
-    return { quantizer, codecs: Object.fromEntries(codecsOf(job)) };
+    return { quantizer, codecs: Object.fromEntries(codecsOf(model)) };
   },
 
   async compute(job) {
     const library = await job.once(libraryOf);
-    const codecs = codecsOf(job);
+    const model = await job.once(modelOf);
+    const codecs = codecsOf(model);
     await buildLibrary(library, { ...(await packingOf(job)), codecsOf: (id) => codecs.get(id) ?? [] });
-    return { codecs: await library.costs(pairsOf(job)) };
+    return { codecs: await library.costs(pairsOf(model)) };
   },
 
-  check: async (job) => missingIn(await job.once(libraryOf), pairsOf(job)),
+  check: async (job) => missingIn(await job.once(libraryOf), pairsOf(await job.once(modelOf))),
 };
 
-function codecsOf({ origin: { matrices } }: Job) {
+function codecsOf({ matrices }: WorkModel) {
   return new Map(matrices.map(({ id, candidates }) => [id, candidates]));
 }
 
-function pairsOf({ origin: { matrices } }: Job): Pair[] {
+function pairsOf({ matrices }: WorkModel): Pair[] {
   return matrices.flatMap(({ id, candidates }) => candidates.map((codec): Pair => [id, codec]));
 }

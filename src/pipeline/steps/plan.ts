@@ -4,8 +4,8 @@ import { loadSolverFor } from "../../planning/optimal/highs-solver.ts";
 import { makePlan } from "../../planning/plan.ts";
 import type { Step } from "../job.ts";
 import { rangedRequest } from "../kv-range.ts";
+import { modelOf } from "../model.ts";
 import { scoresStep } from "./scores.ts";
-import { weightsStep } from "./weights.ts";
 
 /** Gives every matrix a codec so that the memory sum fits the budget; by scores where the allocator needs them. */
 export const planStep: Step<Plan> = {
@@ -13,9 +13,9 @@ export const planStep: Step<Plan> = {
   schema: Plan,
   perDevice: true,
 
-  /** The spec is the checkpoint's. */
+  /** The spec is the model's. */
   async inputs(job) {
-    await job.get(weightsStep);
+    await job.once(modelOf);
     await job.ask(scoresStep);
     const { budget } = job.origin;
     const { request } = await job.once(rangedRequest);

@@ -5,6 +5,7 @@ import { buildLibrary } from "../../quantization/library/build-library.ts";
 import type { MatrixLibrary } from "../../quantization/library/matrix-library.ts";
 import type { RefinerSetup } from "../../training/rounding/block-refiner.ts";
 import type { Job, Step } from "../job.ts";
+import { modelOf } from "../model.ts";
 import { libraryOf, missingIn, openLibrary, PackingCosts, packingOf, planPairs } from "../packing.ts";
 import { usesLibrary } from "../recipe.ts";
 import { hashOf } from "../step-key.ts";
@@ -46,7 +47,7 @@ export const requantizedStep: Step<PackingCosts> = {
 
   async check(job) {
     const library = await job.once(requantizedOf);
-    const blocks = (await job.once(learningOf)) ? job.origin.checkpoint.spec.blocks.keys() : [];
+    const blocks = (await job.once(learningOf)) ? (await job.once(modelOf)).source.spec.blocks.keys() : [];
     for (const block of blocks)
       if (!(await library.hasVectors(block))) return `the learned vectors of block ${block} are not there any more`;
     return missingIn(library, planPairs((await job.get(planStep)).value));

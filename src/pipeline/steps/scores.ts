@@ -12,11 +12,11 @@ import { scoreModel } from "../../scoring/score-model.ts";
 import { Scores } from "../../scoring/scores.ts";
 import type { Job, Step } from "../job.ts";
 import { openKeptLosses } from "../kept-losses.ts";
+import { modelOf, type WorkModel } from "../model.ts";
 import { libraryOf } from "../packing.ts";
 import { needsScores, usesLibrary } from "../recipe.ts";
 import { calibrationStep, restoreCalibration } from "./calibration.ts";
 import { libraryStep } from "./library.ts";
-import { weightsStep } from "./weights.ts";
 
 /** Measures how much each block or matrix matters: the recipe's scorer over the calibration tokens. */
 export const scoresStep: Step<Scores> = {
@@ -26,27 +26,27 @@ export const scoresStep: Step<Scores> = {
 
   /** Codecs and quantizer count only where losses are measured with them. */
   async inputs(job) {
-    await job.get(weightsStep);
+    const model = await job.once(modelOf);
     await job.get(calibrationStep);
     const { recipe, origin } = job;
     const { scorer, options } = recipe.score;
     // A library has a matrix only at the codecs that rules leave it: measured is what stands in for the others.
     const rules = usesLibrary(recipe) ? { rules: recipe.plan.rules } : {};
-    const measured = { ...codecsOf(job), quantizer: matrixQuantizerOf(recipe.quantize.quantizer), ...rules };
+    const measured = { ...codecsOf(model), quantizer: matrixQuantizerOf(recipe.quantize.quantizer), ...rules };
     return { executor: origin.executor, scorer, options, measured: SCORERS[scorer].predictsLoss ? measured : null };
   },
 
   /** What is measured is kept, and a stopped run continues from there. */
   async compute(job, to) {
-    const { checkpoint, matrices } = job.origin;
-    const { id: checkpointId } = await job.get(weightsStep);
+    const model = await job.once(modelOf);
+    const { source, id: checkpointId, matrices } = model;
     const calibration = restoreCalibration((await job.get(calibrationStep)).value);
-    const exact = exactCodecs(checkpoint, codecsOf(job));
+    const exact = exactCodecs({ spec: source.spec, storedDtype: model.storedDtype }, codecsOf(model));
     const matricesAt = await codecMatrices(job);
     const kept = await openKeptLosses(to);
     const { recipe, onProgress, signal } = job.options;
     const scores = await scoreModel({
-      ...{ source: checkpoint, checkpointId, calibration, ...exact.lossy, ...recipe.score },
+      ...{ source, checkpointId, calibration, ...exact.lossy, ...recipe.score },
       ...{ createExecutor: job.executors, matrices: matricesAt, kept, onProgress, signal },
     }).finally(kept.settled);
     const isByMatrix = usesLibrary(recipe) && allocatorOf(recipe.plan).grain.name === "matrix";
@@ -56,7 +56,7 @@ export const scoresStep: Step<Scores> = {
 };
 
 /** The codecs that losses are wanted for. */
-function codecsOf({ origin: { matrices } }: Job) {
+function codecsOf({ matrices }: WorkModel) {
   return { codecs: codecsToScore(matrices), embeddingCodecs: outerCodecsToScore(matrices) };
 }
 
@@ -66,10 +66,11 @@ function codecsOf({ origin: { matrices } }: Job) {
  * give it.
  */
 async function codecMatrices(job: Job): Promise<CodecMatrices> {
-  const { checkpoint, maths, matrices } = job.origin;
+  const { source, matrices } = await job.once(modelOf);
+  const { maths } = job.origin;
   if (!(await job.ask(libraryStep))) {
     const quantizer = matrixQuantizerOf(job.recipe.quantize.quantizer);
-    return roundedMatrices(checkpoint, (codec) => packWith(maths, codec, quantizer));
+    return roundedMatrices(source, (codec) => packWith(maths, codec, quantizer));
   }
   const library = await job.once(libraryOf);
   const byId = new Map(matrices.map((matrix) => [matrix.id, matrix]));

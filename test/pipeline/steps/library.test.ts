@@ -2,6 +2,7 @@ import { rmSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Job } from "../../../src/pipeline/job.ts";
+import { modelOf } from "../../../src/pipeline/model.ts";
 import { packedPlan } from "../../../src/pipeline/packed-plan.ts";
 import { libraryOf } from "../../../src/pipeline/packing.ts";
 import { shippedPlan } from "../../../src/pipeline/shipped.ts";
@@ -19,7 +20,7 @@ describe("step library", () => {
   it("packs each matrix at each codec that a plan may give it, and again what is missing", () =>
     withRecipe(RECIPES.byInputs, async (job) => {
       const { value } = await job.get(libraryStep);
-      const { matrices, checkpoint } = job.origin;
+      const { matrices, source } = await job.once(modelOf);
       const blocks = matrices.filter(({ block }) => block !== null).length;
       expect(Object.fromEntries(value.codecs.map(({ codec, matrices }) => [codec, matrices]))).toEqual({
         "q8s-g32": matrices.length,
@@ -28,7 +29,7 @@ describe("step library", () => {
       expect(await libraryStep.check?.(job, value)).toBeNull();
       const library = await job.once(libraryOf);
       const { rows, cols } = await library.matrixAt("blocks.0.attn.q", "q4s-g32");
-      expect([rows, cols]).toEqual([checkpoint.spec.hiddenSize, checkpoint.spec.hiddenSize]);
+      expect([rows, cols]).toEqual([source.spec.hiddenSize, source.spec.hiddenSize]);
       rmSync(library.folder, { recursive: true });
       expect(await libraryStep.check?.(job, value)).toMatch(/is not there any more/);
     }));

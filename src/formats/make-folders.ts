@@ -1,6 +1,6 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
-import { fileError } from "../formats/files.ts";
+import { fileError } from "./files.ts";
 
 /**
  * Makes a folder and those above it. Throws UserError when it cannot be made. (Node's own recursive mkdir never ends

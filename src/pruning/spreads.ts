@@ -1,0 +1,22 @@
+import type { BlockSensitivity } from "./sensitivity.ts";
+
+/** The errors of a block that its share goes by, one a probe; null: none are measured, and all lose the same share. */
+type Spread = ((of: BlockSensitivity) => readonly number[]) | null;
+
+/** How what is pruned is spread over the blocks, by its name in recipes. */
+export const SPREADS = {
+  /** EDGE-LLM's rule, by errors relative to the outputs: deep blocks have larger ones. */
+  luc: ({ relative }) => relative,
+  /** The same by squared errors as they are, as the paper has it. */
+  "edge-llm": ({ mse }) => mse,
+  uniform: null,
+} as const satisfies Record<string, Spread>;
+
+export type SpreadId = keyof typeof SPREADS;
+
+/** All names, in the table's order. */
+export const SPREAD_IDS: readonly SpreadId[] = Object.keys(SPREADS).filter(isName);
+
+function isName(name: string): name is SpreadId {
+  return Object.hasOwn(SPREADS, name);
+}

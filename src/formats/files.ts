@@ -2,6 +2,7 @@ import { constants, promises as fs, type Stats } from "node:fs";
 import path from "node:path";
 import type { z } from "zod";
 import { UserError } from "../errors.ts";
+import { formatBytes } from "../size-text.ts";
 import { foreignFile, refusePointer } from "./foreign-file.ts";
 import { JsonError, parseJson } from "./json.ts";
 import { MAX_DOCUMENT_VALUES } from "./limits.ts";
@@ -149,7 +150,10 @@ function noFile(file: string, found: Stats, hint: string): UserError {
 export async function readFileBytes(file: string, maxBytes = MAX_JSON_BYTES): Promise<Uint8Array> {
   const size = await sizeOfFile(file);
   if (size > maxBytes) {
-    throw new UserError("FILE_TOO_LARGE", `${file}: expected at most ${maxBytes} bytes, found ${size}`);
+    throw new UserError(
+      "FILE_TOO_LARGE",
+      `${file}: expected at most ${formatBytes(maxBytes)}, found ${formatBytes(size)}`,
+    );
   }
   try {
     const bytes = await fs.readFile(file);

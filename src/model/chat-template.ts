@@ -42,7 +42,9 @@ export function applyChatTemplate(
       new Map([...jinjaGlobals(now), ...variablesOf(tokenizer, messages, addGenerationPrompt)]),
     );
   } catch (error) {
-    const reason = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ");
+    const said = error instanceof Error ? error.message : String(error);
+    // What a stack without room throws.
+    const reason = error instanceof RangeError ? "it nests too deeply" : said.replaceAll(/\s+/g, " ");
     throw new UserError(
       "CHAT_TEMPLATE",
       `${tokenizer.label}: chat template: expected to render ${messages.length} messages: ${reason}`,

@@ -187,8 +187,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
 
   async answers(hidden: NativeHidden, rows: Int32Array, options: AnswersOptions): Promise<HeadAnswers> {
     const input = this.pool.use(hidden);
-    const { heads, store } = this.parts;
-    return store.turns.take(() => heads.answers(input, rows, options));
+    return this.parts.store.turns.take(() => this.parts.heads.answers(input, rows, options));
   }
 
   async loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void> {

@@ -62,6 +62,7 @@ export async function exportGguf(source: WeightSource, options: ExportGgufOption
         yield { name: part.name, bytes };
       }
     }
+    source.assertIntact?.();
   }
   await writeGguf(file, layout, pieces());
   const types: Record<string, number> = {};

@@ -68,7 +68,7 @@ export function llamaPlan(spec: DecoderSpec): LlamaPlan {
     .map(([what, expected, found]) => `${what}: expected ${expected}, found ${String(found)}`);
   const scaling = rope?.scaling.kind ?? "none";
   if (!SCALINGS.has(scaling)) {
-    reasons.push(`rotary scaling: expected ${[...SCALINGS].join(", ")}, found ${scaling}`);
+    reasons.push(`rotary scaling: expected none, linear, dynamic or llama3, found ${scaling}`);
   }
   return reasons.length > 0
     ? { block: null, reasons }

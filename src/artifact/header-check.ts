@@ -16,8 +16,14 @@ export async function checkHeader(file: ByteSource, layout: SafetensorsLayout): 
 
 /** The file for a reader that would close it. */
 function staysOpen(file: ByteSource): ByteSource {
-  const { label, byteLength } = file;
-  return { label, byteLength, read: (offset, length, into) => file.read(offset, length, into), close: async () => {} };
+  const { label, byteLength, mark } = file;
+  return {
+    label,
+    byteLength,
+    mark,
+    read: (offset, length, into) => file.read(offset, length, into),
+    close: async () => {},
+  };
 }
 
 function compareTensors(found: SafetensorsFile, layout: SafetensorsLayout): void {

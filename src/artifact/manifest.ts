@@ -7,6 +7,8 @@ import { Plan } from "./plan.ts";
 export const MANIFEST_NAME = "manifest.json";
 /** Heads of the early exits, where there are any. */
 export const EXITS_NAME = "exits.safetensors";
+/** Trained exits wait under this name until the manifest may speak of them: nobody reads what a killed run leaves. */
+export const NEW_EXITS_NAME = `new-${EXITS_NAME}`;
 /** Version of the manifest that is written. 3 says in more words what 2 said; the weights files are the same. */
 export const FORMAT_VERSION = 3;
 /** Versions that are read. */
@@ -115,3 +117,8 @@ export const Manifest = z.strictObject({
   provenance: Provenance,
 });
 export type Manifest = z.infer<typeof Manifest>;
+
+/** Names of an artifact's files: no other of its folder is part of it. */
+export function fileNames({ files }: Manifest): string[] {
+  return files.map(({ name }) => name);
+}

@@ -74,6 +74,10 @@ export class Artifact implements WeightSource {
     return this.fileOf(record).floats(record, record.length);
   }
 
+  assertIntact(): void {
+    for (const file of this.files.values()) file.assertIntact();
+  }
+
   async close(): Promise<void> {
     await closeAll(this.files);
   }
@@ -131,7 +135,7 @@ async function openWeights(name: string, file: PackedFile, mapFile: FileMapper |
     if (!mapFile) return readTensors(open);
     const mapping = mapFile(name, open.byteLength);
     await open.close();
-    return mapTensors(mapping);
+    return mapTensors(name, mapping);
   } catch (error) {
     await open.close();
     throw fileError(error, name, "read");
@@ -140,7 +144,12 @@ async function openWeights(name: string, file: PackedFile, mapFile: FileMapper |
 
 function nativeMapper(): FileMapper | null {
   const { addon } = loadNative();
-  return addon && ((name, bytes) => addon.mapFile(name, 0, bytes));
+  if (!addon) return null;
+  return (name, bytes) => {
+    const buffer = addon.mapFile(name, 0, bytes);
+    const whole = new Uint8Array(buffer);
+    return { buffer, isTorn: () => addon.isTorn(whole) };
+  };
 }
 
 async function checkSize(file: string, bytes: number): Promise<void> {

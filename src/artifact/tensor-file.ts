@@ -1,8 +1,16 @@
+import { UserError } from "../errors.ts";
 import type { ByteSource } from "../formats/byte-source.ts";
 import type { TensorRecord } from "./manifest.ts";
 
 /** Maps the first `bytes` bytes of a file into memory, whose pages are read when they are touched. */
-export type FileMapper = (path: string, bytes: number) => ArrayBuffer;
+export type FileMapper = (path: string, bytes: number) => Mapping;
+
+/** A file in memory. */
+export interface Mapping {
+  readonly buffer: ArrayBuffer;
+  /** Whether the file was cut short since, and what is gone reads as zeros. */
+  isTorn(): boolean;
+}
 
 /** Where a tensor lies: what of its record is needed to read it. */
 type TensorPosition = Pick<TensorRecord, "name" | "offset" | "bytes">;
@@ -16,6 +24,8 @@ export interface TensorFile {
   bytes(tensor: TensorPosition, from: number, to: number): Promise<Uint8Array>;
   /** The first `length` numbers of an F32 tensor. */
   floats(tensor: TensorPosition, length: number): Promise<Float32Array>;
+  /** Throws UserError `FILE_TRUNCATED` where a mapped file was cut short. */
+  assertIntact(): void;
   close(): Promise<void>;
 }
 
@@ -31,13 +41,14 @@ export function readTensors(file: ByteSource): TensorFile {
       await file.read(offset, numbers.byteLength, new Uint8Array(numbers.buffer));
       return numbers;
     },
+    assertIntact() {},
     close: () => file.close(),
   };
 }
 
 /** Views of the mapped file: nothing is read or copied, and every view keeps the mapping alive. */
-export function mapTensors(mapping: ArrayBuffer): TensorFile {
-  let open: ArrayBuffer | null = mapping;
+export function mapTensors(file: string, mapping: Mapping): TensorFile {
+  let open: ArrayBuffer | null = mapping.buffer;
   const buffer = () => {
     if (!open) throw new Error("the artifact is closed");
     return open;
@@ -49,6 +60,11 @@ export function mapTensors(mapping: ArrayBuffer): TensorFile {
     },
     async floats({ offset }, length) {
       return new Float32Array(buffer(), offset, length);
+    },
+    assertIntact() {
+      if (!open || !mapping.isTorn()) return;
+      const found = `${file}: expected ${open.byteLength} bytes as long as it is open, found that it was cut short`;
+      throw new UserError("FILE_TRUNCATED", found, "copy the artifact again, then open it again");
     },
     async close() {
       open = null;

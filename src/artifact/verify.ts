@@ -1,16 +1,16 @@
+import { promises as fs } from "node:fs";
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
 import { UserError } from "../errors.ts";
-import { listFolder } from "../formats/files.ts";
+import { fileError } from "../formats/files.ts";
 import { layoutMemory } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
-import { TOKENIZER_FILES } from "../model/tokenizer-files.ts";
 import type { WorkOptions } from "../progress.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { planLayout } from "./artifact-layout.ts";
 import { hashFile } from "./content-hash.ts";
 import { readExitsFile } from "./exits/file.ts";
-import type { Manifest } from "./manifest.ts";
+import { MANIFEST_NAME, type Manifest, NEW_EXITS_NAME } from "./manifest.ts";
 import { openArtifact, readManifest } from "./reader.ts";
 
 /**
@@ -94,13 +94,35 @@ function bytesOfLines({ items, fileBytes, modelBytes, totalBytes }: MemorySum): 
   return new Map([...items.map(({ label, bytes }): [string, number] => [label, bytes]), ...totals]);
 }
 
-/** Tokenizer files that lie in the folder and would be used, though the manifest does not vouch for them. */
+/** What readers of models take from a folder: weights, tokenizers, configs, templates, however they are spelt. */
+const READ_BY_SOMEBODY = /\.(safetensors|json|jinja|model|bin|gguf)$|^(vocab|merges)\.txt$/i;
+
+/**
+ * Files of the folder that a reader of models would take, though the manifest does not vouch for them; links, whatever
+ * they lead to. What is for people (a README) and names that begin with a dot may lie there.
+ */
 async function unlistedFiles(folder: string, { files }: Manifest): Promise<string[]> {
-  const listed = new Set(files.map(({ name }) => name));
-  const others = (await listFolder(folder)).filter((name) => !listed.has(name));
-  return others
-    .filter((name) => TOKENIZER_FILES.some((known) => known === name))
-    .map((name) => `${path.join(folder, name)}: expected no tokenizer file beside those of the manifest, found one`);
+  const listed = new Set([MANIFEST_NAME, NEW_EXITS_NAME, ...files.map(({ name }) => name)]);
+  const found = (await entriesOf(folder)).filter(({ name }) => !listed.has(name));
+  return found
+    .filter(({ name, isLink }) => isLink || READ_BY_SOMEBODY.test(path.basename(name)))
+    .map(({ name, isLink }) => {
+      const what = isLink ? "a link" : "one";
+      return `${path.join(folder, name)}: expected no file beside those of the manifest, found ${what}`;
+    });
+}
+
+/** All that lies in a folder and the folders in it, by its name from there; links are not followed. */
+async function entriesOf(folder: string, inside = ""): Promise<{ readonly name: string; readonly isLink: boolean }[]> {
+  const entries = await fs.readdir(path.join(folder, inside), { withFileTypes: true }).catch((error: unknown) => {
+    throw fileError(error, path.join(folder, inside), "read");
+  });
+  const found = entries.map(async (entry) => {
+    const name = path.join(inside, entry.name);
+    if (entry.name.startsWith(".")) return [];
+    return entry.isDirectory() ? await entriesOf(folder, name) : [{ name, isLink: entry.isSymbolicLink() }];
+  });
+  return (await Promise.all(found)).flat();
 }
 
 async function checkContents(folder: string, manifest: Manifest, name: string, work: WorkOptions): Promise<string[]> {

@@ -1,5 +1,6 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
+import { changedSource } from "../formats/file-mark.ts";
 import { partialPath, readFileBytes, writeFileAtomic } from "../formats/files.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import { layoutMemory } from "../model/memory.ts";
@@ -31,8 +32,8 @@ export interface ArtifactWriterOptions {
 
 /** What the manifest says beside the weights. */
 export interface ArtifactParts {
-  /** Folder and names of the tokenizer's files, which are copied. */
-  readonly tokenizer: { readonly folder: string; readonly files: readonly string[] };
+  /** Folder, names and contents of the tokenizer's files, which are copied. */
+  readonly tokenizer: { readonly folder: string; readonly files: readonly Omit<FileRecord, "bytes">[] };
   readonly provenance: Provenance;
 }
 
@@ -158,10 +159,12 @@ export class ArtifactWriter {
 
   private async copyFiles({ folder, files }: ArtifactParts["tokenizer"]): Promise<FileRecord[]> {
     const records: FileRecord[] = [];
-    for (const name of [...files].sort()) {
-      const bytes = await readFileBytes(path.join(folder, name));
+    for (const { name, sha256 } of [...files].sort((a, b) => (a.name < b.name ? -1 : 1))) {
+      const source = path.join(folder, name);
+      const bytes = await readFileBytes(source);
+      if (sha256Of(bytes) !== sha256) throw changedSource(source);
       await writeFileAtomic(path.join(this.partial, name), bytes);
-      records.push({ name, bytes: bytes.length, sha256: sha256Of(bytes) });
+      records.push({ name, bytes: bytes.length, sha256 });
     }
     return records;
   }

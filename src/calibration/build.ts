@@ -1,4 +1,5 @@
 import { throwIfAborted, UserError } from "../errors.ts";
+import { changedSource } from "../formats/file-mark.ts";
 import { applyChatTemplate } from "../model/chat-template.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
 import type { WorkOptions } from "../progress.ts";
@@ -12,6 +13,8 @@ import { calibrationFromSequences } from "./sequences.ts";
 export interface SourceRequest {
   readonly path: string;
   readonly tokens?: number | undefined;
+  /** Of what it must still hold. */
+  readonly sha256?: string | undefined;
 }
 
 export interface CalibrationOptions extends WorkOptions {
@@ -62,6 +65,7 @@ export async function buildCalibration(
   for (const [i, source] of sources.entries()) {
     throwIfAborted(options.signal);
     const text = await readSourceText(source.path, (messages) => applyChatTemplate(tokenizer, messages));
+    if (source.sha256 !== undefined && source.sha256 !== text.sha256) throw changedSource(source.path);
     const chooser = new Chooser(tokenizer, text, options.sequenceTokens - beginning.length, random.fork(`source ${i}`));
     const bodies = chooser.choose(wanted[i], apart[i]);
     const needed = { sequences: source.tokens === undefined ? 1 : wanted[i], heldOut: apart[i] };

@@ -26,10 +26,10 @@ export interface GatherOptions extends WorkOptions {
  */
 export async function gatherCalibration(
   tokenizer: Tokenizer,
-  files: readonly string[],
+  files: readonly Omit<SourceRequest, "tokens">[],
   { tokens, sequenceTokens, heldOut = [], ...options }: GatherOptions,
 ): Promise<Calibration> {
-  let sources: SourceRequest[] = files.map((file) => ({ path: file }));
+  let sources: SourceRequest[] = files.map(({ path, sha256 }) => ({ path, sha256 }));
   for (;;) {
     const found = await buildCalibration(tokenizer, sources, { ...options, sequenceTokens, maxTokens: tokens });
     const named = sources.reduce((sum, source) => sum + (source.tokens ?? 0), 0);

@@ -27,14 +27,14 @@ export async function runCommandLine(
   const json = args.some((arg) => arg === "--json" || arg === "--json=true");
   const terminal = new Terminal({ json, ownsProcess });
   // What nobody awaits fails like everything else.
-  if (ownsProcess) process.on("uncaughtException", (error) => process.exit(reportFailure(error, terminal)));
+  if (ownsProcess) process.on("uncaughtException", (error) => process.exit(reportFailure(error, terminal, args)));
   try {
     const named = await commandNamed(args.find((arg) => !arg.startsWith("-")));
     if (!named && !args[0].startsWith("-")) throw unknownCommand(args[0]);
     await parserFor(args, named ? [named] : await allCommands(), terminal).parseAsync();
     return 0;
   } catch (error) {
-    return reportFailure(error, terminal);
+    return reportFailure(error, terminal, args);
   } finally {
     terminal.close();
   }

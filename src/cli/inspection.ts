@@ -70,7 +70,14 @@ export async function inspectCheckpoint(
     return {
       document: {
         ...{ kind: "checkpoint", path: folder, id, parameters: countParameters(spec), weightBytes, dtypes: types },
-        ...{ files, notes, unusedTensors: unused, unknownConfigFields: unknown, spec, memory },
+        ...{
+          files: files.map(({ path: file, bytes }) => ({ path: file, bytes })),
+          notes,
+          unusedTensors: unused,
+          unknownConfigFields: unknown,
+          spec,
+          memory,
+        },
       },
       lines: [
         `${folder}: checkpoint, ${specText(spec)}`,

@@ -1,3 +1,4 @@
+import { fileNames } from "../artifact/manifest.ts";
 import type { Artifact } from "../artifact/reader.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
@@ -40,7 +41,8 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
   const weights = await openWeights(target);
   try {
     const { kind, folder, artifact, contextTokens, weightBytes, source } = weights;
-    const tokenizer = await loadTokenizer(folder, { spec: source.spec });
+    const listed = artifact ? fileNames(artifact.manifest) : undefined;
+    const tokenizer = await loadTokenizer(folder, { spec: source.spec, listed });
     const executor = await executorOver(weights, options);
     const kvType = options.kvType ?? weights.kvType;
     let exits: Promise<LoadedExits | null> | undefined;

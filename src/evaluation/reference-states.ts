@@ -63,14 +63,21 @@ export async function collectReferenceStates(request: ReferenceRequest): Promise
   return { rows, read, close: async () => undefined };
 }
 
+/** The same of weights that a file's states are of. */
+export interface SavedReferenceRequest extends ReferenceRequest {
+  /** Names the reference's weights by their contents. */
+  readonly referenceId: string;
+  /** Throws where the weights changed since they were named: then nothing is kept. */
+  readonly assertReference?: (() => Promise<void>) | undefined;
+}
+
 /**
  * The states from a file: read where it holds those of this reference, executor and windows, else computed and written
- * there, a pass at a time. `referenceId` names the reference's weights. Throws UserError REFERENCE_FILE where the file
- * holds anything else.
+ * there, a pass at a time. Throws UserError REFERENCE_FILE where the file holds anything else.
  */
 export async function savedReferenceStates(
   file: string,
-  request: ReferenceRequest & { readonly referenceId: string },
+  request: SavedReferenceRequest,
 ): Promise<ReferenceStates & { readonly isNew: boolean }> {
   const key = keyOf(request);
   const isNew = !(await isFile(file));
@@ -101,10 +108,11 @@ async function openStates(file: string, key: string): Promise<ReferenceStates> {
   };
 }
 
-async function* piecesOf(request: ReferenceRequest): AsyncGenerator<{ name: string; bytes: Uint8Array }> {
+async function* piecesOf(request: SavedReferenceRequest): AsyncGenerator<{ name: string; bytes: Uint8Array }> {
   for await (const part of statesByPass(request)) {
     yield { name: TENSOR, bytes: new Uint8Array(part.buffer, part.byteOffset, part.byteLength) };
   }
+  await request.assertReference?.();
 }
 
 /** States of the scored tokens of each pass, in order. */
@@ -131,7 +139,7 @@ async function* statesByPass(request: ReferenceRequest): AsyncGenerator<Float32A
   }
 }
 
-function keyOf({ reference, windows, referenceId }: ReferenceRequest & { readonly referenceId: string }): string {
+function keyOf({ reference, windows, referenceId }: SavedReferenceRequest): string {
   const hash = createHash("sha256");
   // Versions and instruction sets may differ in the last bits, and equal weights are to diverge by nothing.
   hash.update(JSON.stringify([TOOL_VERSION, referenceId, executorName(reference.info), windows.windows.length]));

@@ -1,5 +1,6 @@
 import { promises as fs } from "node:fs";
 import { UserError } from "../errors.ts";
+import { type FileMark, markOf } from "./file-mark.ts";
 import { fileError, isFile, MAX_IO_BYTES, sizeOfFile } from "./files.ts";
 import { FOREIGN_BYTES, foreignFile } from "./foreign-file.ts";
 
@@ -8,6 +9,8 @@ export interface ByteSource {
   /** File name, for messages. */
   readonly label: string;
   readonly byteLength: number;
+  /** As the file was when it was opened; null for bytes in memory. */
+  readonly mark: FileMark | null;
   /**
    * Bytes [offset, offset + length), in the first `length` bytes of `into` where given; a UserError if the file ends
    * before.
@@ -35,11 +38,13 @@ function shortRead(label: string, expectedBytes: number, foundBytes: number): Us
 class FileSource implements ByteSource {
   readonly label: string;
   readonly byteLength: number;
+  readonly mark: FileMark;
   private readonly handle: fs.FileHandle;
 
-  constructor(label: string, byteLength: number, handle: fs.FileHandle) {
-    this.label = label;
-    this.byteLength = byteLength;
+  constructor(mark: FileMark, handle: fs.FileHandle) {
+    this.label = mark.path;
+    this.byteLength = mark.bytes;
+    this.mark = mark;
     this.handle = handle;
   }
 
@@ -76,7 +81,7 @@ export async function openFile(path: string): Promise<ByteSource> {
   try {
     await sizeOfFile(path);
     handle = await fs.open(path, "r");
-    return new FileSource(path, (await handle.stat()).size, handle);
+    return new FileSource(await markOf(path, handle), handle);
   } catch (error) {
     await handle?.close();
     throw fileError(error, path, "read");
@@ -88,6 +93,7 @@ export function bytesSource(label: string, bytes: Uint8Array): ByteSource {
   const source: ByteSource = {
     label,
     byteLength: bytes.length,
+    mark: null,
     async read(offset, length, into) {
       checkRange(source, offset, length, into);
       const part = bytes.subarray(offset, offset + length);

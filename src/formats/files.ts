@@ -2,12 +2,16 @@ import { constants, promises as fs, type Stats } from "node:fs";
 import path from "node:path";
 import type { z } from "zod";
 import { UserError } from "../errors.ts";
+import { formatBytes } from "../size-text.ts";
 import { foreignFile, refusePointer } from "./foreign-file.ts";
 import { JsonError, parseJson } from "./json.ts";
 import { MAX_DOCUMENT_VALUES } from "./limits.ts";
 
-/** The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. */
-const MAX_JSON_BYTES = 256 * 1024 * 1024;
+/**
+ * The largest JSON file read whole: the largest tokenizer.json known has some 35 MiB. Its text takes up to twice as
+ * much beside it.
+ */
+const MAX_JSON_BYTES = 100 * 1024 * 1024;
 
 /** The largest YAML file: recipes and device profiles are written by hand. */
 const MAX_YAML_BYTES = 1024 * 1024;
@@ -149,7 +153,10 @@ function noFile(file: string, found: Stats, hint: string): UserError {
 export async function readFileBytes(file: string, maxBytes = MAX_JSON_BYTES): Promise<Uint8Array> {
   const size = await sizeOfFile(file);
   if (size > maxBytes) {
-    throw new UserError("FILE_TOO_LARGE", `${file}: expected at most ${maxBytes} bytes, found ${size}`);
+    throw new UserError(
+      "FILE_TOO_LARGE",
+      `${file}: expected at most ${formatBytes(maxBytes)}, found ${formatBytes(size)}`,
+    );
   }
   try {
     const bytes = await fs.readFile(file);

@@ -26,6 +26,7 @@ const starts =
 
 const TO_SAFETENSORS = "convert it to safetensors (transformers: save_pretrained(..., safe_serialization=True))";
 const UNPACK = "unpack it, and name what was inside";
+const AS_TEXT = 'give plain UTF-8 text, or JSON lines of {"text": …}';
 const DOWNLOAD = "download the file again: the server answered with something else (a login, an error)";
 
 /** What a checkout holds in place of files that were not fetched: text, and so legal where text is read. */
@@ -66,8 +67,10 @@ const KINDS: readonly ForeignKind[] = [
   { begins: starts("894844460d0a"), what: "an HDF5 file", hint: TO_SAFETENSORS },
   { begins: starts("934e554d5059"), what: "a NumPy array", hint: TO_SAFETENSORS },
   { begins: matches(/^PAR1/), what: "a Parquet file", hint: "convert it to the form that is expected" },
+  { begins: matches(/^ARROW1|^FEA1/), what: "an Arrow file", hint: "convert it to the form that is expected" },
+  { begins: matches(/^%PDF-/), what: "a PDF document", hint: "convert it to the form that is expected" },
   {
-    begins: starts("1f8b", "425a68", "fd377a585a", "377abcaf", "28b52ffd"),
+    begins: starts("1f8b", "425a68", "fd377a585a", "377abcaf", "28b52ffd", "04224d18"),
     what: "a compressed file",
     hint: UNPACK,
   },
@@ -107,5 +110,7 @@ function firstOf(kinds: readonly ForeignKind[], bytes: Uint8Array, label: string
   const head = bytes.subarray(0, FOREIGN_BYTES);
   const text = Buffer.from(head.buffer, head.byteOffset, head.length).toString("latin1");
   const kind = kinds.find(({ begins }) => begins(head, text));
-  return kind ? new UserError("FOREIGN_FILE", `${label}: expected ${expected}, found ${kind.what}`, kind.hint) : null;
+  if (!kind) return null;
+  const hint = expected === "text" && ![UNPACK, DOWNLOAD].includes(kind.hint) ? AS_TEXT : kind.hint;
+  return new UserError("FOREIGN_FILE", `${label}: expected ${expected}, found ${kind.what}`, hint);
 }

@@ -22,26 +22,41 @@ export async function thisProcess(): Promise<LockOwner> {
     pid: process.pid,
     host: os.hostname(),
     pidSpace: await fs.readlink("/proc/self/ns/pid").catch(() => null),
-    startTicks: await startTicks(process.pid),
+    startTicks: (await statusOf(process.pid))?.startTicks ?? null,
   };
 }
 
-/** The owner noted in a file; null where there is none or it cannot be understood. */
-export async function readOwner(file: string): Promise<LockOwner | null> {
+/**
+ * The owner noted in a file; null where there is none, or it says nothing: a process notes itself before it takes a
+ * lock, so what is half-written or damaged is of nobody who holds one. "unreadable" where it may not be looked into.
+ */
+export async function readOwner(file: string): Promise<LockOwner | "unreadable" | null> {
+  let text: string;
   try {
-    return LockOwner.parse(parseJson(await fs.readFile(file, "utf8")));
+    text = await fs.readFile(file, "utf8");
+  } catch (error) {
+    return error instanceof Error && "code" in error && error.code === "ENOENT" ? null : "unreadable";
+  }
+  try {
+    return LockOwner.parse(parseJson(text));
   } catch {
     return null;
   }
 }
 
+/** Whether nobody here can tell if the owner lives: another machine, or another space of process numbers. */
+export async function runsElsewhere(owner: LockOwner): Promise<boolean> {
+  const here = await thisProcess();
+  return owner.host !== here.host || owner.pidSpace !== here.pidSpace;
+}
+
 /** True only if the owner ran here and surely runs no more. */
 export async function isDead(owner: LockOwner): Promise<boolean> {
-  const here = await thisProcess();
-  if (owner.host !== here.host || owner.pidSpace !== here.pidSpace) return false;
+  if (await runsElsewhere(owner)) return false;
   if (!exists(owner.pid)) return true;
-  const ticks = await startTicks(owner.pid);
-  return owner.startTicks !== null && ticks !== null && owner.startTicks !== ticks;
+  const found = await statusOf(owner.pid);
+  if (found === null) return false;
+  return ENDED.has(found.state) || (owner.startTicks !== null && owner.startTicks !== found.startTicks);
 }
 
 function exists(pid: number): boolean {
@@ -54,10 +69,13 @@ function exists(pid: number): boolean {
   }
 }
 
-/** Field 22 of /proc/<pid>/stat; the name before it may hold spaces and parentheses. A zombie counts as unknown. */
-async function startTicks(pid: number): Promise<string | null> {
+/** States of a process that has ended: its number stays taken until its parent has asked for it. */
+const ENDED: ReadonlySet<string> = new Set(["Z", "X"]);
+
+/** Fields 3 and 22 of /proc/<pid>/stat; the name before them may hold spaces and parentheses. Null without /proc. */
+async function statusOf(pid: number): Promise<{ readonly state: string; readonly startTicks: string } | null> {
   const stat = await fs.readFile(`/proc/${pid}/stat`, "utf8").catch(() => null);
   if (stat === null) return null;
   const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-  return fields[19] ?? null;
+  return { state: fields[0], startTicks: fields[19] };
 }

@@ -4,6 +4,13 @@ import { UserError } from "../errors.ts";
 import { didYouMean } from "../near-names.ts";
 import { MAX_NESTING, MAX_YAML_NODES } from "./limits.ts";
 
+/** A name that is shown inside of a line. */
+export const YamlName = z
+  .string()
+  .min(1)
+  .max(100)
+  .regex(/^[^\p{Cc}\u2028\u2029]*$/u, "expected a name on one line, without control characters");
+
 /** Counts and seeds in YAML files, within what a run can use: beyond is a slip, or memory and time without end. */
 export const YamlCount = z
   .number()

@@ -2,6 +2,7 @@ import { UserError } from "../errors.ts";
 import { jinjaGlobals, RaisedByTemplate } from "./jinja/globals.ts";
 import { renderTemplate } from "./jinja/interpreter.ts";
 import { fromJson, type JinjaValue } from "./jinja/values.ts";
+import { withinTime } from "./time-limit.ts";
 import type { Tokenizer } from "./tokenizer.ts";
 
 /** One turn of a conversation; `role` is usually system, user or assistant. */
@@ -16,6 +17,9 @@ export interface ChatTemplateOptions {
   /** Date for templates that write one; the default is a fixed day, so that the same messages give the same text. */
   readonly now?: Date;
 }
+
+/** Longest that rendering may take: a hundred times what it takes, and each step of a template may be a long one. */
+const [MAX_START_MS, MAX_MS_A_MESSAGE] = [1000, 10];
 
 /** The day that Llama 3's template writes where it is told none. */
 const FIXED_DAY = new Date(Date.UTC(2024, 6, 26));
@@ -37,12 +41,13 @@ export function applyChatTemplate(
     );
   }
   try {
-    return renderTemplate(
-      tokenizer.chatTemplate,
-      new Map([...jinjaGlobals(now), ...variablesOf(tokenizer, messages, addGenerationPrompt)]),
-    );
+    const { chatTemplate } = tokenizer;
+    const variables = new Map([...jinjaGlobals(now), ...variablesOf(tokenizer, messages, addGenerationPrompt)]);
+    return withinTime(MAX_START_MS + messages.length * MAX_MS_A_MESSAGE, () => renderTemplate(chatTemplate, variables));
   } catch (error) {
-    const reason = (error instanceof Error ? error.message : String(error)).replaceAll(/\s+/g, " ");
+    const said = error instanceof Error ? error.message : String(error);
+    // What a stack without room throws.
+    const reason = error instanceof RangeError ? "it nests too deeply" : said.replaceAll(/\s+/g, " ");
     throw new UserError(
       "CHAT_TEMPLATE",
       `${tokenizer.label}: chat template: expected to render ${messages.length} messages: ${reason}`,

@@ -4,11 +4,12 @@ import { UserError } from "../errors.ts";
 import { foreignAt } from "../formats/byte-source.ts";
 import { isFile, listFolder, parseJsonBytes, readFileBytes, readJsonFile } from "../formats/files.ts";
 import { hubNameError } from "../formats/hub-name.ts";
-import { MAX_DOCUMENT_VALUES } from "../formats/limits.ts";
 import { showName } from "../formats/safetensors/index.ts";
 
 /** Largest config.json: real ones have some kilobytes, LongRoPE's factors included. */
 const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
+/** Most values of it: 21,841 labels by name and by number, as some have, are 90,000. */
+const MAX_CONFIG_VALUES = 2 ** 17;
 
 /** What a checkpoint's folder holds, before any weights file is opened. */
 export interface CheckpointFolder {
@@ -173,7 +174,7 @@ export async function readCheckpointFolder(folder: string): Promise<CheckpointFo
   });
   refuseAdapter(folder, names);
   const configBytes = await readConfig(folder, names);
-  const configJson = parseJsonBytes(configBytes, path.join(folder, "config.json"), MAX_DOCUMENT_VALUES);
+  const configJson = parseJsonBytes(configBytes, path.join(folder, "config.json"), MAX_CONFIG_VALUES);
   refuseConfig(configJson, folder);
   return { folder, configBytes, configJson, ...(await findWeights(folder, names)) };
 }

@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import { UserError } from "../errors.ts";
+import type { FileMark } from "../formats/file-mark.ts";
 import { type Dtype, type SafetensorsFile, showName } from "../formats/safetensors/index.ts";
 import type { ModelDescription } from "./architectures/architecture.ts";
 import { describeModel } from "./architectures/index.ts";
@@ -45,8 +46,8 @@ export class Checkpoint implements WeightSource {
   readonly label: string;
   /** sha256 of config.json and of every shard's header: names the checkpoint in scores and provenance. */
   readonly id: string;
-  /** The weights files. */
-  readonly files: readonly { readonly path: string; readonly bytes: number }[];
+  /** The weights files, as they were when they were opened. */
+  readonly files: readonly FileMark[];
   /** Bytes of the tensors that the model uses, as they are stored. */
   readonly weightBytes: number;
   /** Element types of the tensors that the model uses. */
@@ -64,7 +65,7 @@ export class Checkpoint implements WeightSource {
     this.spec = parts.description.spec;
     this.label = parts.folder.folder;
     this.id = parts.id;
-    this.files = parts.table.files.map((file) => ({ path: file.label, bytes: file.byteLength }));
+    this.files = parts.table.files.flatMap(({ mark }) => mark ?? []);
     this.dtypes = countDtypes(parts.parameters.values());
     this.weightBytes = [...this.dtypes.values()].reduce((sum, { bytes }) => sum + bytes, 0);
     this.unused = parts.unused;

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import path from "node:path";
 import { z } from "zod";
 import { nullOn, UserError } from "../errors.ts";
@@ -48,11 +49,23 @@ const TokenizerConfig = z.looseObject({
 
 const GenerationConfig = z.looseObject({ eos_token_id: z.union([tokenId, z.array(tokenId)]).nullish() });
 
+/** A file of the tokenizer, by the contents that were read. */
+export interface TokenizerFileRecord {
+  readonly name: TokenizerFile;
+  readonly sha256: string;
+}
+
+/** Which files count. */
+export interface TokenizerFilesOptions {
+  /** Those of an artifact that its manifest lists; default: all that are there. */
+  readonly listed?: readonly string[] | undefined;
+}
+
 /** The tokenizer files of a folder, read and checked. */
 export interface TokenizerFiles {
   readonly folder: string;
-  /** Names of the files that are there. */
-  readonly present: readonly string[];
+  /** The files that are there. */
+  readonly present: readonly TokenizerFileRecord[];
   /** Parsed `tokenizer.json`. */
   readonly tokenizerJson: object;
   readonly model: TokenizerModel;
@@ -74,9 +87,12 @@ export interface TokenizerFiles {
  * Reads the tokenizer files of a checkpoint or artifact. UserError where tokenizer.json is missing, a file is not what
  * it should be, or two of them contradict each other.
  */
-export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles> {
-  const found = new Map<string, Uint8Array>();
-  for (const name of TOKENIZER_FILES) {
+export async function readTokenizerFiles(
+  folder: string,
+  { listed = TOKENIZER_FILES }: TokenizerFilesOptions = {},
+): Promise<TokenizerFiles> {
+  const found = new Map<TokenizerFile, Uint8Array>();
+  for (const name of TOKENIZER_FILES.filter((known) => listed.includes(known))) {
     const bytes = await readIfPresent(path.join(folder, name));
     if (bytes) found.set(name, bytes);
   }
@@ -103,7 +119,10 @@ export async function readTokenizerFiles(folder: string): Promise<TokenizerFiles
   const template = found.get("chat_template.jinja");
   return {
     folder,
-    present: [...found.keys()],
+    present: [...found].map(([name, bytes]) => ({
+      name,
+      sha256: createHash("sha256").update(bytes).digest("hex"),
+    })),
     tokenizerJson,
     model,
     added: joinAddedTokens({

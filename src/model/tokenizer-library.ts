@@ -1,6 +1,7 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { UserError } from "../errors.ts";
 import type { AddedToken } from "./added-tokens.ts";
+import { TimeLimitError, withinTime } from "./time-limit.ts";
 import type { TokenizerModel } from "./tokenizer-model.ts";
 import { libraryParts } from "./tokenizer-parts.ts";
 
@@ -27,6 +28,12 @@ export interface TextCodec {
 const PROBE = "Probe 1, é 中!\n";
 
 /**
+ * Longest that a text may take: a tenth of the speed that the library has on a slow machine. An expression that goes
+ * back and forth takes years.
+ */
+const [MAX_START_MS, MAX_MS_A_CHARACTER] = [1000, 0.05];
+
+/**
  * Opens the library's tokenizer; the tables of `parts` are empty afterwards. What the library throws at, here and in
  * every later call, is a UserError TOKENIZER: it takes files that it cannot work with. `file` is for messages.
  */
@@ -34,17 +41,20 @@ export function openTextCodec(parts: CodecParts, file: string): TextCodec {
   const { bytesOfUnknown } = parts.model;
   const library = openLibrary(parts, file);
   const idOf = (token: string) => library.token_to_id(token);
+  // The limit costs as much as a small model's token: it is kept where there is a need.
+  const isTimed = decodesByPattern(parts);
+  const decode = (work: () => string) => (isTimed ? timed(file, 0, work) : guarded(file, work));
   const codec: TextCodec = {
     idOf,
     textOf: (id) => library.id_to_token(id),
     encode: (text) =>
-      guarded(file, () => {
+      timed(file, text.length, () => {
         const { ids, tokens } = library.encode(text, { add_special_tokens: false });
         const known = (id: number | undefined, i: number): number => id ?? refuseToken(tokens[i], file);
         if (!bytesOfUnknown) return ids.map(known);
         return ids.flatMap((id: number | undefined, i: number) => bytesOf(tokens[i], idOf) ?? [known(id, i)]);
       }),
-    decode: (ids) => guarded(file, () => library.decode(ids)),
+    decode: (ids) => decode(() => library.decode(ids)),
   };
   probe(codec);
   return codec;
@@ -95,6 +105,27 @@ function refuseToken(token: string, file: string): never {
     `${file}: text: expected words of the vocabulary, found ${JSON.stringify(String(token).slice(0, 80))}`,
     "the tokenizer has no token for unknown text: leave it out",
   );
+}
+
+/** Whether a decoder holds a regular expression. */
+function decodesByPattern({ tokenizerJson }: CodecParts): boolean {
+  return "decoder" in tokenizerJson && JSON.stringify(tokenizerJson.decoder)?.includes('"Regex"') === true;
+}
+
+/** `guarded` with a limit of time for so many characters. */
+function timed<T>(file: string, characters: number, work: () => T): T {
+  return guarded(file, () => {
+    try {
+      return withinTime(MAX_START_MS + characters * MAX_MS_A_CHARACTER, work);
+    } catch (error) {
+      if (!(error instanceof TimeLimitError)) throw error;
+      throw new UserError(
+        "TOKENIZER_TIME",
+        `${file}: expected to read ${characters} characters in ${(error.limitMs / 1000).toFixed(1)} s, found it busy`,
+        "a regular expression of the tokenizer goes back and forth over this text: take another tokenizer",
+      );
+    }
+  });
 }
 
 function guarded<T>(file: string, work: () => T): T {

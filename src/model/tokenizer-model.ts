@@ -3,6 +3,18 @@ import { UserError } from "../errors.ts";
 import { parseWith } from "../formats/files.ts";
 import { MAX_TOKEN_ID, type Vocabulary } from "./added-tokens.ts";
 
+/** A pair of texts that become one. */
+type Merge = readonly [string, string];
+
+/** A model as the library takes it; what is large may be emptied. */
+interface LibraryModel {
+  readonly type: ModelType;
+  vocab: unknown;
+  readonly merges?: Merge[] | undefined;
+  readonly ignore_merges?: boolean | null | undefined;
+  readonly end_of_word_suffix?: string | null | undefined;
+}
+
 /** The `model` of a `tokenizer.json`, checked. */
 export interface TokenizerModel {
   readonly vocabulary: Vocabulary;
@@ -11,7 +23,7 @@ export interface TokenizerModel {
   /** What the vocabulary lacks is written in the tokens of its bytes, which the library does not do for this kind. */
   readonly bytesOfUnknown: boolean;
   /** The model as the library takes it; its large tables are those of the file. */
-  readonly libraryModel: { readonly type: ModelType; vocab: unknown; readonly merges?: unknown[] | undefined };
+  readonly libraryModel: LibraryModel;
 }
 
 const ModelType = z.enum(["BPE", "Unigram", "WordPiece", "WordLevel"]);
@@ -29,6 +41,8 @@ interface ModelFields {
   readonly merges?: unknown[] | undefined;
   readonly unk_token?: string | null | undefined;
   readonly byte_fallback?: boolean | null | undefined;
+  readonly ignore_merges?: boolean | null | undefined;
+  readonly end_of_word_suffix?: string | null | undefined;
 }
 
 /** Kinds of models by their names: fields that the library reads, and those that it would read otherwise. */
@@ -49,8 +63,8 @@ const MODELS: Readonly<Record<ModelType, z.ZodType<ModelFields>>> = {
 const Typed = z.looseObject({ type: ModelType.optional() });
 
 /**
- * Reads the model of a `tokenizer.json`. Merges that are strings become pairs in place: the library would split them
- * into pairs that it keeps as well. Throws UserError for an unknown kind and for fields and tables that make no sense;
+ * Reads the model of a `tokenizer.json`. Merges that are strings become pairs: the library would split them into pairs
+ * that it keeps as well. Throws UserError for an unknown kind and for fields and tables that make no sense;
  * `file` is for messages.
  */
 export function readTokenizerModel(tokenizerJson: object, file: string): TokenizerModel {
@@ -59,12 +73,12 @@ export function readTokenizerModel(tokenizerJson: object, file: string): Tokeniz
   const found = parseWith(Typed, json, where);
   const type = found.type ?? kindOf(found);
   const model = parseWith(MODELS[type], found, where);
-  if (model.merges) pairMerges(model.merges, `${where}.merges`);
+  const merges = model.merges && pairMerges(model.merges, `${where}.merges`);
   return {
     vocabulary: readVocabulary(model.vocab, `${where}.vocab`),
     unknownToken: model.unk_token ?? null,
     bytesOfUnknown: type === "Unigram" && model.byte_fallback === true,
-    libraryModel: { ...model, type, vocab: model.vocab },
+    libraryModel: { ...model, type, vocab: model.vocab, merges },
   };
 }
 
@@ -99,13 +113,14 @@ function arePieces(found: readonly unknown[]): found is readonly (readonly [stri
   return found.every((piece) => Array.isArray(piece) && typeof piece[0] === "string" && typeof piece[1] === "number");
 }
 
-function pairMerges(merges: unknown[], where: string): void {
-  for (let i = 0; i < merges.length; i++) {
-    const merge = merges[i];
+function pairMerges(merges: readonly unknown[], where: string): Merge[] {
+  return merges.map((merge, i) => {
     const pair: unknown = typeof merge === "string" ? merge.split(" ") : merge;
-    if (!Array.isArray(pair) || pair.length !== 2 || pair.some((half) => typeof half !== "string")) {
-      throw new UserError("BAD_FIELD", `${where}.${i}: expected two texts`);
-    }
-    merges[i] = pair;
-  }
+    if (isMerge(pair)) return pair;
+    throw new UserError("BAD_FIELD", `${where}.${i}: expected two texts`);
+  });
+}
+
+function isMerge(pair: unknown): pair is Merge {
+  return Array.isArray(pair) && pair.length === 2 && pair.every((half) => typeof half === "string");
 }

@@ -25,7 +25,26 @@ function kind<T extends object>(schema: z.ZodType<T>, asLibrary: (part: T) => ob
 /** A part whose fields change nothing. */
 const bare = kind(z.looseObject({}));
 const flag = z.boolean().nullish();
-const Pattern = z.union([z.strictObject({ String: z.string() }), z.strictObject({ Regex: z.string() })]);
+
+/**
+ * Limits of a pattern: real ones have some 600 characters and 6 levels. JavaScript's compiler of regular expressions
+ * goes down by recursion, and ends the process where it is out of stack.
+ */
+const [MAX_PATTERN, MAX_GROUPS] = [10_000, 50];
+const pattern = z.string().max(MAX_PATTERN, `expected a pattern of at most ${MAX_PATTERN} characters`);
+const regex = pattern.refine((text) => groupsOf(text) <= MAX_GROUPS, `expected groups in at most ${MAX_GROUPS} others`);
+const Pattern = z.union([z.strictObject({ String: pattern }), z.strictObject({ Regex: regex })]);
+
+/** How deep a pattern's groups lie in one another, brackets inside of classes taken for groups. */
+function groupsOf(text: string): number {
+  let [depth, most] = [0, 0];
+  for (const [bracket] of text.matchAll(/\\.|[()]/gs)) {
+    if (bracket === "(") most = Math.max(most, ++depth);
+    else if (bracket === ")") depth--;
+  }
+  return most;
+}
+
 const Replacing = z.looseObject({ pattern: Pattern, content: z.string() });
 
 /** Literal text: JavaScript reads a dollar sign in a replacement. */

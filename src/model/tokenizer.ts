@@ -1,7 +1,12 @@
 import path from "node:path";
 import { UserError } from "../errors.ts";
 import type { DecoderSpec } from "./decoder-spec.ts";
-import { readTokenizerFiles, type TokenizerFiles } from "./tokenizer-files.ts";
+import {
+  readTokenizerFiles,
+  type TokenizerFileRecord,
+  type TokenizerFiles,
+  type TokenizerFilesOptions,
+} from "./tokenizer-files.ts";
 import { openTextCodec, type TextCodec } from "./tokenizer-library.ts";
 
 /** Text to token ids and back, as the checkpoint's tokenizer files say. */
@@ -24,8 +29,8 @@ export interface Tokenizer {
   readonly chatTemplate: string | null;
   /** `bos_token`, `eos_token`, … -> text: what chat templates call them. */
   readonly specialTexts: Readonly<Record<string, string>>;
-  /** Names of the files in the folder that an artifact must carry. */
-  readonly files: readonly string[];
+  /** The files that it was read from, which an artifact must carry. */
+  readonly files: readonly TokenizerFileRecord[];
   /** What the files say that has no effect, a line each. */
   readonly remarks: readonly string[];
   /**
@@ -48,9 +53,9 @@ export type TokenizerModelFacts = Pick<DecoderSpec, "vocabSize" | "bosToken">;
  */
 export async function loadTokenizer(
   folder: string,
-  { spec }: { readonly spec?: TokenizerModelFacts } = {},
+  { spec, ...options }: { readonly spec?: TokenizerModelFacts } & TokenizerFilesOptions = {},
 ): Promise<Tokenizer> {
-  const files = await readTokenizerFiles(folder);
+  const files = await readTokenizerFiles(folder, options);
   const { specialTexts, additionalSpecialTexts, chatTemplate, present, generationEosIds } = files;
   const rows = spec?.vocabSize ?? Number.POSITIVE_INFINITY;
   const vocabSize = checkRows(files, rows);

@@ -48,5 +48,10 @@ export interface WeightSource {
   readRows(id: string, from: number, to: number): Promise<Float32Array>;
   /** A norm weight or bias in f32. */
   readVector(id: string): Promise<Float32Array>;
+  /**
+   * Throws UserError `FILE_TRUNCATED` where a file was cut short whose mapped memory this source gives out: whoever has
+   * computed with that memory asks before anything comes of it. Absent: what is given out was read.
+   */
+  assertIntact?(): void;
   close(): Promise<void>;
 }

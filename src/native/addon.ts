@@ -28,6 +28,8 @@ export interface NativeAddon {
   alignedBytes(length: number): ArrayBuffer;
   /** Whether bytes begin at a multiple of 64. */
   isAligned(bytes: Uint8Array): boolean;
+  /** Whether the file that bytes of mapFile lie in was cut short since: what is gone of it reads as zeros. */
+  isTorn(bytes: Uint8Array): boolean;
   /** Whether bytes are aligned and lie in memory of mapFile or alignedBytes: what a model takes by reference. */
   isKept(bytes: Uint8Array): boolean;
   /** Bytes of a packed matrix: the twin of Codec.packedBytes. */

@@ -1,6 +1,7 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { checkExitBudget, trunkSha256 } from "../artifact/exits/add.ts";
+import { fileNames } from "../artifact/manifest.ts";
 import { readManifest } from "../artifact/reader.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
 import type { WorkOptions } from "../progress.ts";
@@ -57,7 +58,7 @@ export async function exitsOfArtifact(target: string, request: ExitsRequest): Pr
   const { recipe, exits } = options;
   const manifest = await readManifest(artifactFolder);
   const { spec } = manifest;
-  const tokenizer = await loadTokenizer(artifactFolder, { spec });
+  const tokenizer = await loadTokenizer(artifactFolder, { spec, listed: fileNames(manifest) });
   const shape = exitShapeOf(exits, spec);
   checkExitTexts(recipe, exits, { spec, files: options.calibration.length });
   if (!overBudget) checkExitBudget(manifest, shape, artifactFolder);

@@ -1,5 +1,6 @@
 import path from "node:path";
 import type { z } from "zod";
+import { assertUnchanged, type FileMark, keyOfMarks } from "../formats/file-mark.ts";
 import type { Maths } from "../maths/maths.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
@@ -125,6 +126,14 @@ export class Job {
       createExecutor(source, { executor, backend, threads, residency: "streamed", activations: "f32" });
   }
 
+  /**
+   * Throws UserError `SOURCE_CHANGED` where the checkpoint's weights changed since they were opened: what was read then
+   * may be of two models, and must not be kept.
+   */
+  async assertSource(): Promise<void> {
+    await assertUnchanged(this.sources);
+  }
+
   /** What a step, or a folder that goes with it, is called in the run folder. */
   named(name: string): string {
     return this.facts.device === undefined ? name : `${name}-${this.facts.device}`;
@@ -175,6 +184,10 @@ export class Job {
     this.kept.set(step, Promise.resolve({ of: step, value: done, uses: new Map() }));
   }
 
+  private get sources(): readonly FileMark[] {
+    return this.facts.origin?.checkpoint.files ?? [];
+  }
+
   private wants(step: Step<unknown>): boolean {
     return step.wanted?.(this.recipe) ?? true;
   }
@@ -206,8 +219,12 @@ export class Job {
       step.perDevice ? this.named(step.name) : step.name,
       step.schema,
       inputs,
-      (to) => step.compute(job, to),
-      { check: async (saved) => (await step.check?.(job, saved)) ?? null },
+      async (to) => {
+        const made = await step.compute(job, to);
+        await this.assertSource();
+        return made;
+      },
+      { partial: keyOfMarks(this.sources), check: async (saved) => (await step.check?.(job, saved)) ?? null },
     );
     return { value, id: step.id?.(value) ?? key };
   }

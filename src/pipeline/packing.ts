@@ -42,7 +42,9 @@ export async function openLibrary(
 ): Promise<MatrixLibrary> {
   const { id: checkpointId } = await job.once(modelOf);
   const { id: calibrationId } = await job.get(calibrationStep);
-  return new MatrixLibrary(path.join(job.folder, "library"), { checkpointId, calibrationId, ...made });
+  return new MatrixLibrary(path.join(job.folder, "library"), { checkpointId, calibrationId, ...made }, () =>
+    job.assertSource(),
+  );
 }
 
 /** What a library is filled from, and by. */

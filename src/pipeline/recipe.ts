@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { readYamlText } from "../formats/files.ts";
-import { parseYamlDocument, YamlCount, YamlSeed } from "../formats/yaml-document.ts";
+import { parseYamlDocument, YamlCount, YamlName, YamlSeed } from "../formats/yaml-document.ts";
 import { didYouMean } from "../near-names.ts";
 import { allocatorOf } from "../planning/allocators/index.ts";
 import { PlanSettings } from "../planning/plan-settings.ts";
@@ -71,7 +71,7 @@ const GuardSettings = z.strictObject({
 
 /** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
 export const Recipe = z.strictObject({
-  name: z.string().min(1),
+  name: YamlName,
   description: z.string().default(""),
   calibration: CalibrationSettings,
   /** What is taken out of the checkpoint first; absent: nothing. */

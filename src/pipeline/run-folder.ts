@@ -42,6 +42,7 @@ export interface StepResult<T> {
 
 /** What a computation is given. */
 export interface StepWork<T = unknown> {
+  /** Names partial work: what it may be gone on with under. */
   readonly key: string;
   /** What the key was made of. */
   readonly inputs: unknown;
@@ -59,6 +60,14 @@ export interface StepWork<T = unknown> {
 export interface StepOptions<T> {
   /** Says whether what a saved result refers to (files beside it) is still there; null or why not. */
   readonly check?: ((value: T) => Promise<string | null>) | undefined;
+  /** What partial work depends on beside the inputs, plain JSON: it is not checked as a whole result is. */
+  readonly partial?: unknown;
+}
+
+interface StepToCompute<T> extends NamedResult<T>, Pick<StepOptions<T>, "partial"> {
+  readonly key: string;
+  readonly inputs: unknown;
+  readonly compute: (work: StepWork<T>) => Promise<T>;
 }
 
 const StepName = z.string().regex(/^[a-z][a-z0-9-]*$/, "a step's name is lower-case words joined by hyphens");
@@ -141,7 +150,7 @@ export class RunFolder {
     schema: z.ZodType<T>,
     inputs: unknown,
     compute: (work: StepWork<T>) => Promise<T>,
-    { check }: StepOptions<T> = {},
+    { check, partial }: StepOptions<T> = {},
   ): Promise<StepResult<T>> {
     StepName.parse(name);
     const now = this.options.now ?? (() => performance.now());
@@ -150,7 +159,7 @@ export class RunFolder {
     const saved = await this.readStep(name, key, schema);
     const missing = "value" in saved && check ? await check(saved.value) : null;
     const cached = "value" in saved && missing === null;
-    const value = cached ? saved.value : await this.computeStep(name, key, schema, inputs, compute);
+    const value = cached ? saved.value : await this.computeStep({ name, key, schema, inputs, partial, compute });
     const note = "note" in saved ? saved.note : missing;
     this.options.onStep?.({ name, key, cached, note, elapsedMs: now() - began });
     return { value, key, cached };
@@ -161,20 +170,15 @@ export class RunFolder {
     await this.lock.release();
   }
 
-  private async computeStep<T>(
-    name: string,
-    key: string,
-    schema: z.ZodType<T>,
-    inputs: unknown,
-    compute: (work: StepWork<T>) => Promise<T>,
-  ): Promise<T> {
+  private async computeStep<T>({ name, key, schema, inputs, partial, compute }: StepToCompute<T>): Promise<T> {
     throwIfAborted(this.options.signal);
     this.lock.assertHeld();
+    const partialKey = partial === undefined ? key : hashOf({ key, partial });
     const value = await compute({
-      key,
+      key: partialKey,
       inputs,
       earlier: () => this.earlier({ name, schema }),
-      scratch: () => this.makeScratch(name, key),
+      scratch: () => this.makeScratch(name, partialKey),
     });
     const text = readableJson({ form: FORM, key, inputs, value });
     const kept = schema.parse(StepFile.parse(parseJson(text)).value);

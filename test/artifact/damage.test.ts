@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
@@ -47,7 +47,7 @@ const LIES: readonly Lie[] = [
   ],
   ["an odd rotary size", ["spec", "blocks", 0, "attention", "rope", "dims"], 11, /rope/],
   ["a special token outside", ["spec", "eosTokens"], [83], /below 83, found 83/],
-  ["an unknown codec", ["plan", "units", 1, "codec"], "q4x", /q4s-g32.*found "q4x"/],
+  ["an unknown codec", ["plan", "units", 1, "codec"], "q4x", /codec: expected .*found "q4x"/],
   ["another codec", ["plan", "units", 1, "codec"], "q4s-g32", /plan: blocks\.0\.attn\.q: expected/],
   ["a unit of another size", ["plan", "units", 0, "bytes"], 64, /plan: embedding: expected .* found 64/],
   ["a unit of no matrix", ["plan", "units", 0, "id"], "embeding", /embedding has no codec/],
@@ -233,6 +233,40 @@ describe("verifyArtifact", () => {
     expect(await verifyArtifact(bad)).toEqual([
       expect.stringMatching(/^memory sum: embedding: levels: expected \d+ bytes, found none$/),
     ]);
+  });
+
+  const STRANGERS: readonly (readonly [name: string, put: (file: string) => void])[] = [
+    ["exits.safetensors", (file) => writeFileSync(file, "")],
+    ["added_tokens.json", (file) => writeFileSync(file, "{}")],
+    ["vocab.json", (file) => writeFileSync(file, "{}")],
+    ["merges.txt", (file) => writeFileSync(file, "")],
+    ["Tokenizer.JSON", (file) => writeFileSync(file, "{}")],
+    ["weights-00009-of-00009.safetensors", (file) => writeFileSync(file, "")],
+    ["inside/chat_template.jinja", (file) => writeFileSync(file, "")],
+    ["a link", (file) => symlinkSync("nowhere", file)],
+    ["inside/a link to a folder", (file) => symlinkSync("..", file)],
+    ["tokenizer.model", (file) => symlinkSync(path.resolve("examples/stories260k/tokenizer.json"), file)],
+  ];
+
+  it.each(STRANGERS)("finds what the manifest does not list and somebody would read: %s", async (name, put) => {
+    copyArtifact(good, bad);
+    const file = path.join(bad, name);
+    mkdirSync(path.dirname(file), { recursive: true });
+    put(file);
+    expect(await verifyArtifact(bad)).toEqual([
+      expect.stringMatching(/^[^\n]+: expected no file beside those of the manifest, found (one|a link)$/),
+    ]);
+    expect((await verifyArtifact(bad))[0]).toContain(`${file}: `);
+  });
+
+  it("lets be what is for people, and links to the very files", async () => {
+    copyArtifact(good, bad);
+    for (const name of ["README.md", "LICENSE", ".gitattributes"]) writeFileSync(path.join(bad, name), "x");
+    mkdirSync(path.join(bad, ".cache"));
+    writeFileSync(path.join(bad, ".cache", "download.json"), "{}");
+    rmSync(path.join(bad, WEIGHTS));
+    symlinkSync(path.join(good, WEIGHTS), path.join(bad, WEIGHTS));
+    expect(await verifyArtifact(bad)).toEqual([]);
   });
 
   it("reports its progress and stops on request", async () => {

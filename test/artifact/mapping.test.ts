@@ -23,7 +23,7 @@ describe("an artifact whose files are mapped", () => {
       const mapping = new ArrayBuffer(bytes);
       new Uint8Array(mapping).set(content);
       mappings.push(mapping);
-      return mapping;
+      return { buffer: mapping, isTorn: () => false };
     };
     const read = await openArtifact(folder, { mapFile: null });
     const mapped = await openArtifact(folder, { mapFile });

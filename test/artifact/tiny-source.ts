@@ -1,3 +1,6 @@
+import { readFileSync } from "node:fs";
+import path from "node:path";
+import { sha256Of } from "../../src/artifact/content-hash.ts";
 import type { Plan } from "../../src/artifact/plan.ts";
 import type { ArtifactParts } from "../../src/artifact/writer.ts";
 import { CODECS, codecIdOf } from "../../src/codecs/index.ts";
@@ -129,8 +132,9 @@ export function tinyPlan(spec: DecoderSpec, codecs: readonly string[] = CYCLE, m
 
 /** The rest of a manifest; `folder` holds the tokenizer's files. */
 export function tinyParts(folder: string, files: readonly string[]): ArtifactParts {
+  const records = files.map((name) => ({ name, sha256: sha256Of(readFileSync(path.join(folder, name))) }));
   return {
-    tokenizer: { folder, files },
+    tokenizer: { folder, files: records },
     provenance: {
       toolVersion: "0.0.0-test",
       source: { id: "tiny", files: [] },

@@ -198,8 +198,8 @@ describe("buildCalibration refuses", () => {
   it("a bad line of jsonl, by its number", async () => {
     const target = file("bad.jsonl", '{"text":"good"}\n\n{"text": oops}\n');
     expect(await build(target)).toMatch(new RegExp(`^CALIBRATION_JSON ${target}:3: JSON: expected .*`));
-    expect(await build(file("keys.jsonl", '{"content":"x"}'))).toMatch(/:1: line: expected .* found keys content$/);
-    expect(await build(file("null.jsonl", "null"))).toMatch(/:1: line: /);
+    expect(await build(file("keys.jsonl", '{"content":"x"}'))).toMatch(/:1: JSON: expected .* found keys content$/);
+    expect(await build(file("null.jsonl", "null"))).toMatch(/:1: JSON: /);
   });
 
   it("messages without a chat template, by line", async () => {

@@ -18,7 +18,11 @@ function numbered(name: string, words: number, mark: string): string {
 const counts = (sources: readonly { readonly sequences: number }[]) => sources.map(({ sequences }) => sequences);
 
 describe("gatherCalibration", () => {
-  const files = [numbered("short.txt", 200, "a"), numbered("long.txt", 3000, "b"), numbered("longer.txt", 4000, "c")];
+  const files = [
+    numbered("short.txt", 200, "a"),
+    numbered("long.txt", 3000, "b"),
+    numbered("longer.txt", 4000, "c"),
+  ].map((file) => ({ path: file }));
 
   it("takes the files in equal parts, and of the others what a short one lacks", async () => {
     const even = await gatherCalibration(wordTokenizer(), files, { tokens: 480, sequenceTokens: 40, seed: 1 });
@@ -37,7 +41,7 @@ describe("gatherCalibration", () => {
   it("leaves out whatever shares text with held-out sequences", async () => {
     const tokenizer = wordTokenizer();
     const guard = { sequenceTokens: 40, seed: 1, heldOutSequences: 6 };
-    const source = { path: files[1], tokens: 400 };
+    const source = { ...files[1], tokens: 400 };
     const { heldOut } = await buildCalibration(tokenizer, [source], guard);
     const asked = { tokens: 3000, sequenceTokens: 40, seed: 2 };
     const free = await gatherCalibration(tokenizer, [files[1]], asked);
@@ -53,7 +57,11 @@ describe("gatherCalibration", () => {
   it("says which file holds nothing", async () => {
     const empty = path.join(folder, "empty.txt");
     writeFileSync(empty, "");
-    const gathered = gatherCalibration(wordTokenizer(), [empty], { tokens: 400, sequenceTokens: 40, seed: 1 });
+    const gathered = gatherCalibration(wordTokenizer(), [{ path: empty }], {
+      tokens: 400,
+      sequenceTokens: 40,
+      seed: 1,
+    });
     await expect(gathered).rejects.toMatchObject({ code: "CALIBRATION_EMPTY" });
   });
 });

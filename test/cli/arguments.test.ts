@@ -68,6 +68,29 @@ describe("words: what is typed nearly right is told from what is right", () => {
   });
 });
 
+describe("long values are cut, and what a terminal would obey is spelt", () => {
+  const long = "y".repeat(3000);
+  test.each([
+    ["run", long, "hi"],
+    ["plan", STORIES, `--budget=${long}`],
+    ["plan", STORIES, "--budget", `5${long}`],
+    ["plan", STORIES, "--recipe", long],
+    ["run", STORIES, "hi", "--isa", long],
+    ["eval", STORIES, "--text", `${long} ${long}`],
+    ["run", STORIES, "hi", "--decode", long],
+  ])("%#", async (...args: string[]) => {
+    const { code, stderr } = await commandLine(args);
+    expect(stderr).toMatch(/^layerwise: .*y{40}…y{40}.*\n$/);
+    expect(stderr.length).toBeLessThan(700);
+    expect(code).toBe(1);
+  });
+
+  test("an escape sequence", async () => {
+    const { stderr } = await commandLine(["inspect", "/no\u001b[31mwhere"]);
+    expect(stderr).toContain("/no\\u001b[31mwhere: cannot read");
+  });
+});
+
 const UNBOUNDED: Case[] = [
   [["bench", STORIES, "--context", "1e9"], "--context: expected a whole number from 1 to 16,777,216, found 1e9"],
   [["bench", STORIES, "--repeats", "1e6"], "--repeats: expected a whole number from 1 to 10,000, found 1e6"],

@@ -40,6 +40,20 @@ test("a text against the reference, whose states are kept for the next time", as
   expect(second.result.model.perplexity).toBeCloseTo(document.result.model.perplexity, 4);
 });
 
+test("weights-changed-during-compress: states of other weights under the same headers are refused", async () => {
+  const other = path.join(folder, "other");
+  cpSync(stories, other, { recursive: true });
+  const states = path.join(folder, "other-states.safetensors");
+  const args = [...evaluated, "--reference", other, "--reference-states", states];
+  expect((await commandLine(args)).code).toBe(0);
+  const weights = path.join(other, "model.safetensors");
+  const bytes = readFileSync(weights);
+  bytes[bytes.length - 4] ^= 1;
+  writeFileSync(weights, bytes);
+  const { code, stderr } = await commandLine(args);
+  expect([code, stderr]).toEqual([1, expect.stringContaining(`${states}: expected the states of this reference`)]);
+});
+
 test("a text begins as tokenizer.json alone says, as for run; --bos yes takes the model's BOS or is refused", async () => {
   const bare = path.join(folder, "bare");
   cpSync(stories, bare, { recursive: true });

@@ -22,7 +22,9 @@ it("tells a refusal in one line that can be printed, whatever the file held", ()
 });
 
 it("cuts what is long in the middle: the file stands first, what was expected may stand last", () => {
-  const line = printed(`f: size ${"a".repeat(200_000)}: expected a unit`);
-  expect(line.length).toBeLessThan(1300);
-  expect(line).toMatch(/^layerwise: f: size a+ … a+: expected a unit\n$/);
+  for (const long of ["a", "a "].map((piece) => piece.repeat(100_000))) {
+    const line = printed(`f: size ${long}: expected a unit`);
+    expect(line.length).toBeLessThan(1300);
+    expect(line).toMatch(/^layerwise: f: size [a ]+…[a ]+: expected a unit\n$/);
+  }
 });

@@ -26,6 +26,12 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () 
     expect(stdout).toMatch(new RegExp(`^${WORDS}`));
   });
 
+  test("run says where a prompt spells the BOS that it gets", async () => {
+    const noteOf = async (...args: string[]) => (await commandLine(["run", STORIES, ...args, ...LITTLE])).stderr;
+    expect(await noteOf("<s>Once")).toContain("so it begins twice (--raw)");
+    expect((await noteOf("<s>Once", "--raw")) + (await noteOf("Once"))).not.toContain("twice");
+  });
+
   test("run - refuses what is not UTF-8", async () => {
     const { code, stderr } = await commandLine(["run", STORIES, "-", ...LITTLE], Uint8Array.of(79, 110, 255));
     expect(stderr).toBe(

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { z } from "zod";
 import { UserError } from "../../src/errors.ts";
 import { MAX_NESTING, MAX_YAML_NODES } from "../../src/formats/limits.ts";
-import { parseYamlDocument } from "../../src/formats/yaml-document.ts";
+import { parseYamlDocument, YamlName } from "../../src/formats/yaml-document.ts";
 
 const Any = z.unknown();
 
@@ -59,4 +59,11 @@ describe("limits of YAML", () => {
   test.each([".inf", "-.inf", ".nan", "1e999"])("%s is no number of a field", (number) => {
     expect(refusal(`n: ${number}`, z.strictObject({ n: z.number() }))).toMatch(/^YAML_FIELD f.yaml:1: n: expected/);
   });
+
+  test.each(['"two\\nlines"', '"\\e[31mred"', '"\\u2028"', "a".repeat(101), '""'])(
+    "%s is no name that can stand in a line",
+    (name) => {
+      expect(refusal(`name: ${name}`, z.strictObject({ name: YamlName }))).toMatch(/^YAML_FIELD f.yaml:1: name: /);
+    },
+  );
 });

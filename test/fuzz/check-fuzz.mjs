@@ -22,6 +22,7 @@ const END_BYTES = 2 ** 31;
 const WATCH_MS = 50;
 /** Findings that are shown of those that begin alike. */
 const SHOWN = 2;
+const [SHOWN_LINES, SHOWN_CHARACTERS] = [8, 300];
 
 const { values } = parseArgs({
   options: {
@@ -33,12 +34,20 @@ const { values } = parseArgs({
   },
 });
 
+/** The workers that run: they end, and their folders go, with this process. */
+const workers = new Set();
+process.on("exit", () => {
+  for (const worker of workers) worker.close();
+});
+for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => process.exit(130));
+
 /** One worker: `run(number)` gives the case's result, or what became of the process. */
 class Worker {
   constructor(subject) {
     this.subject = subject;
     this.folder = mkdtempSync(path.join(tmpdir(), "layerwise-fuzz-"));
     this.stderr = "";
+    workers.add(this);
     const args = [this.subject, values.seed, path.join(this.folder, "bases"), values.case === undefined ? "" : "keep"];
     this.child = fork(new URL("worker.mjs", import.meta.url), args, { stdio: ["ignore", "ignore", "pipe", "ipc"] });
     this.child.stderr.on("data", (text) => {
@@ -83,6 +92,7 @@ class Worker {
   }
 
   close() {
+    workers.delete(this);
     this.child.kill("SIGKILL");
     if (values.case === undefined) rmSync(this.folder, { recursive: true, force: true });
   }
@@ -117,7 +127,17 @@ async function started(subject) {
 
 /** All cases of a subject. What is found is tried again in a new process: time and memory are the machine's too. */
 async function fuzz(subject, numbers) {
-  const row = { subject, cases: 0, results: 0, refusals: 0, findings: [], peakBytes: 0, ms: 0, slowest: 0 };
+  const row = {
+    subject,
+    cases: 0,
+    results: 0,
+    refusals: 0,
+    findings: 0,
+    alike: new Map(),
+    peakBytes: 0,
+    ms: 0,
+    slowest: 0,
+  };
   let worker = await started(subject);
   for (const number of numbers) {
     let message = await worker.run(number);
@@ -127,7 +147,10 @@ async function fuzz(subject, numbers) {
       message = await worker.run(number);
     }
     const fault = faultOf(message);
-    if (fault) row.findings.push({ number, ...fault });
+    if (fault) {
+      row.findings++;
+      tell(row, { number, ...fault });
+    }
     row.cases++;
     if (message.result) count(row, number, message.result);
     if (values.case !== undefined) console.log(`changed: ${message.result?.file ?? worker.folder}`);
@@ -135,8 +158,7 @@ async function fuzz(subject, numbers) {
       worker.close();
       worker = await started(subject);
     }
-    if (row.cases % 500 === 0)
-      process.stderr.write(`${subject}: ${row.cases} cases, ${row.findings.length} findings\n`);
+    if (row.cases % 500 === 0) process.stderr.write(`${subject}: ${row.cases} cases, ${row.findings} findings\n`);
   }
   worker.close();
   return row;
@@ -149,29 +171,16 @@ function count(row, number, { results, refusals, peakBytes, ms }) {
   if (ms > row.ms) Object.assign(row, { ms, slowest: number });
 }
 
-/** The findings, those that begin alike together. */
-function show({ subject, findings }) {
-  const alike = Map.groupBy
-    ? Map.groupBy(findings, kindOf)
-    : findings.reduce(
-        (map, finding) => map.set(kindOf(finding), [...(map.get(kindOf(finding)) ?? []), finding]),
-        new Map(),
-      );
-  for (const group of alike.values()) {
-    for (const { number, fault, check, stderr } of group.slice(0, SHOWN)) {
-      console.log(`\n${subject}: ${fault}${check ? `: ${check}` : ""}`);
-      if (stderr)
-        console.log(
-          stderr
-            .split("\n")
-            .slice(0, 8)
-            .map((line) => `    ${line.slice(0, 300)}`)
-            .join("\n"),
-        );
-      console.log(`  again: npm run check:fuzz -- --seed ${values.seed} --only ${subject} --case ${number}`);
-    }
-    if (group.length > SHOWN) console.log(`  and ${group.length - SHOWN} like it`);
-  }
+/** Tells a finding, unless enough of those that begin alike are told. */
+function tell({ subject, alike }, { number, fault, check, stderr }) {
+  const kind = kindOf({ fault, stderr });
+  const told = alike.get(kind) ?? 0;
+  alike.set(kind, told + 1);
+  if (told >= SHOWN) return;
+  console.log(`\n${subject}: ${fault}${check ? `: ${check}` : ""}`);
+  const lines = stderr.split("\n").slice(0, SHOWN_LINES);
+  if (stderr) console.log(lines.map((line) => `    ${line.slice(0, SHOWN_CHARACTERS)}`).join("\n"));
+  console.log(`  again: npm run check:fuzz -- --seed ${values.seed} --only ${subject} --case ${number}`);
 }
 
 function kindOf({ fault, stderr }) {
@@ -182,7 +191,7 @@ function kindOf({ fault, stderr }) {
 function table(rows) {
   const head = ["subject", "cases", "results", "refusals", "findings", "peak MiB", "slowest ms", "its case"];
   const cells = rows.map((row) => [
-    ...[row.subject, row.cases, row.results, row.refusals, row.findings.length],
+    ...[row.subject, row.cases, row.results, row.refusals, row.findings],
     ...[Math.round(row.peakBytes / 2 ** 20), Math.round(row.ms), row.slowest],
   ]);
   const widths = head.map((_, i) => Math.max(...[head, ...cells].map((line) => String(line[i]).length)));
@@ -202,12 +211,10 @@ const numbers = values.case === undefined ? [...Array(Number(values.each)).keys(
 const rows = [];
 const work = async () => {
   for (let subject = waiting.shift(); subject !== undefined; subject = waiting.shift()) {
-    const row = await fuzz(subject, numbers);
-    show(row);
-    rows.push(row);
+    rows.push(await fuzz(subject, numbers));
   }
 };
 await Promise.all(Array.from({ length: Number(values.jobs) }, work));
 rows.sort((a, b) => names.indexOf(a.subject) - names.indexOf(b.subject));
 console.log(`\nseed ${values.seed}\n${table(rows)}`);
-process.exit(rows.some(({ findings }) => findings.length > 0) ? 1 : 0);
+process.exit(rows.some(({ findings }) => findings > 0) ? 1 : 0);

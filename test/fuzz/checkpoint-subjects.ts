@@ -6,7 +6,7 @@ import { mutateBytes } from "./mutate-bytes.ts";
 import { jsonMutator, type Mutate, safetensorsMutator } from "./mutate-files.ts";
 import type { Check } from "./run-check.ts";
 import type { Subject, Target } from "./subject.ts";
-import { makeTokenizers, TOKENIZER_PARTS } from "./tokenizer-bases.ts";
+import { makeTokenizers, PATTERN_PARTS, TOKENIZER_PARTS } from "./tokenizer-bases.ts";
 import { treeOf } from "./tree.ts";
 
 const config: Subject = {
@@ -32,12 +32,13 @@ const tokenizer: Subject = {
   name: "tokenizer",
   prepare: async (root) => {
     const folders = makeTokenizers(root);
-    const mutate = jsonMutator(
-      dictionaryOf(
-        folders.map((folder) => json(path.join(folder, "tokenizer.json"))),
-        TOKENIZER_PARTS,
-      ),
-    );
+    const documents = folders.map((folder) => json(path.join(folder, "tokenizer.json")));
+    const mutateJson = jsonMutator(dictionaryOf(documents, TOKENIZER_PARTS));
+    const mutate: Mutate = (bytes, random) => {
+      if (random.nextInt(8) > 0) return mutateJson(bytes, random);
+      const { field, part } = pick(random, PATTERN_PARTS);
+      return Buffer.from(JSON.stringify({ ...JSON.parse(Buffer.from(bytes).toString("utf8")), [field]: part }));
+    };
     return folders.map((folder, i) => ({
       folder,
       targets: [{ file: "tokenizer.json", mutate }],

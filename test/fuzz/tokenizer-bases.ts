@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { makeCheckpoint } from "./bases.ts";
+import { PATTERNS } from "./hostile-values.ts";
 import { type Tree, treeOf } from "./tree.ts";
 
 interface Parts {
@@ -47,6 +48,16 @@ const MODELS: readonly unknown[] = [
   },
   { type: "Unigram", vocab: words.map((text, i) => [text, -i]), unk_id: 0, byte_fallback: false },
 ];
+
+/** Parts that find patterns of the dictionary. */
+export const PATTERN_PARTS: readonly { readonly field: string; readonly part: unknown }[] = PATTERNS.flatMap(
+  (Regex) => [
+    { field: "pre_tokenizer", part: { type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false } },
+    { field: "pre_tokenizer", part: { type: "Split", pattern: { Regex }, behavior: "MergedWithNext", invert: true } },
+    { field: "normalizer", part: { type: "Replace", pattern: { Regex }, content: "aa" } },
+    { field: "decoder", part: { type: "Replace", pattern: { Regex }, content: " " } },
+  ],
+);
 
 /** Parts that a mutation may put anywhere. */
 export const TOKENIZER_PARTS: readonly Tree[] = [

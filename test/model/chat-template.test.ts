@@ -91,3 +91,20 @@ describe("applyChatTemplate", () => {
     expect(error.hint).toContain("chat_template.jinja");
   });
 });
+
+describe("templates have no end of their own", () => {
+  const list = "{% set l = range(100000) | list %}";
+
+  it.each([
+    ["loops", `${list}{% for i in l %}{% for j in l %}x{% endfor %}{% endfor %}`],
+    ["long steps", `${list}{% for i in l %}{% if l | sort %}{% endif %}{% endfor %}`],
+    ["a margin", "{{ messages | tojson(indent=100000000) }}"],
+    ["a margin on every line", "{{ range(1000) | list | tojson(indent=1000000) }}"],
+  ])("%s", (_, template) => {
+    const began = performance.now();
+    expect(() => applyChatTemplate(tokenizerWith(template), [user("hi")])).toThrow(
+      /expected to render 1 messages: .*(not supported|still busy after 1.0 s)/,
+    );
+    expect(performance.now() - began).toBeLessThan(5000);
+  });
+});

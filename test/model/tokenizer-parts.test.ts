@@ -147,3 +147,27 @@ describe("tokenizer-post-processor: what a tokenizer cannot work with is refused
     expect(open({ model }).encode("hello")).toEqual([1]);
   });
 });
+
+describe("tokenizer-deep-nesting: patterns have limits", () => {
+  const split = (Regex: string) => ({ type: "Split", pattern: { Regex }, behavior: "Isolated", invert: false });
+  const nested = (groups: number) => split(`${"(?:a|".repeat(groups)}a${")".repeat(groups)}`);
+
+  it("of groups in groups, beyond which JavaScript would end the process, and of length", () => {
+    expect(open({ model: words, pre_tokenizer: nested(50) }).encode("hello")).toEqual([1]);
+    for (const groups of [51, 1500]) {
+      expect(() => open({ model: words, pre_tokenizer: nested(groups) })).toThrow("groups in at most 50 others");
+    }
+    expect(() => open({ model: words, pre_tokenizer: split("a".repeat(10_001)) })).toThrow("at most 10000 characters");
+    const escaped = split(`${"\\(".repeat(60)}|[${"(".repeat(40)}]`);
+    expect(open({ model: words, pre_tokenizer: escaped }).encode("hello")).toEqual([1]);
+  });
+
+  it("of time: a pattern that goes back and forth is stopped", () => {
+    const codec = open({ model: words, pre_tokenizer: split("(a|a)*c") });
+    expect(() => codec.encode("a".repeat(60))).toThrow(
+      /^t.json: expected to read 60 characters in 1.0 s, found it busy$/,
+    );
+    const normalizer = { type: "Replace", pattern: { Regex: "(a+)+$" }, content: "b" };
+    expect(() => open({ model: words, normalizer }).encode(`${"a".repeat(60)}!`)).toThrow("found it busy");
+  });
+});

@@ -15,16 +15,13 @@ import { headCodecOf } from "../../model/memory.ts";
 import type { MemorySum } from "../../model/memory-sum.ts";
 import { planLayout } from "../artifact-layout.ts";
 import { hashFile } from "../content-hash.ts";
-import { EXITS_NAME, type FileRecord, MANIFEST_NAME, type Manifest } from "../manifest.ts";
+import { EXITS_NAME, type FileRecord, MANIFEST_NAME, type Manifest, NEW_EXITS_NAME } from "../manifest.ts";
 import { hashedText } from "../manifest-text.ts";
 import { openArtifact, readManifest } from "../reader.ts";
 import type { WrittenArtifact } from "../writer.ts";
 import { checkExits } from "./check.ts";
 import { type ExitsContents, writeExitsFile } from "./file.ts";
 import type { ExitTable } from "./table.ts";
-
-/** A trained exits file waits under this name until the manifest may speak of it. */
-const NEW_EXITS_NAME = `new-${EXITS_NAME}`;
 
 /** The exits that an artifact gets. */
 export interface AddedExits {
@@ -39,7 +36,8 @@ export interface AddedExits {
 /**
  * Gives an artifact that exists its exits, in place of any that it has. The weights files are left as they are; the
  * manifest, which names the exits file, is replaced in one step and last. Stopped at any moment, it leaves an artifact
- * that is whole: the old one, or (where the old one had exits) the same without any, for an instant before the new.
+ * that opens and runs: the old one, or (where the old one had exits) the same without any, for an instant before the
+ * new; `verify` names the exits file that is not of it yet.
  * Throws UserError BAD_ARTIFACT for an artifact or a table that is not valid, EXITS_OVER_BUDGET, and `FILE_*` or
  * `DISK_FULL`.
  */

@@ -4,7 +4,9 @@ import { z } from "zod";
 import { readSourceText } from "../../calibration/documents.ts";
 import { startPassages } from "../../calibration/passages.ts";
 import { UserError } from "../../errors.ts";
-import { decodeText, parseJsonBytes, parseWith, readFileBytes } from "../../formats/files.ts";
+import { parseWith, readFileBytes } from "../../formats/files.ts";
+import { holdsRecords, jsonRecords } from "../../formats/json-records.ts";
+import { refuseTable, textOf } from "../../formats/text-file.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 
 /** Prompts as ids. */
@@ -16,8 +18,8 @@ export interface DrafterPrompts {
 
 export interface PromptOptions {
   /**
-   * One prompt a line, or `.jsonl` with `{"prompt": …}` or `{"text": …}` a line; default: passages of the text that
-   * ships.
+   * One prompt a line, or JSON with `{"prompt": …}` or `{"text": …}` a line or in an array; default: passages of the
+   * text that ships.
    */
   readonly file?: string | undefined;
   /** The first so many; of the text that ships, so many. */
@@ -56,23 +58,18 @@ export async function readPrompts(
 }
 
 async function promptsOf(file: string): Promise<string[]> {
-  const bytes = await readFileBytes(file, MAX_FILE_BYTES);
-  const lines = decodeText(bytes, file)
-    .split(/\r?\n/)
-    .map((text, i) => ({ text, where: `${file}:${i + 1}` }))
-    .filter(({ text }) => text.trim() !== "");
-  if (!file.toLowerCase().endsWith(".jsonl")) return lines.map(({ text }) => text);
-  return lines.map(({ text, where }) => promptOf(text, where));
+  const text = textOf(await readFileBytes(file, MAX_FILE_BYTES), file);
+  refuseTable(text, file);
+  if (!holdsRecords(text, file)) return text.split(/\r?\n/).filter((line) => line.trim() !== "");
+  const bad = (where: string, found: string) =>
+    new UserError("PROMPTS", `${where}: JSON: expected {"prompt": …} or {"text": …}, found ${found}`);
+  return jsonRecords(text, file, bad).map(({ where, value }) => parseWith(Prompt, value, where));
 }
 
-const Line = z.union([
+const Prompt = z.union([
   z.object({ prompt: z.string() }).transform(({ prompt }) => prompt),
   z.object({ text: z.string() }).transform(({ text }) => text),
 ]);
-
-function promptOf(line: string, where: string): string {
-  return parseWith(Line, parseJsonBytes(new TextEncoder().encode(line), where), where);
-}
 
 /** Passages evenly over the shipped texts, each begun at a paragraph, a line or a word. */
 async function shippedPassages(count: number, maxTokens: number): Promise<string[]> {

@@ -22,16 +22,25 @@ export const exportGgufCommand = defineCommand({
     const { findModel } = await import("../../decoding/find-model.ts");
     const { openArtifact } = await import("../../artifact/reader.ts");
     const { openCheckpoint } = await import("../../model/checkpoint.ts");
+    const { loadTokenizer } = await import("../../model/tokenizer.ts");
     const { readTokenizerFiles } = await import("../../model/tokenizer-files.ts");
     const { exportGguf } = await import("../../model/gguf/export-gguf.ts");
     const { kind, folder } = await findModel(model);
     const source = kind === "artifact" ? await openArtifact(folder) : await openCheckpoint(folder);
     try {
       const { onProgress, signal } = terminal;
+      const { spec } = source;
+      // The one empties the tables that it has read; the file holds those.
+      const read = async () => ({
+        files: await readTokenizerFiles(folder),
+        tokenizer: await loadTokenizer(folder, { spec }),
+      });
+      const exportedTokenizer = tokenizer ? await read() : null;
+      for (const remark of exportedTokenizer?.tokenizer.remarks ?? []) terminal.note(`layerwise: ${remark}`);
       const exported = await exportGguf(source, {
         file,
         name: path.basename(path.resolve(model)),
-        tokenizer: tokenizer ? await readTokenizerFiles(folder) : null,
+        tokenizer: exportedTokenizer,
         onProgress,
         signal,
       });

@@ -2,6 +2,7 @@ import type { Generation } from "../../decoding/generate.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
 import { Interrupted, UserError } from "../../errors.ts";
 import { decodeText } from "../../formats/files.ts";
+import type { Tokenizer } from "../../model/tokenizer.ts";
 import { shortBytes } from "../../size-text.ts";
 import { defineCommand } from "../command.ts";
 import { decodeDocument, decodeOptions, decodingOptions } from "../options/decoding-options.ts";
@@ -62,6 +63,11 @@ export const runCommand = defineCommand({
       const decode = await decodeOptions(model, args, sampler);
       const marks = exitMarks(args.showExits, { decode, blocks: model.executor.spec.blocks.length, terminal });
       const ids = await encodePrompt(model, prompt, args);
+      if (!args.chat && !args.raw && beginsTwice(model.tokenizer, ids)) {
+        terminal.note(
+          "layerwise: the prompt spells what the tokenizer puts before every text, so it begins twice (--raw)",
+        );
+      }
       const pieces = generate(session, model.tokenizer, ids, {
         maxTokens: args.maxTokens ?? null,
         sampler,
@@ -133,6 +139,11 @@ async function encodePrompt(
   const messages = [...system, { role: "user", content: prompt }];
   const rendered = applyChatTemplate(model.tokenizer, messages, { addGenerationPrompt: true });
   return model.tokenizer.encode(rendered, { specialTokens: false });
+}
+
+/** A prompt copied with its `<s>`: transformers gives the model two as well, which no training text had. */
+function beginsTwice({ beginning }: Tokenizer, ids: Int32Array): boolean {
+  return beginning.length > 0 && beginning.every((id, i) => ids[beginning.length + i] === id);
 }
 
 function endingText({ reason, stop }: Generation): string {

@@ -4,7 +4,9 @@ import type { EvaluationTimings } from "../../evaluation/evaluate.ts";
 import type { EvaluationResult } from "../../evaluation/evaluation-result.ts";
 import type { NoiseReference } from "../../evaluation/noise-floor.ts";
 import type { ReferenceRequest, ReferenceStates } from "../../evaluation/reference-states.ts";
-import { decodeText, isFile, readFileBytes } from "../../formats/files.ts";
+import { assertUnchanged } from "../../formats/file-mark.ts";
+import { isFile, readFileBytes } from "../../formats/files.ts";
+import { plainTextOf } from "../../formats/text-file.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import type { EvaluationArguments } from "../options/evaluation-options.ts";
 import { openOptions } from "../options/execution-options.ts";
@@ -38,7 +40,7 @@ export async function evaluateTextOn(
   const bytes = await readFileBytes(textFile, MAX_TEXT_BYTES);
   const { evaluate } = await import("../../evaluation/evaluate.ts");
   const { cutWindows } = await import("../../evaluation/windows.ts");
-  const text = decodeText(bytes, textFile);
+  const text = plainTextOf(bytes, textFile);
   const ids = model.tokenizer.encode(text, { specialTokens: false });
   const windows = cutWindows(ids, {
     windowTokens: args.window,
@@ -67,6 +69,7 @@ export async function evaluateTextOn(
         timings = told;
       },
     }).finally(() => referenceStates?.close());
+    await reference?.assertReference();
     if (!timings) throw new Error("evaluate told no timings");
     const last = (windows.windows.length - 1) * windows.strideTokens + windows.windowTokens;
     const evaluatedText = last < ids.length ? model.tokenizer.decode(ids.subarray(0, last)) : text;
@@ -83,6 +86,8 @@ interface OpenReference {
   readonly noise: NoiseReference | null;
   /** The states in a file; those that it lacks are computed and written. */
   states(file: string, work: StatesWork): Promise<ReferenceStates>;
+  /** Throws UserError `SOURCE_CHANGED` where its weights changed since they were opened. */
+  assertReference(): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -93,6 +98,7 @@ async function openReference(target: string, args: EvaluationArguments): Promise
   const { openNoiseReference } = await import("../../evaluation/noise-floor.ts");
   const { headOnly, savedReferenceStates } = await import("../../evaluation/reference-states.ts");
   const { openCheckpoint } = await import("../../model/checkpoint.ts");
+  const { sourceContents } = await import("../../artifact/source-contents.ts");
   const { createExecutor } = await import("../../runtime/create-executor.ts");
   const { folder } = await findModel(target);
   const isSaved = args.referenceStates !== undefined && (await isFile(args.referenceStates));
@@ -105,12 +111,17 @@ async function openReference(target: string, args: EvaluationArguments): Promise
     await checkpoint.close();
     throw error;
   });
+  const assertReference = () => assertUnchanged(checkpoint.files);
   const noise = args.noiseFloor ? await openNoiseReference(folder, openOptions(args)) : null;
   return {
     executor,
     folder,
     noise,
-    states: (file, work) => savedReferenceStates(file, { ...work, reference: executor, referenceId: checkpoint.id }),
+    async states(file, work) {
+      const { id: referenceId } = await sourceContents(checkpoint, work.signal);
+      return savedReferenceStates(file, { ...work, reference: executor, referenceId, assertReference });
+    },
+    assertReference,
     async close() {
       await executor.dispose();
       await checkpoint.close();

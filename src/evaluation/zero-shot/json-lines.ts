@@ -1,12 +1,20 @@
 import type { z } from "zod";
 import { UserError } from "../../errors.ts";
-import { parseJson } from "../../formats/json.ts";
+import { jsonRecords } from "../../formats/json-records.ts";
 
-/** Reads one value of the schema a line; empty lines are skipped. Throws UserError ZERO_SHOT_FILE, naming the line. */
+/**
+ * Reads values of the schema, one a line (empty lines are skipped) or all in an array. Throws UserError ZERO_SHOT_FILE,
+ * naming the line or item.
+ */
 export function parseJsonLines<T>(text: string, label: string, schema: z.ZodType<T>): T[] {
-  return text
-    .split("\n")
-    .flatMap((line, i) => (line.trim() === "" ? [] : [parseLine(line, `${label}:${i + 1}`, schema)]));
+  const bad = (where: string, found: string) =>
+    badTaskFile(where, `expected JSON, one value a line or an array of them, found ${found}`);
+  return jsonRecords(text, label, bad).map(({ where, value }) => {
+    const result = schema.safeParse(value);
+    if (result.success) return result.data;
+    const [issue] = result.error.issues;
+    throw badTaskFile(where, `${issue.path.join(".") || "line"}: ${issue.message}`);
+  });
 }
 
 /** The error of a task's file that is not of its form. */
@@ -16,17 +24,4 @@ export function badTaskFile(where: string, message: string): UserError {
     `${where}: ${message}`,
     "docs/evaluation.md shows the form of each task's file",
   );
-}
-
-function parseLine<T>(line: string, where: string, schema: z.ZodType<T>): T {
-  let value: unknown;
-  try {
-    value = parseJson(line);
-  } catch (error) {
-    throw badTaskFile(where, `expected JSON, found ${error instanceof Error ? error.message : "something else"}`);
-  }
-  const result = schema.safeParse(value);
-  if (result.success) return result.data;
-  const [issue] = result.error.issues;
-  throw badTaskFile(where, `${issue.path.join(".") || "line"}: ${issue.message}`);
 }

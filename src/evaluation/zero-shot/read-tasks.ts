@@ -1,6 +1,7 @@
 import path from "node:path";
 import { UserError } from "../../errors.ts";
-import { decodeText, isFile, readFileBytes } from "../../formats/files.ts";
+import { isFile, readFileBytes } from "../../formats/files.ts";
+import { textOf } from "../../formats/text-file.ts";
 import type { Example, Task } from "./task.ts";
 import { isTaskName, TASK_NAMES, TASKS, type TaskName } from "./tasks/index.ts";
 
@@ -45,7 +46,7 @@ export async function readTasks(folder: string, names: readonly TaskName[], limi
 async function readTask(folder: string, name: TaskName, limit: number | undefined): Promise<LoadedTask> {
   const task: Task = TASKS[name];
   const file = await findFile(folder, name, task.file);
-  const text = decodeText(await readFileBytes(file), file);
+  const text = textOf(await readFileBytes(file), file);
   const examples = task.parse(text, file);
   if (examples.length === 0) throw taskError(`${file}: expected at least one example, found none`);
   return { name, task, examples: examples.slice(0, limit), available: examples.length };

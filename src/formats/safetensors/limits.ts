@@ -14,6 +14,9 @@ export const MAX_HEADER_BYTES = 100_000_000;
  */
 export const MAX_JSON_DEPTH = 127;
 
+/** Most values in the header, of some 200 bytes each: 100,000 tensors in one file. */
+export const MAX_HEADER_VALUES = 2 ** 20;
+
 /** Largest dimension, offset and element count: 2^53 - 1, beyond which a JavaScript number is no longer exact. */
 export const MAX_COUNT = Number.MAX_SAFE_INTEGER;
 

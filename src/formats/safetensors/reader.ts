@@ -1,5 +1,6 @@
 import { UserError } from "../../errors.ts";
 import { type ByteSource, foreignSource, openFile } from "../byte-source.ts";
+import type { FileMark } from "../file-mark.ts";
 import { decodeF32, isDecodable } from "./decode.ts";
 import { DTYPES } from "./dtypes.ts";
 import {
@@ -25,12 +26,15 @@ export class SafetensorsFile {
   readonly dataOffset: number;
   /** Bytes of the whole file. */
   readonly byteLength: number;
+  /** As the file was when it was opened; null for bytes in memory. */
+  readonly mark: FileMark | null;
   private readonly source: ByteSource;
 
   constructor(source: ByteSource, headerBytes: number, header: SafetensorsHeader) {
     this.source = source;
     this.label = source.label;
     this.byteLength = source.byteLength;
+    this.mark = source.mark;
     this.headerBytes = headerBytes;
     this.dataOffset = LENGTH_BYTES + headerBytes;
     this.tensors = header.tensors;

@@ -1,5 +1,5 @@
-import { MAX_JSON_VALUES, MAX_NUMBER_CHARACTERS } from "../limits.ts";
-import { MAX_JSON_DEPTH } from "./limits.ts";
+import { MAX_NUMBER_CHARACTERS } from "../limits.ts";
+import { MAX_HEADER_VALUES, MAX_JSON_DEPTH } from "./limits.ts";
 
 /** A number as it is written: `1.0` and `1` are different here, and nothing is lost above 2^53. */
 interface JsonNumber {
@@ -78,7 +78,7 @@ class StrictReader {
   }
 
   private value(depth: number): JsonValue {
-    if (++this.values > MAX_JSON_VALUES) this.fail(`more than ${MAX_JSON_VALUES} values`);
+    if (++this.values > MAX_HEADER_VALUES) this.fail(`more than ${MAX_HEADER_VALUES} values`);
     this.skipSpaces();
     const next = this.text[this.at];
     if (next === undefined) return this.fail("the text ends early");

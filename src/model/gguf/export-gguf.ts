@@ -4,12 +4,11 @@ import { type GgufTensorEntry, layoutGguf } from "../../formats/gguf/layout.ts";
 import { type GgufTensorType, ggufTensorBytes, isGgufTensorType } from "../../formats/gguf/tensor-types.ts";
 import { type GgufPiece, writeGguf } from "../../formats/gguf/writer.ts";
 import type { WorkOptions } from "../../progress.ts";
-import type { TokenizerFiles } from "../tokenizer-files.ts";
 import type { Matrix, WeightSource } from "../weight-source.ts";
 import { llamaMetadata, ropeDivisors } from "./llama-metadata.ts";
-import { type LlamaMatrix, llamaBlock, llamaMatrices, llamaVectors } from "./llama-tensors.ts";
+import { type LlamaMatrix, llamaMatrices, llamaPlan, llamaVectors } from "./llama-tensors.ts";
 import { matrixPieces } from "./matrix-pieces.ts";
-import { NO_TOKENIZER, tokenizerMetadata } from "./tokenizer-metadata.ts";
+import { type ExportedTokenizer, NO_TOKENIZER, tokenizerMetadata } from "./tokenizer-metadata.ts";
 
 export interface ExportGgufOptions extends WorkOptions {
   /** The file to write; it appears when it is complete. */
@@ -17,7 +16,7 @@ export interface ExportGgufOptions extends WorkOptions {
   /** `general.name` of the file. */
   readonly name: string;
   /** Null: the file has no tokenizer, and programs feed it ids. */
-  readonly tokenizer: TokenizerFiles | null;
+  readonly tokenizer: ExportedTokenizer | null;
 }
 
 /** A written file. */
@@ -35,17 +34,24 @@ interface Part extends GgufTensorEntry {
 
 /**
  * Writes weights as a GGUF file for llama.cpp with the same numbers: each matrix in the type that holds its codec's
- * codes and scales, dense ones in F32. Throws UserError GGUF where the model, the tokenizer or a codec has no such
- * form.
+ * codes and scales, dense ones in F32. Throws UserError GGUF with every reason where the model, the tokenizer or a
+ * codec has no such form.
  */
 export async function exportGguf(source: WeightSource, options: ExportGgufOptions): Promise<ExportedGguf> {
   const { spec, label } = source;
   const { file, name, onProgress, signal } = options;
-  const block = llamaBlock(spec, label);
-  const tokenizer = options.tokenizer ? tokenizerMetadata(options.tokenizer, spec, label) : NO_TOKENIZER;
-  const metadata = new Map([...llamaMetadata(spec, block, name), ...tokenizer]);
+  const { block, reasons: ofPlan } = llamaPlan(spec);
+  const { entries, reasons: ofTokenizer } = options.tokenizer
+    ? tokenizerMetadata(options.tokenizer, spec)
+    : NO_TOKENIZER;
+  const typed = block === null ? [] : await typedMatrices(source, llamaMatrices(spec, block));
+  const ofMatrices = matrixReasons(typed);
+  if (block === null || entries === null || ofMatrices.length > 0) {
+    throw refusal(label, { ofPlan, ofTokenizer, ofMatrices });
+  }
+  const metadata = new Map([...llamaMetadata(spec, block, name), ...entries]);
   const parts = vectorParts(source, ropeDivisors(block));
-  for (const matrix of llamaMatrices(spec, block)) parts.push(await matrixPart(source, matrix));
+  for (const { matrix, type } of typed) if (type !== null) parts.push(matrixPart(source, matrix, type));
   const layout = layoutGguf(metadata, parts);
 
   async function* pieces(): AsyncGenerator<GgufPiece> {
@@ -56,6 +62,7 @@ export async function exportGguf(source: WeightSource, options: ExportGgufOption
         yield { name: part.name, bytes };
       }
     }
+    source.assertIntact?.();
   }
   await writeGguf(file, layout, pieces());
   const types: Record<string, number> = {};
@@ -80,8 +87,11 @@ function vectorParts(source: WeightSource, divisors: Float32Array | null): Part[
   return divisors ? [...parts, vector("rope_freqs.weight", divisors.length, async () => divisors)] : parts;
 }
 
-async function matrixPart(source: WeightSource, { id, name, rows, cols, pairedHeads }: LlamaMatrix): Promise<Part> {
-  const type = typeOf(await source.readMatrix(id), `${source.label}: ${id}`);
+function matrixPart(
+  source: WeightSource,
+  { id, name, rows, cols, pairedHeads }: LlamaMatrix,
+  type: GgufTensorType,
+): Part {
   const headDim = pairedHeads === 0 ? 0 : rows / pairedHeads;
   return {
     name,
@@ -94,16 +104,55 @@ async function matrixPart(source: WeightSource, { id, name, rows, cols, pairedHe
   };
 }
 
-/** The type that holds a matrix's numbers without loss. */
-function typeOf(matrix: Matrix, label: string): GgufTensorType {
-  if (matrix.kind === "dense") return "F32";
+/** A matrix and the type that holds its numbers without loss; or null, and what stands in the way. */
+type TypedMatrix = { readonly matrix: LlamaMatrix } & (
+  | { readonly type: GgufTensorType; readonly found: null }
+  | { readonly type: null; readonly found: string }
+);
+
+async function typedMatrices(source: WeightSource, matrices: readonly LlamaMatrix[]): Promise<TypedMatrix[]> {
+  const typed: TypedMatrix[] = [];
+  for (const matrix of matrices) typed.push({ matrix, ...typeOf(await source.readMatrix(matrix.id)) });
+  return typed;
+}
+
+function typeOf(matrix: Matrix): { type: GgufTensorType; found: null } | { type: null; found: string } {
+  if (matrix.kind === "dense") return { type: "F32", found: null };
   const { gguf } = CODECS[matrix.codec];
   const type = gguf !== null && isGgufTensorType(gguf) ? gguf : null;
-  if (type && ggufTensorBytes(type, matrix.rows, matrix.cols) !== null) return type;
+  if (type && ggufTensorBytes(type, matrix.rows, matrix.cols) !== null) return { type, found: null };
   const found = type ? `${matrix.cols} columns, which are no whole blocks of ${type}` : `codec ${matrix.codec}`;
-  throw new UserError(
-    "GGUF",
-    `${label}: expected a codec that GGUF has too, found ${found}`,
-    "quantize with q4s-g32, q4a-g32, q5s-g32, q5a-g32, q8s-g32, f16, bf16 or f32",
-  );
+  return { type: null, found };
+}
+
+/** One reason for all matrices that have it in common. */
+function matrixReasons(typed: readonly TypedMatrix[]): string[] {
+  const ids = new Map<string, string[]>();
+  for (const { matrix, found } of typed) if (found !== null) ids.set(found, [...(ids.get(found) ?? []), matrix.id]);
+  return [...ids].map(([found, [first, ...others]]) => {
+    const which = others.length === 0 ? first : `${first} and ${others.length} more`;
+    return `${which}: expected a codec that GGUF has too, found ${found}`;
+  });
+}
+
+/** Every reason in one line, and what would work. */
+function refusal(
+  label: string,
+  reasons: Readonly<Record<"ofPlan" | "ofTokenizer" | "ofMatrices", readonly string[]>>,
+): UserError {
+  const { ofPlan, ofTokenizer, ofMatrices } = reasons;
+  const all = [...ofPlan, ...ofTokenizer, ...ofMatrices];
+  const said =
+    all.length === 1 ? all[0] : `expected a form that GGUF has, found ${all.length} things that it has not: `;
+  const hints: readonly [readonly string[], string][] = [
+    [ofPlan, "only models of the Llama plan can be written as GGUF"],
+    [ofTokenizer, "--no-tokenizer leaves the tokenizer out, and programs then give ids"],
+    [
+      ofMatrices,
+      "quantize with q4s-g32, q4a-g32, q5s-g32, q5a-g32 or q8s-g32, whose blocks take columns in 32s, or f16, bf16 or f32",
+    ],
+  ];
+  const listed = all.length === 1 ? "" : all.map((reason, i) => `(${i + 1}) ${reason}`).join("; ");
+  const hint = hints.filter(([found]) => found.length > 0).map(([, text]) => text);
+  return new UserError("GGUF", `${label}: ${said}${listed}`, hint.join("; "));
 }

@@ -1,4 +1,3 @@
-import { UserError } from "../../errors.ts";
 import type { AttentionSpec, DecoderSpec, MlpSpec } from "../decoder-spec.ts";
 import { type BlockRole, idOf } from "../matrix-id.ts";
 
@@ -26,52 +25,58 @@ export interface LlamaBlock {
   readonly eps: number;
 }
 
-/**
- * The shape that all blocks share. Throws UserError GGUF naming what llama.cpp's `llama` architecture cannot say: it is
- * never approximated.
- */
-export function llamaBlock(spec: DecoderSpec, label: string): LlamaBlock {
-  const refuse = (what: string, expected: string, found: unknown) =>
-    new UserError(
-      "GGUF",
-      `${label}: ${what}: expected ${expected}, found ${String(found)}`,
-      "only models of the Llama plan can be written as GGUF",
-    );
+/** The shape that all blocks share, or why there is none that the architecture has: "what: expected …, found …". */
+export type LlamaPlan =
+  | { readonly block: LlamaBlock; readonly reasons: readonly [] }
+  | { readonly block: null; readonly reasons: readonly string[] };
+
+/** What llama.cpp's `llama` architecture cannot say is never approximated: every such thing is a reason. */
+export function llamaPlan(spec: DecoderSpec): LlamaPlan {
   const [first] = spec.blocks;
-  if (!first?.attention || !first.mlp?.gate)
-    throw refuse("blocks", "attention and a gated MLP in each", "other blocks");
-  const { attention, mlp } = first;
-  const gate = first.mlp.gate;
-  const { rope } = attention;
-  const eps = spec.finalNorm.eps;
-  const { attentionNorms, mlpNorms } = first;
-  const kinds = [attentionNorms.pre, mlpNorms.pre, spec.finalNorm].map((norm) => norm?.kind);
-  if (kinds.some((kind) => kind !== "rms")) throw refuse("norms", "rms, rms, rms", kinds.join(", "));
-  const post = attentionNorms.post ?? mlpNorms.post;
-  if (post) throw refuse("norms after attention and MLP", "none", post.kind);
-  if (spec.embeddingScale !== 1) throw refuse("embedding scale", "1", spec.embeddingScale);
-  if (first.residualFactor !== 1) throw refuse("residual factor", "1", first.residualFactor);
-  if (spec.logitFactor !== 1) throw refuse("logit factor", "1", spec.logitFactor);
-  if (first.residual !== "sequential") throw refuse("residual", "sequential", first.residual);
-  if (mlp.activation !== "silu") throw refuse("activation", "silu", mlp.activation);
-  if (attention.window !== null) throw refuse("sliding window", "none", attention.window);
-  const headNorm = attention.qNorm ?? attention.kNorm;
-  if (headNorm) throw refuse("q/k norms", "none", headNorm.kind);
-  if (!rope || rope.dims !== attention.headDim)
-    throw refuse("rotary channels", attention.headDim.toString(), rope?.dims);
-  if (rope.scaling.kind === "longrope" || rope.scaling.kind === "yarn")
-    throw refuse("rotary scaling", "none, linear, dynamic or llama3", rope.scaling.kind);
-  if (attention.scale !== attention.headDim ** -0.5)
-    throw refuse("attention scale", "1 / sqrt(head size)", attention.scale);
-  const { q, k, v, o } = attention;
-  if ([q, k, v, o, gate, mlp.up, mlp.down].some(({ bias }) => bias) || spec.headBias)
-    throw refuse("biases", "none", "some");
-  if (attentionNorms.pre?.eps !== eps || mlpNorms.pre?.eps !== eps) throw refuse("eps", "one for all norms", "several");
+  if (!first?.attention || !first.mlp?.gate) {
+    return { block: null, reasons: ["blocks: expected attention and a gated MLP in each, found other blocks"] };
+  }
+  const { attention, mlp, attentionNorms, mlpNorms } = first;
+  const { gate } = first.mlp;
+  const { rope, q, k, v, o } = attention;
+  const { eps } = spec.finalNorm;
+  const norms = [attentionNorms.pre, mlpNorms.pre, spec.finalNorm];
   const shape = JSON.stringify(first);
   const other = spec.blocks.findIndex((block) => JSON.stringify(block) !== shape);
-  if (other >= 0) throw refuse(`block ${other}`, "the same as block 0", "another shape");
-  return { attention, mlp: { ...mlp, gate }, eps };
+  const biased = [q, k, v, o, gate, mlp.up, mlp.down].some(({ bias }) => bias) || spec.headBias;
+  const post = attentionNorms.post ?? mlpNorms.post;
+  const headNorm = attention.qNorm ?? attention.kNorm;
+  const kinds = norms.map((norm) => norm?.kind).join(", ");
+  const demands: readonly (readonly [what: string, expected: string | number, found: unknown])[] = [
+    ["norms", "rms, rms, rms", kinds],
+    ["norms after attention and MLP", "none", post?.kind ?? "none"],
+    ["eps", "one for all norms", norms.every((norm) => norm?.eps === eps) ? "one for all norms" : "several"],
+    ["embedding scale", 1, spec.embeddingScale],
+    ["residual factor", 1, first.residualFactor],
+    ["logit factor", 1, spec.logitFactor],
+    ["residual", "sequential", first.residual],
+    ["activation", "silu", mlp.activation],
+    ["sliding window", "none", attention.window ?? "none"],
+    ["q/k norms", "none", headNorm?.kind ?? "none"],
+    ["rotary channels", attention.headDim, rope?.dims],
+    ["attention scale", attention.headDim ** -0.5, attention.scale],
+    ["biases", "none", biased ? "some" : "none"],
+    [`block ${other}`, "the same as block 0", other < 0 ? "the same as block 0" : "another shape"],
+  ];
+  const reasons = demands
+    .filter(([, expected, found]) => expected !== found)
+    .map(([what, expected, found]) => `${what}: expected ${expected}, found ${String(found)}`);
+  const scaling = rope?.scaling.kind ?? "none";
+  if (!SCALINGS.has(scaling)) {
+    reasons.push(`rotary scaling: expected none, linear, dynamic or llama3, found ${scaling}`);
+  }
+  return reasons.length > 0
+    ? { block: null, reasons }
+    : { block: { attention, mlp: { ...mlp, gate }, eps }, reasons: [] };
 }
+
+/** Rotary scalings that a file can say, or that change nothing within the context that it says. */
+const SCALINGS: ReadonlySet<string> = new Set(["none", "linear", "dynamic", "llama3"]);
 
 /** Every matrix in the order in which files have them. */
 export function llamaMatrices(spec: DecoderSpec, { attention, mlp }: LlamaBlock): LlamaMatrix[] {

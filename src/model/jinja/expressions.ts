@@ -112,18 +112,23 @@ function filterByName(name: string, value: JinjaValue, { args, keywords }: Argum
     const tested = byAttribute ? attributeAt(item, orElse(attribute, null)) : item;
     return test === undefined ? isTrue(tested) : runTest(textArgument(test, name), tested, argument);
   };
-  return new ReadOnce(itemsOf(value).filter((item) => passes(item) === keeps));
+  return new ReadOnce(itemsIfAny(value).filter((item) => passes(item) === keeps));
+}
+
+/** These filters take what is false, such as None, for an empty list. */
+function itemsIfAny(value: JinjaValue): readonly JinjaValue[] {
+  return isTrue(value) ? itemsOf(value) : [];
 }
 
 function mapped(value: JinjaValue, { args, keywords }: Arguments): ReadOnce {
   const attribute = keywords.get("attribute");
   if (attribute !== undefined) {
     const fallback = orElse(keywords.get("default"), null);
-    return new ReadOnce(itemsOf(value).map((item) => attributeAt(item, attribute, fallback)));
+    return new ReadOnce(itemsIfAny(value).map((item) => attributeAt(item, attribute, fallback)));
   }
   const [name, ...rest] = args;
   return new ReadOnce(
-    itemsOf(value).map((item) => filterByName(textArgument(name, "map"), item, { args: rest, keywords })),
+    itemsIfAny(value).map((item) => filterByName(textArgument(name, "map"), item, { args: rest, keywords })),
   );
 }
 

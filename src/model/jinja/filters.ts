@@ -2,7 +2,17 @@ import { pairsOf } from "./collection-methods.ts";
 import { formatPercent } from "./formatting.ts";
 import { jsonFilter } from "./json-text.ts";
 import { LIST_FILTERS } from "./list-filters.ts";
-import { capitalized, centered, replaceText, stripText, textArgument, textOf, wholeArgument } from "./text.ts";
+import {
+  capitalized,
+  centered,
+  joinedText,
+  replaceText,
+  stripText,
+  textArgument,
+  textOf,
+  wholeArgument,
+  widthArgument,
+} from "./text.ts";
 import {
   argumentOf,
   Float,
@@ -54,7 +64,7 @@ const VALUE_FILTERS: Readonly<Record<string, JinjaFilter>> = {
     formatPercent(textOf(value), keywords.size > 0 ? new Map(keywords) : new Tuple(args)),
   indent: (value, args, keywords) => indented(textOf(value), args, keywords),
   wordcount: (value) => (textOf(value).match(/[\p{L}\p{N}_]+/gu) ?? []).length,
-  center: (value, [width]) => centered(textOf(value), wholeArgument(width, "center", 80), " "),
+  center: (value, [width]) => centered(textOf(value), widthArgument(width, "center", 80), " "),
   tojson: jsonFilter,
   int: (value, [fallback, base], keywords) =>
     wholeOf(value, base ?? keywords.get("base")) ?? orElse(fallback, orElse(keywords.get("default"), 0)),
@@ -86,11 +96,12 @@ export function filterNamed(name: string): JinjaFilter {
 
 function indented(text: string, args: readonly JinjaValue[], keywords: KeywordArguments): string {
   const width = args[0] ?? keywords.get("width") ?? 4;
-  const margin = typeof width === "string" ? width : " ".repeat(wholeArgument(width, "indent"));
+  const margin = typeof width === "string" ? width : " ".repeat(widthArgument(width, "indent"));
   const first = isTrue(args[1] ?? keywords.get("first") ?? false);
   const blank = isTrue(args[2] ?? keywords.get("blank") ?? false);
   const lines = text.split("\n");
-  return lines.map((line, i) => ((i === 0 ? first : blank || line !== "") ? margin + line : line)).join("\n");
+  const moved = lines.map((line, i) => ((i === 0 ? first : blank || line !== "") ? margin + line : line));
+  return joinedText(moved, "\n");
 }
 
 /** A value as a whole number, as Python's int() and then int(float()) read it; null where neither does. */
@@ -121,5 +132,5 @@ function rounded(value: JinjaValue, precision: JinjaValue, method: JinjaValue): 
   const scaled = number * scale;
   const even = Math.abs(scaled % 1) === 0.5 ? 2 * Math.round(scaled / 2) : Math.round(scaled);
   const whole = method === "floor" ? Math.floor(scaled) : method === "ceil" ? Math.ceil(scaled) : even;
-  return typeof value === "number" && method === "common" ? whole / scale : new Float(whole / scale);
+  return !(value instanceof Float) && method === "common" ? whole / scale : new Float(whole / scale);
 }

@@ -1,4 +1,4 @@
-import { floatText, reprOf, textOf } from "./text.ts";
+import { floatText, reprOf, textOf, widthArgument } from "./text.ts";
 import { Float, type JinjaValue, type KeywordArguments, numberOf, Tuple, typeName } from "./values.ts";
 
 const PERCENT = /%(?:\((\w+)\))?([-+ 0#]*)(\d+|\*)?(?:\.(\d+))?([a-zA-Z%])/g;
@@ -26,7 +26,7 @@ export function formatPercent(format: string, value: JinjaValue): string {
       throw new Error(`the format ${JSON.stringify(directive)} is not supported`);
     },
   );
-  if (used < values.length && !(value instanceof Map))
+  if (used < values.length && !(value instanceof Map || Array.isArray(value)))
     throw new Error("not all arguments converted during string formatting");
   return text;
 }
@@ -73,7 +73,7 @@ function formatValue(value: JinjaValue, spec: string): string {
   if (number === null && precision !== undefined) text = Array.from(text).slice(0, Number(precision)).join("");
   if (comma) text = text.replace(/^\d+/, (whole) => whole.replaceAll(/\B(?=(\d{3})+$)/g, ","));
   const minus = number === null ? "" : number < 0 || Object.is(number, -0) ? "-" : sign === "+" ? "+" : "";
-  const missing = Math.max(0, Number(width) - minus.length - Array.from(text).length);
+  const missing = Math.max(0, widthArgument(Number(width), "format") - minus.length - Array.from(text).length);
   if (zero && (align === "" || number !== null)) return minus + "0".repeat(missing) + text;
   const before = align === "^" ? missing >> 1 : (align || (number === null ? "<" : ">")) === ">" ? missing : 0;
   return fill.repeat(before) + minus + text + fill.repeat(missing - before);

@@ -2,13 +2,11 @@ import { applyFilter, call, evaluate, evaluateArguments } from "./expressions.ts
 import { loopFields } from "./loop.ts";
 import { Scope } from "./scope.ts";
 import { type JinjaNode, parseTemplate } from "./syntax.ts";
-import { textOf } from "./text.ts";
+import { MAX_TEXT, textOf } from "./text.ts";
 import { isTrue, itemsOf, type JinjaFunction, type JinjaValue, Namespace, Tuple, Undefined } from "./values.ts";
 
 /** Most statements that one rendering runs: templates come with models, and may not run without end. */
-const MAX_STEPS = 500_000;
-/** Longest text that a template makes, in UTF-16 units. */
-const MAX_TEXT = 64 * 2 ** 20;
+const MAX_STEPS = 200_000;
 
 /**
  * The text that a Jinja template makes of its variables, as Jinja2 does with transformers' settings. The library reads

@@ -1,4 +1,4 @@
-import { floatText, wholeArgument } from "./text.ts";
+import { floatText, joinedText, widthArgument } from "./text.ts";
 import { Float, itemsOf, type JinjaValue, type KeywordArguments, Tuple, typeName } from "./values.ts";
 
 interface JsonStyle {
@@ -13,7 +13,7 @@ interface JsonStyle {
 export function jsonFilter(value: JinjaValue, args: readonly JinjaValue[], keywords: KeywordArguments): string {
   const given = (position: number, name: string): JinjaValue => args[position] ?? keywords.get(name) ?? null;
   const indent = given(1, "indent");
-  const step = indent === null || typeof indent === "string" ? indent : " ".repeat(wholeArgument(indent, "indent"));
+  const step = indent === null || typeof indent === "string" ? indent : " ".repeat(widthArgument(indent, "indent"));
   const separators = given(2, "separators");
   const [item, key] = separators === null ? [step === null ? ", " : ",", ": "] : itemsOf(separators);
   return jsonText(value, {
@@ -45,7 +45,8 @@ function jsonText(value: JinjaValue, style: JsonStyle, margin = "\n"): string {
 
   function enclosed(open: string, texts: readonly string[], close: string): string {
     const outer = style.indent === null || texts.length === 0 ? "" : margin;
-    return open + texts.map((text) => inner + text).join(style.separators[0]) + outer + close;
+    const lines = texts.map((text) => inner + text);
+    return open + joinedText(lines, style.separators[0]) + outer + close;
   }
 }
 

@@ -1,6 +1,6 @@
 import { lookup } from "./lookup.ts";
 import { binaryOperation } from "./operators.ts";
-import { textOf, wholeArgument } from "./text.ts";
+import { joinedText, textOf, wholeArgument } from "./text.ts";
 import {
   argumentOf,
   compareValues,
@@ -10,6 +10,7 @@ import {
   type JinjaValue,
   type KeywordArguments,
   Namespace,
+  numberOf,
   orElse,
   ReadOnce,
   Tuple,
@@ -29,9 +30,8 @@ export const LIST_FILTERS: Readonly<Record<string, Filter>> = {
   join: (value, args, keywords) => {
     const separator = argumentOf({ args, keywords }, 0, "d", "");
     const attribute = argumentOf({ args, keywords }, 1, "attribute");
-    return itemsOf(value)
-      .map((item) => textOf(attribute === null ? item : attributeAt(item, attribute)))
-      .join(textOf(separator));
+    const texts = itemsOf(value).map((item) => textOf(attribute === null ? item : attributeAt(item, attribute)));
+    return joinedText(texts, textOf(separator));
   },
   sort: (value, args, keywords) => {
     const [reverse, caseSensitive, attribute] = given(args, keywords, ["reverse", "case_sensitive", "attribute"]);
@@ -52,9 +52,14 @@ export const LIST_FILTERS: Readonly<Record<string, Filter>> = {
   },
   unique: (value, args, keywords) => {
     const [caseSensitive, attribute] = given(args, keywords, ["case_sensitive", "attribute"]);
+    const plain = new Set<JinjaValue>();
     const keys: JinjaValue[] = [];
     const firsts = itemsOf(value).filter((item) => {
       const key = sortKey(item, attribute, isTrue(caseSensitive));
+      const simple = numberOf(key) ?? key;
+      if (typeof simple === "string" || typeof simple === "number") {
+        return plain.has(simple) ? false : plain.add(simple);
+      }
       return keys.some((one) => isEqual(one, key)) ? false : keys.push(key);
     });
     return new ReadOnce(firsts);

@@ -38,13 +38,13 @@ function dictEntry(dict: ReadonlyMap<JinjaValue, JinjaValue>, key: JinjaValue): 
   return dict.get(key);
 }
 
-/** `value[start:stop:step]`; null where one is left out. */
+/** `value[start:stop:step]`, null where one is left out; Undefined for what has no order. */
 export function sliceOf(value: JinjaValue, start: number | null, stop: number | null, step: number | null): JinjaValue {
   if (value instanceof Undefined) throw new Error(value.reason);
   if (typeof value === "string") return sliceItems(Array.from(value), start, stop, step).join("");
   if (value instanceof Tuple) return new Tuple(sliceItems(value.items, start, stop, step));
   if (Array.isArray(value)) return sliceItems(value, start, stop, step);
-  throw new Error(`'${typeName(value)}' object is not subscriptable`);
+  return new Undefined(`'${typeName(value)}' object is not subscriptable`);
 }
 
 function sliceItems<T>(items: readonly T[], start: number | null, stop: number | null, step: number | null): T[] {

@@ -1,5 +1,5 @@
 import { formatPercent } from "./formatting.ts";
-import { textOf } from "./text.ts";
+import { joinedText, MAX_TEXT, textOf } from "./text.ts";
 import {
   compareValues,
   contains,
@@ -12,8 +12,8 @@ import {
   Undefined,
 } from "./values.ts";
 
-/** Longest text or list that an operator makes: templates come with models, and are not trusted with memory. */
-const MAX_LENGTH = 10_000_000;
+/** Longest list that an operator makes. */
+const MAX_ITEMS = 100_000;
 
 /** `left operator right` as Python means it; Error where Python has no such operation. */
 export function binaryOperation(operator: string, left: JinjaValue, right: JinjaValue): JinjaValue {
@@ -27,7 +27,7 @@ export function binaryOperation(operator: string, left: JinjaValue, right: Jinja
     case "not in":
       return !contains(right, left);
     case "~":
-      return textOf(left) + textOf(right);
+      return joinedText([textOf(left), textOf(right)], "");
   }
   for (const side of [left, right]) if (side instanceof Undefined) throw new Error(side.reason);
   switch (operator) {
@@ -59,17 +59,22 @@ export function signed(operator: string, value: JinjaValue): JinjaValue {
 }
 
 function concatenation(left: JinjaValue, right: JinjaValue): JinjaValue | null {
-  if (typeof left === "string" && typeof right === "string") return left + right;
-  if (Array.isArray(left) && Array.isArray(right)) return [...left, ...right];
+  if (typeof left === "string" && typeof right === "string") return joinedText([left, right], "");
+  if (Array.isArray(left) && Array.isArray(right)) {
+    if (left.length + right.length > MAX_ITEMS) throw new Error(`a list longer than ${MAX_ITEMS} is not supported`);
+    return [...left, ...right];
+  }
   if (left instanceof Tuple && right instanceof Tuple) return new Tuple([...left.items, ...right.items]);
   return null;
 }
 
 function repetition(left: JinjaValue, right: JinjaValue): JinjaValue | null {
-  const [value, count] = typeof left === "number" ? [right, left] : [left, right];
-  if (typeof count !== "number" || !(typeof value === "string" || Array.isArray(value))) return null;
-  const times = Math.max(0, count);
-  if (value.length * times > MAX_LENGTH) throw new Error(`a repetition longer than ${MAX_LENGTH} is not supported`);
+  const isCount = (side: JinjaValue) => typeof side === "number" || typeof side === "boolean";
+  const [value, count] = isCount(left) ? [right, left] : [left, right];
+  if (!isCount(count) || !(typeof value === "string" || Array.isArray(value))) return null;
+  const times = Math.max(0, Number(count));
+  const most = typeof value === "string" ? MAX_TEXT : MAX_ITEMS;
+  if (value.length * times > most) throw new Error(`a repetition longer than ${most} is not supported`);
   return typeof value === "string" ? value.repeat(times) : Array.from({ length: times }, () => value).flat();
 }
 

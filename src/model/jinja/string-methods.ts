@@ -1,5 +1,15 @@
 import { formatBraces } from "./formatting.ts";
-import { BLANKS, capitalized, centered, replaceText, stripText, textArgument, wholeArgument } from "./text.ts";
+import {
+  BLANKS,
+  capitalized,
+  centered,
+  joinedText,
+  replaceText,
+  stripText,
+  textArgument,
+  wholeArgument,
+  widthArgument,
+} from "./text.ts";
 import {
   itemsOf,
   type JinjaFunction,
@@ -57,9 +67,10 @@ const STRING_METHODS: Readonly<Record<string, Method>> = {
       wholeArgument(count ?? keywords.get("count"), "replace", -1),
     ),
   join: (text, [list]) =>
-    itemsOf(list ?? new Undefined("join: no list"))
-      .map((item) => textArgument(item, "join"))
-      .join(text),
+    joinedText(
+      itemsOf(list ?? new Undefined("join: no list")).map((item) => textArgument(item, "join")),
+      text,
+    ),
   format: (text, args, keywords) => formatBraces(text, args, keywords),
   find: (text, args) => indexIn(text, text.indexOf(textArgument(args[0], "find")), args),
   rfind: (text, args) => indexIn(text, text.lastIndexOf(textArgument(args[0], "rfind")), args),
@@ -74,11 +85,11 @@ const STRING_METHODS: Readonly<Record<string, Method>> = {
   },
   zfill: (text, [width]) => {
     const sign = /^[+-]/.exec(text)?.[0] ?? "";
-    return sign + text.slice(sign.length).padStart(wholeArgument(width, "zfill") - sign.length, "0");
+    return sign + text.slice(sign.length).padStart(widthArgument(width, "zfill") - sign.length, "0");
   },
-  center: (text, [width, fill = " "]) => centered(text, wholeArgument(width, "center"), textArgument(fill, "center")),
-  ljust: (text, [width, fill = " "]) => text.padEnd(wholeArgument(width, "ljust"), textArgument(fill, "ljust")),
-  rjust: (text, [width, fill = " "]) => text.padStart(wholeArgument(width, "rjust"), textArgument(fill, "rjust")),
+  center: (text, [width, fill = " "]) => centered(text, widthArgument(width, "center"), textArgument(fill, "center")),
+  ljust: (text, [width, fill = " "]) => text.padEnd(widthArgument(width, "ljust"), textArgument(fill, "ljust")),
+  rjust: (text, [width, fill = " "]) => text.padStart(widthArgument(width, "rjust"), textArgument(fill, "rjust")),
   isdigit: (text) => /^\p{Nd}+$/u.test(text),
   isdecimal: (text) => /^\p{Nd}+$/u.test(text),
   isnumeric: (text) => /^\p{N}+$/u.test(text),

@@ -1,5 +1,22 @@
 import { Float, type JinjaValue, Namespace, numberOf, ReadOnce, Tuple, typeName, Undefined } from "./values.ts";
 
+/** Longest text that is made of values: templates come with models, and are not trusted with memory. */
+export const MAX_TEXT = 2 ** 22;
+
+/** Texts with a separator between them; Error where that is longer than MAX_TEXT. */
+export function joinedText(parts: readonly string[], separator: string): string {
+  const length = parts.reduce((sum, part) => sum + part.length + separator.length, 0);
+  if (length > MAX_TEXT + separator.length) throw new Error(`a text longer than ${MAX_TEXT} is not supported`);
+  return parts.join(separator);
+}
+
+/** A number of characters to fill; Error where it is none or more than MAX_TEXT. */
+export function widthArgument(value: JinjaValue | undefined, what: string, fallback?: number): number {
+  const width = wholeArgument(value, what, fallback);
+  if (width > MAX_TEXT) throw new Error(`${what}: a width of more than ${MAX_TEXT} is not supported`);
+  return width;
+}
+
 /** Python's str(): what printing writes. Error for what prints as an address in memory. */
 export function textOf(value: JinjaValue): string {
   if (typeof value === "string") return value;
@@ -14,8 +31,9 @@ export function reprOf(value: JinjaValue): string {
   if (typeof value === "number") return String(value);
   if (value instanceof Float) return floatText(value.value);
   if (value instanceof Undefined) return "Undefined";
-  if (Array.isArray(value)) return `[${value.map(reprOf).join(", ")}]`;
-  if (value instanceof Tuple) return `(${value.items.map(reprOf).join(", ")}${value.items.length === 1 ? "," : ""})`;
+  if (Array.isArray(value)) return `[${joinedText(value.map(reprOf), ", ")}]`;
+  if (value instanceof Tuple)
+    return `(${joinedText(value.items.map(reprOf), ", ")}${value.items.length === 1 ? "," : ""})`;
   if (value instanceof Map) return dictText(value);
   if (value instanceof Namespace) return `<Namespace ${dictText(value.fields)}>`;
   const what = value instanceof ReadOnce ? "a generator (write '| list' behind it)" : "a function";
@@ -91,9 +109,9 @@ export function wholeArgument(value: JinjaValue | undefined, what: string, fallb
 /** Python's str.replace; a `count` below 0 replaces all. */
 export function replaceText(text: string, from: string, to: string, count: number): string {
   const parts = from === "" ? ["", ...Array.from(text), ""] : text.split(from);
-  if (count < 0 || count >= parts.length - 1) return parts.join(to);
+  if (count < 0 || count >= parts.length - 1) return joinedText(parts, to);
   const rest = parts.slice(count).join(from);
-  return count === 0 ? text : [...parts.slice(0, count), rest].join(to);
+  return count === 0 ? text : joinedText([...parts.slice(0, count), rest], to);
 }
 
 /** A word with its first letter large, the rest small. */

@@ -74,4 +74,10 @@ Napi::Value isKept(const Napi::CallbackInfo& info) {
   return Napi::Boolean::New(info.Env(), atAlignedAddress(bytes.data) && blockOf(bytes.data, bytes.length) != nullptr);
 }
 
+Napi::Value isTornCall(const Napi::CallbackInfo& info) {
+  const auto bytes = elementsOf<uint8_t>(info[0], Path{"bytes"});
+  const auto block = blockOf(bytes.data, bytes.length);
+  return Napi::Boolean::New(info.Env(), block && block->isTorn());
+}
+
 }  // namespace layerwise

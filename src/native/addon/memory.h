@@ -5,10 +5,11 @@
 
 namespace layerwise {
 
-/** mapFile(path, offset, length), alignedBytes(length), isAligned(bytes) and isKept(bytes) of the addon. */
+/** mapFile(path, offset, length), alignedBytes(length), isAligned, isKept and isTorn(bytes) of the addon. */
 Napi::Value mapFile(const Napi::CallbackInfo& info);
 Napi::Value alignedBytes(const Napi::CallbackInfo& info);
 Napi::Value isAligned(const Napi::CallbackInfo& info);
 Napi::Value isKept(const Napi::CallbackInfo& info);
+Napi::Value isTornCall(const Napi::CallbackInfo& info);
 
 }  // namespace layerwise

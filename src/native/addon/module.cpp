@@ -101,6 +101,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   addFunction<alignedBytes>(exports, "alignedBytes");
   addFunction<isAligned>(exports, "isAligned");
   addFunction<isKept>(exports, "isKept");
+  addFunction<isTornCall>(exports, "isTorn");
   addFunction<packedBytesCall>(exports, "packedBytes");
   addFunction<endAfterSignalsCall>(exports, "endAfterSignals");
   addFunction<createEngine>(exports, "createEngine");

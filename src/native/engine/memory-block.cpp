@@ -1,6 +1,8 @@
 // Mapped files and aligned memory, as each system gives them.
 #include "memory-block.h"
 
+#include "mapping-guard.h"
+
 #include <cerrno>
 #include <cstdlib>
 #include <cstring>
@@ -96,6 +98,8 @@ std::shared_ptr<MemoryBlock> MemoryBlock::mapFile(const std::string& path, uint6
 
 MemoryBlock::~MemoryBlock() { freeAligned(data); }
 
+bool MemoryBlock::isTorn() const { return false; }
+
 #else
 
 std::shared_ptr<MemoryBlock> MemoryBlock::mapFile(const std::string& path, uint64_t offset, size_t bytes, int* error,
@@ -120,16 +124,28 @@ std::shared_ptr<MemoryBlock> MemoryBlock::mapFile(const std::string& path, uint6
         *error = errno;
       } else {
         block.reset(new MemoryBlock(static_cast<uint8_t*>(data), bytes, true));
+        block->file_ = file;
+        block->fileEnd_ = offset + bytes;
+        guardMapping(block->data, bytes);
       }
     }
   }
-  close(file);
+  if (!block) close(file);
   return block;
+}
+
+bool MemoryBlock::isTorn() const {
+  if (file_ < 0) return false;
+  // A file that ends within a page leaves zeros behind its end, and no signal.
+  struct stat info;
+  return layerwise::isTorn(data) || fstat(file_, &info) != 0 || static_cast<uint64_t>(info.st_size) < fileEnd_;
 }
 
 MemoryBlock::~MemoryBlock() {
   if (mapped_) {
+    unguardMapping(data);
     munmap(data, bytes);
+    if (file_ >= 0) close(file_);
   } else {
     freeAligned(data);
   }

@@ -20,12 +20,19 @@ class MemoryBlock {
   ~MemoryBlock();
   MemoryBlock(const MemoryBlock&) = delete;
 
+  /** Whether the mapped file was cut short since: what is gone of it reads as zeros. */
+  bool isTorn() const;
+
   uint8_t* const data;
   const size_t bytes;
 
  private:
   MemoryBlock(uint8_t* data, size_t bytes, bool mapped) : data(data), bytes(bytes), mapped_(mapped) {}
   const bool mapped_;
+  /** Of a mapped file, kept open to ask for its size; else -1. */
+  int file_ = -1;
+  /** Where the mapping ends in the file. */
+  uint64_t fileEnd_ = 0;
 };
 
 /** An error number's name, as node:fs gives it. */

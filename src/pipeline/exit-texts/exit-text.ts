@@ -1,3 +1,4 @@
+import type { SourceRequest } from "../../calibration/build.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import type { WorkOptions } from "../../progress.ts";
 import type { Trunk } from "../trunk.ts";
@@ -5,7 +6,7 @@ import type { Trunk } from "../trunk.ts";
 /** What text for exits is made from. */
 export interface ExitTextWork extends WorkOptions {
   readonly tokenizer: Tokenizer;
-  readonly files: readonly string[];
+  readonly files: readonly SourceRequest[];
   /** Of all sequences together, as many as there are. */
   readonly tokens: number;
   /** Of a sequence of the files. */

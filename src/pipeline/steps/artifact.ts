@@ -1,10 +1,10 @@
-import path from "node:path";
 import { z } from "zod";
-import { hashFile } from "../../artifact/content-hash.ts";
 import { trunkSha256 } from "../../artifact/exits/add.ts";
 import { type Provenance, Sha256 } from "../../artifact/manifest.ts";
+import { sourceContents } from "../../artifact/source-contents.ts";
 import { ArtifactWriter } from "../../artifact/writer.ts";
 import { Interrupted, UserError } from "../../errors.ts";
+import { changedSource } from "../../formats/file-mark.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import { memoryWithoutExits } from "../../model/exit-bytes.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
@@ -36,9 +36,8 @@ export const artifactStep: Step<ArtifactMade> = {
   async inputs(job) {
     await job.once(modelOf);
     await job.once(shippedPlan);
-    const { files, label } = job.facts.tokenizer;
-    const hashes = files.map(async (name) => [name, (await hashFile(path.join(label, name))).sha256]);
-    return { tokenizer: await Promise.all(hashes), recipe: trunkRecipe(job.recipe) };
+    const tokenizer = job.facts.tokenizer.files.map(({ name, sha256 }) => [name, sha256]);
+    return { tokenizer, recipe: trunkRecipe(job.recipe) };
   },
 
   async compute(job, { key }) {
@@ -57,6 +56,7 @@ export const artifactStep: Step<ArtifactMade> = {
       await quantizeModel({ source, packed, quantizer, maths, writer, onProgress, signal });
       const copied = { folder: tokenizer.label, files: tokenizer.files };
       const provenance = await provenanceOf(job, shipped);
+      await assertContents(job, signal);
       const { manifestSha256 } = await writer.finish({ tokenizer: copied, provenance }, { signal });
       return { manifestSha256 };
     } catch (error) {
@@ -96,6 +96,17 @@ function trunkRecipe({ exits: _, ...recipe }: Recipe): Omit<Recipe, "exits"> {
 /** Chat models name some of their stop tokens beside the tokenizer only. */
 function withStopTokens(spec: DecoderSpec, tokenizer: Tokenizer): DecoderSpec {
   return { ...spec, eosTokens: [...new Set([...spec.eosTokens, ...tokenizer.eosTokens])] };
+}
+
+/**
+ * What was packed is what provenance names. Marks tell of every change, but where a disk keeps none of them the
+ * contents do: they are read once more. Throws UserError `SOURCE_CHANGED`.
+ */
+async function assertContents(job: Job, signal: AbortSignal | undefined): Promise<void> {
+  await job.assertSource();
+  const { checkpointId } = (await job.get(weightsStep)).value;
+  const { checkpoint } = job.origin;
+  if ((await sourceContents(checkpoint, signal)).id !== checkpointId) throw changedSource(checkpoint.label);
 }
 
 async function provenanceOf(job: Job, { plan, guard, learning }: ShippedPlan): Promise<Provenance> {

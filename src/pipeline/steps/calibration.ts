@@ -1,10 +1,9 @@
-import path from "node:path";
 import { z } from "zod";
-import { hashFile } from "../../artifact/content-hash.ts";
 import { buildCalibration } from "../../calibration/build.ts";
 import type { Calibration } from "../../calibration/calibration.ts";
 import type { Job, Step } from "../job.ts";
 import { sequenceTokensFor, usesCalibration } from "../recipe.ts";
+import { textFilesOf, tokenizerSha256 } from "../text-files.ts";
 
 /** What `calibration.json` holds: the token ids themselves, so that later steps need neither text nor tokenizer. */
 export const CalibrationTokens = z.strictObject({
@@ -27,24 +26,20 @@ export const calibrationStep: Step<CalibrationTokens> = {
 
   /** Contents of the texts, not their paths. */
   async inputs(job) {
-    const { calibration, recipe } = job.options;
-    const { sha256: tokenizer } = await hashFile(path.join(job.facts.tokenizer.label, "tokenizer.json"));
-    const hashes = calibration.map(async ({ path: file, tokens }) => ({
-      sha256: (await hashFile(file)).sha256,
-      tokens,
-    }));
+    const files = await job.once(textFilesOf);
     return {
-      tokenizer,
-      sources: await Promise.all(hashes),
+      tokenizer: tokenizerSha256(job),
+      sources: files.map(({ sha256, tokens }) => ({ sha256, tokens })),
       ...lengthsOf(job),
-      seed: recipe.calibration.seed,
+      seed: job.recipe.calibration.seed,
     };
   },
 
   async compute(job) {
-    const { calibration, recipe, onProgress, signal } = job.options;
+    const { recipe, onProgress, signal } = job.options;
     const { sequenceTokens, heldOut: heldOutSequences } = lengthsOf(job);
-    const { id, tokens, sources, sequences, heldOut } = await buildCalibration(job.facts.tokenizer, calibration, {
+    const files = await job.once(textFilesOf);
+    const { id, tokens, sources, sequences, heldOut } = await buildCalibration(job.facts.tokenizer, files, {
       ...{ sequenceTokens, heldOutSequences, seed: recipe.calibration.seed, onProgress, signal },
     });
     const plain = (all: readonly Int32Array[]) => all.map((sequence) => [...sequence]);

@@ -1,12 +1,10 @@
-import path from "node:path";
 import { z } from "zod";
-import { hashFile } from "../../artifact/content-hash.ts";
 import { calibrationFromSequences } from "../../calibration/sequences.ts";
 import { exitSettingsOf } from "../exit-settings.ts";
-import type { ExitTextWork } from "../exit-texts/exit-text.ts";
 import { EXIT_TEXTS } from "../exit-texts/index.ts";
 import type { Job, Step } from "../job.ts";
 import { sequenceTokensFor } from "../recipe.ts";
+import { textFilesOf, tokenizerSha256 } from "../text-files.ts";
 import { trunkOf } from "./artifact.ts";
 import { calibrationStep } from "./calibration.ts";
 
@@ -29,12 +27,12 @@ export const exitTextStep: Step<ExitText> = {
 
   async inputs(job) {
     const { data } = exitSettingsOf(job.recipe);
-    const { tokenizer, files, tokens, sequenceTokens, seed } = textOf(job);
+    const { tokens, sequenceTokens, seed } = textOf(job);
     await job.askPart(calibrationStep, "heldOut", ({ heldOut }) => heldOut);
     return {
       ...{ data, tokens, seed, sequenceTokens },
-      tokenizer: (await hashFile(path.join(tokenizer.label, "tokenizer.json"))).sha256,
-      files: await Promise.all(files.map(async (file) => (await hashFile(file)).sha256)),
+      tokenizer: tokenizerSha256(job),
+      files: (await job.once(textFilesOf)).map(({ sha256 }) => sha256),
       ...(await EXIT_TEXTS[data].inputs({ trunk: () => job.once(trunkOf) })),
     };
   },
@@ -43,10 +41,11 @@ export const exitTextStep: Step<ExitText> = {
     const { onProgress, signal } = job.options;
     const heldOut = (await job.ask(calibrationStep))?.value.heldOut ?? [];
     const trunk = () => job.once(trunkOf);
-    const work = { ...textOf(job), heldOut, trunk, scratch, onProgress, signal };
+    const files = await job.once(textFilesOf);
+    const work = { ...textOf(job), files, heldOut, trunk, scratch, onProgress, signal };
     const sequences = await EXIT_TEXTS[exitSettingsOf(job.recipe).data].sequences(work);
     const { id, tokens: found } = calibrationFromSequences(sequences);
-    const { tokens, files, sequenceTokens } = work;
+    const { tokens, sequenceTokens } = work;
     // Whole sequences of each file: a little less than was asked for is no shortage.
     if (found < tokens - sequenceTokens * files.length) {
       const note = `${found} tokens, fewer than the ${tokens} asked for: the text files hold no more`;
@@ -57,14 +56,9 @@ export const exitTextStep: Step<ExitText> = {
 };
 
 /** More of the files that the recipe's calibration is taken from. */
-function textOf({
-  recipe,
-  options,
-  facts: { tokenizer, spec },
-}: Job): Omit<ExitTextWork, "heldOut" | "trunk" | "scratch"> {
+function textOf({ recipe, facts: { tokenizer, spec } }: Job) {
   return {
     tokenizer,
-    files: options.calibration.map(({ path: file }) => file),
     tokens: exitSettingsOf(recipe).tokens,
     sequenceTokens: sequenceTokensFor(recipe, spec.maxPositions),
     seed: recipe.seed,

@@ -1,10 +1,7 @@
-import { createHash } from "node:crypto";
-import { promises as fs } from "node:fs";
-import path from "node:path";
 import { z } from "zod";
-import { hashFile } from "../../artifact/content-hash.ts";
+import { sourceContents } from "../../artifact/source-contents.ts";
 import { keyValueBound } from "../../calibration/kv-bound.ts";
-import { fileError } from "../../formats/files.ts";
+import { keyOfMarks } from "../../formats/file-mark.ts";
 import type { Checkpoint } from "../../model/checkpoint.ts";
 import { checkWeights } from "../../model/checkpoint-check.ts";
 import type { WorkOptions } from "../../progress.ts";
@@ -25,35 +22,16 @@ export const weightsStep: Step<CheckedWeights> = {
   name: "weights",
   schema: CheckedWeights,
   id: ({ checkpointId }) => checkpointId,
-  inputs: (job) => datesOf(job.origin.checkpoint),
+  /** By what a change of the weights files is noticed without reading them. */
+  async inputs({ origin: { checkpoint } }) {
+    return { headers: checkpoint.id, files: keyOfMarks(checkpoint.files) };
+  },
   compute: (job) => readWeights(job.origin.checkpoint, job.options),
 };
-
-/** By what a change of the weights files is noticed without reading them: sizes and times of change. */
-async function datesOf(checkpoint: Checkpoint) {
-  const files = await Promise.all(
-    checkpoint.files.map(async (file) => {
-      const found = await fs.stat(file.path).catch((error: unknown) => {
-        throw fileError(error, file.path, "read");
-      });
-      return { name: path.basename(file.path), bytes: file.bytes, changedMs: found.mtimeMs };
-    }),
-  );
-  return { headers: checkpoint.id, files };
-}
 
 /** Throws UserError naming the first tensor with NaN or infinite values, and their count. */
 async function readWeights(checkpoint: Checkpoint, work: WorkOptions): Promise<CheckedWeights> {
   await checkWeights(checkpoint, work);
-  const files: CheckedWeights["files"] = [];
-  for (const file of checkpoint.files) {
-    files.push({
-      name: path.basename(file.path),
-      bytes: file.bytes,
-      sha256: (await hashFile(file.path, [], work.signal)).sha256,
-    });
-  }
-  const hash = createHash("sha256").update(checkpoint.id);
-  for (const { sha256 } of files) hash.update(sha256);
-  return { checkpointId: hash.digest("hex"), files, keyValueBound: await keyValueBound(checkpoint) };
+  const { id, files } = await sourceContents(checkpoint, work.signal);
+  return { checkpointId: id, files: [...files], keyValueBound: await keyValueBound(checkpoint) };
 }

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { UserError } from "../../errors.ts";
-import { YamlCount } from "../../formats/yaml-document.ts";
+import { YamlCount, YamlName } from "../../formats/yaml-document.ts";
 import { KvType } from "../../model/kv-type.ts";
 import { parseBytes } from "./size-expression.ts";
 
@@ -20,7 +20,7 @@ const SizeText = z
 
 /** A kind of device: how much memory it has and how layerwise is run there. The files of `pipelines/devices/`. */
 export const DeviceProfile = z.strictObject({
-  name: z.string().min(1),
+  name: YamlName,
   description: z.string().default(""),
   /** All memory that a program may have, as a size expression. */
   memory: SizeText,

@@ -68,11 +68,14 @@ const VECTORS = "vectors";
 export class MatrixLibrary {
   readonly folder: string;
   private readonly key: LibraryKey;
+  private readonly assertSource: () => Promise<void>;
   private readonly facts = new Map<string, EntryFacts>();
 
-  constructor(folder: string, key: LibraryKey) {
+  /** `assertSource` throws where the checkpoint changed since it was opened: then nothing is kept. */
+  constructor(folder: string, key: LibraryKey, assertSource: () => Promise<void> = async () => undefined) {
     this.folder = folder;
     this.key = key;
+    this.assertSource = assertSource;
   }
 
   /** Whether the matrix is there at that codec. */
@@ -198,6 +201,7 @@ export class MatrixLibrary {
   }
 
   private async write(id: string, codec: string, layout: SafetensorsLayout, pieces: TensorPiece[]): Promise<void> {
+    await this.assertSource();
     await fs.mkdir(this.folder, { recursive: true }).catch((error: unknown) => {
       throw fileError(error, this.folder, "make");
     });

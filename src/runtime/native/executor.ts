@@ -20,6 +20,7 @@ import { Named } from "../named.ts";
 import { BlockStore } from "./block-store.ts";
 import { NativeHeads } from "./heads.ts";
 import { allRows, HiddenPool, type NativeHidden } from "./hidden.ts";
+import { intactContext } from "./intact-context.ts";
 import { cacheShape, NativeKvCache } from "./kv-cache.ts";
 import { packAdditions } from "./low-rank.ts";
 import { nativeSpans } from "./native-spans.ts";
@@ -70,7 +71,7 @@ export async function createNativeExecutor(
         headDim: attention?.headDim ?? 0,
       })),
     });
-    const context = engine.createContext({ activations });
+    const context = intactContext(engine.createContext({ activations }), source);
     const loader = new WeightLoader(source, engine.offline);
     const store = new BlockStore(model, loader, residency);
     const stays = await store.open(spec.blocks.length);
@@ -186,8 +187,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
 
   async answers(hidden: NativeHidden, rows: Int32Array, options: AnswersOptions): Promise<HeadAnswers> {
     const input = this.pool.use(hidden);
-    const { heads, store } = this.parts;
-    return store.turns.take(() => heads.answers(input, rows, options));
+    return this.parts.store.turns.take(() => this.parts.heads.answers(input, rows, options));
   }
 
   async loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void> {

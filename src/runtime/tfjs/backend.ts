@@ -7,7 +7,7 @@ import { BACKENDS, type Backend, type BackendChoice } from "../backend-names.ts"
 import { registerPackedMatMul } from "./packed-matmul.ts";
 import type { PackedProductsChoice } from "./packed-products.ts";
 
-export { BACKENDS, type Backend } from "../backend-names.ts";
+export { BACKENDS } from "../backend-names.ts";
 
 export interface BackendOptions {
   /** `auto`: the fastest that works. */

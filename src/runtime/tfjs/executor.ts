@@ -154,6 +154,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
       }
       if (logits) await this.logits(current, logits.rows, { into: logits.into });
       if (answers) await this.answers(current, answers.rows, answers);
+      this.source.assertIntact?.();
       return current === hidden ? tf.clone(hidden) : current;
     } catch (error) {
       if (current !== hidden) current.dispose();

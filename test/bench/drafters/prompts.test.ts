@@ -30,7 +30,10 @@ describe("readPrompts", () => {
     const bad = written("bad.jsonl", '{"prompt": "ab"}\n{"query": "cd"}\n');
     await expect(readPrompts(LETTERS, { file: bad, ...LIMITS })).rejects.toThrow(`${bad}:2: `);
     const broken = written("broken.jsonl", '{"prompt": \n');
-    await expect(readPrompts(LETTERS, { file: broken, ...LIMITS })).rejects.toMatchObject({ code: "NOT_JSON" });
+    await expect(readPrompts(LETTERS, { file: broken, ...LIMITS })).rejects.toMatchObject({
+      code: "PROMPTS",
+      message: expect.stringContaining(`${broken}:1: `),
+    });
   });
 
   test("refuses files without prompts and counts that are none", async () => {

@@ -36,6 +36,7 @@ function watched(bytes: Uint8Array): { source: ByteSource; reads: () => number; 
   const source: ByteSource = {
     label: inner.label,
     byteLength: inner.byteLength,
+    mark: inner.mark,
     read(offset, length, into) {
       reads++;
       if (offset < 0 || length < 0 || offset + length > bytes.length) throw new Error(`read ${length} at ${offset}`);

@@ -1,4 +1,4 @@
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../../src/errors.ts";
@@ -6,6 +6,7 @@ import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import type { DecoderSpec } from "../../../src/model/decoder-spec.ts";
 import { exportGguf } from "../../../src/model/gguf/export-gguf.ts";
 import { pairedRow } from "../../../src/model/gguf/llama-tensors.ts";
+import { loadTokenizer } from "../../../src/model/tokenizer.ts";
 import { readTokenizerFiles } from "../../../src/model/tokenizer-files.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
 import { quantizedOverlay } from "../../../src/quantization/overlay.ts";
@@ -160,16 +161,29 @@ describe("what GGUF cannot say is refused by name, and nothing is written", () =
       packAs(() => codec, plainRounding),
     );
     await expect(exported(packed, codec)).rejects.toThrow(
-      `embedding: expected a codec that GGUF has too, found codec ${codec}`,
+      `embedding and 35 more: expected a codec that GGUF has too, found codec ${codec}`,
     );
     await source.close();
   });
 
-  test("a tokenizer of another kind", async () => {
+  test("example-gguf-export: every reason at once, and what would work", async () => {
     const source = await openCheckpoint(EXAMPLE);
-    const tokenizer = await readTokenizerFiles(EXAMPLE);
+    const packed = quantizedOverlay(
+      source,
+      packAs((id) => (id.endsWith("mlp.down") ? "q4s-g32" : "f16"), "nearest"),
+    );
+    const tokenizer = { files: await readTokenizerFiles(EXAMPLE), tokenizer: await loadTokenizer(EXAMPLE) };
     const options = { file: path.join(folder, "t.gguf"), name: "t", tokenizer };
-    await expect(exportGguf(source, options)).rejects.toThrow(/tokenizer\.json: /);
+    const error: UserError = await exportGguf(packed, options).then(
+      () => Promise.reject(new Error("exported")),
+      (reason: unknown) => reason as UserError,
+    );
     await source.close();
+    expect(error.message).toMatch(/found 5 things that it has not: \(1\) tokenizer\.json: pre_tokenizer: .*; \(2\) /);
+    expect(error.message).toContain(
+      "(5) blocks.0.mlp.down and 4 more: expected a codec that GGUF has too, found 172 columns, which are no whole blocks",
+    );
+    expect(error.hint).toMatch(/^--no-tokenizer .*; quantize with .* f16, bf16 or f32$/);
+    expect(existsSync(options.file)).toBe(false);
   });
 });

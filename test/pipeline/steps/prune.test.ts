@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { openArtifact } from "../../../src/artifact/reader.ts";
 import type { Job } from "../../../src/pipeline/job.ts";
 import { modelOf } from "../../../src/pipeline/model.ts";
+import { withJob } from "../../../src/pipeline/open-job.ts";
 import { libraryOf } from "../../../src/pipeline/packing.ts";
 import { artifactStep } from "../../../src/pipeline/steps/artifact.ts";
 import { calibrationStep } from "../../../src/pipeline/steps/calibration.ts";
@@ -18,7 +19,8 @@ const SEQUENCE = Array.from({ length: 120 }, (_, i) => (i * 37) % 512);
 
 /** A job by a recipe with some pruning, on a longer text. */
 function withPruning<T>(recipe: string, prune: string, use: (job: Job) => Promise<T>, out = "run"): Promise<T> {
-  return withExampleJob(exampleOptions(`${recipe}prune: ${prune}\n`, { out: path.join(base, out) }), (job) => {
+  const options = exampleOptions(`${recipe}prune: ${prune}\n`, { out: path.join(base, out) });
+  return withJob(options, { plans: false }, (job) => {
     job.give(calibrationStep, { ...TOKENS, tokens: SEQUENCE.length, sequences: [SEQUENCE] });
     return use(job);
   });

@@ -17,6 +17,7 @@ import { exitsText } from "./text/exits-text.ts";
 import { guardText } from "./text/guard-text.ts";
 import { formatCount } from "./text/number-text.ts";
 import { memoryText, planText } from "./text/plan-text.ts";
+import { pruningText } from "./text/pruning-text.ts";
 import { renderTable } from "./text/table.ts";
 
 /** What `inspect` found: the JSON document, and the same for people. */
@@ -98,13 +99,16 @@ export async function inspectArtifact(folder: string, colours: Colours): Promise
   const artifact = await openArtifact(folder);
   await artifact.close();
   const { manifest, memory, spec } = artifact;
+  const { guard, pruning } = manifest.provenance;
   return {
     document: { kind: "artifact", path: folder, ...manifest, memory },
     lines: [
       `${folder}: artifact, ${specText(spec)}`,
       `manifest sha256 ${manifest.manifestSha256}`,
       provenanceText(manifest.provenance),
-      ...(manifest.provenance.guard ? [guardText(manifest.provenance.guard, manifest.plan.predictedLoss)] : []),
+      ...(pruning ? [pruningText(pruning)] : []),
+      // What is predicted is the loss beside the pruned model.
+      ...(guard ? [guardText(guard, pruning ? null : manifest.plan.predictedLoss)] : []),
       ...["", planText(manifest.plan, null, colours), ""],
       ...(manifest.exits ? [exitsText(manifest.exits, colours), ""] : []),
     ],

@@ -8,6 +8,7 @@ import type { StepName } from "../pipeline/steps/index.ts";
 import type { Terminal } from "./terminal.ts";
 import { codecCostText, guardText } from "./text/guard-text.ts";
 import { formatDuration } from "./text/number-text.ts";
+import { pruningText } from "./text/pruning-text.ts";
 
 /** Runs the pipeline up to a step and prints what it produced; a step that was there already is said to be. */
 export async function runPipeline(
@@ -109,9 +110,12 @@ async function resultText(result: CompressResult, terminal: Terminal): Promise<s
   if (result.plan) {
     const { planText } = await import("./text/plan-text.ts");
     const text = planText(result.plan, result.scores?.importance ?? null, terminal.colours);
-    const guard = result.guard ? `\n${guardText(result.guard, result.plan.predictedLoss)}` : "";
+    const pruning = result.pruning ? `\n${pruningText(result.pruning)}` : "";
+    // What is predicted is the loss beside the pruned model.
+    const predicted = result.pruning ? null : result.plan.predictedLoss;
+    const guard = result.guard ? `\n${guardText(result.guard, predicted)}` : "";
     const exits = result.exits ? `\n\n${await exitLines(result.exits, terminal)}` : "";
-    return result.artifact ? `${text}${guard}${exits}\nartifact: ${result.artifact}` : text;
+    return result.artifact ? `${text}${pruning}${guard}${exits}\nartifact: ${result.artifact}` : text;
   }
   if (result.scores) {
     const { scoresText } = await import("./text/scores-text.ts");

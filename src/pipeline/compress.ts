@@ -1,8 +1,9 @@
-import type { GuardResult } from "../artifact/manifest.ts";
+import type { GuardResult, Provenance } from "../artifact/manifest.ts";
 import type { Plan } from "../artifact/plan.ts";
 import type { Scores } from "../scoring/scores.ts";
 import type { Job } from "./job.ts";
 import { rangedRequest } from "./kv-range.ts";
+import { pruningOf } from "./model.ts";
 import { type CheckpointJob, withJob } from "./open-job.ts";
 import type { CodecCost } from "./packing.ts";
 import { shippedPlan } from "./shipped.ts";
@@ -25,6 +26,8 @@ export interface CompressResult {
   readonly artifact: string | null;
   readonly scores: Scores | null;
   readonly plan: Plan | null;
+  /** What was taken out of the checkpoint; null: nothing, or the run ended before. */
+  readonly pruning: Provenance["pruning"] | null;
   /** Why another KV type is planned than would have been; null: none is, or the run ended before. */
   readonly kvNote: string | null;
   /** What each codec adds to the library of packed matrices; null where the quantizer needs none. */
@@ -66,6 +69,7 @@ async function report(job: Job): Promise<CompressResult> {
     artifact: artifact && job.artifactFolder,
     scores: await job.got(scoresStep),
     plan,
+    pruning: await pruningOf(job),
     kvNote: plan && (await job.once(rangedRequest)).note,
     library: (await job.got(libraryStep))?.codecs ?? null,
     guard: shipped?.guard ?? null,

@@ -1,3 +1,4 @@
+import type { Provenance } from "../artifact/manifest.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { allocatorOf } from "../planning/allocators/index.ts";
 import { type MatrixToPlan, matricesToPlan } from "../planning/problem/matrices.ts";
@@ -50,6 +51,12 @@ export async function modelOf(job: Job): Promise<WorkModel> {
 export function prunedRequest({ exits }: Recipe, request: RunRequest, { cuts }: PrunedModel): RunRequest {
   const spec = cutSpec(request.spec, cuts);
   return { ...request, spec, exits: exits && exitShapeOf(exits, spec) };
+}
+
+/** What the job's artifact says of its pruning; null: there is none, or none yet. */
+export async function pruningOf(job: Job): Promise<NonNullable<Provenance["pruning"]> | null> {
+  const pruned = await job.got(pruneStep);
+  return pruned && { kind: pruned.kind, kept: pruned.kept, slices: pruned.slices };
 }
 
 function matricesOf({ plan }: Recipe, { spec, storedDtype }: RunRequest): MatrixToPlan[] {

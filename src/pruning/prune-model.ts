@@ -1,4 +1,5 @@
-import { openStatisticsDescent } from "../calibration/statistics.ts";
+import { openStatisticsDescent, type StatisticsDescent } from "../calibration/statistics.ts";
+import { throwIfAborted } from "../errors.ts";
 import type { Maths } from "../maths/maths.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import { blockName } from "../model/matrix-id.ts";
@@ -34,7 +35,7 @@ export interface PruneModelOptions extends PruningWork {
  * when stopped.
  */
 export async function pruneModel(options: PruneModelOptions): Promise<{ cuts: BlockCut[]; repaired: string[] }> {
-  const { source, kind, kept, blocks, maths, onProgress } = options;
+  const { source, kind, kept, blocks, maths, onProgress, signal } = options;
   const { spec } = source;
   const cuts = plannedCuts(spec, kind, kept);
   const last = cuts.findLastIndex((cut) => cut !== UNCUT);
@@ -44,26 +45,28 @@ export async function pruneModel(options: PruneModelOptions): Promise<{ cuts: Bl
     ...{ source, spec: cutSpec(spec, cuts), cutOf: (block) => cuts[block] },
     repaired: (id) => blocks.matrixAt(id),
   });
-  const descent = await openStatisticsDescent({ ...options, onProgress: undefined, keepOutputs: false });
+  let descent: StatisticsDescent | undefined;
+  // Opened, and moved on, only as far as somebody asks: a kind without a repair runs nothing.
+  const statisticsOf = async (block: number) => {
+    descent ??= await openStatisticsDescent({ ...options, onProgress: undefined, keepOutputs: false });
+    while (descent.at < block) await descent.advance(cuts[descent.at] === UNCUT ? undefined : pruned);
+    return descent.collect();
+  };
   try {
     for (let block = 0; block <= last; block++) {
-      if (cuts[block] === UNCUT) await descent.advance();
-      else {
-        const statistics = () => descent.collect();
-        if (!(await blocks.has(block))) {
-          for await (const one of kind.prune({ block, source, maths, statistics }, [kept[block]])) {
-            await blocks.put(block, one);
-          }
-        }
-        const facts = await blocks.factsOf(block);
-        cuts[block] = facts.cut;
-        repaired.push(...facts.repaired);
-        if (block < last) await descent.advance(pruned);
+      if (cuts[block] === UNCUT) continue;
+      throwIfAborted(signal);
+      const wanted = { block, source, maths, statistics: () => statisticsOf(block) };
+      if (!(await blocks.has(block))) {
+        for await (const one of kind.prune(wanted, [kept[block]])) await blocks.put(block, one);
       }
+      const facts = await blocks.factsOf(block);
+      cuts[block] = facts.cut;
+      repaired.push(...facts.repaired);
       onProgress?.({ stage: "pruning", done: block + 1, total: last + 1, detail: blockName(block) });
     }
   } finally {
-    await descent.close();
+    await descent?.close();
   }
   return { cuts, repaired };
 }

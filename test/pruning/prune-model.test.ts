@@ -200,6 +200,18 @@ describe("pruneModel", () => {
     await source.close();
   });
 
+  it("runs nothing for a kind that repairs nothing, nor where all blocks are there", async () => {
+    const source = await open("llama-gqa");
+    const never = () => Promise.reject(new Error("an executor was made"));
+    const blocks = new PrunedBlocks(path.join(base, "ran"), "key");
+    const work = { ...workOf({ source, kind: "block", ratio: 0 }), createExecutor: never };
+    await pruneModel({ ...work, kept: [1, 0, 1], blocks: new PrunedBlocks(path.join(base, "left-out"), "key") });
+    const neurons = { ...workOf({ source, kind: "neurons", ratio: 0 }), kept: [112, 64, 96], blocks };
+    const first = await pruneModel(neurons);
+    expect(await pruneModel({ ...neurons, createExecutor: never })).toEqual(first);
+    await source.close();
+  });
+
   it("prunes each block by the inputs that the pruned ones before it give", async () => {
     const source = await open("llama-gqa");
     const { pruned: all } = await prune({ source, kind: "neurons", ratio: 0.4 });

@@ -12,12 +12,11 @@ import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { quantizeModel } from "../../quantization/quantize-model.ts";
 import { TOOL_VERSION } from "../../version.ts";
 import type { Job, Step } from "../job.ts";
-import { modelOf } from "../model.ts";
+import { modelOf, pruningOf } from "../model.ts";
 import type { Recipe } from "../recipe.ts";
 import { type ShippedPlan, shippedPlan } from "../shipped.ts";
 import { openTrunk, type Trunk } from "../trunk.ts";
 import { calibrationStep } from "./calibration.ts";
-import { pruneStep } from "./prune.ts";
 import { weightsStep } from "./weights.ts";
 
 /** What `artifact.json` holds: which artifact was written. */
@@ -113,12 +112,12 @@ async function assertContents(job: Job, signal: AbortSignal | undefined): Promis
 async function provenanceOf(job: Job, { plan, guard, learning }: ShippedPlan): Promise<Provenance> {
   const { recipe } = job;
   const { value: weights } = await job.get(weightsStep);
-  const pruned = (await job.ask(pruneStep))?.value;
+  const pruning = await pruningOf(job);
   return {
     toolVersion: TOOL_VERSION,
     source: { id: weights.checkpointId, files: weights.files },
     calibrationId: (await job.ask(calibrationStep))?.id ?? null,
-    ...(pruned ? { pruning: { kind: pruned.kind, kept: pruned.kept, slices: pruned.slices } } : {}),
+    ...(pruning ? { pruning } : {}),
     scorer: plan.scorer,
     quantizer: recipe.quantize.quantizer,
     ...(guard ? { guard } : {}),

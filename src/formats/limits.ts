@@ -21,5 +21,8 @@ export const MAX_DOCUMENT_VALUES = 2 ** 19;
 /** Most nodes of a YAML document: those are written by hand, and the library compares every key with every other. */
 export const MAX_YAML_NODES = 10_000;
 
+/** Most tokens of it, marks and spaces too: they are counted before the document is built. */
+export const MAX_YAML_TOKENS = 8 * MAX_YAML_NODES;
+
 /** Longest number: an f64 needs 24 characters, 20 digits hold any u64. */
 export const MAX_NUMBER_CHARACTERS = 1_000;

@@ -1,8 +1,8 @@
-import { CST, type Document, isMap, isNode, LineCounter, Parser, parseDocument } from "yaml";
+import { CST, type Document, isMap, isNode, Lexer, LineCounter, Parser, parseDocument } from "yaml";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { didYouMean } from "../near-names.ts";
-import { MAX_NESTING, MAX_YAML_NODES } from "./limits.ts";
+import { MAX_NESTING, MAX_YAML_NODES, MAX_YAML_TOKENS } from "./limits.ts";
 
 /** A name that is shown inside of a line. */
 export const YamlName = z
@@ -55,6 +55,10 @@ export function parseYamlDocument<T>(text: string, file: string, schema: z.ZodTy
  * stack it may abort the process (a regular expression that finds none left to be compiled on).
  */
 function checkLimits(text: string, file: string): void {
+  let tokens = 0;
+  for (const _ of new Lexer().lex(text)) {
+    if (++tokens > MAX_YAML_TOKENS) throw beyondLimit(file, `${MAX_YAML_TOKENS} tokens`);
+  }
   const waiting: { token: CST.Token; depth: number }[] = [];
   let nodes = 0;
   for (const document of new Parser().parse(text)) {

@@ -36,7 +36,8 @@ describe("limits of YAML", () => {
   });
 
   test("nesting that would exhaust the stack", () => {
-    expect(refusal("- ".repeat(100_000))).toMatch(/^YAML_LIMIT .* levels of nesting/);
+    expect(refusal("- ".repeat(20_000))).toMatch(/^YAML_LIMIT .* levels of nesting/);
+    expect(refusal("- ".repeat(400_000))).toMatch(/^YAML_LIMIT .* tokens/);
   });
 
   test("nodes", () => {
@@ -45,6 +46,12 @@ describe("limits of YAML", () => {
     expect(refusal(list(MAX_YAML_NODES))).toBe(
       `YAML_LIMIT f.yaml: expected at most ${MAX_YAML_NODES} nodes, found more`,
     );
+  });
+
+  test("tokens, before a document is made of them", () => {
+    const began = performance.now();
+    expect(refusal(`[${"0,".repeat(500_000)}0]`)).toMatch(/^YAML_LIMIT .* at most 80000 tokens, found more$/);
+    expect(performance.now() - began).toBeLessThan(2000);
   });
 
   test("aliases that unfold without end, that name themselves, and that name nothing", () => {

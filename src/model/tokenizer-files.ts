@@ -8,7 +8,7 @@ import { templateBeginning } from "./tokenizer-beginning.ts";
 import { readTokenizerModel, type TokenizerModel } from "./tokenizer-model.ts";
 
 /** Files that a tokenizer may consist of, all of which an artifact must carry. */
-export const TOKENIZER_FILES = [
+const TOKENIZER_FILES = [
   "tokenizer.json",
   "tokenizer_config.json",
   "special_tokens_map.json",

@@ -32,7 +32,7 @@ describe("the codec table", () => {
     expect(codecOf("q4s-g32").bits).toBe(4);
     for (const unknown of ["q7s-g32", "q6t-g32", "q4s-g128-s8", "toString", ""]) {
       expect(() => codecIdOf(unknown)).toThrow(UserError);
-      expect(() => codecOf(unknown)).toThrow(/q4s-g32.*found/);
+      expect(() => codecOf(unknown)).toThrow("codec: expected a name such as f32, ");
     }
   });
 

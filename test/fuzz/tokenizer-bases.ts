@@ -118,7 +118,7 @@ function writeOthers(folder: string, config: typeof CONFIG, added: Readonly<Reco
   const write = (name: string, value: unknown) => writeFileSync(path.join(folder, name), JSON.stringify(value));
   write("tokenizer_config.json", config);
   write("special_tokens_map.json", { bos_token: config.bos_token, unk_token: null });
-  write("generation_config.json", { bos_token_id: 200, eos_token_id: [201, 202], max_length: 128 });
+  write("generation_config.json", { bos_token_id: 200, eos_token_id: [201], max_length: 128 });
   write("added_tokens.json", added);
   writeFileSync(path.join(folder, "chat_template.jinja"), TEMPLATE);
 }

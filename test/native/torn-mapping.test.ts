@@ -1,5 +1,5 @@
 import { spawnSync } from "node:child_process";
-import { cpSync, mkdtempSync, truncateSync } from "node:fs";
+import { cpSync, existsSync, mkdtempSync, readdirSync, readlinkSync, truncateSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
 import { generate } from "../../src/decoding/generate.ts";
@@ -48,6 +48,19 @@ describe.skipIf(!MAPS)("sigbus-truncated-mapping: a model whose weights are cut 
     }
     return said;
   }
+
+  test.skipIf(!existsSync("/proc/self/fd"))("keeps no file open, however many models are", async () => {
+    const folder = path.join(root, "stories");
+    const isOpen = (name: string) => {
+      try {
+        return readlinkSync(`/proc/self/fd/${name}`).startsWith(folder);
+      } catch {
+        return false;
+      }
+    };
+    await using _model = await openModel(folder, { executor: "native", resident: false });
+    expect(readdirSync("/proc/self/fd").filter(isOpen)).toEqual([]);
+  });
 
   test.each(["native", "tfjs"] as const)("ends its passes on %s with one line, others go on", async (executor) => {
     const copy = path.join(root, `copy-${executor}`);

@@ -124,28 +124,32 @@ std::shared_ptr<MemoryBlock> MemoryBlock::mapFile(const std::string& path, uint6
         *error = errno;
       } else {
         block.reset(new MemoryBlock(static_cast<uint8_t*>(data), bytes, true));
-        block->file_ = file;
+        block->path_ = path;
+        block->device_ = static_cast<uint64_t>(info.st_dev);
+        block->inode_ = static_cast<uint64_t>(info.st_ino);
         block->fileEnd_ = offset + bytes;
         guardMapping(block->data, bytes);
       }
     }
   }
-  if (!block) close(file);
+  close(file);
   return block;
 }
 
 bool MemoryBlock::isTorn() const {
-  if (file_ < 0) return false;
-  // A file that ends within a page leaves zeros behind its end, and no signal.
+  if (path_.empty()) return false;
+  if (layerwise::isTorn(data)) return true;
+  // A file that ends within a page leaves zeros behind its end, and no signal. One that was renamed over stays mapped.
   struct stat info;
-  return layerwise::isTorn(data) || fstat(file_, &info) != 0 || static_cast<uint64_t>(info.st_size) < fileEnd_;
+  if (stat(path_.c_str(), &info) != 0) return false;
+  const bool same = static_cast<uint64_t>(info.st_dev) == device_ && static_cast<uint64_t>(info.st_ino) == inode_;
+  return same && static_cast<uint64_t>(info.st_size) < fileEnd_;
 }
 
 MemoryBlock::~MemoryBlock() {
   if (mapped_) {
     unguardMapping(data);
     munmap(data, bytes);
-    if (file_ >= 0) close(file_);
   } else {
     freeAligned(data);
   }

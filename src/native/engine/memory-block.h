@@ -29,8 +29,13 @@ class MemoryBlock {
  private:
   MemoryBlock(uint8_t* data, size_t bytes, bool mapped) : data(data), bytes(bytes), mapped_(mapped) {}
   const bool mapped_;
-  /** Of a mapped file, kept open to ask for its size; else -1. */
-  int file_ = -1;
+  /**
+   * Of a mapped file: its path and what tells it from another of that path. No descriptor is kept: a program may have
+   * more models open than descriptors, and one closed frees its mapping only when its memory is collected.
+   */
+  std::string path_;
+  uint64_t device_ = 0;
+  uint64_t inode_ = 0;
   /** Where the mapping ends in the file. */
   uint64_t fileEnd_ = 0;
 };

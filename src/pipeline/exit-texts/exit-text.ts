@@ -4,7 +4,7 @@ import type { WorkOptions } from "../../progress.ts";
 import type { Trunk } from "../trunk.ts";
 
 /** What text for exits is made from. */
-export interface ExitTextWork extends WorkOptions {
+interface ExitTextWork extends WorkOptions {
   readonly tokenizer: Tokenizer;
   readonly files: readonly SourceRequest[];
   /** Of all sequences together, as many as there are. */

@@ -1,4 +1,3 @@
-import { fileNames } from "../artifact/manifest.ts";
 import type { Artifact } from "../artifact/reader.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
@@ -40,8 +39,7 @@ export interface OpenModel {
 export async function openModel(target: string, options: OpenModelOptions = {}): Promise<OpenModel> {
   const weights = await openWeights(target);
   try {
-    const { kind, folder, artifact, contextTokens, weightBytes, source } = weights;
-    const listed = artifact ? fileNames(artifact.manifest) : undefined;
+    const { kind, folder, artifact, listed, contextTokens, weightBytes, source } = weights;
     const tokenizer = await loadTokenizer(folder, { spec: source.spec, listed });
     const executor = await executorOver(weights, options);
     const kvType = options.kvType ?? weights.kvType;

@@ -1,3 +1,4 @@
+import { fileNames } from "../artifact/manifest.ts";
 import { type Artifact, openArtifact } from "../artifact/reader.ts";
 import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
@@ -24,6 +25,8 @@ export interface OpenWeights extends FoundModel {
   readonly source: WeightSource;
   /** The source where it is an artifact. */
   readonly artifact: Artifact | null;
+  /** Names of the files that are an artifact's, by its manifest: no other is read. A checkpoint's: undefined. */
+  readonly listed: readonly string[] | undefined;
   /** Longest sequence: the artifact's planned context, a checkpoint's positions. */
   readonly contextTokens: number;
   readonly kvType: KvType;
@@ -46,7 +49,8 @@ async function artifactWeights(found: FoundModel): Promise<OpenWeights> {
   const source = await openArtifact(found.folder);
   const { contextTokens, kvType, residency, fileBytes } = source.memory;
   return {
-    ...{ ...found, source, artifact: source, contextTokens, kvType, residency },
+    ...{ ...found, source, artifact: source, listed: fileNames(source.manifest) },
+    ...{ contextTokens, kvType, residency },
     ...{ compact: "packed", activations: null, weightBytes: fileBytes },
   };
 }
@@ -54,7 +58,8 @@ async function artifactWeights(found: FoundModel): Promise<OpenWeights> {
 async function checkpointWeights(found: FoundModel): Promise<OpenWeights> {
   const source = await openCheckpoint(found.folder);
   return {
-    ...{ ...found, source, artifact: null, contextTokens: source.spec.maxPositions, kvType: "f32" },
+    ...{ ...found, source, artifact: null, listed: undefined },
+    ...{ contextTokens: source.spec.maxPositions, kvType: "f32" },
     ...{ residency: "resident", compact: "streamed", weightBytes: source.weightBytes },
     // Its matrices are floats, whose products take nothing else.
     activations: "f32",

@@ -19,21 +19,18 @@ export const exportGgufCommand = defineCommand({
         describe: "Write the tokenizer too; --no-tokenizer for models without one",
       }),
   async run({ model, file, tokenizer }, terminal) {
-    const { findModel } = await import("../../decoding/find-model.ts");
-    const { openArtifact } = await import("../../artifact/reader.ts");
-    const { openCheckpoint } = await import("../../model/checkpoint.ts");
+    const { openWeights } = await import("../../decoding/open-weights.ts");
     const { loadTokenizer } = await import("../../model/tokenizer.ts");
     const { readTokenizerFiles } = await import("../../model/tokenizer-files.ts");
     const { exportGguf } = await import("../../model/gguf/export-gguf.ts");
-    const { kind, folder } = await findModel(model);
-    const source = kind === "artifact" ? await openArtifact(folder) : await openCheckpoint(folder);
+    const { folder, source, listed } = await openWeights(model);
     try {
       const { onProgress, signal } = terminal;
       const { spec } = source;
       // The one empties the tables that it has read; the file holds those.
       const read = async () => ({
-        files: await readTokenizerFiles(folder),
-        tokenizer: await loadTokenizer(folder, { spec }),
+        files: await readTokenizerFiles(folder, { listed }),
+        tokenizer: await loadTokenizer(folder, { spec, listed }),
       });
       const exportedTokenizer = tokenizer ? await read() : null;
       for (const remark of exportedTokenizer?.tokenizer.remarks ?? []) terminal.note(`layerwise: ${remark}`);

@@ -1,29 +1,17 @@
 import { isDeepStrictEqual } from "node:util";
 import type { ByteSource } from "../formats/byte-source.ts";
 import type { SafetensorsLayout } from "../formats/safetensors/layout.ts";
-import { openSafetensors, type SafetensorsFile } from "../formats/safetensors/reader.ts";
+import { readSafetensors, type SafetensorsFile } from "../formats/safetensors/reader.ts";
 import { badArtifact } from "./artifact-error.ts";
 
 /**
  * A file's own header must say what the manifest leads to: the bytes that we write, or the same in other words. Throws
- * UserError naming the first tensor that differs.
+ * UserError naming the first tensor that differs. The file stays open.
  */
 export async function checkHeader(file: ByteSource, layout: SafetensorsLayout): Promise<void> {
   const { header, dataOffset } = layout;
   const isOurs = file.byteLength >= dataOffset && isDeepStrictEqual(await file.read(0, dataOffset), header);
-  if (!isOurs) compareTensors(await openSafetensors(staysOpen(file)), layout);
-}
-
-/** The file for a reader that would close it. */
-function staysOpen(file: ByteSource): ByteSource {
-  const { label, byteLength, mark } = file;
-  return {
-    label,
-    byteLength,
-    mark,
-    read: (offset, length, into) => file.read(offset, length, into),
-    close: async () => {},
-  };
+  if (!isOurs) compareTensors(await readSafetensors(file), layout);
 }
 
 function compareTensors(found: SafetensorsFile, layout: SafetensorsLayout): void {

@@ -110,16 +110,24 @@ async function readFileHeader(source: ByteSource): Promise<SafetensorsFile> {
 }
 
 /**
- * Opens a file and reads its header, never its data. A UserError if it cannot be read or breaks any rule of the format,
- * `FOREIGN_FILE` where it is another kind of file.
- * A source handed in is closed with the file, and also when opening fails.
+ * Reads the header of an open file, never its data. A UserError if it cannot be read or breaks any rule of the format,
+ * `FOREIGN_FILE` where it is another kind of file. The source stays open when that fails.
  */
-export async function openSafetensors(pathOrSource: string | ByteSource): Promise<SafetensorsFile> {
-  const source = typeof pathOrSource === "string" ? await openFile(pathOrSource) : pathOrSource;
+export async function readSafetensors(source: ByteSource): Promise<SafetensorsFile> {
   try {
     return await readFileHeader(source);
   } catch (error) {
-    const other = await foreignSource(source, "safetensors").finally(() => source.close());
-    throw other ?? error;
+    throw (await foreignSource(source, "safetensors")) ?? error;
+  }
+}
+
+/** Opens a file and reads its header. A source handed in is closed with the file, and also when opening fails. */
+export async function openSafetensors(pathOrSource: string | ByteSource): Promise<SafetensorsFile> {
+  const source = typeof pathOrSource === "string" ? await openFile(pathOrSource) : pathOrSource;
+  try {
+    return await readSafetensors(source);
+  } catch (error) {
+    await source.close();
+    throw error;
   }
 }

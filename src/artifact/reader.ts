@@ -1,9 +1,8 @@
-import { promises as fs } from "node:fs";
 import path from "node:path";
 import { TILE_ROWS } from "../codecs/codec.ts";
 import { CODECS, type CodecId, codecIdOf } from "../codecs/index.ts";
 import { foreignAt, openFile } from "../formats/byte-source.ts";
-import { fileError, readFileBytes } from "../formats/files.ts";
+import { fileError, readFileBytes, sizeOfFile } from "../formats/files.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import type { PackedFile } from "../model/packed-layout.ts";
@@ -153,9 +152,7 @@ function nativeMapper(): FileMapper | null {
 }
 
 async function checkSize(file: string, bytes: number): Promise<void> {
-  const { size } = await fs.stat(file).catch((error: unknown) => {
-    throw fileError(error, file, "read");
-  });
+  const size = await sizeOfFile(file);
   if (size === bytes) return;
   throw (await foreignAt(file, `${bytes} bytes`)) ?? badArtifact(file, `size: expected ${bytes} bytes, found ${size}`);
 }

@@ -10,7 +10,7 @@ import { TOOL_VERSION } from "../version.ts";
 import { planLayout } from "./artifact-layout.ts";
 import { hashFile } from "./content-hash.ts";
 import { readExitsFile } from "./exits/file.ts";
-import { MANIFEST_NAME, type Manifest, NEW_EXITS_NAME } from "./manifest.ts";
+import { fileNames, MANIFEST_NAME, type Manifest, NEW_EXITS_NAME } from "./manifest.ts";
 import { openArtifact, readManifest } from "./reader.ts";
 
 /**
@@ -101,8 +101,8 @@ const READ_BY_SOMEBODY = /\.(safetensors|json|jinja|model|bin|gguf)$|^(vocab|mer
  * Files of the folder that a reader of models would take, though the manifest does not vouch for them; links, whatever
  * they lead to. What is for people (a README) and names that begin with a dot may lie there.
  */
-async function unlistedFiles(folder: string, { files }: Manifest): Promise<string[]> {
-  const listed = new Set([MANIFEST_NAME, NEW_EXITS_NAME, ...files.map(({ name }) => name)]);
+async function unlistedFiles(folder: string, manifest: Manifest): Promise<string[]> {
+  const listed = new Set([MANIFEST_NAME, NEW_EXITS_NAME, ...fileNames(manifest)]);
   const found = (await entriesOf(folder)).filter(({ name }) => !listed.has(name));
   return found
     .filter(({ name, isLink }) => isLink || READ_BY_SOMEBODY.test(path.basename(name)))

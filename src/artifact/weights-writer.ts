@@ -1,7 +1,7 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { UserError } from "../errors.ts";
-import { fileError, partialPath } from "../formats/files.ts";
+import { partialPath, sizeOfFile } from "../formats/files.ts";
 import { SafetensorsWriter } from "../formats/safetensors/writer.ts";
 import type { PackedFile, PackedLayout, PackedTensor } from "../model/packed-layout.ts";
 import { sha256Of } from "./content-hash.ts";
@@ -143,9 +143,7 @@ async function reopen(folder: string, slots: readonly Slot[], journal: Journal):
 }
 
 async function checkComplete(file: string, bytes: number): Promise<void> {
-  const { size } = await fs.stat(file).catch((error: unknown) => {
-    throw fileError(error, file, "read");
-  });
+  const size = await sizeOfFile(file);
   if (size !== bytes) throw new UserError("CANNOT_RESUME", `${file}: expected ${bytes} bytes, found ${size}`);
 }
 

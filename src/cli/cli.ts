@@ -1,7 +1,7 @@
 import yargs, { type Argv } from "yargs";
 import { TOOL_VERSION } from "../version.ts";
 import { type Command, examplesText } from "./command.ts";
-import { allCommands, commandNamed } from "./commands.ts";
+import { allCommands, commandNamed, commandWord } from "./commands.ts";
 import { reportFailure } from "./failure.ts";
 import { checkArguments, checkOptions } from "./options/check-arguments.ts";
 import { markDashes, unmarkDashes } from "./options/dash-arguments.ts";
@@ -29,7 +29,7 @@ export async function runCommandLine(
   // What nobody awaits fails like everything else.
   if (ownsProcess) process.on("uncaughtException", (error) => process.exit(reportFailure(error, terminal, args)));
   try {
-    const named = await commandNamed(args.find((arg) => !arg.startsWith("-")));
+    const named = await commandNamed(commandWord(args));
     if (!named && !args[0].startsWith("-")) throw unknownCommand(args[0]);
     await parserFor(args, named ? [named] : await allCommands(), terminal).parseAsync();
     return 0;

@@ -20,6 +20,11 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 /** Their names, in the table's order. */
 export const COMMAND_NAMES: readonly string[] = Object.keys(COMMANDS);
 
+/** What stands in the command's place of a command line: options may come before it. */
+export function commandWord(args: readonly string[]): string | undefined {
+  return args.find((arg) => !arg.startsWith("-"));
+}
+
 /** The command that a word names, or null. */
 export async function commandNamed(name: string | undefined): Promise<Command | null> {
   return name !== undefined && Object.hasOwn(COMMANDS, name) ? COMMANDS[name]() : null;

@@ -5,8 +5,9 @@ import { guardStandardStreams, leaveOnceWritten } from "./standard-output.ts";
 guardStandardStreams();
 keepHeapSmall();
 // Imported only now: what the imports take counts.
-const { commandNamed } = await import("./commands.ts");
-if (!(await commandNamed(process.argv[2]))?.onDevice) letHeapGrow();
+const { commandNamed, commandWord } = await import("./commands.ts");
+const args = process.argv.slice(2);
+if (!(await commandNamed(commandWord(args)))?.onDevice) letHeapGrow();
 const { runCommandLine } = await import("./cli.ts");
-const exitCode = await runCommandLine(process.argv.slice(2), { ownsProcess: true });
+const exitCode = await runCommandLine(args, { ownsProcess: true });
 leaveOnceWritten(exitCode);

@@ -5,7 +5,7 @@ import { shorten } from "./text/shorten.ts";
 
 /** Longer words, and longer values of the command line, are cut in messages. */
 const MOST_CHARS = 200;
-const LONG_WORD = /\S{201,}/g;
+const LONG_WORD = new RegExp(`\\S{${MOST_CHARS + 1},}`, "g");
 
 /**
  * Tells the user what went wrong, on standard error (and as the JSON document where none was written yet); returns the
@@ -13,9 +13,7 @@ const LONG_WORD = /\S{201,}/g;
  */
 export function reportFailure(error: unknown, terminal: Terminal, typed: readonly string[] = []): number {
   if (error instanceof UserError) {
-    const message = readable(error.message, typed);
-    const hint = error.hint ? readable(error.hint, typed) : null;
-    terminal.note(`layerwise: ${message}${hint === null ? "" : ` (${hint})`}`);
+    const { message, hint } = noteMistake(error, terminal, typed);
     terminal.failureDocument({ code: error.code, message, hint });
     return EXIT.userError;
   }
@@ -29,6 +27,18 @@ export function reportFailure(error: unknown, terminal: Terminal, typed: readonl
   terminal.note(`layerwise: this is a bug of layerwise; please report it with the command and these lines\n${stack}`);
   terminal.failureDocument({ code: "BUG", message: oneLine(String(error)), hint: null });
   return EXIT.bug;
+}
+
+/** Tells the user of a mistake, on standard error; gives what was said. `typed`: the command line. */
+export function noteMistake(
+  error: { readonly message: string; readonly hint: string | undefined },
+  terminal: Terminal,
+  typed: readonly string[] = [],
+): { readonly message: string; readonly hint: string | null } {
+  const message = readable(error.message, typed);
+  const hint = error.hint ? readable(error.hint, typed) : null;
+  terminal.note(`layerwise: ${message}${hint === null ? "" : ` (${hint})`}`);
+  return { message, hint };
 }
 
 function isStop(error: unknown): boolean {

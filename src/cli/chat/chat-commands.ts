@@ -31,7 +31,7 @@ export function chatHelp(): string[] {
  */
 export function chatCommandOf(line: string): ChatCommand | null {
   if (!line.startsWith("/") || line.includes("\n")) return null;
-  const [word, ...rest] = line.trim().split(/\s+/);
+  const [word] = line.trim().split(/\s+/, 1);
   const argument = line.trim().slice(word.length).trim();
   if (word === "/save") return { name: "save", file: argument };
   if (!NAMES.includes(word)) {
@@ -41,7 +41,7 @@ export function chatCommandOf(line: string): ChatCommand | null {
       `${didYouMean(word, NAMES, "/help lists them")}; with a space before it the line is a turn`,
     );
   }
-  if (rest.length > 0) {
+  if (argument !== "") {
     throw new UserError("CHAT_COMMAND", `${word}: expected nothing behind it, found ${JSON.stringify(argument)}`);
   }
   return { name: word === "/help" ? "help" : word === "/reset" ? "reset" : "quit" };

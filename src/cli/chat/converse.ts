@@ -2,6 +2,7 @@ import type { Conversation, TurnOptions } from "../../decoding/chat.ts";
 import type { Generation } from "../../decoding/generate.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
 import { UserError } from "../../errors.ts";
+import { noteMistake } from "../failure.ts";
 import type { Terminal } from "../terminal.ts";
 import type { ExitMarks } from "../text/exit-marks.ts";
 import { generationStatistics, statisticsLines } from "../text/generation-statistics.ts";
@@ -64,7 +65,7 @@ export async function converse(talk: Talk, options: TurnOptions): Promise<Turn[]
       } catch (error) {
         // A command or a turn that cannot be does not end a conversation with a person.
         if (!interactive || !(error instanceof UserError)) throw error;
-        terminal.note(`layerwise: ${error.message}${error.hint ? ` (${hintFor(error)})` : ""}`);
+        noteMistake({ message: error.message, hint: hintFor(error) }, terminal);
       } finally {
         answering = null;
       }

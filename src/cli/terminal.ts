@@ -52,7 +52,7 @@ export class Terminal {
   takeSignals({ resumable }: { resumable: boolean }): void {
     this.continues = resumable;
     const addon = this.ownsProcess ? loadNative().addon : null;
-    if (this.ownsProcess && !addon?.endAfterSignals) return;
+    if (this.ownsProcess && !addon) return;
     process.on("SIGINT", this.onSigint);
     process.on("SIGTERM", this.onSigterm);
     const { SIGINT, SIGTERM } = constants.signals;

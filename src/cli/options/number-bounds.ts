@@ -1,4 +1,5 @@
 import { UserError } from "../../errors.ts";
+import { formatCount } from "../text/number-text.ts";
 import { shorten } from "../text/shorten.ts";
 
 /** What a number on the command line may be, ends included. */
@@ -58,7 +59,7 @@ export function checkedNumber(option: string, text: string): number {
   const { least, most, whole } = NUMBER_BOUNDS[option];
   const value = text.trim() === "" ? Number.NaN : Number(text);
   if (value >= least && value <= most && (!whole || Number.isInteger(value))) return value;
-  const range = `from ${least.toLocaleString("en-US")} to ${most.toLocaleString("en-US")}`;
+  const range = `from ${formatCount(least)} to ${formatCount(most)}`;
   throw new UserError(
     "USAGE",
     `--${option}: expected a ${whole ? "whole " : ""}number ${range}, found ${shorten(text)}`,

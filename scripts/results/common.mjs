@@ -5,6 +5,11 @@ import os from "node:os";
 import { positionals } from "./data.mjs";
 
 export const MIB = 2 ** 20;
+/** Value of an option `--name=value` of a script, or undefined. */
+export function flag(name) {
+  return process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
+}
+
 /** Folder of the SmolLM2-135M checkpoint: the command's argument, or as `npm run model:smollm2` makes it. */
 export function smollm2Folder() {
   const [given] = positionals();

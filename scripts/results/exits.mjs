@@ -4,7 +4,7 @@
 // when it is done.
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
-import { layerwise, progressLine, save, stamp } from "./common.mjs";
+import { flag, layerwise, progressLine, save, stamp } from "./common.mjs";
 import { artifactOf, OUT, promptFile, SUBJECTS, trainedAfresh } from "./exits-subjects.mjs";
 
 const THREADS = 2;
@@ -14,7 +14,6 @@ const DRAFT_LIMIT = 8;
 /** How often a training is killed. */
 const KILLS = 4;
 
-const flag = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 const note = (line) => process.stderr.write(`${line}\n`);
 const dist = (file) => import(`../../dist/${file}.js`);
 

@@ -12,7 +12,7 @@ import { denseMatrix } from "../../dist/model/weight-source.js";
 import { errorsUnder, openTheirs, ourValues } from "../../test/peers/ffn-down-errors.mjs";
 import { makeFiles } from "../../test/peers/ffn-down-files.mjs";
 import { findPeers } from "../../test/peers/runners.mjs";
-import { save, smollm2Folder, stamp } from "./common.mjs";
+import { flag, save, smollm2Folder, stamp } from "./common.mjs";
 import { dataFile } from "./data.mjs";
 import { collectGrams } from "./ffn-down-grams.mjs";
 import { ffnDownText } from "./ffn-down-text.mjs";
@@ -23,7 +23,6 @@ const OURS = { Q3_K: "q3t-g32-s8", IQ4_XS: "q4t-g64", Q4_K: "q4t-g32-s8", Q5_K: 
 const QUANTIZER = "gptq";
 const HELD_OUT_CHUNKS = 20;
 
-const flag = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 const note = (line) => process.stderr.write(`${line}\n`);
 
 const measuredAt = stamp();

@@ -4,7 +4,7 @@
 // the machine.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
+import { flag, layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
 import { dataFile } from "./data.mjs";
 
 const OUT = "outputs/results/pruning";
@@ -27,7 +27,6 @@ const CODECS = {
   packed: { codecs: ["q4s-g32"], embedding: "8 bits" },
 };
 
-const flag = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 const chosen = flag("only")?.split(",") ?? Object.keys(VARIANTS);
 const folder = smollm2Folder();
 const text = dataFile("corpora/wikitext-2/wiki.test.raw");

@@ -3,14 +3,13 @@
 // measured, times its blocks. Alone on the machine.
 import { existsSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
-import { layerwise, save, smollm2Folder, stamp } from "./common.mjs";
+import { flag, layerwise, save, smollm2Folder, stamp } from "./common.mjs";
 import { SHAPE, writeShape } from "./shape-checkpoint.mjs";
 
 const OUT = "outputs/results/recipes";
 const FILE = "docs/results/recipes.json";
 const BUDGET = "140MiB";
 
-const flag = (name) => process.argv.find((arg) => arg.startsWith(`--${name}=`))?.slice(name.length + 3);
 const recipes = (flag("only") ?? "fast,max-quality").split(",").filter(Boolean);
 const shaped = (flag("shape") ?? "fast").split(",").filter(Boolean);
 const checkpoint = smollm2Folder();

@@ -1,12 +1,13 @@
 import fs from "node:fs";
-import os from "node:os";
 import path from "node:path";
 import { PassThrough } from "node:stream";
 import { afterEach, describe, expect, test, vi } from "vitest";
 import { writeWholly } from "../../src/cli/standard-output.ts";
+import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { STORIES } from "../support/fixtures.ts";
 import { NOT_BUILT, needsBuild, shell } from "./command-line.ts";
 
+const folder = temporaryFolder();
 const FULL = "/dev/full";
 const CANNOT = NOT_BUILT ?? (fs.existsSync(FULL) ? null : `${FULL} is absent`);
 const PLAN = `plan ${STORIES} --recipe uniform --context 128`;
@@ -48,7 +49,7 @@ describe.skipIf(CANNOT)(needsBuild("stdout-full-rc0: output that was not written
 });
 
 test("a write that the disk takes half of is continued", async () => {
-  const file = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "layerwise-output-")), "out");
+  const file = path.join(folder, "out");
   const fd = fs.openSync(file, "w");
   const writeSync = fs.writeSync;
   const half = (at: number, bytes: Uint8Array, from: number) =>

@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import type { Job } from "../../src/pipeline/job.ts";
 import { rangedRequest } from "../../src/pipeline/kv-range.ts";
 import { type CheckpointJob, withJob } from "../../src/pipeline/open-job.ts";
 import { calibrationStep } from "../../src/pipeline/steps/calibration.ts";
@@ -15,7 +16,7 @@ const LARGE = { "blocks.2.attn.v": 2 ** 18, "blocks.2.attn.o": 2 ** -18 };
 /** A run of the example whose weights are multiplied by factors and are said to bound keys and values so. */
 function withFactors<T>(
   { factors, keyValueBound }: { factors: Record<string, number>; keyValueBound: number | null },
-  use: (job: Parameters<Parameters<typeof withJob<T>>[2]>[0]) => Promise<T>,
+  use: (job: Job) => Promise<T>,
   changes: Partial<CheckpointJob> = {},
 ): Promise<T> {
   return withJob(exampleOptions(RECIPES.rounded, { out, ...changes }), { plans: false }, async (job) => {

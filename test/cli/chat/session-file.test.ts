@@ -1,10 +1,10 @@
-import { mkdtempSync, readFileSync, writeFileSync } from "node:fs";
-import os from "node:os";
+import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { readChatSession, writeChatSession } from "../../../src/cli/chat/session-file.ts";
+import { temporaryFolder } from "../../formats/temporary-folder.ts";
 
-const folder = mkdtempSync(path.join(os.tmpdir(), "layerwise-session-"));
+const folder = temporaryFolder();
 const messages = [
   { role: "user", content: "Hi" },
   { role: "assistant", content: "Yes.\n" },

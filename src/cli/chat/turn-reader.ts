@@ -51,7 +51,12 @@ export class TurnReader {
   }
 
   async *[Symbol.asyncIterator](): AsyncGenerator<string> {
-    for await (const turn of this.turns) yield String(turn);
+    try {
+      for await (const turn of this.turns) yield String(turn);
+    } finally {
+      // Not where input ends, which may be in the middle of an answer.
+      this.screen?.write(LEAVE_PASTES);
+    }
   }
 
   private onLine(line: string): void {
@@ -61,7 +66,6 @@ export class TurnReader {
   }
 
   private onClose(): void {
-    this.screen?.write(LEAVE_PASTES);
     const turn = this.assembled.end();
     if (turn !== null && !this.screen) this.turns.write(turn);
     this.turns.end();

@@ -53,6 +53,16 @@ describe("turns at a terminal", () => {
     expect(shown.startsWith("\u001b[?2004h")).toBe(true);
     expect(shown.endsWith("\u001b[?2004l")).toBe(true);
   });
+
+  test("and not where input ends while an answer is being written", async () => {
+    const { input, screen, reader } = atTerminal();
+    input.write(`one\r${END}`);
+    for await (const turn of reader) {
+      await new Promise(setImmediate);
+      screen.write(`an answer to ${turn}`);
+    }
+    expect(String(screen.read()).endsWith("an answer to one\u001b[?2004l")).toBe(true);
+  });
 });
 
 describe("turns of a pipe", () => {

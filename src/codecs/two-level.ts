@@ -8,7 +8,7 @@ import { inverseOf, nearestLevel } from "../tensor/rounding.ts";
 import type { Codec } from "./codec.ts";
 
 /** Largest whole number that a group's scale is stored as. */
-const MOST_SCALE_CODE = 127;
+export const MOST_SCALE_CODE = 127;
 
 /**
  * The row scale for scales of at most `most` in magnitude: the least bf16 number whose 127-fold reaches it; 0 for 0.

@@ -16,6 +16,15 @@ export interface TurnOptions extends GenerateOptions {
   readonly onForget?: ((turns: number) => void) | undefined;
 }
 
+/** A conversation up to a turn of the user, as the model reads it. */
+interface Prompt {
+  /** The user's turn is the last. */
+  readonly messages: readonly ChatMessage[];
+  readonly rendered: RenderedConversation;
+  /** All of it, encoded. */
+  readonly ids: Int32Array;
+}
+
 export type RenderConversation = (messages: readonly ChatMessage[]) => RenderedConversation;
 
 /** Share of the context that is kept free for an answer whose length is not limited. */
@@ -56,10 +65,9 @@ export class Conversation {
    */
   async *say(content: string, options: TurnOptions): AsyncGenerator<GeneratedPiece, Generation> {
     const turn: ChatMessage = { role: "user", content };
-    this.makeRoom(turn, options);
-    const messages = [...this.messages, turn];
-    const rendered = this.render(messages);
-    const ids = this.idsToFeed(rendered, options.maxTokens ?? 0);
+    const prompt = this.promptOf(turn, options);
+    const { messages, rendered } = prompt;
+    const ids = this.idsToFeed(prompt, options.maxTokens ?? 0);
     this.read = null;
     const generation = yield* generate(this.session, this.tokenizer, ids, options);
     if (this.session.length < generation.promptTokens) return generation;
@@ -75,20 +83,29 @@ export class Conversation {
     return reason !== "stop" && this.tokenizer.decode(ids, { skipSpecial: true }) === this.tokenizer.decode(ids);
   }
 
-  /** Forgets the oldest turns until the rest and an answer fit; none where the turn would not fit alone either. */
-  private makeRoom(turn: ChatMessage, { maxTokens, onForget }: TurnOptions): void {
+  /**
+   * What the model is to read: the conversation and its new turn. The oldest turns are forgotten until the rest and an
+   * answer fit; none where the turn would not fit alone either.
+   */
+  private promptOf(turn: ChatMessage, { maxTokens, onForget }: TurnOptions): Prompt {
     const { contextTokens } = this.session;
     const most = contextTokens - Math.min(maxTokens ?? contextTokens, Math.ceil(contextTokens * ANSWER_SHARE)) + 1;
-    const fits = (messages: readonly ChatMessage[], limit: number): boolean => {
-      const { text, specialTokens } = this.render([...messages, turn]);
-      return this.tokenizer.encode(text, { specialTokens }).length <= limit;
-    };
-    let kept = this.messages;
-    while (kept.length > 0 && !fits(kept, most)) kept = kept.slice(2);
-    const forgotten = (this.messages.length - kept.length) / 2;
-    if (forgotten === 0 || !fits(kept, contextTokens)) return;
-    this.messages = kept;
-    onForget?.(forgotten);
+    const whole = this.promptAfter(this.messages, turn);
+    let fitting = whole;
+    while (fitting.messages.length > 1 && fitting.ids.length > most) {
+      fitting = this.promptAfter(fitting.messages.slice(2, -1), turn);
+    }
+    if (fitting === whole || fitting.ids.length > contextTokens) return whole;
+    this.messages = fitting.messages.slice(0, -1);
+    onForget?.((whole.messages.length - fitting.messages.length) / 2);
+    return fitting;
+  }
+
+  private promptAfter(earlier: readonly ChatMessage[], turn: ChatMessage): Prompt {
+    const messages = [...earlier, turn];
+    const rendered = this.render(messages);
+    const { text, specialTokens } = rendered;
+    return { messages, rendered, ids: this.tokenizer.encode(text, { specialTokens }) };
   }
 
   /** Forgets every message. */
@@ -100,17 +117,17 @@ export class Conversation {
 
   /**
    * Ids that bring the session to the rendered text. Where the text goes on from what the session has read, only the
-   * rest is encoded, so that the model keeps its own tokens; else (a template that rewrites earlier turns, a stop
-   * string cut from an answer) all is encoded and the session goes back to where the two part.
+   * rest is fed, encoded by itself, so that the model keeps its own tokens; else (a template that rewrites earlier
+   * turns, a stop string cut from an answer) the session goes back to where the two part.
    */
-  private idsToFeed(rendered: RenderedConversation, maxTokens: number): number[] {
+  private idsToFeed({ rendered, ids: encoded }: Prompt, maxTokens: number): number[] {
     if (this.read !== null && rendered.text.length > this.read.length && rendered.text.startsWith(this.read)) {
       const rest = this.tokenizer.encode(rendered.text.slice(this.read.length), { specialTokens: false });
       const ids = [...this.unfed, ...rest];
       // The model's own tokens may be more than those of the same text encoded, by which room was made.
       if (this.session.length + ids.length <= this.session.contextTokens) return ids;
     }
-    const all = Array.from(this.tokenizer.encode(rendered.text, { specialTokens: rendered.specialTokens }));
+    const all = Array.from(encoded);
     checkPromptFits(all.length, maxTokens, this.session.contextTokens);
     const common = commonPrefix(all, this.session.ids);
     this.session.truncate(Math.max(0, Math.min(common, all.length - 1)));

@@ -3,7 +3,8 @@ import { traitsOf } from "../runtime/executors.ts";
 import type { HeadAnswers } from "../runtime/head-answers.ts";
 import { emptyAnswers } from "../runtime/head-answers.ts";
 import { OUTPUT_HEAD } from "../runtime/heads.ts";
-import { allFinite, notFinite } from "../runtime/not-finite.ts";
+import { notFinite } from "../runtime/not-finite.ts";
+import { allFinite } from "../tensor/finite.ts";
 import { mostLikely, type Sampler } from "./sampler.ts";
 
 /** What is wanted of the output head: the most likely id of each row, or every logit. */

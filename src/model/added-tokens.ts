@@ -1,6 +1,7 @@
 import path from "node:path";
 import { z } from "zod";
 import { UserError } from "../errors.ts";
+import { showName } from "../formats/safetensors/index.ts";
 
 /** Largest id that a vocabulary may claim: lists of that length are made from it. */
 export const MAX_TOKEN_ID = 2 ** 24;
@@ -61,8 +62,9 @@ export function joinAddedTokens(lists: TokenLists): AddedToken[] {
     const { content, id } = token;
     const known = byText.get(content)?.id ?? vocabulary.idOf(content) ?? id;
     const holder = byId.get(id) ?? content;
-    if (known !== id) throw clash(path.join(folder, where), `id ${known} for ${shown(content)}`, `id ${id}`);
-    if (holder !== content) throw clash(path.join(folder, where), `${shown(holder)} for id ${id}`, shown(content));
+    if (known !== id) throw clash(path.join(folder, where), `id ${known} for ${showName(content)}`, `id ${id}`);
+    if (holder !== content)
+      throw clash(path.join(folder, where), `${showName(holder)} for id ${id}`, showName(content));
     byId.set(id, content);
     if (!byText.has(content)) byText.set(content, token);
   };
@@ -77,12 +79,11 @@ export function joinAddedTokens(lists: TokenLists): AddedToken[] {
   for (const [i, id] of vocabulary.ids.entries()) {
     const text = vocabulary.texts[i];
     const other = byId.get(id) ?? text;
-    if (other !== text) throw clash(vocabularyFile, `${shown(text)} for id ${id}, as in model.vocab`, shown(other));
+    if (other !== text)
+      throw clash(vocabularyFile, `${showName(text)} for id ${id}, as in model.vocab`, showName(other));
   }
   return [...byText.values()];
 }
-
-const shown = (text: string) => JSON.stringify(text.slice(0, 80));
 
 function clash(where: string, expected: string, found: string): UserError {
   return new UserError(

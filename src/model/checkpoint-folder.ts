@@ -5,6 +5,7 @@ import { foreignAt } from "../formats/byte-source.ts";
 import { isFile, listFolder, parseJsonBytes, readFileBytes, readJsonFile } from "../formats/files.ts";
 import { hubNameError } from "../formats/hub-name.ts";
 import { showName } from "../formats/safetensors/index.ts";
+import { QUANTIZED_FIELDS } from "./architectures/unsupported-fields.ts";
 
 /** Largest config.json: real ones have some kilobytes, LongRoPE's factors included. */
 const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
@@ -35,7 +36,6 @@ const OTHER_WEIGHTS = /\.(bin|pt|pth|ckpt|pkl|gguf|h5|msgpack|onnx|npz|ot|tflite
 const NO_WEIGHTS = /^(training_args|optimizer|scheduler|rng_state.*|tokenizer.*)\.(bin|pt|pth)$/;
 
 const EXPERT_KEYS = ["num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts"];
-const QUANTIZED_KEYS = ["quantization_config", "compression_config", "quantization"];
 
 function refuseAdapter(folder: string, names: readonly string[]): void {
   const found = ADAPTER_FILES.find((name) => names.includes(name));
@@ -61,7 +61,7 @@ function refuseConfig(config: unknown, folder: string): void {
   if (typeof config !== "object" || config === null || Array.isArray(config)) return;
   const label = path.join(folder, "config.json");
   for (const [key, value] of Object.entries(config)) {
-    if (QUANTIZED_KEYS.includes(key) && value !== null) {
+    if (QUANTIZED_FIELDS.includes(key) && value !== null) {
       const hint = "start from the original checkpoint in f32, f16 or bf16";
       throw new UserError("ALREADY_QUANTIZED", `${label}: ${key}: expected none, found a quantized checkpoint`, hint);
     }

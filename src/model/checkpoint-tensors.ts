@@ -120,13 +120,17 @@ function checkStored({ file, info }: StoredTensor, source: TensorSource): void {
   );
 }
 
+/** Every name under which a parameter of the model may lie, a tied head's too. */
+export function knownNames({ sources, tiedHead }: ModelDescription): ReadonlySet<string> {
+  return new Set([...sources.values(), ...(tiedHead ? [tiedHead] : [])].flatMap(({ names }) => names));
+}
+
 /**
  * Tensors that the model neither needs nor ignores, sorted. A UserError if one of them shows that config.json describes
  * another model: a block beyond its last, or a bias or norm that it says is not there.
  */
 export function unusedTensors(description: ModelDescription, table: TensorTable, label: string): string[] {
-  const { sources, tiedHead } = description;
-  const known = new Set([...sources.values(), ...(tiedHead ? [tiedHead] : [])].flatMap((source) => source.names));
+  const known = knownNames(description);
   const unused = [...table.tensors.keys()].filter(
     (name) => !known.has(name) && !description.ignored.some((ignored) => ignored.test(name)),
   );

@@ -1,7 +1,7 @@
 import { UserError } from "../errors.ts";
 import { elementCount, isDecodable, showName, showShape } from "../formats/safetensors/index.ts";
 import type { ModelDescription, TensorSource } from "./architectures/architecture.ts";
-import type { StoredTensor, TensorTable } from "./checkpoint-tensors.ts";
+import { knownNames, type StoredTensor, type TensorTable } from "./checkpoint-tensors.ts";
 
 /** Elements compared at a time: 16 MiB in f32, twice. */
 const CHUNK_ELEMENTS = 4 * 1024 * 1024;
@@ -48,12 +48,9 @@ async function settleHead(description: ModelDescription, table: TensorTable): Pr
 }
 
 /** Refuses a head beside the one in use, of another name and other numbers: nobody could tell which is the model's. */
-async function refuseOtherHeads(
-  { sources, tiedHead }: ModelDescription,
-  table: TensorTable,
-  label: string,
-): Promise<void> {
-  const known = new Set([...sources.values(), ...(tiedHead ? [tiedHead] : [])].flatMap(({ names }) => names));
+async function refuseOtherHeads(description: ModelDescription, table: TensorTable, label: string): Promise<void> {
+  const { sources } = description;
+  const known = knownNames(description);
   const [used] = storedAs(sources.get("head") ?? sources.get("embedding"), table);
   for (const [name, other] of table.tensors) {
     const isHead = used && HEAD_NAME.test(name) && showShape(other.info.shape) === showShape(used.info.shape);

@@ -1,7 +1,9 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { parseWith } from "../formats/files.ts";
+import { showName } from "../formats/safetensors/index.ts";
 import { tokenId } from "./added-tokens.ts";
+import { MAX_NESTED, unsupportedPart } from "./tokenizer-parts.ts";
 
 const item = z.union([
   z.object({ SpecialToken: z.object({ id: z.string() }) }),
@@ -12,9 +14,6 @@ const Template = z.looseObject({
   special_tokens: z.record(z.string(), z.looseObject({ ids: z.array(tokenId) })),
 });
 const Bert = z.looseObject({ cls: z.tuple([z.string(), tokenId]), sep: z.tuple([z.string(), tokenId]) });
-
-/** Sequences inside sequences: real files have one. */
-const MAX_NESTED = 8;
 
 /**
  * Ids that the `post_processor` of a `tokenizer.json` puts before a text. What it puts behind one is left out: a text
@@ -33,12 +32,8 @@ function beginningOf(processor: unknown, where: string, nested: number): number[
   if (type === "TemplateProcessing") return ofTemplate(parseWith(Template, processor, where), where);
   if (type !== "Sequence" || nested === MAX_NESTED) {
     const known = "ByteLevel, BertProcessing, RobertaProcessing, TemplateProcessing or a Sequence of them";
-    const found = nested === MAX_NESTED ? "sequences too deep in one another" : JSON.stringify(type.slice(0, 80));
-    throw new UserError(
-      "TOKENIZER",
-      `${where}: expected ${known}, found ${found}`,
-      "docs/tokenizers.md says what is supported",
-    );
+    const found = nested === MAX_NESTED ? "sequences too deep in one another" : showName(type);
+    throw unsupportedPart(where, known, found);
   }
   const { processors } = parseWith(z.looseObject({ processors: z.array(z.unknown()) }), processor, where);
   // Each works on what the one before it made, so the last one's ids come first.
@@ -57,7 +52,7 @@ function ofTemplate({ single, special_tokens }: z.infer<typeof Template>, where:
     if ("Sequence" in part) return null;
     const { id } = part.SpecialToken;
     if (Object.hasOwn(special_tokens, id)) return special_tokens[id].ids;
-    throw refuse("special_tokens", `${JSON.stringify(id.slice(0, 80))}, which single names`, "no such token");
+    throw refuse("special_tokens", `${showName(id)}, which single names`, "no such token");
   });
   return ids.slice(0, ids.indexOf(null)).flatMap((before) => before ?? []);
 }

@@ -1,5 +1,6 @@
 import { Tokenizer as Library } from "@huggingface/tokenizers";
 import { UserError } from "../errors.ts";
+import { showName } from "../formats/safetensors/index.ts";
 import type { AddedToken } from "./added-tokens.ts";
 import { TimeLimitError, withinTime } from "./time-limit.ts";
 import type { TokenizerModel } from "./tokenizer-model.ts";
@@ -102,7 +103,7 @@ const hex = (byte: number) => byte.toString(16).toUpperCase().padStart(2, "0");
 function refuseToken(token: string, file: string): never {
   throw new UserError(
     "TOKEN_UNKNOWN",
-    `${file}: text: expected words of the vocabulary, found ${JSON.stringify(String(token).slice(0, 80))}`,
+    `${file}: text: expected words of the vocabulary, found ${showName(String(token))}`,
     "the tokenizer has no token for unknown text: leave it out",
   );
 }

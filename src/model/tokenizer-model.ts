@@ -98,14 +98,26 @@ function readVocabulary(found: unknown, where: string): Vocabulary {
     const byText = new Map(texts.map((text, id) => [text, id]));
     return { texts, ids: [...texts.keys()], idOf: (text) => byText.get(text) };
   }
-  if (typeof found !== "object" || found === null) throw refuse("an object of ids or a list of pieces");
-  if (!areIds(found)) throw refuse(`ids from 0 to ${MAX_TOKEN_ID}`);
+  if (!isRecord(found)) throw refuse("an object of ids or a list of pieces");
+  const texts = Object.keys(found);
+  if (!areIds(found, texts)) throw refuse(`ids from 0 to ${MAX_TOKEN_ID}`);
   const idOf = (text: string) => (Object.hasOwn(found, text) ? found[text] : undefined);
-  return { texts: Object.keys(found), ids: Object.values(found), idOf };
+  return { texts, ids: texts.map((text) => found[text]), idOf };
 }
 
-function areIds(found: object): found is Record<string, number> {
-  return Object.values(found).every((id) => Number.isInteger(id) && id >= 0 && id <= MAX_TOKEN_ID);
+function isRecord(found: unknown): found is Readonly<Record<string, unknown>> {
+  return typeof found === "object" && found !== null;
+}
+
+/** By their texts: Object.values takes three times as long where there are so many. */
+function areIds(
+  found: Readonly<Record<string, unknown>>,
+  texts: readonly string[],
+): found is Readonly<Record<string, number>> {
+  return texts.every((text) => {
+    const id = found[text];
+    return typeof id === "number" && Number.isInteger(id) && id >= 0 && id <= MAX_TOKEN_ID;
+  });
 }
 
 function arePieces(found: readonly unknown[]): found is readonly (readonly [string, number])[] {
@@ -115,10 +127,16 @@ function arePieces(found: readonly unknown[]): found is readonly (readonly [stri
 
 function pairMerges(merges: readonly unknown[], where: string): Merge[] {
   return merges.map((merge, i) => {
-    const pair: unknown = typeof merge === "string" ? merge.split(" ") : merge;
+    const pair: unknown = typeof merge === "string" ? halvesOf(merge) : merge;
     if (isMerge(pair)) return pair;
     throw new UserError("BAD_FIELD", `${where}.${i}: expected two texts`);
   });
+}
+
+/** By hand: splitting at the space takes three times as long, which counts for 150,000 of them. */
+function halvesOf(merge: string): Merge | null {
+  const at = merge.indexOf(" ");
+  return at >= 0 && at === merge.lastIndexOf(" ") ? [merge.slice(0, at), merge.slice(at + 1)] : null;
 }
 
 function isMerge(pair: unknown): pair is Merge {

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { UserError } from "../errors.ts";
 import { parseWith } from "../formats/files.ts";
+import { showName } from "../formats/safetensors/index.ts";
 
 /** What stands around a tokenizer's model, as the library takes it; null where there is none. */
 export interface LibraryParts {
@@ -10,7 +11,7 @@ export interface LibraryParts {
 }
 
 /** Sequences inside sequences: real files have one, and what is read is gone through by recursion. */
-const MAX_NESTED = 8;
+export const MAX_NESTED = 8;
 /** Characters of a piece of FixedLength: longer ones cut nothing. */
 const MAX_PIECE = 1_000_000;
 
@@ -178,40 +179,37 @@ const PARTS = {
  */
 export function libraryParts(tokenizerJson: object, file: string): LibraryParts {
   const json: Json = { ...tokenizerJson };
-  const part = (name: keyof typeof PARTS) => readPart(json[name], name, { ...PARTS[name], file, nested: 0 });
+  const part = (name: keyof typeof PARTS) => readPart(json[name], `${file}: ${name}`, { ...PARTS[name], nested: 0 });
   return { normalizer: part("normalizer"), pre_tokenizer: part("pre_tokenizer"), decoder: part("decoder") };
 }
 
 interface Reading {
   readonly kinds: Readonly<Record<string, ReadPart>>;
   readonly list: string;
-  readonly file: string;
   /** Sequences around the part. */
   readonly nested: number;
 }
 
 function readPart(value: unknown, where: string, reading: Reading): object | null {
   if (value === null || value === undefined) return null;
-  const { kinds, list, file, nested } = reading;
-  const part: Json = parseWith(z.looseObject({ type: z.string() }), value, `${file}: ${where}`);
+  const { kinds, list, nested } = reading;
+  const part: Json = parseWith(z.looseObject({ type: z.string() }), value, where);
   const type = String(part.type);
   if (type === "Sequence") {
-    if (nested === MAX_NESTED) throw refuse(file, where, `at most ${MAX_NESTED} sequences in one another`, "more");
-    const items = parseWith(z.array(z.looseObject({})), part[list], `${file}: ${where}.${list}`);
+    if (nested === MAX_NESTED) throw unsupportedPart(where, `at most ${MAX_NESTED} sequences in one another`, "more");
+    const items = parseWith(z.array(z.looseObject({})), part[list], `${where}.${list}`);
     const inside = { ...reading, nested: nested + 1 };
     return { type, [list]: items.map((item, i) => readPart(item, `${where}.${list}.${i}`, inside)) };
   }
   if (!Object.hasOwn(kinds, type)) {
     const known = [...Object.keys(kinds), "Sequence"].sort().join(", ");
-    throw refuse(file, where, `one of ${known}`, JSON.stringify(type.slice(0, 80)));
+    throw unsupportedPart(where, `one of ${known}`, showName(type));
   }
-  return kinds[type](part, `${file}: ${where}`);
+  return kinds[type](part, where);
 }
 
-function refuse(file: string, where: string, expected: string, found: string): UserError {
-  return new UserError(
-    "TOKENIZER",
-    `${file}: ${where}: expected ${expected}, found ${found}`,
-    "docs/tokenizers.md says what is supported",
-  );
+/** The error for a part that is of no supported form. */
+export function unsupportedPart(where: string, expected: string, found: string): UserError {
+  const what = `${where}: expected ${expected}, found ${found}`;
+  return new UserError("TOKENIZER", what, "docs/tokenizers.md says what is supported");
 }

@@ -99,14 +99,14 @@ function beginningOf({ addBos, templateBeginning }: TokenizerFiles, bosToken: nu
  * Added tokens may have none: a text must spell them.
  */
 function checkRows({ folder, model, added }: TokenizerFiles, rows: number): number {
-  const addedTexts = new Set(added.map(({ content }) => content));
-  let largest = -1;
   const { texts, ids } = model.vocabulary;
-  for (const [i, id] of ids.entries()) if (id > largest && !addedTexts.has(texts[i])) largest = id;
-  if (largest < rows) return 1 + added.reduce((most, { id }) => Math.max(most, id), largest);
+  const addedTexts = new Set(added.map(({ content }) => content));
+  const largest = (of: readonly number[]) => of.reduce((most, id) => Math.max(most, id), -1);
+  const beyond = ids.filter((id, i) => id >= rows && !addedTexts.has(texts[i]));
+  if (beyond.length === 0) return 1 + Math.max(largest(ids), largest(added.map(({ id }) => id)));
   throw new UserError(
     "TOKENIZER_TOO_LARGE",
-    `${path.join(folder, "tokenizer.json")}: largest token id: expected below ${rows} (rows of the embedding), found ${largest}`,
+    `${path.join(folder, "tokenizer.json")}: largest token id: expected below ${rows} (rows of the embedding), found ${largest(beyond)}`,
     "use the tokenizer that belongs to these weights",
   );
 }

@@ -3,7 +3,8 @@ import { KV_TYPES, type KvType } from "../model/kv-type.ts";
 import { blockName } from "../model/matrix-id.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
-import { allFinite, isNotFinite, notFinite, TOO_LARGE } from "../runtime/not-finite.ts";
+import { isNotFinite, notFinite, TOO_LARGE } from "../runtime/not-finite.ts";
+import { allFinite } from "../tensor/finite.ts";
 import { cachedSpans } from "./caches.ts";
 import { type MovingRows, moveRows, startRows } from "./run-rows.ts";
 

@@ -35,10 +35,9 @@ export async function modelOf(job: Job): Promise<WorkModel> {
   }
   const { cuts, key, repaired } = pruned.value;
   const asked = prunedRequest(job.recipe, request, pruned.value);
-  const blocks = prunedBlocksOf(job, key);
   const source = prunedSource({
     ...{ source: checkpoint, spec: asked.spec, cutOf: (block) => cuts[block] },
-    repaired: (matrix) => blocks.matrixAt(matrix),
+    repaired: prunedBlocksOf(job, key),
   });
   return {
     ...{ source, request: asked, matrices: matricesOf(job.recipe, asked) },

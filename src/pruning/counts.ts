@@ -17,8 +17,6 @@ interface Rung {
   readonly lower: number;
   /** How far the number kept is above the wished one, of the way to the next smaller: 0 … 1. */
   readonly excess: number;
-  /** Of blocks with the same excess the ones that lie evenly spread come first. */
-  readonly turn: number;
 }
 
 /**
@@ -33,7 +31,7 @@ export function keptCounts(counts: readonly (SliceCount | null)[], ratios: reado
     const lower = count && nextLower(count, kept[block]);
     if (lower === null) return [];
     const excess = (kept[block] - wished[block]) / (kept[block] - lower);
-    return excess > ROUNDING ? [{ block, lower, excess, turn: 0 }] : [];
+    return excess > ROUNDING ? [{ block, lower, excess }] : [];
   });
   for (const { block, lower } of inTurn(rungs)) {
     const change = kept[block] - lower;
@@ -62,6 +60,7 @@ function nextLower({ step, least }: SliceCount, kept: number): number | null {
 /** Largest excess first; of equals those first that lie in the middles of equal parts of the model. */
 function inTurn(rungs: readonly Rung[]): Rung[] {
   const share = rungs.reduce((sum, { excess }) => sum + excess / rungs.length, 0);
+  // A rung's place among equals.
   const turns = rungs.map((rung, i) => ({ ...rung, turn: (i * share + 0.5 + ROUNDING) % 1 }));
   return turns.sort(
     (a, b) => (Math.abs(a.excess - b.excess) > ROUNDING ? b.excess - a.excess : b.turn - a.turn) || a.block - b.block,

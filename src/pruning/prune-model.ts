@@ -42,8 +42,7 @@ export async function pruneModel(options: PruneModelOptions): Promise<{ cuts: Bl
   const repaired: string[] = [];
   if (last < 0) return { cuts, repaired };
   const pruned = prunedSource({
-    ...{ source, spec: cutSpec(spec, cuts), cutOf: (block) => cuts[block] },
-    repaired: (id) => blocks.matrixAt(id),
+    ...{ source, spec: cutSpec(spec, cuts), cutOf: (block) => cuts[block], repaired: blocks },
   });
   let descent: StatisticsDescent | undefined;
   // Opened, and moved on, only as far as somebody asks: a kind without a repair runs nothing.

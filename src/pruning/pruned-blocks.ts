@@ -64,14 +64,15 @@ export class PrunedBlocks {
   }
 
   /** A repaired matrix by its id; null: the block has none of the kind, or is not there. Throws as `factsOf`. */
-  async matrixAt(id: string): Promise<DenseMatrix | null> {
-    const block = partsOf(id)?.block;
-    if (block === undefined || !(await this.has(block))) return null;
-    return this.reading(block, async (file) => {
-      const [rows, cols] = file.tensors.get(id)?.shape ?? [];
-      if (rows === undefined) return null;
+  matrixAt(id: string): Promise<DenseMatrix | null> {
+    return this.readingMatrix(id, async (file, rows, cols) => {
       return { kind: "dense", rows, cols, data: await file.readF32(id, 0, rows * cols) };
     });
+  }
+
+  /** Rows [from, to) of it, without the others. Null and throws as `matrixAt`. */
+  rowsAt(id: string, from: number, to: number): Promise<Float32Array | null> {
+    return this.readingMatrix(id, (file, _, cols) => file.readF32(id, from * cols, to * cols));
   }
 
   private fileOf(block: number): string {
@@ -79,6 +80,18 @@ export class PrunedBlocks {
       .update(JSON.stringify([this.key, block]))
       .digest("hex");
     return path.join(this.folder, `${named.slice(0, 40)}.safetensors`);
+  }
+
+  private async readingMatrix<T>(
+    id: string,
+    use: (file: SafetensorsFile, rows: number, cols: number) => Promise<T>,
+  ): Promise<T | null> {
+    const block = partsOf(id)?.block;
+    if (block === undefined || !(await this.has(block))) return null;
+    return this.reading(block, async (file) => {
+      const [rows, cols] = file.tensors.get(id)?.shape ?? [];
+      return rows === undefined ? null : use(file, rows, cols);
+    });
   }
 
   private async reading<T>(

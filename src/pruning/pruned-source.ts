@@ -11,8 +11,14 @@ export interface PrunedParts {
   readonly spec: DecoderSpec;
   /** What is left of a block; asked whenever it is read. */
   cutOf(block: number): BlockCut;
-  /** The repaired matrix of an id, as cut; null: the uncut model's own, cut. */
-  repaired(id: string): Promise<DenseMatrix | null>;
+  readonly repaired: RepairedMatrices;
+}
+
+/** Matrices that make up for what was cut, as cut, by their ids; null: the uncut model's own, cut. */
+interface RepairedMatrices {
+  matrixAt(id: string): Promise<DenseMatrix | null>;
+  /** Rows [from, to). */
+  rowsAt(id: string, from: number, to: number): Promise<Float32Array | null>;
 }
 
 /** Rows or columns of a matrix, ascending. */
@@ -25,8 +31,8 @@ type Places = readonly number[] | null;
 export function prunedSource({ source, spec, cutOf, repaired }: PrunedParts): WeightSource {
   const kept = (id: string) => keptIn(source.spec, id, cutOf);
   const readRows = async (id: string, from: number, to: number): Promise<Float32Array> => {
-    const better = await repaired(id);
-    if (better) return better.data.slice(from * better.cols, to * better.cols);
+    const better = await repaired.rowsAt(id, from, to);
+    if (better) return better;
     const { rows, cols } = kept(id);
     return columns(await pickRows(source, id, rows?.slice(from, to) ?? null, [from, to]), to - from, cols);
   };
@@ -35,7 +41,7 @@ export function prunedSource({ source, spec, cutOf, repaired }: PrunedParts): We
     label: source.label,
     readRows,
     async readMatrix(id): Promise<Matrix> {
-      const better = await repaired(id);
+      const better = await repaired.matrixAt(id);
       if (better) return better;
       const { rows, cols } = kept(id);
       const whole = await source.readMatrix(id);

@@ -1,6 +1,6 @@
 import type { Maths } from "../maths/maths.ts";
 import type { DenseMatrix } from "../model/weight-source.ts";
-import type { QuantizerInput } from "../quantization/quantizer-input.ts";
+import { dampedGram, type QuantizerInput } from "../quantization/quantizer-input.ts";
 import { placesIn } from "./cut.ts";
 import { InverseColumns } from "./inverse-columns.ts";
 
@@ -141,7 +141,7 @@ export class Removal {
     this.gone.clear();
     this.weights = weights;
     this.norms = sumsOfSquares(weights, rows);
-    const factor = part(input, placesIn(this.groups, size));
+    const factor = dampedGram(input, placesIn(this.groups, size));
     if (!(await this.maths.inverseUpperFactor(factor, columns.length))) {
       throw new Error("removal: expected a positive definite part of a positive definite matrix, found another");
     }
@@ -154,18 +154,6 @@ export class Removal {
     const places = [...this.groups.keys()].filter((place) => !this.gone.has(place));
     return placesIn(places, this.size);
   }
-}
-
-/** The damped gram of some columns. */
-function part({ gram, cols, damping }: QuantizerInput, places: readonly number[]): Float64Array {
-  const n = places.length;
-  const h = new Float64Array(n * n);
-  for (let i = 0; i < n; i++) {
-    const row = places[i] * cols;
-    for (let j = 0; j < n; j++) h[i * n + j] = gram[row + places[j]];
-    h[i * (n + 1)] += damping;
-  }
-  return h;
 }
 
 /** Sum of squares of each run of `length` numbers. */

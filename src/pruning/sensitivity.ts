@@ -1,7 +1,7 @@
 import { openStatisticsDescent } from "../calibration/statistics.ts";
 import type { BlockSpec } from "../model/decoder-spec.ts";
 import { blockName, idOf } from "../model/matrix-id.ts";
-import type { DenseMatrix } from "../model/weight-source.ts";
+import { type DenseMatrix, matrixRows } from "../model/weight-source.ts";
 import type { RowGroup } from "../passes/rows.ts";
 import { runNumbers } from "../passes/run-rows.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
@@ -122,7 +122,13 @@ class Probe {
     this.executor ??= await createExecutor(
       prunedSource({
         ...{ source, spec: cutSpec(source.spec, this.cuts), cutOf: (block) => this.cuts[block] },
-        repaired: async (id) => this.repaired.get(id) ?? null,
+        repaired: {
+          matrixAt: async (id) => this.repaired.get(id) ?? null,
+          rowsAt: async (id, from, to) => {
+            const matrix = this.repaired.get(id);
+            return matrix ? matrixRows(matrix, from, to).slice() : null;
+          },
+        },
       }),
     );
     return this.executor;

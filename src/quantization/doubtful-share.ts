@@ -1,4 +1,5 @@
 import type { Codec } from "../codecs/codec.ts";
+import { MOST_SCALE_CODE } from "../codecs/two-level.ts";
 import type { DenseMatrix } from "../model/weight-source.ts";
 
 /** The smallest step of f16 numbers. */
@@ -7,8 +8,6 @@ const F16_STEP = 2 ** -24;
 const ENOUGH_STEPS = { symmetric: 4, asymmetric: 16 } as const;
 /** Magnitudes below which a float codec keeps fewer than 6 bits; f32 keeps what a checkpoint has. */
 const FLOAT_LEAST: Readonly<Record<string, number>> = { f16: 2 ** -18, bf16: 2 ** -126, f32: 0 };
-/** Whole numbers of two-level scales. */
-const MOST_SCALE_CODE = 127;
 
 /** Sums of squares: of all weights, and of those that a codec's range may cost something. */
 export interface Share {

@@ -1,5 +1,6 @@
 import { UserError } from "../errors.ts";
 import type { Maths } from "../maths/maths.ts";
+import { allFinite } from "../tensor/finite.ts";
 
 /** Share of the gram's mean diagonal that is added to its diagonal (GPTQ, arXiv 2210.17323). */
 const DAMPING = 0.01;
@@ -46,7 +47,7 @@ export async function prepareInput(
   if (needs === "weights") return input;
   let damping = input.damping;
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
-    const factor = orderedGram(input, damping);
+    const factor = dampedGram({ ...input, damping }, input.order);
     const { cols } = input;
     if (await maths.inverseUpperFactor(factor, cols)) {
       return { ...input, damping, weights: columnWeights(input, damping), factor };
@@ -62,9 +63,7 @@ export async function prepareInput(
 
 function startInput({ cols, gram }: InputGram, label: string): QuantizerInput {
   if (gram.length !== cols * cols) throw new RangeError(`gram: expected ${cols * cols} numbers, found ${gram.length}`);
-  let sum = 0;
-  for (let i = 0; i < gram.length; i++) sum += gram[i] * 0;
-  if (sum !== 0) {
+  if (!allFinite(gram)) {
     throw new UserError(
       "STATISTICS_NOT_FINITE",
       `${label}: second moments: expected finite numbers, found others`,
@@ -90,13 +89,14 @@ function columnWeights({ cols, gram }: InputGram, damping: number): Float32Array
   return Float32Array.from(diagonal, (x) => (x * cols) / sum);
 }
 
-/** The damped gram with rows and columns in order. */
-function orderedGram({ cols, gram, order }: QuantizerInput, damping: number): Float64Array {
-  const ordered = new Float64Array(cols * cols);
-  for (let i = 0; i < cols; i++) {
-    const row = order[i] * cols;
-    for (let j = 0; j < cols; j++) ordered[i * cols + j] = gram[row + order[j]];
-    ordered[i * (cols + 1)] += damping;
+/** The damped gram of some columns, rows and columns in that order, [columns, columns]. */
+export function dampedGram({ cols, gram, damping }: QuantizerInput, columns: ArrayLike<number>): Float64Array {
+  const n = columns.length;
+  const damped = new Float64Array(n * n);
+  for (let i = 0; i < n; i++) {
+    const row = columns[i] * cols;
+    for (let j = 0; j < n; j++) damped[i * n + j] = gram[row + columns[j]];
+    damped[i * (n + 1)] += damping;
   }
-  return ordered;
+  return damped;
 }

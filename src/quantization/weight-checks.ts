@@ -1,6 +1,7 @@
 import type { Codec, Quantized } from "../codecs/codec.ts";
 import { UserError } from "../errors.ts";
 import type { DenseMatrix } from "../model/weight-source.ts";
+import { allFinite } from "../tensor/finite.ts";
 import type { QuantizeOptions } from "./quantizer.ts";
 import type { QuantizerInput } from "./quantizer-input.ts";
 
@@ -14,10 +15,7 @@ const FLOAT_LIMITS: Readonly<Record<string, number>> = {
 /** Throws UserError WEIGHTS_NOT_FINITE naming the first weight that is not finite. */
 export function checkFinite({ data, rows, cols }: DenseMatrix, options: QuantizeOptions): void {
   const { label = "matrix", firstRow = 0 } = options;
-  // One number that is not finite makes the sum NaN: no branch an element.
-  let sum = 0;
-  for (let i = 0; i < data.length; i++) sum += data[i] * 0;
-  if (sum === 0) return;
+  if (allFinite(data)) return;
   const at = data.findIndex((x) => !Number.isFinite(x));
   const count = data.reduce((n, x) => (Number.isFinite(x) ? n : n + 1), 0);
   throw new UserError(

@@ -20,18 +20,3 @@ export function notFinite(of: string, hint: string = HINT): UserError {
 export function isNotFinite(error: unknown): boolean {
   return error instanceof UserError && error.code === CODE;
 }
-
-/** Whether all numbers are finite; four sums, so that additions do not wait for each other. */
-export function allFinite(x: Float32Array): boolean {
-  let [a, b, c, d] = [0, 0, 0, 0];
-  let i = 0;
-  // 0 for a number that is finite, else NaN.
-  for (; i + 3 < x.length; i += 4) {
-    a += x[i] * 0;
-    b += x[i + 1] * 0;
-    c += x[i + 2] * 0;
-    d += x[i + 3] * 0;
-  }
-  for (; i < x.length; i++) a += x[i] * 0;
-  return a + b + c + d === 0;
-}

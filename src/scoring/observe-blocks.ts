@@ -3,7 +3,8 @@ import { groupSequences } from "../passes/rows.ts";
 import { everyDepth, walkBlocks } from "../passes/walk-blocks.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
-import { allFinite, notFinite, TOO_LARGE } from "../runtime/not-finite.ts";
+import { notFinite, TOO_LARGE } from "../runtime/not-finite.ts";
+import { allFinite } from "../tensor/finite.ts";
 import type { BlockObserver } from "./scorer.ts";
 
 /** Rows of one pass: the hidden states of a pass and the wider ones inside a block are held at once. */

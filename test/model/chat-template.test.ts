@@ -1,24 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { UserError } from "../../src/errors.ts";
 import { applyChatTemplate, type ChatMessage } from "../../src/model/chat-template.ts";
-import type { Tokenizer } from "../../src/model/tokenizer.ts";
+import { templateTokenizer } from "./template-tokenizer.ts";
 
 /** Only what a template sees. */
-const tokenizerWith = (chatTemplate: string | null): Tokenizer => ({
-  label: "some/model",
-  vocabSize: 3,
-  beginning: [0],
-  bosToken: 0,
-  eosToken: 1,
-  eosTokens: [1],
-  chatTemplate,
-  specialTexts: { bos_token: "<s>", eos_token: "</s>" },
-  files: [],
-  remarks: [],
-  encode: () => new Int32Array(),
-  decode: () => "",
-});
-
 const CHATML = `{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system
 You are helpful<|im_end|>
 ' }}{% endif %}{{'<|im_start|>' + message['role'] + '
@@ -41,7 +26,7 @@ const assistant = (content: string): ChatMessage => ({ role: "assistant", conten
 
 function refusal(template: string | null, messages: ChatMessage[]): UserError {
   try {
-    applyChatTemplate(tokenizerWith(template), messages);
+    applyChatTemplate(templateTokenizer(template), messages);
   } catch (error) {
     if (error instanceof UserError) return error;
     throw error;
@@ -51,7 +36,7 @@ function refusal(template: string | null, messages: ChatMessage[]): UserError {
 
 describe("applyChatTemplate", () => {
   it("renders ChatML with the default system message, and opens the answer on request", () => {
-    const tokenizer = tokenizerWith(CHATML);
+    const tokenizer = templateTokenizer(CHATML);
     const turns = "<|im_start|>system\nYou are helpful<|im_end|>\n<|im_start|>user\nHi {{ x }}<|im_end|>\n";
     expect(applyChatTemplate(tokenizer, [user("Hi {{ x }}")])).toBe(turns);
     expect(applyChatTemplate(tokenizer, [user("Hi {{ x }}")], { addGenerationPrompt: true })).toBe(
@@ -60,19 +45,19 @@ describe("applyChatTemplate", () => {
   });
 
   it("gives the template its special tokens, and trims blocks as transformers does", () => {
-    const text = applyChatTemplate(tokenizerWith(LLAMA), [user(" Hi "), assistant("Yes."), user("Why?")]);
+    const text = applyChatTemplate(templateTokenizer(LLAMA), [user(" Hi "), assistant("Yes."), user("Why?")]);
     expect(text).toBe("<s>[INST] Hi [/INST] Yes.</s>[INST] Why? [/INST]");
   });
 
   it("knows what transformers' templates may call, and writes a fixed day unless it is told another", () => {
     const template = `{% for i in range(2) %}{{ i }}{% endfor %}{% for i in range(5, 0, -2) %}{{ i }}{% endfor %} {{ strftime_now('%A %d %b %Y, %B %m %y %H:%M:%S %% %q') }} {{ True and not None }}`;
-    expect(applyChatTemplate(tokenizerWith(template), [])).toBe(
+    expect(applyChatTemplate(templateTokenizer(template), [])).toBe(
       "01531 Friday 26 Jul 2024, July 07 24 00:00:00 % %q True",
     );
     const now = new Date("2031-02-03T04:05:06Z");
-    expect(applyChatTemplate(tokenizerWith("{{ strftime_now('%d %B %Y %H:%M %-d %-m %I %p %j') }}"), [], { now })).toBe(
-      "03 February 2031 04:05 3 2 04 AM 034",
-    );
+    expect(
+      applyChatTemplate(templateTokenizer("{{ strftime_now('%d %B %Y %H:%M %-d %-m %I %p %j') }}"), [], { now }),
+    ).toBe("03 February 2031 04:05 3 2 04 AM 034");
   });
 
   it("says in one line why a template refuses the messages", () => {
@@ -102,7 +87,7 @@ describe("templates have no end of their own", () => {
     ["a margin on every line", "{{ range(1000) | list | tojson(indent=1000000) }}"],
   ])("%s", (_, template) => {
     const began = performance.now();
-    expect(() => applyChatTemplate(tokenizerWith(template), [user("hi")])).toThrow(
+    expect(() => applyChatTemplate(templateTokenizer(template), [user("hi")])).toThrow(
       /expected to render 1 messages: .*(not supported|still busy after 1.0 s)/,
     );
     expect(performance.now() - began).toBeLessThan(5000);

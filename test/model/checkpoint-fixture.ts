@@ -1,6 +1,9 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
+import { expect } from "vitest";
+import { UserError } from "../../src/errors.ts";
 import { type Dtype, layoutSafetensors, writeSafetensors } from "../../src/formats/safetensors/index.ts";
+import type { Checkpoint } from "../../src/model/checkpoint.ts";
 import { f32ToBf16Array } from "../../src/tensor/half.ts";
 import { Random } from "../../src/tensor/random.ts";
 
@@ -62,6 +65,16 @@ export function tinyTensors(seed = 1): Map<string, MadeTensor> {
   );
 }
 
+/** The tiny Llama's tensors with some put in, or with null taken out. */
+export function tensorsWith(changes: Readonly<Record<string, MadeTensor | null>>): Map<string, MadeTensor> {
+  const tensors = tinyTensors();
+  for (const [name, tensor] of Object.entries(changes)) {
+    if (tensor) tensors.set(name, tensor);
+    else tensors.delete(name);
+  }
+  return tensors;
+}
+
 /** Writes tensors as one safetensors file. */
 export async function writeTensors(file: string, tensors: ReadonlyMap<string, MadeTensor>): Promise<void> {
   const entries = [...tensors].map(([name, { shape, dtype }]) => ({ name, shape, dtype: dtype ?? "F32" }));
@@ -88,4 +101,18 @@ export async function makeCheckpoint(
   writeFileSync(path.join(folder, "config.json"), typeof config === "string" ? config : JSON.stringify(config));
   if (tensors) await writeTensors(path.join(folder, "model.safetensors"), tensors);
   return folder;
+}
+
+/** The UserError, one line, that opening a checkpoint ends with. */
+export async function openingError(opening: Promise<Checkpoint>): Promise<UserError> {
+  const error = await opening.then(
+    async (checkpoint) => {
+      await checkpoint.close();
+      return new Error("the checkpoint was accepted");
+    },
+    (thrown: unknown) => thrown,
+  );
+  if (!(error instanceof UserError)) throw error;
+  expect(error.message).not.toMatch(/[\n\r]/);
+  return error;
 }

@@ -1,29 +1,26 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
-import { UserError } from "../../src/errors.ts";
 import { elementCount, openSafetensors } from "../../src/formats/safetensors/index.ts";
 import { type Checkpoint, openCheckpoint } from "../../src/model/checkpoint.ts";
 import { matricesOf } from "../../src/model/decoder-spec.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { ARCHITECTURES } from "../support/fixtures.ts";
-import { type MadeTensor, makeCheckpoint, TINY_CONFIG, tinyTensors, writeTensors } from "./checkpoint-fixture.ts";
+import {
+  type MadeTensor,
+  makeCheckpoint,
+  openingError,
+  TINY_CONFIG,
+  tensorsWith,
+  tinyTensors,
+  writeTensors,
+} from "./checkpoint-fixture.ts";
 
 const root = temporaryFolder();
 const TIED = { ...TINY_CONFIG, tie_word_embeddings: true };
 const [EMBEDDING, HEAD] = ["model.embed_tokens.weight", "lm_head.weight"];
 
 type Tensors = Map<string, MadeTensor>;
-
-/** The tiny Llama with some tensors put in, or with null taken out. */
-function tensorsWith(changes: Record<string, MadeTensor | null>): Tensors {
-  const tensors = tinyTensors();
-  for (const [name, tensor] of Object.entries(changes)) {
-    if (tensor) tensors.set(name, tensor);
-    else tensors.delete(name);
-  }
-  return tensors;
-}
 
 function tensor(name: string): MadeTensor {
   const found = tinyTensors().get(name);
@@ -36,15 +33,8 @@ async function open(config: object, tensors: Tensors): Promise<Checkpoint> {
 }
 
 async function refusal(work: Promise<Checkpoint>): Promise<string> {
-  const error = await work.then(
-    async (checkpoint) => {
-      await checkpoint.close();
-      return new Error("the checkpoint was accepted");
-    },
-    (thrown: unknown) => thrown,
-  );
-  if (!(error instanceof UserError)) throw error;
-  return `${error.code} ${error.message.replaceAll(root, "")} (${error.hint})`;
+  const { code, message, hint } = await openingError(work);
+  return `${code} ${message.replaceAll(root, "")} (${hint})`;
 }
 
 describe("tied-but-two-heads: weights beat config.json", () => {

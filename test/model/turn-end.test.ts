@@ -1,21 +1,14 @@
 import { describe, expect, test } from "vitest";
 import type { Tokenizer } from "../../src/model/tokenizer.ts";
 import { turnEndOf } from "../../src/model/turn-end.ts";
+import { templateTokenizer } from "./template-tokenizer.ts";
 
 /** A letter a token, and special tokens from id 1000 on. */
 function tokenizerWith(chatTemplate: string, specials: readonly string[]): Tokenizer {
   const parts = new RegExp([...specials.map((text) => text.replaceAll(/[|[\]]/g, "\\$&")), "[\\s\\S]"].join("|"), "g");
   return {
-    label: "some/model",
-    vocabSize: 2000,
-    beginning: [],
-    bosToken: null,
-    eosToken: 1000,
-    eosTokens: [1000],
-    chatTemplate,
+    ...templateTokenizer(chatTemplate),
     specialTexts: { eos_token: specials[0] },
-    files: [],
-    remarks: [],
     encode: (text) =>
       Int32Array.from(text.match(parts) ?? [], (part) =>
         specials.includes(part) ? 1000 + specials.indexOf(part) : part.charCodeAt(0),

@@ -79,4 +79,15 @@ describe.skipIf(!MAPS)("sigbus-truncated-mapping: a model whose weights are cut 
     }
     expect(await say(whole)).toBe(said);
   });
+
+  test.each(["native", "tfjs"] as const)("gives no logits of a hidden state on %s either", async (executor) => {
+    const copy = path.join(root, `head-${executor}`);
+    cpSync(path.join(root, "stories"), copy, { recursive: true });
+    await using model = await openModel(copy, { executor, resident: false });
+    const hidden: unknown = await model.executor.embed(Int32Array.of(1));
+    expect(await model.executor.logits(hidden)).toHaveLength(model.executor.spec.vocabSize);
+    truncateSync(path.join(copy, "weights-00001-of-00001.safetensors"), 2 * PAGE);
+    await expect(model.executor.logits(hidden)).rejects.toMatchObject({ code: "FILE_TRUNCATED" });
+    model.executor.release(hidden);
+  });
 });

@@ -49,7 +49,7 @@ async function prune(given: Given, blocks = new PrunedBlocks(path.join(base, `pr
   const counts = source.spec.blocks.map(work.kind.slicesOf);
   const kept = keptCounts(counts, counts.map(() => ratio)); // biome-ignore format: short
   const { cuts, repaired } = await pruneModel({ ...work, kept, blocks });
-  return { pruned: sourceOf(source, cuts, (id) => blocks.matrixAt(id)), cuts, kept, counts, repaired };
+  return { pruned: sourceOf(source, cuts, blocks), cuts, kept, counts, repaired };
 }
 
 function sourceOf(
@@ -110,7 +110,7 @@ describe.each(FAMILIES)("%s", (family) => {
   it.each(["neurons", "heads"] as const)("with %s repaired is nearer to what it was", async (kind) => {
     const source = await open(family);
     const { pruned, cuts } = await prune({ source, kind, ratio: 0.4 });
-    const plain = sourceOf(source, cuts, async () => null);
+    const plain = sourceOf(source, cuts, { matrixAt: async () => null, rowsAt: async () => null });
     // Of the first pruned block, on the text that it was repaired on.
     const first = cuts.findIndex(({ channels, kvHeads }) => channels !== null || kvHeads !== null);
     const { sequences } = workOf({ source, kind, ratio: 0 });

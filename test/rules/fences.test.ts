@@ -20,7 +20,6 @@ const FENCES: readonly { module: RegExp; allowed: readonly string[] }[] = [
       "pipeline/",
       "planning/budget/device-file.ts",
       "planning/budget/free-memory.ts",
-      "quantization/library/matrix-library.ts",
       "native/load.ts",
       "native/prove-binary.ts",
     ],

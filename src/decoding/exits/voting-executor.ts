@@ -1,3 +1,4 @@
+import type { RowComparer } from "../../maths/row-comparison.ts";
 import type { AnyExecutor, Executor, RunBlocksOptions } from "../../runtime/executor.ts";
 import { type AnswersOptions, answersByLogits, answersFor, type HeadAnswers } from "../../runtime/head-answers.ts";
 import { type LogitsOptions, OUTPUT_HEAD } from "../../runtime/heads.ts";
@@ -34,6 +35,7 @@ class VotingExecutor implements Executor<VotingRows> {
   readonly maths: AnyExecutor["maths"];
   private readonly inner: AnyExecutor;
   private readonly voters: ExitSet;
+  private readonly comparer: RowComparer;
 
   constructor(inner: AnyExecutor, voters: ExitSet) {
     this.inner = inner;
@@ -41,6 +43,7 @@ class VotingExecutor implements Executor<VotingRows> {
     this.spec = inner.spec;
     this.info = inner.info;
     this.maths = inner.maths;
+    this.comparer = inner.maths.rowComparer();
   }
 
   createCache(options: Parameters<AnyExecutor["createCache"]>[0]) {
@@ -85,7 +88,9 @@ class VotingExecutor implements Executor<VotingRows> {
       own,
       ...(await Promise.all(this.voters.exits.map((exit, i) => this.vote(rows.passed[i], exit, of)))),
     ];
-    const counted = countVotes(votes, own.logits.length / this.spec.vocabSize, this.spec.vocabSize);
+    const { vocabSize } = this.spec;
+    const { comparer } = this;
+    const counted = await countVotes(votes, { rows: own.logits.length / vocabSize, vocabSize, comparer });
     if (into?.length !== counted.length) return counted;
     into.set(counted);
     return into;

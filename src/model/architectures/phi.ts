@@ -2,6 +2,7 @@ import type { ConfigReader } from "../config-reader.ts";
 import type { BlockSpec, DecoderSpec } from "../decoder-spec.ts";
 import { attentionOf, decoderSpec, layerNorm, plainMlp, preNorm, readSizes } from "./decoder-fields.ts";
 import type { Family } from "./family.ts";
+import { LLAMA_BUFFERS } from "./gated-decoder.ts";
 import { readRope } from "./rope-fields.ts";
 import type { PartName, TensorNames } from "./tensor-names.ts";
 import { noWindows } from "./window-fields.ts";
@@ -12,7 +13,7 @@ const DEFAULT_ROTARY_FRACTION = 0.5;
 /** Phi-1, Phi-1.5 and Phi-2: parallel blocks under one layer norm, biases everywhere, the output head included. */
 export const phi: Family = {
   classes: ["PhiForCausalLM"],
-  ignored: [/^(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/, /^(model\.)?rotary_emb\.inv_freq$/],
+  ignored: LLAMA_BUFFERS,
   describe(config) {
     return { spec: phiSpec(config), names: PHI_NAMES };
   },

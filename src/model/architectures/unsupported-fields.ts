@@ -1,14 +1,14 @@
 import type { ConfigReader } from "../config-reader.ts";
 
+/** Fields that say that the weights are quantized already: there is no original to measure against. */
+export const QUANTIZED_FIELDS = ["quantization_config", "compression_config", "quantization"];
+
 /**
  * Fields that change the maths, each with the values at which they change nothing (null and absence always do). Any
  * other value is refused by name, but for the fields that a family says it reads.
  */
 const UNSUPPORTED: Readonly<Record<string, readonly unknown[]>> = {
-  // Already quantized: there is no original to measure against.
-  quantization_config: [],
-  compression_config: [],
-  quantization: [],
+  ...Object.fromEntries(QUANTIZED_FIELDS.map((key) => [key, []])),
   // Experts.
   num_experts: [0],
   num_local_experts: [0],
@@ -86,7 +86,7 @@ const IGNORABLE: ReadonlySet<string> = new Set([
   "max_window_layers",
   "use_sliding_window",
   "model_type",
-  // Read where the rotary embedding is LongRoPE's.
+  // Read in rope-fields.ts where the rotary embedding is scaled.
   "original_max_position_embeddings",
   "output_attentions",
   "output_hidden_states",
@@ -115,7 +115,7 @@ export function refuseUnsupported(config: ConfigReader, reads: readonly string[]
 }
 
 function hintFor(key: string): string {
-  if (["quantization_config", "compression_config", "quantization"].includes(key)) {
+  if (QUANTIZED_FIELDS.includes(key)) {
     return "This checkpoint is already quantized; start from the original weights.";
   }
   return "docs/adding-an-architecture.md lists what each family supports.";
@@ -123,6 +123,6 @@ function hintFor(key: string): string {
 
 /** Fields with a value that nothing has asked for and that are not known to be harmless, sorted. */
 export function unknownFields(config: ConfigReader): string[] {
-  const unasked = config.keys.filter((key) => !config.asked.has(key) && !IGNORABLE.has(key));
-  return unasked.filter((key) => config.raw(key) !== undefined).sort();
+  const isUnknown = (key: string) => !config.asked.has(key) && !IGNORABLE.has(key) && config.raw(key) !== undefined;
+  return config.keys.filter(isUnknown).sort();
 }

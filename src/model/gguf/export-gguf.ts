@@ -104,11 +104,11 @@ function matrixPart(
   };
 }
 
-/** A matrix and the type that holds its numbers without loss; or null, and what stands in the way. */
-type TypedMatrix = { readonly matrix: LlamaMatrix } & (
+/** The type that holds a matrix's numbers without loss; or null, and what stands in the way. */
+type LosslessType =
   | { readonly type: GgufTensorType; readonly found: null }
-  | { readonly type: null; readonly found: string }
-);
+  | { readonly type: null; readonly found: string };
+type TypedMatrix = { readonly matrix: LlamaMatrix } & LosslessType;
 
 async function typedMatrices(source: WeightSource, matrices: readonly LlamaMatrix[]): Promise<TypedMatrix[]> {
   const typed: TypedMatrix[] = [];
@@ -116,7 +116,7 @@ async function typedMatrices(source: WeightSource, matrices: readonly LlamaMatri
   return typed;
 }
 
-function typeOf(matrix: Matrix): { type: GgufTensorType; found: null } | { type: null; found: string } {
+function typeOf(matrix: Matrix): LosslessType {
   if (matrix.kind === "dense") return { type: "F32", found: null };
   const { gguf } = CODECS[matrix.codec];
   const type = gguf !== null && isGgufTensorType(gguf) ? gguf : null;
@@ -142,8 +142,9 @@ function refusal(
 ): UserError {
   const { ofPlan, ofTokenizer, ofMatrices } = reasons;
   const all = [...ofPlan, ...ofTokenizer, ...ofMatrices];
+  const listed = all.map((reason, i) => `(${i + 1}) ${reason}`).join("; ");
   const said =
-    all.length === 1 ? all[0] : `expected a form that GGUF has, found ${all.length} things that it has not: `;
+    all.length === 1 ? all[0] : `expected a form that GGUF has, found ${all.length} things that it has not: ${listed}`;
   const hints: readonly [readonly string[], string][] = [
     [ofPlan, "only models of the Llama plan can be written as GGUF"],
     [ofTokenizer, "--no-tokenizer leaves the tokenizer out, and programs then give ids"],
@@ -152,7 +153,6 @@ function refusal(
       "quantize with q4s-g32, q4a-g32, q5s-g32, q5a-g32 or q8s-g32, whose blocks take columns in 32s, or f16, bf16 or f32",
     ],
   ];
-  const listed = all.length === 1 ? "" : all.map((reason, i) => `(${i + 1}) ${reason}`).join("; ");
   const hint = hints.filter(([found]) => found.length > 0).map(([, text]) => text);
-  return new UserError("GGUF", `${label}: ${said}${listed}`, hint.join("; "));
+  return new UserError("GGUF", `${label}: ${said}`, hint.join("; "));
 }

@@ -6,13 +6,17 @@ import type { Scope } from "./scope.ts";
 import { type JinjaNode, NOT_TEST_PREFIX, type Slice, TEST_PREFIX } from "./syntax.ts";
 import { runTest } from "./tests.ts";
 import { textArgument, wholeArgument } from "./text.ts";
-import { Float, isTrue, itemsOf, type JinjaValue, orElse, ReadOnce, Tuple, Undefined } from "./values.ts";
-
-/** Arguments of a call: by position and by name. */
-export interface Arguments {
-  readonly args: readonly JinjaValue[];
-  readonly keywords: ReadonlyMap<string, JinjaValue>;
-}
+import {
+  type Arguments,
+  Float,
+  isTrue,
+  itemsOf,
+  type JinjaValue,
+  orElse,
+  ReadOnce,
+  Tuple,
+  Undefined,
+} from "./values.ts";
 
 /** The value of an expression; Error where Python or Jinja has none, or the form is not supported. */
 export function evaluate(node: JinjaNode, scope: Scope): JinjaValue {
@@ -103,8 +107,9 @@ const CHOOSERS: Readonly<Record<string, { readonly keeps: boolean; readonly byAt
   rejectattr: { keeps: false, byAttribute: true },
 };
 
-function filterByName(name: string, value: JinjaValue, { args, keywords }: Arguments): JinjaValue {
-  if (name === "map") return mapped(value, { args, keywords });
+function filterByName(name: string, value: JinjaValue, given: Arguments): JinjaValue {
+  const { args, keywords } = given;
+  if (name === "map") return mapped(value, given);
   if (!Object.hasOwn(CHOOSERS, name)) return filterNamed(name)(value, args, keywords);
   const { keeps, byAttribute } = CHOOSERS[name];
   const [attribute, test, argument = null] = byAttribute ? args : [null, ...args];
@@ -136,8 +141,7 @@ function memberOf(node: Extract<JinjaNode, { type: "MemberExpression" }>, scope:
   const object = evaluate(node.object, scope);
   const { property } = node;
   if (property.type === "SliceExpression") return sliceBy(object, property, scope);
-  if (node.computed) return lookup(object, evaluate(property, scope), "item");
-  if (property.type === "Identifier") return lookup(object, property.value, "attribute");
+  if (!node.computed && property.type === "Identifier") return lookup(object, property.value, "attribute");
   return lookup(object, evaluate(property, scope), "item");
 }
 

@@ -17,6 +17,7 @@ import {
   argumentOf,
   Float,
   isTrue,
+  type JinjaFilter,
   type JinjaValue,
   type KeywordArguments,
   lengthOf,
@@ -28,9 +29,6 @@ import {
   typeName,
   Undefined,
 } from "./values.ts";
-
-/** What `value | name(args, keywords)` does. */
-export type JinjaFilter = (value: JinjaValue, args: readonly JinjaValue[], keywords: KeywordArguments) => JinjaValue;
 
 const withDefault: JinjaFilter = (value, args, keywords) => {
   const alsoFalse = isTrue(argumentOf({ args, keywords }, 1, "boolean"));
@@ -66,11 +64,11 @@ const VALUE_FILTERS: Readonly<Record<string, JinjaFilter>> = {
   wordcount: (value) => (textOf(value).match(/[\p{L}\p{N}_]+/gu) ?? []).length,
   center: (value, [width]) => centered(textOf(value), widthArgument(width, "center", 80), " "),
   tojson: jsonFilter,
-  int: (value, [fallback, base], keywords) =>
-    wholeOf(value, base ?? keywords.get("base")) ?? orElse(fallback, orElse(keywords.get("default"), 0)),
-  float: (value, [fallback], keywords) => {
+  int: (value, args, keywords) =>
+    wholeOf(value, args[1] ?? keywords.get("base")) ?? argumentOf({ args, keywords }, 0, "default", 0),
+  float: (value, args, keywords) => {
     const number = realOf(value);
-    return number === null ? orElse(fallback, orElse(keywords.get("default"), new Float(0))) : new Float(number);
+    return number === null ? argumentOf({ args, keywords }, 0, "default", new Float(0)) : new Float(number);
   },
   abs: (value) => (value instanceof Float ? new Float(Math.abs(value.value)) : Math.abs(wholeArgument(value, "abs"))),
   round: (value, [precision, method], keywords) =>

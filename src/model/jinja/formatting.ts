@@ -1,4 +1,4 @@
-import { floatText, reprOf, textOf, widthArgument } from "./text.ts";
+import { exponentText, floatText, reprOf, textOf, widthArgument } from "./text.ts";
 import { Float, type JinjaValue, type KeywordArguments, numberOf, Tuple, typeName } from "./values.ts";
 
 const PERCENT = /%(?:\((\w+)\))?([-+ 0#]*)(\d+|\*)?(?:\.(\d+))?([a-zA-Z%])/g;
@@ -18,7 +18,7 @@ export function formatPercent(format: string, value: JinjaValue): string {
       const spec = `${align}${flags.includes("+") ? "+" : ""}${flags.includes("0") && align === ">" ? "0" : ""}${width ?? ""}`;
       if ("sr".includes(kind)) {
         const whole = kind === "s" ? textOf(item) : reprOf(item);
-        return formatValue(digits === undefined ? whole : Array.from(whole).slice(0, Number(digits)).join(""), spec);
+        return formatValue(whole, digits === undefined ? spec : `${spec}.${digits}`);
       }
       if ("diu".includes(kind)) return formatValue(truncated(item), `${spec}d`);
       if ("xXo".includes(kind)) return formatValue(item, `${spec}${kind}`);
@@ -87,7 +87,7 @@ function numberText(
   const digits = precision === undefined ? 6 : Number(precision);
   if (kind === "f" || kind === "F") return size.toFixed(digits);
   if (kind === "%") return `${(size * 100).toFixed(digits)}%`;
-  if (kind === "e") return size.toExponential(digits).replace(/e([+-])(\d)$/, "e$10$2");
+  if (kind === "e") return exponentText(size.toExponential(digits));
   if (value instanceof Float) {
     if (kind !== "" || precision !== undefined) throw new Error(`unknown format code '${kind || "."}' for 'float'`);
     return floatText(size);

@@ -1,5 +1,5 @@
 import { floatText, joinedText, widthArgument } from "./text.ts";
-import { Float, itemsOf, type JinjaValue, type KeywordArguments, Tuple, typeName } from "./values.ts";
+import { argumentOf, Float, itemsOf, type JinjaValue, type KeywordArguments, Tuple, typeName } from "./values.ts";
 
 interface JsonStyle {
   readonly ascii: boolean;
@@ -11,7 +11,7 @@ interface JsonStyle {
 
 /** `tojson` as transformers defines it: Python's json.dumps, which leaves letters beyond ASCII as they are. */
 export function jsonFilter(value: JinjaValue, args: readonly JinjaValue[], keywords: KeywordArguments): string {
-  const given = (position: number, name: string): JinjaValue => args[position] ?? keywords.get(name) ?? null;
+  const given = (position: number, name: string) => argumentOf({ args, keywords }, position, name);
   const indent = given(1, "indent");
   const step = indent === null || typeof indent === "string" ? indent : " ".repeat(widthArgument(indent, "indent"));
   const separators = given(2, "separators");

@@ -7,9 +7,9 @@ import {
   isEqual,
   isTrue,
   itemsOf,
+  type JinjaFilter,
   type JinjaValue,
   type KeywordArguments,
-  Namespace,
   numberOf,
   orElse,
   ReadOnce,
@@ -18,10 +18,8 @@ import {
   Undefined,
 } from "./values.ts";
 
-type Filter = (value: JinjaValue, args: readonly JinjaValue[], keywords: KeywordArguments) => JinjaValue;
-
 /** Filters of lists and of what else has items; those that choose by a test or map by a filter need an interpreter. */
-export const LIST_FILTERS: Readonly<Record<string, Filter>> = {
+export const LIST_FILTERS: Readonly<Record<string, JinjaFilter>> = {
   list: (value) => [...itemsOf(value)],
   first: (value) => orElse(itemsOf(value)[0], new Undefined("No first item, sequence was empty.")),
   last: (value) => orElse(reversible(value).at(-1), new Undefined("No last item, sequence was empty.")),
@@ -134,7 +132,7 @@ export function attributeAt(item: JinjaValue, attribute: JinjaValue, fallback: J
   for (const part of parts) {
     const key = typeof part === "string" && /^\d+$/.test(part) ? Number(part) : part;
     if (value instanceof Undefined) break;
-    value = value instanceof Namespace ? lookup(value, key, "attribute") : lookup(value, key, "item");
+    value = lookup(value, key, "item");
   }
   return value instanceof Undefined && fallback !== null ? fallback : value;
 }

@@ -3,6 +3,8 @@ import {
   BLANKS,
   capitalized,
   centered,
+  isLower,
+  isUpper,
   joinedText,
   replaceText,
   stripText,
@@ -96,8 +98,8 @@ const STRING_METHODS: Readonly<Record<string, Method>> = {
   isalpha: (text) => /^\p{L}+$/u.test(text),
   isalnum: (text) => /^[\p{L}\p{N}]+$/u.test(text),
   isspace: (text) => text !== "" && stripText(text, "both") === "",
-  isupper: (text) => text !== text.toLowerCase() && text === text.toUpperCase(),
-  islower: (text) => text !== text.toUpperCase() && text === text.toLowerCase(),
+  isupper: (text) => isUpper(text),
+  islower: (text) => isLower(text),
 };
 
 /** A method of str by name; undefined where there is none here. */
@@ -133,19 +135,15 @@ function splitText(
 ): string[] {
   const separator = args[0] ?? keywords.get("sep") ?? null;
   const most = wholeArgument(args[1] ?? keywords.get("maxsplit"), "split", -1);
-  if (separator !== null && typeof separator !== "string") {
-    throw new Error(`must be str or None, not ${typeName(separator)}`);
-  }
+  if (separator === null) return splitAtBlanks(text, most, fromRight);
+  if (typeof separator !== "string") throw new Error(`must be str or None, not ${typeName(separator)}`);
   if (separator === "") throw new Error("empty separator");
-  if (separator !== null) {
-    const parts = text.split(separator);
-    const cuts = parts.length - 1;
-    if (most < 0 || most >= cuts) return parts;
-    const kept = fromRight ? cuts - most + 1 : most;
-    if (fromRight) return [parts.slice(0, kept).join(separator), ...parts.slice(kept)];
-    return [...parts.slice(0, kept), parts.slice(kept).join(separator)];
-  }
-  return splitAtBlanks(text, most, fromRight);
+  const parts = text.split(separator);
+  const cuts = parts.length - 1;
+  if (most < 0 || most >= cuts) return parts;
+  const joined = cuts - most + 1;
+  if (fromRight) return [parts.slice(0, joined).join(separator), ...parts.slice(joined)];
+  return [...parts.slice(0, most), parts.slice(most).join(separator)];
 }
 
 function splitAtBlanks(text: string, most: number, fromRight: boolean): string[] {

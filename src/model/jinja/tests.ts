@@ -1,4 +1,4 @@
-import { textOf } from "./text.ts";
+import { isLower, isUpper, textOf, wholeArgument } from "./text.ts";
 import {
   compareValues,
   contains,
@@ -8,7 +8,6 @@ import {
   numberOf,
   ReadOnce,
   Tuple,
-  typeName,
   Undefined,
 } from "./values.ts";
 
@@ -17,11 +16,6 @@ type Test = (value: JinjaValue, argument: JinjaValue) => boolean;
 const isList = (value: JinjaValue): boolean => Array.isArray(value) || value instanceof Tuple;
 const isSequence = (value: JinjaValue): boolean =>
   typeof value === "string" || isList(value) || value instanceof Map || value instanceof Undefined;
-const whole = (value: JinjaValue): number => {
-  const number = value instanceof Float ? null : numberOf(value);
-  if (number === null) throw new Error(`expected a whole number, found ${typeName(value)}`);
-  return number;
-};
 const equal: Test = (value, argument) => isEqual(value, argument);
 const unequal: Test = (value, argument) => !isEqual(value, argument);
 const less: Test = (value, argument) => compareValues(value, argument) < 0;
@@ -45,11 +39,14 @@ const JINJA_TESTS: ReadonlyMap<string, Test> = new Map<string, Test>([
   ["sequence", isSequence],
   ["iterable", (value) => isSequence(value) || value instanceof ReadOnce],
   ["callable", (value) => typeof value === "function" || value instanceof Undefined],
-  ["odd", (value) => whole(value) % 2 !== 0],
-  ["even", (value) => whole(value) % 2 === 0],
-  ["divisibleby", (value, argument) => whole(value) % whole(argument) === 0],
-  ["lower", (value) => textOf(value) !== textOf(value).toUpperCase() && textOf(value) === textOf(value).toLowerCase()],
-  ["upper", (value) => textOf(value) !== textOf(value).toLowerCase() && textOf(value) === textOf(value).toUpperCase()],
+  ["odd", (value) => wholeArgument(value, "odd") % 2 !== 0],
+  ["even", (value) => wholeArgument(value, "even") % 2 === 0],
+  [
+    "divisibleby",
+    (value, argument) => wholeArgument(value, "divisibleby") % wholeArgument(argument, "divisibleby") === 0,
+  ],
+  ["lower", (value) => isLower(textOf(value))],
+  ["upper", (value) => isUpper(textOf(value))],
   ["sameas", (value, argument) => value === argument],
   ["in", (value, argument) => contains(argument, value)],
   ["eq", equal],

@@ -66,10 +66,25 @@ export function floatText(value: number): string {
   if (Object.is(value, -0)) return "-0.0";
   const size = Math.abs(value);
   if (size !== 0 && (size < 1e-4 || size >= 1e16)) {
-    return value.toExponential().replace(/e([+-])(\d)$/, "e$10$2");
+    return exponentText(value.toExponential());
   }
   const text = String(value);
   return text.includes(".") ? text : `${text}.0`;
+}
+
+/** JavaScript's `1e-5` as Python writes it: an exponent has two digits at least. */
+export function exponentText(text: string): string {
+  return text.replace(/e([+-])(\d)$/, "e$10$2");
+}
+
+/** Python's str.isupper(). */
+export function isUpper(text: string): boolean {
+  return text !== text.toLowerCase() && text === text.toUpperCase();
+}
+
+/** Python's str.islower(). */
+export function isLower(text: string): boolean {
+  return text !== text.toUpperCase() && text === text.toLowerCase();
 }
 
 /** What Python takes for white space. */

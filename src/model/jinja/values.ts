@@ -15,6 +15,14 @@ export type JinjaValue =
 
 export type KeywordArguments = ReadonlyMap<string, JinjaValue>;
 export type JinjaFunction = (args: readonly JinjaValue[], keywords: KeywordArguments) => JinjaValue;
+/** What `value | name(args, keywords)` does. */
+export type JinjaFilter = (value: JinjaValue, args: readonly JinjaValue[], keywords: KeywordArguments) => JinjaValue;
+
+/** Arguments of a call: by position and by name. */
+export interface Arguments {
+  readonly args: readonly JinjaValue[];
+  readonly keywords: KeywordArguments;
+}
 
 /** Python's float, which prints 1.0 where an int prints 1. */
 export class Float {
@@ -70,12 +78,12 @@ export function orElse(value: JinjaValue | undefined, fallback: JinjaValue): Jin
 
 /** An argument by its position or its name; `fallback` where it is not given. */
 export function argumentOf(
-  given: { readonly args: readonly JinjaValue[]; readonly keywords: KeywordArguments },
+  { args, keywords }: Arguments,
   position: number,
   name: string,
   fallback: JinjaValue = null,
 ): JinjaValue {
-  return orElse(given.args[position], orElse(given.keywords.get(name), fallback));
+  return orElse(args[position], orElse(keywords.get(name), fallback));
 }
 
 /** Name of a value's type in Python. */

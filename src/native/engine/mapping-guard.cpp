@@ -1,8 +1,9 @@
 // The handler may take no lock and no memory: it looks through a table of atomics.
 #include "mapping-guard.h"
 
+#include "earlier-handler.h"
+
 #ifndef _WIN32
-#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -61,16 +62,10 @@ void handle(int signal, siginfo_t* info, void* context) {
   // A signal that somebody sent (code 0 or less) has no address.
   const bool patched = info->si_code > 0 && patch(reinterpret_cast<uintptr_t>(info->si_addr));
   errno = error;
-  if (patched) return;
-  if (earlierHandler.sa_flags & SA_SIGINFO) {
-    earlierHandler.sa_sigaction(signal, info, context);
-  } else if (earlierHandler.sa_handler != SIG_DFL && earlierHandler.sa_handler != SIG_IGN) {
-    earlierHandler.sa_handler(signal);
-  } else {
-    // The access is made again, and ends the process as it would have.
-    sigaction(SIGBUS, &earlierHandler, nullptr);
-    if (info->si_code <= 0) raise(signal);
-  }
+  if (patched || callEarlier(earlierHandler, signal, info, context)) return;
+  // The access is made again, and ends the process as it would have.
+  sigaction(SIGBUS, &earlierHandler, nullptr);
+  if (info->si_code <= 0) raise(signal);
 }
 
 void install() {

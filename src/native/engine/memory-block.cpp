@@ -137,7 +137,7 @@ std::shared_ptr<MemoryBlock> MemoryBlock::mapFile(const std::string& path, uint6
 }
 
 bool MemoryBlock::isTorn() const {
-  if (path_.empty()) return false;
+  if (!mapped_) return false;
   if (layerwise::isTorn(data)) return true;
   // A file that ends within a page leaves zeros behind its end, and no signal. One that was renamed over stays mapped.
   struct stat info;

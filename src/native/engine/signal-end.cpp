@@ -1,10 +1,11 @@
 // A handler may do next to nothing: it passes the signal through a pipe to a thread that waits for it.
 #include "signal-end.h"
 
+#include "earlier-handler.h"
+
 #ifndef _WIN32
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -31,12 +32,7 @@ void handle(int signal, siginfo_t* info, void* context) {
   const char name = signal == SIGINT ? 'i' : 't';
   [[maybe_unused]] const ssize_t written = write(writeEnd, &name, 1);
   errno = error;
-  const struct sigaction& earlier = signal == SIGINT ? earlierInterrupt : earlierTerminate;
-  if (earlier.sa_flags & SA_SIGINFO) {
-    earlier.sa_sigaction(signal, info, context);
-  } else if (earlier.sa_handler != SIG_DFL && earlier.sa_handler != SIG_IGN) {
-    earlier.sa_handler(signal);
-  }
+  callEarlier(signal == SIGINT ? earlierInterrupt : earlierTerminate, signal, info, context);
 }
 
 /** Whether something can be read before the time is over; negative: no such time. */

@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
-import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { TILE_ROWS } from "../../codecs/codec.ts";
 import { CODECS, codecIdOf } from "../../codecs/index.ts";
 import { tilesOf } from "../../codecs/tile.ts";
 import { UserError } from "../../errors.ts";
-import { fileError, isFile } from "../../formats/files.ts";
+import { isFile } from "../../formats/files.ts";
+import { makeFolders } from "../../formats/make-folders.ts";
 import {
   layoutSafetensors,
   openSafetensors,
@@ -202,9 +202,7 @@ export class MatrixLibrary {
 
   private async write(id: string, codec: string, layout: SafetensorsLayout, pieces: TensorPiece[]): Promise<void> {
     await this.assertSource();
-    await fs.mkdir(this.folder, { recursive: true }).catch((error: unknown) => {
-      throw fileError(error, this.folder, "make");
-    });
+    await makeFolders(this.folder);
     await writeSafetensors(this.fileOf(id, codec), layout, pieces);
   }
 

@@ -152,9 +152,9 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
         if (inputs) await this.inputs.capture({ block, rows: hidden.shape[0], skipped }, inputs, run);
         else await run();
       }
+      this.source.assertIntact?.();
       if (logits) await this.logits(current, logits.rows, { into: logits.into });
       if (answers) await this.answers(current, answers.rows, answers);
-      this.source.assertIntact?.();
       return current === hidden ? tf.clone(hidden) : current;
     } catch (error) {
       if (current !== hidden) current.dispose();
@@ -175,7 +175,9 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
       return adapted(norm ? normed(chosen) : chosen);
     });
     try {
-      return await head.logits(input, into);
+      const found = await head.logits(input, into);
+      this.source.assertIntact?.();
+      return found;
     } finally {
       input.dispose();
     }

@@ -46,7 +46,7 @@ describe.each(TEST_EXECUTORS)("an executor that votes, on %s", (kind) => {
       votes.push({ logits, ids: head === OUTPUT_HEAD ? null : exits.ids });
       inner.release(hidden);
     }
-    return countVotes(votes, ASKED.length, spec.vocabSize);
+    return countVotes(votes, { rows: ASKED.length, vocabSize: spec.vocabSize, comparer: inner.maths.rowComparer() });
   }
 
   it("says what exits and output head say together, in one pass or in several", async () => {

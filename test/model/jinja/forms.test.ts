@@ -2,7 +2,7 @@ import fs from "node:fs";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../../src/errors.ts";
 import { applyChatTemplate } from "../../../src/model/chat-template.ts";
-import type { Tokenizer } from "../../../src/model/tokenizer.ts";
+import { templateTokenizer } from "../template-tokenizer.ts";
 
 /**
  * [template, the text that Python's Jinja2 3.1.6 makes of it with transformers' settings; null where Jinja2 fails],
@@ -30,25 +30,10 @@ const REFUSED: [template: string, named: RegExp][] = [
   ["{{ '{0[0]}'.format(['q']) }}", /the format field \{0\[0\]\} is not supported/],
 ];
 
-const tokenizer = (chatTemplate: string): Tokenizer => ({
-  label: "some/model",
-  vocabSize: 3,
-  beginning: [0],
-  bosToken: 0,
-  eosToken: 1,
-  eosTokens: [1],
-  chatTemplate,
-  specialTexts: { bos_token: "<s>", eos_token: "</s>" },
-  files: [],
-  remarks: [],
-  encode: () => new Int32Array(),
-  decode: () => "",
-});
-
 const turns = ["Hi", "Yes", "Why?"].map((content, i) => ({ role: i % 2 === 0 ? "user" : "assistant", content }));
 
 const render = (template: string): string =>
-  applyChatTemplate(tokenizer(template), turns, { addGenerationPrompt: true });
+  applyChatTemplate(templateTokenizer(template), turns, { addGenerationPrompt: true });
 
 function refusalOf(template: string): UserError {
   try {

@@ -1,0 +1,19 @@
+import type { Tokenizer } from "../../src/model/tokenizer.ts";
+
+/** A tokenizer that has a chat template, and no tokens. */
+export function templateTokenizer(chatTemplate: string | null): Tokenizer {
+  return {
+    label: "some/model",
+    vocabSize: 3,
+    beginning: [0],
+    bosToken: 0,
+    eosToken: 1,
+    eosTokens: [1],
+    chatTemplate,
+    specialTexts: { bos_token: "<s>", eos_token: "</s>" },
+    files: [],
+    remarks: [],
+    encode: () => new Int32Array(),
+    decode: () => "",
+  };
+}

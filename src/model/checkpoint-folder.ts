@@ -6,6 +6,7 @@ import { isFile, listFolder, parseJsonBytes, readFileBytes, readJsonFile } from 
 import { hubNameError } from "../formats/hub-name.ts";
 import { showName } from "../formats/safetensors/index.ts";
 import { QUANTIZED_FIELDS } from "./architectures/unsupported-fields.ts";
+import { alreadyQuantized } from "./foreign-tensors.ts";
 
 /** Largest config.json: real ones have some kilobytes, LongRoPE's factors included. */
 const MAX_CONFIG_BYTES = 16 * 1024 * 1024;
@@ -62,8 +63,7 @@ function refuseConfig(config: unknown, folder: string): void {
   const label = path.join(folder, "config.json");
   for (const [key, value] of Object.entries(config)) {
     if (QUANTIZED_FIELDS.includes(key) && value !== null) {
-      const hint = "start from the original checkpoint in f32, f16 or bf16";
-      throw new UserError("ALREADY_QUANTIZED", `${label}: ${key}: expected none, found a quantized checkpoint`, hint);
+      throw alreadyQuantized(`${label}: ${key}: expected none, found a quantized checkpoint`);
     }
     if (EXPERT_KEYS.includes(key) && value !== null && value !== 0) {
       const found = `${label}: ${key}: expected a dense model, found ${JSON.stringify(value)} experts`;

@@ -10,6 +10,7 @@ import {
 } from "../formats/safetensors/index.ts";
 import type { ModelDescription, TensorSource } from "./architectures/architecture.ts";
 import { type CheckpointFolder, missingShard } from "./checkpoint-folder.ts";
+import { alreadyQuantized } from "./foreign-tensors.ts";
 
 /** A tensor and the open file that holds it. */
 export interface StoredTensor {
@@ -105,11 +106,7 @@ function missingTensor(id: string, source: TensorSource, table: TensorTable, fol
 function checkStored({ file, info }: StoredTensor, source: TensorSource): void {
   const where = `${file.label}: tensor ${showName(info.name)}`;
   if (!WEIGHT_DTYPES.includes(info.dtype)) {
-    throw new UserError(
-      "ALREADY_QUANTIZED",
-      `${where}: expected floating-point weights, found ${info.dtype}`,
-      "start from the original checkpoint in f32, f16 or bf16",
-    );
+    throw alreadyQuantized(`${where}: expected floating-point weights, found ${info.dtype}`);
   }
   const expected = showShape(source.shape);
   if (showShape(info.shape) === expected) return;

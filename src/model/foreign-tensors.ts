@@ -22,6 +22,11 @@ const QUANTIZED: readonly (readonly [name: RegExp, by: string])[] = [
 const ADAPTER =
   /(^|\.)(lora_(A|B|down|up|embedding_A|embedding_B|magnitude_vector)|ia3_l|hada_w\d_[ab]|lokr_w\d(_[ab])?|oft_[rR]|vera_lambda_[bd]|base_layer|modules_to_save|original_module)(\.|$)/;
 
+/** The error for weights that somebody has quantized before. */
+export function alreadyQuantized(what: string): UserError {
+  return new UserError("ALREADY_QUANTIZED", what, "start from the original checkpoint in f32, f16 or bf16");
+}
+
 /**
  * Refuses tensors that say that the others are no plain weights: UserError `ALREADY_QUANTIZED` for those of a quantizer
  * (also where config.json says nothing of it), `ADAPTER` for those of an adapter that was not merged.
@@ -31,7 +36,7 @@ export function refuseForeignTensors(names: Iterable<string>, label: string): vo
     const by = QUANTIZED.find(([pattern]) => pattern.test(name))?.[1];
     if (by !== undefined) {
       const what = `${label}: expected plain weights, found tensor ${showName(name)} of a quantized checkpoint (${by})`;
-      throw new UserError("ALREADY_QUANTIZED", what, "start from the original checkpoint in f32, f16 or bf16");
+      throw alreadyQuantized(what);
     }
     if (ADAPTER.test(name)) {
       const what = `${label}: expected a whole model, found tensor ${showName(name)} of an adapter that was not merged`;

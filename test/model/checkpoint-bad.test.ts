@@ -5,7 +5,14 @@ import { Interrupted, UserError } from "../../src/errors.ts";
 import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { checkWeights } from "../../src/model/checkpoint-check.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
-import { type MadeTensor, makeCheckpoint, TINY_CONFIG, tinyTensors, writeTensors } from "./checkpoint-fixture.ts";
+import {
+  type MadeTensor,
+  makeCheckpoint,
+  TINY_CONFIG,
+  tensorsWith,
+  tinyTensors,
+  writeTensors,
+} from "./checkpoint-fixture.ts";
 
 const root = temporaryFolder();
 
@@ -26,11 +33,7 @@ async function refusal(folder: string): Promise<string> {
   return `${code} ${message.replaceAll(folder, "F")}`;
 }
 
-function without(name: string): Map<string, MadeTensor> {
-  const tensors = tinyTensors();
-  tensors.delete(name);
-  return tensors;
-}
+const without = (name: string) => tensorsWith({ [name]: null });
 
 function changed(name: string, change: Partial<MadeTensor>): Map<string, MadeTensor> {
   const tensors = tinyTensors();

@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   plan: async () => (await import("./commands/plan.ts")).planCommand,
   quantize: async () => (await import("./commands/quantize.ts")).quantizeCommand,
   exits: async () => (await import("./commands/exits.ts")).exitsCommand,
+  tune: async () => (await import("./commands/tune.ts")).tuneCommand,
   run: async () => (await import("./commands/run.ts")).runCommand,
   chat: async () => (await import("./commands/chat.ts")).chatCommand,
   eval: async () => (await import("./commands/eval.ts")).evalCommand,

@@ -1,5 +1,5 @@
-import { codecForm } from "../native/codec-form.ts";
 import type { NativeEngine, NativeMatrix } from "../native/addon.ts";
+import { codecForm } from "../native/codec-form.ts";
 import type { NativeOffline } from "../native/offline-maths.ts";
 import type { Maths, PackedOperand } from "./maths.ts";
 import { emptyComparison, emptySummaries, type RowComparer } from "./row-comparison.ts";

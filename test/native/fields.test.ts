@@ -52,6 +52,10 @@ const span: FieldsOf<NativeSpan> = { cache: true, position: true, count: true };
 const capture: FieldsOf<NativeCapture> = { attention: true, output: true, mlp: true, down: true };
 const headRun: FieldsOf<NativeHeadRun> = { input: true, rows: true, head: true, norm: true };
 
+const multiply: OptionsOf<"multiply"> = {
+  ...{ a: true, b: true, c: true, rows: true, cols: true, depth: true, transposedA: true, transposedB: true },
+  ...{ accumulate: true, strideA: true, strideB: true, strideC: true },
+};
 const gptq: OptionsOf<"gptq"> = {
   ...{ w: true, rows: true, cols: true, u: true, bits: true, levels: true, group: true },
   ...{ scales: true, minima: true, order: true, blockCols: true, codes: true },
@@ -97,7 +101,7 @@ const TYPES = {
   NativeSpan: span,
   NativeCapture: capture,
   NativeHeadRun: headRun,
-  ...{ gptq, searchScales, refine, hessianError, compareRows, pack },
+  ...{ multiply, gptq, searchScales, refine, hessianError, compareRows, pack },
 };
 
 describe.skipIf(!HAS_ADDON)(`fields that the ${ADDON_STATE} reads`, () => {

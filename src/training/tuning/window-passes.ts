@@ -2,7 +2,7 @@ import type { Maths } from "../../maths/maths.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import { type RopeTable, ropeRegime, ropeTable } from "../../model/rope.ts";
 import { blockBackward, blockForward, type SavedBlock } from "./block/block-passes.ts";
-import { type FrozenBlock } from "./block/frozen-block.ts";
+import type { FrozenBlock } from "./block/frozen-block.ts";
 import type { RunningBlock } from "./block/half-passes.ts";
 import type { PassTools } from "./block/linear-passes.ts";
 import type { BlockAdditions } from "./block/low-rank.ts";
@@ -11,8 +11,6 @@ import type { RowBuffers } from "./block/row-buffers.ts";
 /** Consecutive blocks with their additions. */
 export interface WindowBlocks {
   readonly spec: DecoderSpec;
-  /** Number of the first block. */
-  readonly first: number;
   readonly blocks: readonly FrozenBlock[];
   readonly additions: readonly BlockAdditions[];
 }
@@ -76,7 +74,13 @@ function ropeOf({ spec }: FrozenBlock, rows: number, known: Map<string, RopeTabl
   const rope = spec.attention?.rope;
   if (!rope) return null;
   const key = JSON.stringify(rope);
-  const table = known.get(key) ?? ropeTable(rope, Int32Array.from({ length: rows }, (_, i) => i), ropeRegime(rope, rows));
+  const table =
+    known.get(key) ??
+    ropeTable(
+      rope,
+      Int32Array.from({ length: rows }, (_, i) => i),
+      ropeRegime(rope, rows),
+    );
   known.set(key, table);
   return table;
 }

@@ -1,10 +1,10 @@
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { openMaths, type OpenMaths } from "../../../src/maths/open-maths.ts";
+import { type OpenMaths, openMaths } from "../../../src/maths/open-maths.ts";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import { linearsOf } from "../../../src/model/decoder-spec.ts";
+import type { LowRankPart } from "../../../src/model/low-rank.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
-import type { LowRankPart } from "../../../src/runtime/adapters.ts";
 import { openTrainingBackend } from "../../../src/runtime/tfjs/backend.ts";
 import { loadFrozenBlock } from "../../../src/training/tuning/block/frozen-block.ts";
 import type { LowRank } from "../../../src/training/tuning/block/low-rank.ts";
@@ -66,9 +66,10 @@ describe.each(architectureNames())("window of %s", (name) => {
       const run = await runWindow(
         { maths, buffers, recompute },
         {
-          ...{ spec: source.spec, first: 0, blocks },
+          ...{ spec: source.spec, blocks },
           additions: blocks.map(
-            (_, block) => new Map(additions.filter(({ part }) => part.block === block).map((one) => [one.part.role, one])),
+            (_, block) =>
+              new Map(additions.filter(({ part }) => part.block === block).map((one) => [one.part.role, one])),
           ),
         },
         x,

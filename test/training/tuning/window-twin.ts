@@ -1,6 +1,6 @@
 import * as tf from "@tensorflow/tfjs-core";
+import type { LowRankPart } from "../../../src/model/low-rank.ts";
 import type { WeightSource } from "../../../src/model/weight-source.ts";
-import type { LowRankPart } from "../../../src/runtime/adapters.ts";
 import { runBlock } from "../../../src/runtime/tfjs/decoder.ts";
 import { createWideningBuffers } from "../../../src/runtime/tfjs/kv-cache.ts";
 import { loadBlock } from "../../../src/runtime/tfjs/load-weights.ts";
@@ -20,9 +20,7 @@ export async function twinWindow(
 ): Promise<TwinRun> {
   const { spec } = source;
   const shape: [number, number] = [x.length / spec.hiddenSize, spec.hiddenSize];
-  const blocks = await Promise.all(
-    spec.blocks.slice(first, end).map((_, i) => loadBlock(source, first + i, true)),
-  );
+  const blocks = await Promise.all(spec.blocks.slice(first, end).map((_, i) => loadBlock(source, first + i, true)));
   const sequences = [{ cache: null, position: 0, count: shape[0] }];
   const ropes = new PassRopes(spec, distinctRopes(spec), sequences);
   const tensors = parts.flatMap(({ a, b, rank }) => [
@@ -37,7 +35,10 @@ export async function twinWindow(
       const adapter = new Map(
         parts.flatMap(({ block: of, role, factor }, at) => {
           if (of !== block) return [];
-          const [a, b] = [tf.reshape<tf.Rank.R2>(moving[2 * at], moving[2 * at].shape as [number, number]), moving[2 * at + 1]];
+          const [a, b] = [
+            tf.reshape<tf.Rank.R2>(moving[2 * at], moving[2 * at].shape as [number, number]),
+            moving[2 * at + 1],
+          ];
           return [[role, { a, b: b as tf.Tensor2D, factor }] as const];
         }),
       );

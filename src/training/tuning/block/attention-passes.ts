@@ -12,7 +12,9 @@ export interface HeadRows {
   readonly v: Float32Array;
 }
 
-/** What attention gave: mixed values [rows, heads, headDim], and the log-sum-exp of every row's scores [rows, heads]. */
+/**
+ * What attention gave: mixed values [rows, heads, headDim], and the log-sum-exp of every row's scores [rows, heads].
+ */
 export interface Attended {
   readonly mixed: Float32Array;
   readonly logSums: Float32Array;
@@ -49,13 +51,18 @@ export async function attendForward(tools: PassTools, spec: AttentionSpec, heads
 }
 
 /**
- * Adds to dq, dk and dv what passes back through {@link attendForward}. With P the weights and D = dO . O of a row: dV =
- * P^T dO, dS = P (dO V^T - D), dQ = scale dS K, dK = scale dS^T Q; P is computed again from the scores.
+ * Adds to dq, dk and dv what passes back through {@link attendForward}. With P the weights and D = dO . O of a row: dV
+ * = P^T dO, dS = P (dO V^T - D), dQ = scale dS K, dK = scale dS^T Q; P is computed again from the scores.
  */
 export async function attendBackward(
   tools: PassTools,
   spec: AttentionSpec,
-  { heads, attended, dMixed, to }: {
+  {
+    heads,
+    attended,
+    dMixed,
+    to,
+  }: {
     readonly heads: HeadRows;
     readonly attended: Attended;
     /** [rows, heads, headDim] */
@@ -161,7 +168,12 @@ function softmax(scores: Float32Array, tile: Tile, { scale, window, heads }: Att
 }
 
 /** The same weights by the sums that are known. */
-function weightsAgain(scores: Float32Array, tile: Tile, { scale, window, heads }: AttentionSpec, logSums: Float32Array) {
+function weightsAgain(
+  scores: Float32Array,
+  tile: Tile,
+  { scale, window, heads }: AttentionSpec,
+  logSums: Float32Array,
+) {
   for (let row = 0; row < tile.rows; row++) {
     const [from, to] = seenBy(tile, row, window);
     const at = row * tile.keys;

@@ -1,5 +1,5 @@
+import type { LowRankPart } from "../../../model/low-rank.ts";
 import type { BlockRole } from "../../../model/matrix-id.ts";
-import type { LowRankPart } from "../../../runtime/adapters.ts";
 
 /** Where the slopes of a part's numbers are summed up. */
 export interface LowRankSlopes {

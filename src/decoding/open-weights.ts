@@ -1,8 +1,10 @@
 import { fileNames } from "../artifact/manifest.ts";
 import { type Artifact, openArtifact } from "../artifact/reader.ts";
 import { UserError } from "../errors.ts";
+import { adaptedSource } from "../model/adapted-source.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import type { KvType } from "../model/kv-type.ts";
+import { readPeftAdapter } from "../model/peft/read.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
@@ -18,6 +20,8 @@ export interface OpenModelOptions extends Omit<ExecutorOptions, "residency"> {
   readonly resident?: boolean | undefined;
   /** Default: as planned for an artifact, f32 for a checkpoint. */
   readonly kvType?: KvType | undefined;
+  /** Folder of a PEFT adapter that is added to the blocks' matrices, on top of an artifact's own; default: none. */
+  readonly adapter?: string | undefined;
 }
 
 /** A model's weights, and how they run where nothing else is asked for. */
@@ -66,14 +70,22 @@ async function checkpointWeights(found: FoundModel): Promise<OpenWeights> {
   };
 }
 
-/** Makes the executor that runs the weights as asked for. Throws UserError THREADS, and what `createExecutor` does. */
-export function executorOver(weights: OpenWeights, options: OpenModelOptions): Promise<AnyExecutor> {
-  const { executor, isa, threads, backend, resident } = options;
+/**
+ * Makes the executor that runs the weights as asked for. Throws UserError THREADS, and what `readPeftAdapter` and
+ * `createExecutor` do.
+ */
+export async function executorOver(weights: OpenWeights, options: OpenModelOptions): Promise<AnyExecutor> {
+  const { executor, isa, threads, backend, resident, adapter } = options;
   if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
     throw new UserError("THREADS", `threads: expected a whole number from 1 up, found ${threads}`);
   }
   const asked: Residency = resident ? "resident" : weights.compact;
   const residency = resident === undefined ? weights.residency : asked;
   const activations = weights.activations ?? options.activations;
-  return createExecutor(weights.source, { executor, isa, threads, backend, activations, residency });
+  const source = adapter === undefined ? weights.source : await withAdapter(weights.source, adapter);
+  return createExecutor(source, { executor, isa, threads, backend, activations, residency });
+}
+
+async function withAdapter(source: WeightSource, folder: string): Promise<WeightSource> {
+  return adaptedSource(source, (await readPeftAdapter(folder, source.spec)).parts);
 }

@@ -118,7 +118,8 @@ async function measureHere(subject: Subject, terminal: Terminal): Promise<BenchR
   collectGarbage();
   try {
     const { kind, folder, executor, weightBytes, contextTokens, kvType, loadMs, artifact } = open;
-    const facts = { model: folder, kind, executor: executor.info, loadMs, weightBytes };
+    const adapter = subject.adapter ?? null;
+    const facts = { model: folder, kind, adapter, executor: executor.info, loadMs, weightBytes };
     const { promptTokens, generateTokens, repeats, warmup, context, opening } = subject;
     const options = {
       ...{ promptTokens, generateTokens, repeats, warmupRuns: warmup, contextTokens, kvType },
@@ -138,10 +139,10 @@ async function measureApart(subject: Subject, terminal: Terminal): Promise<Bench
   const { BenchDocument } = await import("../../bench/bench-result.ts");
   terminal.note(`layerwise: measuring ${path.basename(subject.model)} on ${subject.backend}`);
   const { model, backend, promptTokens, generateTokens, repeats, warmup, rows, context, opening } = subject;
-  const { executor, isa, threads, activations, resident, kv } = subject;
+  const { executor, isa, threads, activations, resident, kv, adapter } = subject;
   const values = {
     ...{ backend, "prompt-tokens": promptTokens, "generate-tokens": generateTokens, repeats, warmup },
-    ...{ rows, context, opening, executor, isa, threads, activations, resident, kv },
+    ...{ rows, context, opening, executor, isa, threads, activations, resident, kv, adapter },
   };
   const flags = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
   const output = await runSelf(["bench", model, "--json", ...flags], terminal.signal);

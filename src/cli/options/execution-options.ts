@@ -21,6 +21,7 @@ export interface ExecutionArguments extends ExecutorArguments {
   activations: ActivationType | undefined;
   resident: boolean | undefined;
   kv: KvType | undefined;
+  adapter: string | undefined;
 }
 
 /** Adds `--executor`, `--isa`, `--backend` and `--threads`. */
@@ -54,7 +55,7 @@ function executorsText(): string {
   return `${kinds.join("; ")}; auto takes ${taken.join(", else ")}`;
 }
 
-/** Adds the options of `executorOptions`, `--activations`, `--resident` and `--kv`. */
+/** Adds the options of `executorOptions`, `--activations`, `--resident`, `--kv` and `--adapter`. */
 export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments> {
   return executorOptions(yargs)
     .option("activations", {
@@ -69,13 +70,17 @@ export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments
       choices: KV_TYPES,
       describe: "How keys and values are kept; default: as planned, f32 for checkpoints",
     })
-    .group(["activations", "resident", "kv"], "Execution:");
+    .option("adapter", {
+      type: "string",
+      describe: "Folder of a PEFT adapter (LoRA) that is added beside the weights",
+    })
+    .group(["activations", "resident", "kv", "adapter"], "Execution:");
 }
 
 /** The arguments as the library takes them. */
 export function openOptions(args: ExecutionArguments): OpenModelOptions {
-  const { executor, isa, backend, threads, activations, resident, kv } = args;
-  return { executor, isa, backend, threads, activations, resident, kvType: kv };
+  const { executor, isa, backend, threads, activations, resident, kv, adapter } = args;
+  return { executor, isa, backend, threads, activations, resident, kvType: kv, adapter };
 }
 
 /** Opens a model, says what of its files has no effect, and leaves nothing of the opening in memory. */

@@ -20,10 +20,11 @@ export function evaluationDocument(
   model: OpenModel,
   { decode, text, zeroShot, overlap }: Measured & { readonly decode: string; readonly overlap: OverlapReport | null },
 ): object {
-  const { folder, kind, weightBytes, executor } = model;
+  const { folder, kind, adapter, weightBytes, executor } = model;
   return {
     model: folder,
     kind,
+    adapter,
     decode,
     referenceModel: text?.referenceFolder ?? null,
     weightBytes,

@@ -1,5 +1,6 @@
 import type { Argv } from "yargs";
 import type { OpenModel } from "../../decoding/open-model.ts";
+import { WEIGHT_PLACES, type WeightPlace } from "../../decoding/memory-limit.ts";
 import type { OpenModelOptions } from "../../decoding/open-weights.ts";
 import { KV_TYPES, type KvType } from "../../model/kv-type.ts";
 import { BACKEND_CHOICES, type BackendChoice } from "../../runtime/backend-names.ts";
@@ -20,6 +21,8 @@ export interface ExecutorArguments {
 export interface ExecutionArguments extends ExecutorArguments {
   activations: ActivationType | undefined;
   resident: boolean | undefined;
+  residency: WeightPlace | undefined;
+  "memory-limit": string | undefined;
   kv: KvType | undefined;
 }
 
@@ -65,23 +68,41 @@ export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments
       type: "boolean",
       describe: "Keep every matrix in memory, on tfjs expanded: faster, larger. Default: only for checkpoints",
     })
+    .option("residency", {
+      choices: WEIGHT_PLACES,
+      describe:
+        "Where an artifact's weights are: in mapped files, in memory, or (native) streamed from disk as far as they " +
+        "do not fit. Default: mapped, streamed where --memory-limit asks for it",
+    })
+    .option("memory-limit", {
+      type: "string",
+      describe: "Size that the whole process may take, files that the system keeps in memory for it included",
+    })
     .option("kv", {
       choices: KV_TYPES,
       describe: "How keys and values are kept; default: as planned, f32 for checkpoints",
     })
-    .group(["activations", "resident", "kv"], "Execution:");
+    .group(["activations", "resident", "residency", "memory-limit", "kv"], "Execution:");
 }
 
 /** The arguments as the library takes them. */
-export function openOptions(args: ExecutionArguments): OpenModelOptions {
-  const { executor, isa, backend, threads, activations, resident, kv } = args;
-  return { executor, isa, backend, threads, activations, resident, kvType: kv };
+export async function openOptions(args: ExecutionArguments): Promise<OpenModelOptions> {
+  const { executor, isa, backend, threads, activations, resident, residency, kv } = args;
+  const limit = args["memory-limit"];
+  const memoryLimitBytes = limit === undefined ? undefined : await sizeOf(limit);
+  return { executor, isa, backend, threads, activations, resident, weights: residency, memoryLimitBytes, kvType: kv };
+}
+
+/** Bytes of a size as budgets have them. */
+async function sizeOf(text: string): Promise<number> {
+  const { resolveBudget } = await import("../../planning/budget/budget.ts");
+  return (await resolveBudget(text)).bytes;
 }
 
 /** Opens a model, says what of its files has no effect, and leaves nothing of the opening in memory. */
 export async function openToRun(target: string, args: ExecutionArguments, terminal: Terminal): Promise<OpenModel> {
   const { openModel } = await import("../../decoding/open-model.ts");
-  const model = await openModel(target, openOptions(args));
+  const model = await openModel(target, await openOptions(args));
   for (const remark of model.tokenizer.remarks) terminal.note(`layerwise: ${remark}`);
   collectGarbage();
   return model;

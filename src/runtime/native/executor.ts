@@ -1,10 +1,12 @@
-import { Interrupted, throwIfAborted } from "../../errors.ts";
+import { Interrupted, throwIfAborted, UserError } from "../../errors.ts";
 import type { Maths } from "../../maths/maths.ts";
 import { nativeMaths } from "../../maths/native.ts";
 import type { KvType } from "../../model/kv-type.ts";
-import type { WeightSource } from "../../model/weight-source.ts";
+import { leastStreamBytes, planStream, type StreamPlan } from "../../model/stream-plan.ts";
+import { isPlaced, type PlacedSource, type WeightSource } from "../../model/weight-source.ts";
 import type { NativeContext, NativeEngine, NativeModel, NativePass } from "../../native/addon.ts";
 import { openEngine } from "../../native/load.ts";
+import { formatBytes } from "../../size-text.ts";
 import type { LowRankPart } from "../adapters.ts";
 import { checkAdapter } from "../adapters.ts";
 import { embedRows, scaleEmbedded } from "../embed-rows.ts";
@@ -24,7 +26,8 @@ import { intactContext } from "./intact-context.ts";
 import { cacheShape, NativeKvCache } from "./kv-cache.ts";
 import { packAdditions } from "./low-rank.ts";
 import { nativeSpans } from "./native-spans.ts";
-import { loadExitHead, openOutput } from "./output-head.ts";
+import { loadExitHead, type OpenedOutput, openOutput } from "./output-head.ts";
+import { openStreamed } from "./streamed-weights.ts";
 import { WeightLoader } from "./weights.ts";
 
 export interface NativeOptions {
@@ -36,6 +39,8 @@ export interface NativeOptions {
   readonly activations?: ActivationType | undefined;
   /** Default `packed`: packed weights in place, dense ones streamed; `resident`: dense ones stay too. */
   readonly residency?: Residency | undefined;
+  /** `streamed`: what blocks and output head of an artifact may take, buffers included; default: the least. */
+  readonly weightRoomBytes?: number | undefined;
   /** Why this executor was chosen, for people. */
   readonly reason?: string | undefined;
 }
@@ -58,8 +63,9 @@ interface Parts {
  */
 export async function createNativeExecutor(
   source: WeightSource,
-  { isa, threads, activations = "int8", residency = "packed", reason = "asked for by name" }: NativeOptions = {},
+  options: NativeOptions = {},
 ): Promise<NativeExecutor> {
+  const { isa, threads, activations = "int8", residency = "packed", reason = "asked for by name" } = options;
   const { spec } = source;
   const engine = openEngine({ isa, threads });
   try {
@@ -74,18 +80,35 @@ export async function createNativeExecutor(
     const context = intactContext(engine.createContext({ activations }), source);
     const loader = new WeightLoader(source, engine.offline);
     const store = new BlockStore(model, loader, residency);
-    const stays = await store.open(spec.blocks.length);
-    const { head: output, embeds } = await openOutput(source, loader, model, residency);
-    const info: ExecutorInfo = {
-      ...{ executor: "native", backend: null, isa: engine.isa, reason, threads: engine.threads, activations },
-      residency: stays || residency === "resident" ? residency : "streamed",
+    const info = { executor: "native", backend: null, isa: engine.isa, reason, threads: engine.threads, activations };
+    const opened = (held: Pick<ExecutorInfo, "residency" | "streamed">, { head, embeds }: OpenedOutput) => {
+      const heads = new NativeHeads(model, context, head);
+      const parts = { info: { ...info, ...held }, engine, model, context, loader, store, heads, embeds };
+      return new NativeExecutor(source, parts);
     };
-    const heads = new NativeHeads(model, context, output);
-    return new NativeExecutor(source, { info, engine, model, context, loader, store, heads, embeds });
+    if (residency === "streamed" && isPlaced(source)) {
+      const plan = planOf(source, options.weightRoomBytes);
+      const { heldBytes, tokenBytes } = plan;
+      const output = await openStreamed(source, engine.offline, model, plan);
+      store.holdAll();
+      return opened({ residency, streamed: { heldBytes, tokenBytes } }, output);
+    }
+    const stays = await store.open(spec.blocks.length);
+    const output = await openOutput(source, loader, model, residency);
+    return opened({ residency: stays || residency === "resident" ? residency : "streamed" }, output);
   } catch (error) {
     engine.dispose();
     throw error;
   }
+}
+
+/** Throws UserError MEMORY_LIMIT where the room is less than streaming takes. */
+function planOf(source: PlacedSource, roomBytes = leastStreamBytes(source)): StreamPlan {
+  const plan = planStream(source, roomBytes);
+  if (plan) return plan;
+  const least = formatBytes(leastStreamBytes(source));
+  const message = `weights: expected room for ${least}, two buffers, found ${formatBytes(roomBytes)}`;
+  throw new UserError("MEMORY_LIMIT", message, "allow more memory");
 }
 
 /** A decoder in the native engine, off the main thread. Passes take turns; a row's numbers depend on no other row. */

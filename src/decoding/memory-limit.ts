@@ -1,5 +1,5 @@
-import type { Artifact } from "../artifact/reader.ts";
 import { planLayout } from "../artifact/artifact-layout.ts";
+import type { Artifact } from "../artifact/reader.ts";
 import { UserError } from "../errors.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { layoutMemory } from "../model/memory.ts";
@@ -9,9 +9,9 @@ import type { ExecutorOptions } from "../runtime/create-executor.ts";
 import { formatBytes, shortBytes } from "../size-text.ts";
 
 /**
- * Where packed weights are while a model runs. `mapped`: in the mapped files, whose pages the system reads and gives up;
- * `memory`: read into the process' own memory; `streamed`: as many blocks as fit there, the others read from disk for
- * every pass.
+ * Where packed weights are while a model runs. `mapped`: in the mapped files, whose pages the system reads and gives
+ * up; `memory`: read into the process' own memory; `streamed`: as many blocks as fit there, the others read from disk
+ * for every pass.
  */
 export const WEIGHT_PLACES = ["mapped", "memory", "streamed"] as const;
 export type WeightPlace = (typeof WEIGHT_PLACES)[number];
@@ -74,6 +74,8 @@ export function placeWeights(
   throw new UserError(
     "MEMORY_LIMIT",
     `memory limit: expected at least ${formatBytes(least)} for weights ${place} (${parts}), found ${formatBytes(limitBytes)}`,
-    place === "streamed" ? "allow more, or compress again with a smaller --context" : "allow more, or let them be streamed",
+    place === "streamed"
+      ? "allow more, or compress again with a smaller --context"
+      : "allow more, or let them be streamed",
   );
 }

@@ -98,7 +98,11 @@ async function checkpointWeights(found: FoundModel, options: OpenModelOptions): 
   const asked = options.weights ? "residency" : options.memoryLimitBytes === undefined ? null : "memory limit";
   if (asked !== null) {
     const message = `${found.folder}: ${asked}: expected an artifact, found a checkpoint`;
-    throw new UserError("RESIDENCY", message, "compress it first; a checkpoint has resident weights or reads each block");
+    throw new UserError(
+      "RESIDENCY",
+      message,
+      "compress it first; a checkpoint has resident weights or reads each block",
+    );
   }
   const source = await openCheckpoint(found.folder);
   return {

@@ -23,7 +23,7 @@ export interface HeadPart extends FileSpan {
 }
 
 /** What of a model is held in memory and what is read from disk for every token. */
-export interface StreamPlan {
+interface StreamPlan {
   /** Where the matrices of each block lie; null: it has none. */
   readonly blocks: readonly (FileSpan | null)[];
   /** By block. */
@@ -39,9 +39,9 @@ export interface StreamPlan {
 }
 
 /**
- * Chooses what of blocks and output head stays within `roomBytes`, buffers included: the output head where it fits, then
- * as many blocks as fit. A token needs every block once, so it does not matter which ones stay; those that do are spread
- * evenly, for the disk to read while they compute. Null where not even the buffers fit.
+ * Chooses what of blocks and output head stays within `roomBytes`, buffers included: the output head where it fits,
+ * then as many blocks as fit. A token needs every block once, so it does not matter which ones stay; those that do are
+ * spread evenly, for the disk to read while they compute. Null where not even the buffers fit.
  */
 export function planStream(source: PlacedSource, roomBytes: number): StreamPlan | null {
   const shape = shapeOf(source);
@@ -49,7 +49,14 @@ export function planStream(source: PlacedSource, roomBytes: number): StreamPlan 
   const sizes = blocks.map((span) => span?.bytes ?? 0);
   const all = sum(sizes) + head.bytes;
   if (all <= roomBytes) {
-    return { blocks, streamed: blocks.map(() => false), headParts: null, bufferBytes: 0, heldBytes: all, tokenBytes: 0 };
+    return {
+      blocks,
+      streamed: blocks.map(() => false),
+      headParts: null,
+      bufferBytes: 0,
+      heldBytes: all,
+      tokenBytes: 0,
+    };
   }
   const bufferBytes = bufferBytesOf(shape);
   const room = roomBytes - STREAM_BUFFERS * bufferBytes;

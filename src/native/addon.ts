@@ -1,5 +1,6 @@
 import type { NativeCodecForm } from "./codec-form.ts";
 import type { NativeOffline } from "./offline-maths.ts";
+import type { NativeStreamedPart, NativeStreamState } from "./streamed-parts.ts";
 
 /**
  * What the native addon exports, as TypeScript sees it. The glue in addon/ checks every argument: a wrong type, length,
@@ -25,7 +26,8 @@ export interface NativeAddon {
    */
   mapFile(path: string, offset: number, length: number): ArrayBuffer;
   /**
-   * The same read into memory of the process, past the system's cache; the buffer may be longer than what was asked for.
+   * The same read into memory of the process, past the system's cache; the buffer may be longer than what was asked
+   * for.
    */
   readFile(path: string, offset: number, length: number): ArrayBuffer;
   /** Zeroed memory from a multiple of 64 bytes, of 4096 where it has as many; see aligned.ts. */
@@ -179,32 +181,6 @@ export interface NativeModelShape {
   readonly hiddenSize: number;
   /** Per block, for the KV cache: 0 heads where a block has no attention. */
   readonly blocks: readonly { readonly kvHeads: number; readonly headDim: number }[];
-}
-
-/** Bytes of a file that passes read when they come to them. */
-export interface NativeStreamedPart {
-  readonly file: string;
-  /** A multiple of 4096. */
-  readonly offset: number;
-  readonly bytes: number;
-  /**
-   * Where they are read to: from a multiple of 4096, with room for whole pages. Parts of one buffer take turns in it:
-   * two buffers in turns let the next part be read while one is computed with.
-   */
-  readonly buffer: Uint8Array;
-}
-
-export interface NativeStreamState {
-  readonly readBytes: number;
-  /** How long passes waited for the disk. */
-  readonly waitedMs: number;
-  /** Why the last part that could not be read could not; code `ESHORT`: the file ends before. */
-  readonly failure: {
-    readonly file: string;
-    readonly code: string;
-    readonly expectedBytes: number;
-    readonly foundBytes: number;
-  } | null;
 }
 
 /** Weights by reference: every array given stays alive until it is replaced or the model is disposed of. */

@@ -13,10 +13,10 @@ import type {
   NativePass,
   NativeRope,
   NativeSpan,
-  NativeStreamedPart,
 } from "../../src/native/addon.ts";
 import type { NativeCodecForm } from "../../src/native/codec-form.ts";
 import type { NativeOffline } from "../../src/native/offline-maths.ts";
+import type { NativeStreamedPart } from "../../src/native/streamed-parts.ts";
 import { ADDON_STATE, HAS_ADDON, theAddon } from "./engines.ts";
 
 /** Every field of a type, once: the compiler refuses a record that lacks one or has another. */

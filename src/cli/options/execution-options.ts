@@ -1,6 +1,6 @@
 import type { Argv } from "yargs";
-import type { OpenModel } from "../../decoding/open-model.ts";
 import { WEIGHT_PLACES, type WeightPlace } from "../../decoding/memory-limit.ts";
+import type { OpenModel } from "../../decoding/open-model.ts";
 import type { OpenModelOptions } from "../../decoding/open-weights.ts";
 import { KV_TYPES, type KvType } from "../../model/kv-type.ts";
 import { BACKEND_CHOICES, type BackendChoice } from "../../runtime/backend-names.ts";

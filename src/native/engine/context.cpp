@@ -69,7 +69,7 @@ class CachesInUse {
   size_t marked_ = 0;
 };
 
-/** How far blocks from `from` on run in one job: a block that is streamed by itself, so that its buffer is soon free. */
+/** How far blocks from `from` on run in one job: one that is streamed by itself, so that its buffer is soon free. */
 int32_t jobEnd(const Model& model, const Pass& pass, int32_t from) {
   const auto streamed = [&](int32_t block) { return model.blocks[static_cast<size_t>(block)].part >= 0; };
   int32_t to = from + 1;

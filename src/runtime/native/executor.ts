@@ -1,17 +1,15 @@
-import { Interrupted, throwIfAborted, UserError } from "../../errors.ts";
+import { Interrupted, throwIfAborted } from "../../errors.ts";
 import type { Maths } from "../../maths/maths.ts";
 import { nativeMaths } from "../../maths/native.ts";
 import type { KvType } from "../../model/kv-type.ts";
-import { leastStreamBytes, planStream, type StreamPlan } from "../../model/stream-plan.ts";
-import { isPlaced, type PlacedSource, type WeightSource } from "../../model/weight-source.ts";
+import type { WeightSource } from "../../model/weight-source.ts";
 import type { NativeContext, NativeEngine, NativeModel, NativePass } from "../../native/addon.ts";
 import { openEngine } from "../../native/load.ts";
-import { formatBytes } from "../../size-text.ts";
 import type { LowRankPart } from "../adapters.ts";
 import { checkAdapter } from "../adapters.ts";
 import { embedRows, scaleEmbedded } from "../embed-rows.ts";
 import { type Executor, type RunBlocksOptions, skippedAt } from "../executor.ts";
-import type { ActivationType, ExecutorInfo, Residency } from "../executor-info.ts";
+import type { ActivationType, ExecutorInfo } from "../executor-info.ts";
 import type { AnswersOptions, HeadAnswers } from "../head-answers.ts";
 import type { ExitHead, LogitsOptions } from "../heads.ts";
 import { checkExitHead } from "../heads.ts";
@@ -19,28 +17,24 @@ import type { InputObserver } from "../input-capture.ts";
 import { InputBuffers } from "../input-capture.ts";
 import type { RowSpan } from "../kv-cache.ts";
 import { Named } from "../named.ts";
-import { BlockStore } from "./block-store.ts";
+import type { BlockStore } from "./block-store.ts";
 import { NativeHeads } from "./heads.ts";
 import { allRows, HiddenPool, type NativeHidden } from "./hidden.ts";
 import { intactContext } from "./intact-context.ts";
 import { cacheShape, NativeKvCache } from "./kv-cache.ts";
 import { packAdditions } from "./low-rank.ts";
 import { nativeSpans } from "./native-spans.ts";
-import { loadExitHead, type OpenedOutput, openOutput } from "./output-head.ts";
-import { openStreamed } from "./streamed-weights.ts";
+import { openWeights, type WeightOptions } from "./open-weights.ts";
+import { loadExitHead } from "./output-head.ts";
 import { WeightLoader } from "./weights.ts";
 
-export interface NativeOptions {
+export interface NativeOptions extends WeightOptions {
   /** Instruction set; default: the fastest that works here. */
   readonly isa?: string | undefined;
   /** Default: the physical cores. */
   readonly threads?: number | undefined;
   /** In products with integer codecs; default `int8`. Float codecs always take f32. */
   readonly activations?: ActivationType | undefined;
-  /** Default `packed`: packed weights in place, dense ones streamed; `resident`: dense ones stay too. */
-  readonly residency?: Residency | undefined;
-  /** `streamed`: what blocks and output head of an artifact may take, buffers included; default: the least. */
-  readonly weightRoomBytes?: number | undefined;
   /** Why this executor was chosen, for people. */
   readonly reason?: string | undefined;
 }
@@ -61,11 +55,8 @@ interface Parts {
  * Opens an executor of the native engine over any weight source; the source stays the caller's to close, and must not
  * be closed before. Throws UserError where the addon is missing, or `isa` is none that runs here.
  */
-export async function createNativeExecutor(
-  source: WeightSource,
-  options: NativeOptions = {},
-): Promise<NativeExecutor> {
-  const { isa, threads, activations = "int8", residency = "packed", reason = "asked for by name" } = options;
+export async function createNativeExecutor(source: WeightSource, options: NativeOptions = {}): Promise<NativeExecutor> {
+  const { isa, threads, activations = "int8", reason = "asked for by name" } = options;
   const { spec } = source;
   const engine = openEngine({ isa, threads });
   try {
@@ -79,36 +70,17 @@ export async function createNativeExecutor(
     });
     const context = intactContext(engine.createContext({ activations }), source);
     const loader = new WeightLoader(source, engine.offline);
-    const store = new BlockStore(model, loader, residency);
-    const info = { executor: "native", backend: null, isa: engine.isa, reason, threads: engine.threads, activations };
-    const opened = (held: Pick<ExecutorInfo, "residency" | "streamed">, { head, embeds }: OpenedOutput) => {
-      const heads = new NativeHeads(model, context, head);
-      const parts = { info: { ...info, ...held }, engine, model, context, loader, store, heads, embeds };
-      return new NativeExecutor(source, parts);
+    const { store, residency, streamed, head, embeds } = await openWeights(source, loader, model, options);
+    const info: ExecutorInfo = {
+      ...{ executor: "native", backend: null, isa: engine.isa, reason, threads: engine.threads, activations },
+      ...{ residency, ...(streamed && { streamed }) },
     };
-    if (residency === "streamed" && isPlaced(source)) {
-      const plan = planOf(source, options.weightRoomBytes);
-      const { heldBytes, tokenBytes } = plan;
-      const output = await openStreamed(source, engine.offline, model, plan);
-      store.holdAll();
-      return opened({ residency, streamed: { heldBytes, tokenBytes } }, output);
-    }
-    const stays = await store.open(spec.blocks.length);
-    const output = await openOutput(source, loader, model, residency);
-    return opened({ residency: stays || residency === "resident" ? residency : "streamed" }, output);
+    const heads = new NativeHeads(model, context, head);
+    return new NativeExecutor(source, { info, engine, model, context, loader, store, heads, embeds });
   } catch (error) {
     engine.dispose();
     throw error;
   }
-}
-
-/** Throws UserError MEMORY_LIMIT where the room is less than streaming takes. */
-function planOf(source: PlacedSource, roomBytes = leastStreamBytes(source)): StreamPlan {
-  const plan = planStream(source, roomBytes);
-  if (plan) return plan;
-  const least = formatBytes(leastStreamBytes(source));
-  const message = `weights: expected room for ${least}, two buffers, found ${formatBytes(roomBytes)}`;
-  throw new UserError("MEMORY_LIMIT", message, "allow more memory");
 }
 
 /** A decoder in the native engine, off the main thread. Passes take turns; a row's numbers depend on no other row. */

@@ -1,29 +1,38 @@
+import { CODECS } from "../../codecs/index.ts";
 import { UserError } from "../../errors.ts";
 import { fileError } from "../../formats/files.ts";
 import { headMatrixId } from "../../model/decoder-spec.ts";
 import { readOutputVectors } from "../../model/output-vectors.ts";
-import { type FileSpan, type HeadPart, STREAM_BUFFERS, type StreamPlan } from "../../model/stream-plan.ts";
+import { type FileSpan, type HeadPart, leastStreamBytes, planStream, STREAM_BUFFERS } from "../../model/stream-plan.ts";
 import type { PackedMatrix, PlacedSource, WeightSource } from "../../model/weight-source.ts";
-import type { NativeModel, NativeNorm, NativeStreamedPart } from "../../native/addon.ts";
+import type { NativeModel, NativeNorm } from "../../native/addon.ts";
 import { alignedBytes } from "../../native/aligned.ts";
 import { codecForm } from "../../native/codec-form.ts";
-import { CODECS } from "../../codecs/index.ts";
 import { loadNative } from "../../native/load.ts";
-import type { NativeOffline } from "../../native/offline-maths.ts";
+import type { NativeStreamedPart } from "../../native/streamed-parts.ts";
+import { formatBytes } from "../../size-text.ts";
+import type { ExecutorInfo } from "../executor-info.ts";
 import { OUTPUT_HEAD } from "../heads.ts";
 import { headByRows, headInModel, type OpenedOutput } from "./output-head.ts";
-import { WeightLoader } from "./weights.ts";
+import type { WeightLoader } from "./weights.ts";
+
+/** What opening leaves behind: the output head, and how much is held and streamed. */
+interface OpenedStream extends OpenedOutput {
+  readonly streamed: ExecutorInfo["streamed"];
+}
 
 /**
- * Gives the engine's model the blocks and the output head of a source: what the plan holds is read into memory now, what
- * it streams is read by the engine whenever a pass comes to it.
+ * Gives the engine's model the blocks and the output head of a source, in so many bytes (default: the least): what the
+ * plan holds is read into memory now, what it streams is read by the engine whenever a pass comes to it. Throws
+ * UserError MEMORY_LIMIT where the room is less than that takes.
  */
 export async function openStreamed(
   source: PlacedSource,
-  offline: NativeOffline,
+  all: WeightLoader,
   model: NativeModel,
-  plan: StreamPlan,
-): Promise<OpenedOutput> {
+  roomBytes: number = leastStreamBytes(source),
+): Promise<OpenedStream> {
+  const plan = planStream(source, roomBytes) ?? tooLittle(leastStreamBytes(source), roomBytes);
   const buffers = Array.from({ length: STREAM_BUFFERS }, () => alignedBytes(plan.bufferBytes));
   const parts: NativeStreamedPart[] = [];
   /** The next part's number, whose bytes will lie in its buffer. */
@@ -38,11 +47,17 @@ export async function openStreamed(
   for (const [block, span] of plan.blocks.entries()) {
     const streamed = blocks[block];
     const memory = streamed?.memory ?? (span && read(span));
-    const loader = new WeightLoader(span && memory ? lyingIn(source, span, memory) : source, offline);
+    const loader = span && memory ? all.over(lyingIn(source, span, memory)) : all;
     const { weights } = await loader.block(block, null, null);
     model.setBlock(block, streamed ? { ...weights, part: streamed.part } : weights);
   }
-  return headParts ? streamedHead(source, model, headParts) : heldHead(source, model);
+  const output = await (headParts ? streamedHead(source, model, headParts) : heldHead(source, model));
+  return { ...output, streamed: { heldBytes: plan.heldBytes, tokenBytes: plan.tokenBytes } };
+}
+
+function tooLittle(leastBytes: number, roomBytes: number): never {
+  const message = `weights: expected room for ${formatBytes(leastBytes)}, two buffers, found ${formatBytes(roomBytes)}`;
+  throw new UserError("MEMORY_LIMIT", message, "allow more memory");
 }
 
 function read({ file, offset, bytes }: FileSpan): Uint8Array {

@@ -1,9 +1,9 @@
 import type { Maths } from "../maths/maths.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { KvType } from "../model/kv-type.ts";
+import type { LowRankPart } from "../model/low-rank.ts";
 import type { SkippedParts } from "../model/matrix-inputs.ts";
 import type { WeightSource } from "../model/weight-source.ts";
-import type { LowRankPart } from "./adapters.ts";
 import type { ExecutorInfo } from "./executor-info.ts";
 import type { AnswersOptions, HeadAnswers } from "./head-answers.ts";
 import type { ExitHead, LogitsOptions } from "./heads.ts";

@@ -1,8 +1,8 @@
 import { expect, it } from "vitest";
 import { CODECS } from "../../src/codecs/index.ts";
 import { linearsOf, type NormSpec } from "../../src/model/decoder-spec.ts";
+import type { LowRankPart } from "../../src/model/low-rank.ts";
 import type { DenseMatrix, Matrix, WeightSource } from "../../src/model/weight-source.ts";
-import type { LowRankPart } from "../../src/runtime/adapters.ts";
 import type { AnyExecutor } from "../../src/runtime/executor.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { layerNorm, matMul, rmsNorm } from "../references/ops.ts";

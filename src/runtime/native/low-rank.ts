@@ -1,5 +1,5 @@
+import type { LowRankPart } from "../../model/low-rank.ts";
 import type { NativeLowRank } from "../../native/addon.ts";
-import type { LowRankPart } from "../adapters.ts";
 import type { WeightLoader } from "./weights.ts";
 
 /** A low-rank addition as the engine takes it. */

@@ -1,6 +1,6 @@
-import { type DecoderSpec, type LinearSpec, linearsOf } from "../model/decoder-spec.ts";
-import { type BlockRole, idOf } from "../model/matrix-id.ts";
-import { expectLength } from "./heads.ts";
+import { expectLength } from "../tensor/expect-length.ts";
+import { type DecoderSpec, type LinearSpec, linearsOf } from "./decoder-spec.ts";
+import { type BlockRole, idOf } from "./matrix-id.ts";
 
 /** A low-rank addition to one matrix: y += factor * B (A x), computed in f32 beside the packed product. */
 export interface LowRankPart {
@@ -33,4 +33,9 @@ export function checkAdapter(spec: DecoderSpec, name: string, parts: readonly Lo
 function linearOf(spec: DecoderSpec, { block, role }: Pick<LowRankPart, "block" | "role">): LinearSpec | undefined {
   const found = spec.blocks[block];
   return found && linearsOf(found).find((one) => one.role === role)?.linear;
+}
+
+/** Whether two arrays hold the same numbers. */
+export function sameNumbers(one: Float32Array, other: Float32Array): boolean {
+  return one === other || (one.length === other.length && one.every((value, i) => value === other[i]));
 }

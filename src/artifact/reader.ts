@@ -7,7 +7,7 @@ import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { LowRankPart } from "../model/low-rank.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import type { PackedFile } from "../model/packed-layout.ts";
-import type { PackedMatrix, WeightSource } from "../model/weight-source.ts";
+import type { MatrixPlace, PackedMatrix, WeightSource } from "../model/weight-source.ts";
 import { loadNative } from "../native/load.ts";
 import { checkAdapterHeader, readAdapterFile } from "./adapter/file.ts";
 import { badArtifact } from "./artifact-error.ts";
@@ -52,6 +52,11 @@ export class Artifact implements WeightSource {
   async readMatrix(id: string): Promise<PackedMatrix> {
     const { codec, rows, cols, ...tensor } = this.matrix(id);
     return { kind: "packed", codec, rows, cols, bytes: await this.fileOf(tensor).bytes(tensor, 0, tensor.bytes) };
+  }
+
+  placeOf(id: string): MatrixPlace {
+    const { codec, rows, cols, file, offset, bytes } = this.matrix(id);
+    return { codec, rows, cols, file: path.join(this.label, file), offset, bytes };
   }
 
   /** Reads the 16-row tiles that the rows lie in, and no more. */
@@ -150,7 +155,8 @@ async function openWeights(name: string, file: PackedFile, mapFile: FileMapper |
   }
 }
 
-function nativeMapper(): FileMapper | null {
+/** Maps files where the addon loads. */
+export function nativeMapper(): FileMapper | null {
   const { addon } = loadNative();
   if (!addon) return null;
   return (name, bytes) => {
@@ -158,6 +164,12 @@ function nativeMapper(): FileMapper | null {
     const whole = new Uint8Array(buffer);
     return { buffer, isTorn: () => addon.isTorn(whole) };
   };
+}
+
+/** Reads files into memory of the process, past the system's cache, where the addon loads. */
+export function nativeReader(): FileMapper | null {
+  const { addon } = loadNative();
+  return addon && ((name, bytes) => ({ buffer: addon.readFile(name, 0, bytes), isTorn: () => false }));
 }
 
 async function checkSize(file: string, bytes: number): Promise<void> {

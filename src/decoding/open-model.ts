@@ -39,7 +39,7 @@ export interface OpenModel {
 
 /** Opens an artifact, a run folder's artifact or a checkpoint and makes its executor. */
 export async function openModel(target: string, options: OpenModelOptions = {}): Promise<OpenModel> {
-  const weights = await openWeights(target);
+  const weights = await openWeights(target, options);
   try {
     const { kind, folder, artifact, listed, contextTokens, weightBytes, source } = weights;
     const tokenizer = await loadTokenizer(folder, { spec: source.spec, listed });

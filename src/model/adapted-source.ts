@@ -1,5 +1,5 @@
 import { type LowRankPart, sumParts } from "./low-rank.ts";
-import type { WeightSource } from "./weight-source.ts";
+import { isPlaced, type WeightSource } from "./weight-source.ts";
 
 /** A model with an adapter beside its matrices, on top of the one that it may have; the source stays open. */
 export function adaptedSource(source: WeightSource, parts: readonly LowRankPart[]): WeightSource {
@@ -8,6 +8,7 @@ export function adaptedSource(source: WeightSource, parts: readonly LowRankPart[
     label: source.label,
     readMatrix: (id) => source.readMatrix(id),
     readRows: (id, from, to) => source.readRows(id, from, to),
+    ...(isPlaced(source) && { placeOf: (id: string) => source.placeOf(id) }),
     readVector: (id) => source.readVector(id),
     readAdditions: async () => sumParts((await source.readAdditions?.()) ?? [], parts),
     assertIntact: () => source.assertIntact?.(),

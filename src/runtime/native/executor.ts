@@ -9,30 +9,29 @@ import { openEngine } from "../../native/load.ts";
 import { Adapters } from "../adapters.ts";
 import { embedRows, scaleEmbedded } from "../embed-rows.ts";
 import { type Executor, type RunBlocksOptions, skippedAt } from "../executor.ts";
-import type { ActivationType, ExecutorInfo, Residency } from "../executor-info.ts";
+import type { ActivationType, ExecutorInfo } from "../executor-info.ts";
 import type { AnswersOptions, HeadAnswers } from "../head-answers.ts";
 import { checkExitHead, type ExitHead, type LogitsOptions } from "../heads.ts";
 import { InputBuffers, type InputObserver } from "../input-capture.ts";
 import type { RowSpan } from "../kv-cache.ts";
-import { BlockStore } from "./block-store.ts";
+import type { BlockStore } from "./block-store.ts";
 import { NativeHeads } from "./heads.ts";
 import { allRows, HiddenPool, type NativeHidden } from "./hidden.ts";
 import { intactContext } from "./intact-context.ts";
 import { cacheShape, NativeKvCache } from "./kv-cache.ts";
 import { packAdditions } from "./low-rank.ts";
 import { nativeSpans } from "./native-spans.ts";
-import { loadExitHead, openOutput } from "./output-head.ts";
+import { openWeights, type WeightOptions } from "./open-weights.ts";
+import { loadExitHead } from "./output-head.ts";
 import { WeightLoader } from "./weights.ts";
 
-export interface NativeOptions {
+export interface NativeOptions extends WeightOptions {
   /** Instruction set; default: the fastest that works here. */
   readonly isa?: string | undefined;
   /** Default: the physical cores. */
   readonly threads?: number | undefined;
   /** In products with integer codecs; default `int8`. Float codecs always take f32. */
   readonly activations?: ActivationType | undefined;
-  /** Default `packed`: packed weights in place, dense ones streamed; `resident`: dense ones stay too. */
-  readonly residency?: Residency | undefined;
   /** Why this executor was chosen, for people. */
   readonly reason?: string | undefined;
 }
@@ -54,10 +53,8 @@ interface Parts {
  * Opens an executor of the native engine over any weight source; the source stays the caller's to close, and must not
  * be closed before. Throws UserError where the addon is missing, or `isa` is none that runs here.
  */
-export async function createNativeExecutor(
-  source: WeightSource,
-  { isa, threads, activations = "int8", residency = "packed", reason = "asked for by name" }: NativeOptions = {},
-): Promise<NativeExecutor> {
+export async function createNativeExecutor(source: WeightSource, options: NativeOptions = {}): Promise<NativeExecutor> {
+  const { isa, threads, activations = "int8", reason = "asked for by name" } = options;
   const { spec } = source;
   const engine = openEngine({ isa, threads });
   try {
@@ -71,14 +68,12 @@ export async function createNativeExecutor(
     });
     const context = intactContext(engine.createContext({ activations }), source);
     const loader = new WeightLoader(source, engine.offline);
-    const store = new BlockStore(model, loader, residency);
-    const stays = await store.open(spec.blocks.length);
-    const { head: output, embeds } = await openOutput(source, loader, model, residency);
+    const { store, residency, streamed, head, embeds } = await openWeights(source, loader, model, options);
     const info: ExecutorInfo = {
       ...{ executor: "native", backend: null, isa: engine.isa, reason, threads: engine.threads, activations },
-      residency: stays || residency === "resident" ? residency : "streamed",
+      ...{ residency, ...(streamed && { streamed }) },
     };
-    const heads = new NativeHeads(model, context, output);
+    const heads = new NativeHeads(model, context, head);
     const adapters = new Adapters<true>(source, async (name, parts) => {
       const additions = await packAdditions(loader, parts);
       // In turn: the engine refuses to replace an adapter while a pass uses it.

@@ -112,7 +112,7 @@ async function openReference(target: string, args: EvaluationArguments): Promise
     throw error;
   });
   const assertReference = () => assertUnchanged(checkpoint.files);
-  const noise = args.noiseFloor ? await openNoiseReference(folder, openOptions(args)) : null;
+  const noise = args.noiseFloor ? await openNoiseReference(folder, await openOptions(args)) : null;
   return {
     executor,
     folder,

@@ -82,6 +82,12 @@ export const GuardResult = z.strictObject({
 });
 export type GuardResult = z.infer<typeof GuardResult>;
 
+/** An adapter's files, and the base model that it names. */
+const AdapterIdentity = z.strictObject({
+  base: z.string().nullable(),
+  files: z.array(z.strictObject({ name: z.string(), bytes: count, sha256: Sha256 })),
+});
+
 /** What the artifact was made from and by; equal provenance gives equal bytes. */
 export const Provenance = z.strictObject({
   toolVersion: z.string(),
@@ -94,6 +100,8 @@ export const Provenance = z.strictObject({
   calibrationId: z.string().nullable(),
   /** What was taken out of the source's blocks: slices that each keeps, of those that it had. Absent: nothing. */
   pruning: z.strictObject({ kind: z.string(), kept: z.array(count), slices: z.array(count) }).optional(),
+  /** The adapter that was merged into the source's matrices; absent: none. */
+  adapter: AdapterIdentity.optional(),
   scorer: z.string().nullable(),
   quantizer: z.string(),
   /** Absent where no comparison was asked for. */

@@ -1,4 +1,5 @@
 import type { Provenance } from "../artifact/manifest.ts";
+import { idOf } from "../model/matrix-id.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { allocatorOf } from "../planning/allocators/index.ts";
 import { type MatrixToPlan, matricesToPlan } from "../planning/problem/matrices.ts";
@@ -26,24 +27,30 @@ export interface WorkModel {
 
 /** The model of a job that begins at a checkpoint, for `job.once`. */
 export async function modelOf(job: Job): Promise<WorkModel> {
-  const { checkpoint, request } = job.origin;
+  const { source: origin, request } = job.origin;
   const { id } = await job.get(weightsStep);
   const pruned = await job.ask(pruneStep);
   if (!pruned) {
-    const storedDtype = (matrix: string) => checkpoint.storedDtype(matrix);
-    return { source: checkpoint, id, request, matrices: matricesOf(job.recipe, request), storedDtype };
+    const storedDtype = (matrix: string) => storedDtypeIn(job, matrix);
+    return { source: origin, id, request, matrices: matricesOf(job.recipe, request), storedDtype };
   }
   const { cuts, key, repaired } = pruned.value;
   const asked = prunedRequest(job.recipe, request, pruned.value);
   const source = prunedSource({
-    ...{ source: checkpoint, spec: asked.spec, cutOf: (block) => cuts[block] },
+    ...{ source: origin, spec: asked.spec, cutOf: (block) => cuts[block] },
     repaired: prunedBlocksOf(job, key),
   });
   return {
     ...{ source, request: asked, matrices: matricesOf(job.recipe, asked) },
     id: hashOf({ checkpoint: id, pruned: pruned.id }),
-    storedDtype: (matrix) => (repaired.includes(matrix) ? "F32" : checkpoint.storedDtype(matrix)),
+    storedDtype: (matrix) => (repaired.includes(matrix) ? "F32" : storedDtypeIn(job, matrix)),
   };
+}
+
+/** Element type of a matrix that work begins with: what an adapter was merged into is in f32. */
+function storedDtypeIn({ origin: { checkpoint, adapter } }: Job, matrix: string): string {
+  const isMerged = adapter?.parts.some(({ block, role }) => idOf(block, role) === matrix);
+  return isMerged ? "F32" : checkpoint.storedDtype(matrix);
 }
 
 /** What is asked of a run, for what pruning has left of the model. */

@@ -55,7 +55,7 @@ export const sensitivityStep: Step<Sensitivity> = {
 
 /** What pruning is done with. */
 export async function pruningWorkOf(job: Job) {
-  const { checkpoint: source, maths } = job.origin;
+  const { source, maths } = job.origin;
   const { sequences } = restoreCalibration((await job.get(calibrationStep)).value);
   const { onProgress, signal } = job.options;
   const kind = PRUNING_KINDS[pruneSettingsOf(job.recipe).kind];

@@ -69,7 +69,7 @@ async function report(job: Job): Promise<CompressResult> {
     artifact: artifact && job.artifactFolder,
     scores: await job.got(scoresStep),
     plan,
-    pruning: await pruningOf(job),
+    pruning: await pruningOf(job, shipped && shipped.model),
     kvNote: plan && (await job.once(rangedRequest)).note,
     library: (await job.got(libraryStep))?.codecs ?? null,
     guard: shipped?.guard ?? null,

@@ -7,12 +7,13 @@ import { prunedSource } from "../pruning/pruned-source.ts";
 import { exitShapeOf } from "./exit-settings.ts";
 import type { Job } from "./job.ts";
 import type { RunRequest } from "./plan-request.ts";
+import { prunesByPlan } from "./prune-settings.ts";
 import type { Recipe } from "./recipe.ts";
 import { hashOf } from "./step-key.ts";
 import { type PrunedModel, prunedBlocksOf, pruneStep } from "./steps/prune.ts";
 import { weightsStep } from "./steps/weights.ts";
 
-/** What is scored, planned and packed: the checkpoint, or what the recipe's pruning has left of it. */
+/** A model that is scored, planned or packed: the checkpoint, or what pruning has left of it. */
 export interface WorkModel {
   readonly source: WeightSource;
   /** Names its contents. */
@@ -24,15 +25,26 @@ export interface WorkModel {
   storedDtype(id: string): string;
 }
 
-/** The model of a job that begins at a checkpoint, for `job.once`. */
+/**
+ * What is scored and planned, for `job.once`: where the plan says what is pruned, the checkpoint.
+ */
+export function plannedModelOf(job: Job): Promise<WorkModel> {
+  return job.once(prunesByPlan(job.recipe) ? checkpointModel : modelOf);
+}
+
+async function checkpointModel(job: Job): Promise<WorkModel> {
+  const { checkpoint, request } = job.origin;
+  const { id } = await job.get(weightsStep);
+  const storedDtype = (matrix: string) => checkpoint.storedDtype(matrix);
+  return { source: checkpoint, id, request, matrices: matricesOf(job.recipe, request), storedDtype };
+}
+
+/** The model of a job that begins at a checkpoint, for `job.once`: what is packed. */
 export async function modelOf(job: Job): Promise<WorkModel> {
   const { checkpoint, request } = job.origin;
   const { id } = await job.get(weightsStep);
   const pruned = await job.ask(pruneStep);
-  if (!pruned) {
-    const storedDtype = (matrix: string) => checkpoint.storedDtype(matrix);
-    return { source: checkpoint, id, request, matrices: matricesOf(job.recipe, request), storedDtype };
-  }
+  if (!pruned || pruned.value.changed.length === 0) return job.once(checkpointModel);
   const { cuts, key, repaired } = pruned.value;
   const asked = prunedRequest(job.recipe, request, pruned.value);
   const source = prunedSource({
@@ -52,10 +64,17 @@ export function prunedRequest({ exits }: Recipe, request: RunRequest, { cuts }: 
   return { ...request, spec, exits: exits && exitShapeOf(exits, spec) };
 }
 
-/** What the job's artifact says of its pruning; null: there is none, or none yet. */
-export async function pruningOf(job: Job): Promise<NonNullable<Provenance["pruning"]> | null> {
+/**
+ * What the job's artifact says of its pruning; null: there is none, or none yet. `shipped`: the model that ships, which
+ * is the checkpoint where a plan of whole blocks takes the place of one that prunes.
+ */
+export async function pruningOf(
+  job: Job,
+  shipped: WorkModel | null,
+): Promise<NonNullable<Provenance["pruning"]> | null> {
+  if (shipped?.source === job.origin.checkpoint) return null;
   const pruned = await job.got(pruneStep);
-  return pruned && { kind: pruned.kind, kept: pruned.kept, slices: pruned.slices };
+  return pruned && pruned.blocks;
 }
 
 function matricesOf({ plan }: Recipe, { spec, storedDtype }: RunRequest): MatrixToPlan[] {

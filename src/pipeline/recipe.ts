@@ -11,7 +11,7 @@ import { PlanSettings } from "../planning/plan-settings.ts";
 import { isBlockQuantizer, matrixQuantizerOf, QUANTIZERS, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
 import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
-import { PruneSettings } from "./prune-settings.ts";
+import { PruneSettings, prunesByPlan } from "./prune-settings.ts";
 
 /** Where the recipes that ship lie; the same from src/ and from dist/. */
 const RECIPES_FOLDER = fileURLToPath(new URL("../../pipelines/", import.meta.url));
@@ -69,8 +69,7 @@ const GuardSettings = z.strictObject({
   tokens: YamlCount.or(z.literal(0)).default(0),
 });
 
-/** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
-export const Recipe = z.strictObject({
+const RecipeFields = z.strictObject({
   name: YamlName,
   description: z.string().default(""),
   calibration: CalibrationSettings,
@@ -86,6 +85,20 @@ export const Recipe = z.strictObject({
   context: YamlCount.default(2048),
   /** Of everything random but the choice of calibration text. */
   seed: YamlSeed.default(0),
+});
+
+/** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
+export const Recipe = RecipeFields.superRefine((recipe, context) => {
+  if (!prunesByPlan(recipe)) return;
+  const wanted: [path: string[], expected: string, found: string][] = [
+    [["plan", "allocator"], "optimal", recipe.plan.allocator],
+    [["score", "scorer"], "kl", recipe.score.scorer],
+  ];
+  for (const [path, expected, found] of wanted) {
+    if (expected === found) continue;
+    const message = `expected ${expected} with prune.ratio: auto, which weighs cuts and codecs by one loss, found ${found}`;
+    context.addIssue({ code: "custom", path, message });
+  }
 });
 export type Recipe = z.infer<typeof Recipe>;
 

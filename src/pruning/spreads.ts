@@ -9,6 +9,8 @@ export const SPREADS = {
   luc: ({ relative }) => relative,
   /** The same by squared errors as they are, as the paper has it. */
   "edge-llm": ({ mse }) => mse,
+  /** The same by the divergence of the whole model's output, which takes longer to measure. */
+  kl: ({ kl }) => kl ?? [],
   uniform: null,
 } as const satisfies Record<string, Spread>;
 

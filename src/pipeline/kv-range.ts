@@ -26,7 +26,7 @@ export interface RangedRequest {
  * them, else as calibration text shows. Throws UserError KV_RANGE where the run asks for f16 by name.
  */
 export async function rangedRequest(job: Job): Promise<RangedRequest> {
-  const { request } = await plannedModelOf(job);
+  const { request } = await job.once(plannedModelOf);
   const { kvType, kvChoices = [], kvAsked } = request;
   const { keyValueBound } = (await job.get(weightsStep)).value;
   const kept = { request, note: null };
@@ -45,7 +45,7 @@ export async function rangedRequest(job: Job): Promise<RangedRequest> {
 
 async function firstBeyondF16(job: Job): Promise<string | null> {
   const { sequences } = (await job.get(calibrationStep)).value;
-  const executor = await job.executors((await plannedModelOf(job)).source);
+  const executor = await job.executors((await job.once(plannedModelOf)).source);
   try {
     for (let i = 0, tokens = 0; i < sequences.length && tokens < PROBE_TOKENS; i++) {
       const found = await firstNotFinite(executor, Int32Array.from(sequences[i]), "f16", job.options.signal);

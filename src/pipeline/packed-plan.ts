@@ -7,7 +7,8 @@ import { uniformPlans } from "../planning/uniform-plans.ts";
 import type { RefinerSetup } from "../training/rounding/block-refiner.ts";
 import type { Job } from "./job.ts";
 import { rangedRequest } from "./kv-range.ts";
-import { modelOf, plannedModelOf, type WorkModel } from "./model.ts";
+import { plannedModelOf, type WorkModel } from "./model.ts";
+import { packedModelOf } from "./packed-model.ts";
 import { libraryOf, underPlan } from "./packing.ts";
 import { libraryStep } from "./steps/library.ts";
 import { planStep } from "./steps/plan.ts";
@@ -30,7 +31,7 @@ export interface PackedPlan {
  */
 export async function packedPlan(job: Job): Promise<PackedPlan> {
   const { value: plan } = await job.get(planStep);
-  const model = await job.once(modelOf);
+  const model = await job.once(packedModelOf);
   if (!(await job.ask(libraryStep))) return { model, packed: null, learning: null };
   if (!(await job.ask(requantizedStep)))
     return { model, packed: underPlan(model, await job.once(libraryOf), plan), learning: null };
@@ -44,7 +45,7 @@ export async function packedPlan(job: Job): Promise<PackedPlan> {
 
 /** A plan that the library has all matrices of. */
 export async function libraryPlan(job: Job, plan: Plan): Promise<PackedPlan> {
-  const model = await plannedModelOf(job);
+  const model = await job.once(plannedModelOf);
   return { model, packed: underPlan(model, await job.once(libraryOf), plan), learning: null };
 }
 

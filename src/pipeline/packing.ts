@@ -31,7 +31,7 @@ export type Pair = readonly [id: string, codec: string];
  */
 export async function libraryOf(job: Job): Promise<MatrixLibrary> {
   const made = { quantizer: matrixQuantizerOf(job.recipe.quantize.quantizer), plan: null };
-  return openLibrary(job, await plannedModelOf(job), made);
+  return openLibrary(job, await job.once(plannedModelOf), made);
 }
 
 /**

@@ -4,8 +4,7 @@ import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { BlockForm, BlockForms } from "../planning/problem/block-forms.ts";
 import { keptCounts } from "../pruning/counts.ts";
 import { cutSpec } from "../pruning/cut.ts";
-import { isPruningKind, PRUNING_KINDS } from "../pruning/index.ts";
-import type { BlockPruning } from "../pruning/kind.ts";
+import { PRUNING_KINDS } from "../pruning/index.ts";
 import { plannedCuts } from "../pruning/planned-cuts.ts";
 import { kindsOf, type PruneSettings } from "./prune-settings.ts";
 import type { Sensitivity } from "./steps/sensitivity.ts";
@@ -40,15 +39,6 @@ export function cutsOfPlan({ pruning }: Plan): (PrunedSlices | null)[] {
   return pruning.cuts.map((cut) => cut && { kind: cut.kind, kept: cut.kept, slices: cut.slices });
 }
 
-/** What is to be done to each block. */
-export function pruningsOf(blocks: readonly (PrunedSlices | null)[]): (BlockPruning | null)[] {
-  return blocks.map((block) => {
-    if (!block) return null;
-    if (!isPruningKind(block.kind)) throw new Error(`no kind of pruning: ${block.kind}`);
-    return { kind: PRUNING_KINDS[block.kind], kept: block.kept };
-  });
-}
-
 function whole({ blocks }: DecoderSpec, block: number): BlockForm {
   return { block: blocks[block], cut: null };
 }
@@ -57,7 +47,11 @@ function whole({ blocks }: DecoderSpec, block: number): BlockForm {
 function formOf(
   spec: DecoderSpec,
   block: number,
-  { kind, kept, loss }: { readonly kind: keyof typeof PRUNING_KINDS; readonly kept: number; readonly loss?: number | undefined },
+  {
+    kind,
+    kept,
+    loss,
+  }: { readonly kind: keyof typeof PRUNING_KINDS; readonly kept: number; readonly loss?: number | undefined },
 ): BlockForm[] {
   const slices = PRUNING_KINDS[kind].slicesOf(spec.blocks[block])?.slices ?? 0;
   if (kept >= slices || loss === undefined) return [];

@@ -9,7 +9,7 @@ export const PruneSettings = z
   .strictObject({
     /** One kind, or with `ratio: auto` several to choose from. */
     kind: Kind.or(z.array(Kind).min(1)),
-    /** Share of the kind's slices of the whole model; auto: the plan chooses what each block loses, beside its codecs. */
+    /** Share of the kind's slices of the whole model; auto: the plan chooses for each block, beside its codecs. */
     ratio: z.number().min(0).lt(1).or(z.literal("auto")),
     /**
      * How a ratio is spread over the blocks: by what pruning does to their outputs, relatively or in squared errors as

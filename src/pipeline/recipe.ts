@@ -6,10 +6,10 @@ import { UserError } from "../errors.ts";
 import { readYamlText } from "../formats/files.ts";
 import { parseYamlDocument, YamlCount, YamlName, YamlSeed } from "../formats/yaml-document.ts";
 import { didYouMean } from "../near-names.ts";
-import { allocatorOf } from "../planning/allocators/index.ts";
+import { ALLOCATOR_IDS, ALLOCATORS, allocatorOf } from "../planning/allocators/index.ts";
 import { PlanSettings } from "../planning/plan-settings.ts";
 import { isBlockQuantizer, matrixQuantizerOf, QUANTIZERS, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
-import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
+import { SCORER_IDS, SCORERS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
 import { PruneSettings, prunesByPlan } from "./prune-settings.ts";
 
@@ -90,15 +90,16 @@ const RecipeFields = z.strictObject({
 /** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
 export const Recipe = RecipeFields.superRefine((recipe, context) => {
   if (!prunesByPlan(recipe)) return;
-  const wanted: [path: string[], expected: string, found: string][] = [
-    [["plan", "allocator"], "optimal", recipe.plan.allocator],
-    [["score", "scorer"], "kl", recipe.score.scorer],
-  ];
-  for (const [path, expected, found] of wanted) {
-    if (expected === found) continue;
-    const message = `expected ${expected} with prune.ratio: auto, which weighs cuts and codecs by one loss, found ${found}`;
+  const fault = (path: string[], expected: string, found: string) => {
+    const message = `expected ${expected} with prune.ratio: auto, found ${found}`;
     context.addIssue({ code: "custom", path, message });
-  }
+  };
+  const { allocator } = recipe.plan;
+  const choosing = ALLOCATOR_IDS.filter((id) => ALLOCATORS[id].grain.name === "matrix");
+  if (!choosing.includes(allocator)) fault(["plan", "allocator"], choosing.join(" or "), allocator);
+  const { scorer } = recipe.score;
+  const inNats = SCORER_IDS.filter((id) => SCORERS[id].inNats);
+  if (!inNats.includes(scorer)) fault(["score", "scorer"], inNats.join(" or "), scorer);
 });
 export type Recipe = z.infer<typeof Recipe>;
 

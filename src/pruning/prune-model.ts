@@ -39,7 +39,9 @@ export async function pruneModel(options: PruneModelOptions): Promise<PrunedPart
     const next = gone.indexOf(false, block + 1);
     return (next < 0 ? gone.length : next) - block - 1;
   };
-  const losing = prunings.map((one, i) => (one && one.kept < (one.kind.slicesOf(spec.blocks[i])?.slices ?? 0) ? one : null));
+  const losing = prunings.map((one, i) =>
+    one && one.kept < (one.kind.slicesOf(spec.blocks[i])?.slices ?? 0) ? one : null,
+  );
   const changed = [...gone.keys()].filter((block) => losing[block] || (!gone[block] && leftOutAfter(block) > 0));
   const pruned = prunedSource({ source, spec: planned, cutOf: (block) => cuts[block], repaired: blocks });
   const pruner = new BlockPruner(options);

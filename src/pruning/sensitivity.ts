@@ -2,30 +2,11 @@ import { openStatisticsDescent } from "../calibration/statistics.ts";
 import { blockName } from "../model/matrix-id.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { BlockPruner, type PruningWork } from "./block-pruner.ts";
-import type { PruningKind } from "./kind.ts";
 import { OutputDivergence } from "./output-divergence.ts";
-import { Trials } from "./trials.ts";
-
-/** What pruning a block does, one number a share of its slices. */
-export interface BlockSensitivity {
-  /** Slices that it keeps. */
-  kept: number[];
-  /** Of the block's output: |D|^2 / |output|^2, D = output as pruned - output. */
-  relative: number[];
-  /** |D|^2 / numbers. */
-  mse: number[];
-  /** KL divergence of the model's output in nats, nothing else being pruned; null: not measured. */
-  kl: number[] | null;
-}
+import { type BlockSensitivity, type PruningTry, Trials } from "./trials.ts";
 
 /** What is known of some blocks, in order, for each kind that is tried; null: a block has nothing of it to lose. */
 export type Sensitivities = readonly (readonly (BlockSensitivity | null)[])[];
-
-/** A kind that is tried, and the shares of a block's slices that are taken. */
-export interface PruningTry {
-  readonly kind: PruningKind;
-  readonly ratios: readonly number[];
-}
 
 export interface SensitivityWork extends PruningWork {
   readonly tries: readonly PruningTry[];

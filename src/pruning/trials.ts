@@ -3,8 +3,26 @@ import type { BlockSpec, DecoderSpec } from "../model/decoder-spec.ts";
 import type { BlockPruner, Rows } from "./block-pruner.ts";
 import { canLose, keptCounts } from "./counts.ts";
 import { cutSpec, isLeftOut } from "./cut.ts";
+import type { PruningKind } from "./kind.ts";
 import type { OutputDivergence } from "./output-divergence.ts";
-import type { BlockSensitivity, PruningTry } from "./sensitivity.ts";
+
+/** What pruning a block does, one number a share of its slices. */
+export interface BlockSensitivity {
+  /** Slices that it keeps. */
+  kept: number[];
+  /** Of the block's output: |D|^2 / |output|^2, D = output as pruned - output. */
+  relative: number[];
+  /** |D|^2 / numbers. */
+  mse: number[];
+  /** KL divergence of the model's output in nats, nothing else being pruned; null: not measured. */
+  kl: number[] | null;
+}
+
+/** A kind that is tried, and the shares of a block's slices that are taken. */
+export interface PruningTry {
+  readonly kind: PruningKind;
+  readonly ratios: readonly number[];
+}
 
 /** What trials are made with; both descents are at the same block. */
 interface TrialParts {
@@ -15,7 +33,6 @@ interface TrialParts {
   readonly tried: StatisticsDescent;
   readonly divergence: OutputDivergence | null;
 }
-
 
 /** Tries ways of pruning one block after the other, each block by itself. */
 export class Trials {
@@ -73,12 +90,14 @@ export class Trials {
     const { earlier } = this;
     const [left] = cutSpec({ ...this.spec, blocks: [this.spec.blocks[block]] }, [kind.cutOf([])]).blocks;
     const isGone = isLeftOut(left);
-    const place = isGone && earlier ? { block: block - 1, ...earlier } : { block, repairs: repairs.states, tried: tried.states };
+    const place =
+      isGone && earlier ? { block: block - 1, ...earlier } : { block, repairs: repairs.states, tried: tried.states };
     const leftOut = block - place.block;
     const stretch = { block: place.block, kind: leftOut > 0 ? null : kind, counts, leftOut };
     const inputs = { states: async () => place.repairs, statistics: () => repairs.collect() };
     const outputs: (readonly Rows[])[] = [];
-    for await (const pruned of pruner.prune(stretch, inputs)) outputs.push(await pruner.run(place.block, pruned, place.tried));
+    for await (const pruned of pruner.prune(stretch, inputs))
+      outputs.push(await pruner.run(place.block, pruned, place.tried));
     return outputs;
   }
 }

@@ -23,7 +23,9 @@ const SHIPS: Readonly<Record<GuardResult["ships"], string>> = {
 function comparisonText({ tokens, plan, uniform, whole, ships }: GuardResult): string {
   const nats = ({ mean, meanError }: GuardResult["plan"]) => `${formatNumber(mean)} ± ${formatNumber(meanError)}`;
   const own = `guard: KL divergence ${nats(plan)} nats on ${formatCount(tokens)} held-out tokens`;
-  const even = uniform && `the best uniform plan (${uniform.codec}, ${shortBytes(uniform.totalBytes)}) has ${nats(uniform.divergence)}`;
+  const even =
+    uniform &&
+    `the best uniform plan (${uniform.codec}, ${shortBytes(uniform.totalBytes)}) has ${nats(uniform.divergence)}`;
   const bits = whole && `the best plan without pruning (${shortBytes(whole.totalBytes)}) has ${nats(whole.divergence)}`;
   const rivals = [even, bits].flatMap((rival) => rival ?? []);
   if (rivals.length === 0) return `${own}; no uniform plan takes as few bytes`;

@@ -22,7 +22,8 @@ export function plannedPruningText({ cuts, wholeLoss, cutLoss }: NonNullable<Pla
     const whole = wholeLoss === null ? "bits alone do not fit" : `bits alone would lose ${formatNumber(wholeLoss)}`;
     return `pruning: of ${cut} of ${cuts.length} blocks: ${whole} at these bytes`;
   }
-  const other = cutLoss === null ? "nothing that could go fits" : `with pruning they would lose ${formatNumber(cutLoss)}`;
+  const other =
+    cutLoss === null ? "nothing that could go fits" : `with pruning they would lose ${formatNumber(cutLoss)}`;
   const bits = wholeLoss === null ? "are all that fits" : `lose ${formatNumber(wholeLoss)} at these bytes`;
   return `no pruning: bits alone ${bits}, ${other}`;
 }

@@ -12,7 +12,7 @@ import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { quantizeModel } from "../../quantization/quantize-model.ts";
 import { TOOL_VERSION } from "../../version.ts";
 import type { Job, Step } from "../job.ts";
-import { modelOf, pruningOf } from "../model.ts";
+import { packedModelOf, pruningOf } from "../packed-model.ts";
 import type { Recipe } from "../recipe.ts";
 import { type ShippedPlan, shippedPlan } from "../shipped.ts";
 import { openTrunk, type Trunk } from "../trunk.ts";
@@ -34,7 +34,7 @@ export const artifactStep: Step<ArtifactMade> = {
   id: ({ manifestSha256 }) => manifestSha256,
 
   async inputs(job) {
-    await job.once(modelOf);
+    await job.once(packedModelOf);
     await job.once(shippedPlan);
     const tokenizer = job.facts.tokenizer.files.map(({ name, sha256 }) => [name, sha256]);
     return { tokenizer, recipe: trunkRecipe(job.recipe) };

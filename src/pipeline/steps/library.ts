@@ -13,7 +13,7 @@ export const libraryStep: Step<PackingCosts> = {
   wanted: usesLibrary,
 
   async inputs(job) {
-    const model = await plannedModelOf(job);
+    const model = await job.once(plannedModelOf);
     await job.get(calibrationStep);
     const quantizer = matrixQuantizerOf(job.recipe.quantize.quantizer);
     return { quantizer, codecs: Object.fromEntries(codecsOf(model)) };
@@ -21,13 +21,13 @@ export const libraryStep: Step<PackingCosts> = {
 
   async compute(job) {
     const library = await job.once(libraryOf);
-    const model = await plannedModelOf(job);
+    const model = await job.once(plannedModelOf);
     const codecs = codecsOf(model);
     await buildLibrary(library, { ...(await packingOf(job, model)), codecsOf: (id) => codecs.get(id) ?? [] });
     return { codecs: await library.costs(pairsOf(model)) };
   },
 
-  check: async (job) => missingIn(await job.once(libraryOf), pairsOf(await plannedModelOf(job))),
+  check: async (job) => missingIn(await job.once(libraryOf), pairsOf(await job.once(plannedModelOf))),
 };
 
 function codecsOf({ matrices }: WorkModel) {

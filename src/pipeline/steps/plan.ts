@@ -21,7 +21,7 @@ export const planStep: Step<Plan> = {
 
   /** The spec is the model's. */
   async inputs(job) {
-    await plannedModelOf(job);
+    await job.once(plannedModelOf);
     await job.ask(scoresStep);
     if (prunesByPlan(job.recipe)) await job.get(sensitivityStep);
     const { budget } = job.origin;

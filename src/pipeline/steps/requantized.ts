@@ -5,7 +5,7 @@ import { buildLibrary } from "../../quantization/library/build-library.ts";
 import type { MatrixLibrary } from "../../quantization/library/matrix-library.ts";
 import type { RefinerSetup } from "../../training/rounding/block-refiner.ts";
 import type { Job, Step } from "../job.ts";
-import { modelOf } from "../model.ts";
+import { packedModelOf } from "../packed-model.ts";
 import { libraryOf, missingIn, openLibrary, PackingCosts, packingOf, planPairs } from "../packing.ts";
 import { prunesByPlan } from "../prune-settings.ts";
 import { usesLibrary } from "../recipe.ts";
@@ -26,7 +26,7 @@ export const requantizedStep: Step<PackingCosts> = {
 
   async inputs(job) {
     await job.get(libraryStep);
-    if (prunesByPlan(job.recipe)) await job.once(modelOf);
+    if (prunesByPlan(job.recipe)) await job.once(packedModelOf);
     // Plans of other budgets that choose the same codecs have the same matrices.
     await job.askPart(planStep, "codecs", codecsOf);
     const learning = await job.once(learningOf);
@@ -38,7 +38,7 @@ export const requantizedStep: Step<PackingCosts> = {
     const { value: plan } = await job.get(planStep);
     const library = await job.once(requantizedOf);
     const codecs = new Map(plan.units.map(({ id, codec }) => [id, [codecIdOf(codec)]]));
-    const options = await packingOf(job, await job.once(modelOf));
+    const options = await packingOf(job, await job.once(packedModelOf));
     const refiner = await (await job.once(learningOf))?.open(options);
     try {
       const sequentialFrom = job.recipe.quantize.requantize ? await job.once(libraryOf) : undefined;
@@ -51,7 +51,7 @@ export const requantizedStep: Step<PackingCosts> = {
 
   async check(job) {
     const library = await job.once(requantizedOf);
-    const blocks = (await job.once(learningOf)) ? (await job.once(modelOf)).source.spec.blocks.keys() : [];
+    const blocks = (await job.once(learningOf)) ? (await job.once(packedModelOf)).source.spec.blocks.keys() : [];
     for (const block of blocks)
       if (!(await library.hasVectors(block))) return `the learned vectors of block ${block} are not there any more`;
     return missingIn(library, planPairs((await job.get(planStep)).value));
@@ -74,7 +74,7 @@ export async function requantizedOf(job: Job): Promise<MatrixLibrary> {
   const learning = await job.once(learningOf);
   const plan = hashOf(learning ? { codecs, learning: learning.facts } : codecs);
   const { quantizer, requantize } = job.recipe.quantize;
-  const model = await job.once(modelOf);
+  const model = await job.once(packedModelOf);
   // By the model's own inputs a matrix is the same under every plan.
   return openLibrary(job, model, { quantizer, plan: requantize ? plan : null });
 }

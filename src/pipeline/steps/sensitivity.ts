@@ -5,12 +5,13 @@ import { nullOn } from "../../errors.ts";
 import { readJsonFile, writeFileAtomic } from "../../formats/files.ts";
 import { PRUNING_KIND_IDS, PRUNING_KINDS } from "../../pruning/index.ts";
 import { measureSensitivity, type Sensitivities } from "../../pruning/sensitivity.ts";
-import { SPREADS } from "../../pruning/spreads.ts";
+import { needsDivergence, SPREADS } from "../../pruning/spreads.ts";
 import type { Job, Step } from "../job.ts";
-import { kindsOf, type PruneSettings, prunesByPlan, pruneSettingsOf } from "../prune-settings.ts";
+import { kindsOf, pruneSettingsOf, prunesByPlan } from "../prune-settings.ts";
+import { pruningWorkOf } from "../pruned-model.ts";
 import type { Recipe } from "../recipe.ts";
 import { readableJson } from "../step-key.ts";
-import { calibrationStep, restoreCalibration } from "./calibration.ts";
+import { calibrationStep } from "./calibration.ts";
 import { weightsStep } from "./weights.ts";
 
 /** Calibration tokens that sensitivity is measured on, at most; a scorer's option `tokens` may say fewer. */
@@ -38,7 +39,7 @@ export type Sensitivity = z.infer<typeof Sensitivity>;
 export const sensitivityStep: Step<Sensitivity> = {
   name: "sensitivity",
   schema: Sensitivity,
-  wanted: ({ prune }) => prune !== undefined && prune.ratio !== 0 && SPREADS[spreadOf(prune)] !== null,
+  wanted: (recipe) => prunesByPlan(recipe) || (!!recipe.prune?.ratio && SPREADS[recipe.prune.spread] !== null),
 
   async inputs(job) {
     await job.get(weightsStep);
@@ -65,21 +66,9 @@ export const sensitivityStep: Step<Sensitivity> = {
   },
 };
 
-/** What pruning is done with. */
-export async function pruningWorkOf(job: Job) {
-  const { checkpoint: source, maths } = job.origin;
-  const { sequences } = restoreCalibration((await job.get(calibrationStep)).value);
-  const { onProgress, signal } = job.options;
-  return { source, sequences, createExecutor: job.executors, maths, onProgress, signal };
-}
-
 /** A plan weighs cuts by what they do to the model's output. */
-function spreadOf({ ratio, spread }: PruneSettings): PruneSettings["spread"] {
-  return ratio === "auto" ? "kl" : spread;
-}
-
 function divergesOf({ recipe }: Job): boolean {
-  return spreadOf(pruneSettingsOf(recipe)) === "kl";
+  return prunesByPlan(recipe) || needsDivergence(pruneSettingsOf(recipe).spread);
 }
 
 function triesOf({ recipe }: Job) {

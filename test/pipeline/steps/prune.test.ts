@@ -3,12 +3,13 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { openArtifact } from "../../../src/artifact/reader.ts";
 import type { Job } from "../../../src/pipeline/job.ts";
-import { modelOf } from "../../../src/pipeline/model.ts";
 import { withJob } from "../../../src/pipeline/open-job.ts";
+import { packedModelOf } from "../../../src/pipeline/packed-model.ts";
 import { libraryOf } from "../../../src/pipeline/packing.ts";
+import type { PrunedModel } from "../../../src/pipeline/pruned-model.ts";
 import { artifactStep } from "../../../src/pipeline/steps/artifact.ts";
 import { calibrationStep } from "../../../src/pipeline/steps/calibration.ts";
-import { type PrunedModel, pruneStep } from "../../../src/pipeline/steps/prune.ts";
+import { pruneStep } from "../../../src/pipeline/steps/prune.ts";
 import { scoresStep } from "../../../src/pipeline/steps/scores.ts";
 import { sensitivityStep } from "../../../src/pipeline/steps/sensitivity.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
@@ -37,7 +38,7 @@ describe("step prune", () => {
     withExampleJob(exampleOptions(RECIPES.rounded, { out: path.join(base, "whole") }), async (job) => {
       expect(await job.ask(pruneStep)).toBeNull();
       expect(await job.ask(sensitivityStep)).toBeNull();
-      const { source, id, request } = await job.once(modelOf);
+      const { source, id, request } = await job.once(packedModelOf);
       expect([source, id, request]).toEqual([job.origin.checkpoint, "w", job.origin.request]);
     }));
 
@@ -90,7 +91,7 @@ describe("step prune", () => {
         EVEN,
         async (job) => {
           const done = await job.get(pruneStep);
-          const { source } = await job.once(modelOf);
+          const { source } = await job.once(packedModelOf);
           return { done, down: await source.readMatrix("blocks.4.mlp.down") };
         },
         "again",

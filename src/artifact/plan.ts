@@ -27,7 +27,7 @@ export const PlannedCut = z.strictObject({
 export type PlannedCut = z.infer<typeof PlannedCut>;
 
 /** What a plan that may leave something out of blocks has chosen, beside what it has not. */
-export const PlannedPruning = z.strictObject({
+const PlannedPruning = z.strictObject({
   /** One a block; null: it stays whole. */
   cuts: z.array(PlannedCut.nullable()),
   /** Predicted loss of the best plan within the budget with every block whole; null: there is none. */
@@ -35,7 +35,6 @@ export const PlannedPruning = z.strictObject({
   /** Where every block stays whole: that of the best plan with the cheapest cut for its bytes; null: there is none. */
   cutLoss: z.number().nullable(),
 });
-export type PlannedPruning = z.infer<typeof PlannedPruning>;
 
 /** Every matrix's codec under a budget, with the itemised memory sum. */
 export const Plan = z.strictObject({

@@ -1,12 +1,12 @@
 import type { Provenance } from "../artifact/manifest.ts";
 import type { Job } from "./job.ts";
 import { modelOfPruned, plannedModelOf, type WorkModel } from "./model.ts";
+import { plannedPruneStep } from "./steps/planned-prune.ts";
 import { pruneStep } from "./steps/prune.ts";
-import { prunePlannedStep } from "./steps/prune-planned.ts";
 
 /** What is packed, for `job.once`: what was planned, less what the plan leaves out. */
 export async function packedModelOf(job: Job): Promise<WorkModel> {
-  const pruned = await job.ask(prunePlannedStep);
+  const pruned = await job.ask(plannedPruneStep);
   return pruned ? modelOfPruned(job, pruned) : job.once(plannedModelOf);
 }
 
@@ -19,6 +19,6 @@ export async function pruningOf(
   shipped: WorkModel | null,
 ): Promise<NonNullable<Provenance["pruning"]> | null> {
   if (shipped?.source === job.origin.checkpoint) return null;
-  const pruned = (await job.got(prunePlannedStep)) ?? (await job.got(pruneStep));
+  const pruned = (await job.got(plannedPruneStep)) ?? (await job.got(pruneStep));
   return pruned?.blocks ?? null;
 }

@@ -7,8 +7,8 @@ import { exitsStep } from "./exits.ts";
 import { guardStep } from "./guard.ts";
 import { libraryStep } from "./library.ts";
 import { planStep } from "./plan.ts";
+import { plannedPruneStep } from "./planned-prune.ts";
 import { pruneStep } from "./prune.ts";
-import { prunePlannedStep } from "./prune-planned.ts";
 import { requantizedStep } from "./requantized.ts";
 import { scoresStep } from "./scores.ts";
 import { sensitivityStep } from "./sensitivity.ts";
@@ -23,7 +23,7 @@ export const STEPS = {
   library: libraryStep, // every matrix packed at every codec, where the quantizer looks at what it multiplies
   scores: scoresStep, // how much each block or matrix matters
   plan: planStep, // a codec for each matrix, within the budget; and what goes, where that is the plan's to choose
-  "prune-planned": prunePlannedStep, // what the plan leaves out, and the rest repaired
+  "planned-prune": plannedPruneStep, // what the plan leaves out, and the rest repaired
   requantized: requantizedStep, // the plan's matrices on the inputs that its own blocks produce
   guard: guardStep, // the plan beside the best uniform one
   artifact: artifactStep, // packed, hashed, with its manifest

@@ -11,7 +11,7 @@ import { artifactStep } from "../../../src/pipeline/steps/artifact.ts";
 import { calibrationStep } from "../../../src/pipeline/steps/calibration.ts";
 import { guardStep } from "../../../src/pipeline/steps/guard.ts";
 import { planStep } from "../../../src/pipeline/steps/plan.ts";
-import { prunePlannedStep } from "../../../src/pipeline/steps/prune-planned.ts";
+import { plannedPruneStep } from "../../../src/pipeline/steps/planned-prune.ts";
 import { sensitivityStep } from "../../../src/pipeline/steps/sensitivity.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
 import { exampleOptions, TOKENS } from "../example-job.ts";
@@ -84,7 +84,7 @@ describe("a plan that chooses what blocks lose", () => {
     const at = (budget: string) =>
       withBudget(
         budget,
-        async (job) => [(await job.get(planStep)).value, (await job.get(prunePlannedStep)).value] as const,
+        async (job) => [(await job.get(planStep)).value, (await job.get(plannedPruneStep)).value] as const,
       );
     const [[plan, pruned], [next, same]] = [await at("2771 KiB"), await at("2771.1 KiB")];
     expect(next.budgetBytes).toBeGreaterThan(plan.budgetBytes ?? 0);

@@ -7,8 +7,8 @@ import { planStep } from "./plan.ts";
 import { weightsStep } from "./weights.ts";
 
 /** Takes out of the checkpoint what the plan leaves out, and repairs what stays, block by block. */
-export const prunePlannedStep: Step<PrunedModel> = {
-  name: "prune-planned",
+export const plannedPruneStep: Step<PrunedModel> = {
+  name: "planned-prune",
   schema: PrunedModel,
   perDevice: true,
   wanted: prunesByPlan,

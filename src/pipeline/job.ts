@@ -53,7 +53,7 @@ export interface Origin {
   readonly checkpoint: Checkpoint;
   /** An adapter that is merged into the checkpoint's matrices; null: none. */
   readonly adapter: RunAdapter | null;
-  /** The checkpoint, with its adapter merged. What steps work on is {@link modelOf} this. */
+  /** The checkpoint, with its adapter merged. What steps work on is made of this. */
   readonly source: WeightSource;
   readonly request: RunRequest;
   readonly budget: Budget;

@@ -27,6 +27,14 @@ void checkOrder(const Path& path, const int32_t* order, int64_t cols) {
   }
 }
 
+void checkKept(const Path& path, const Gptq& call) {
+  const Path at{"keptOf", &path};
+  if (call.keptOf == 0 && call.keptCount == 0) return;
+  if (call.keptOf != 4 && call.keptOf != kChunkCols) refuse(at, "expected 4 or 32");
+  if (call.keptCount < 1 || call.keptCount > call.keptOf) refuse(Path{"keptCount", &path}, "expected 1 to keptOf");
+  if (call.minima || call.levels) refuse(at, "expected 0 where levels are not symmetric ones");
+}
+
 void checkFinite(const Path& path, const float* numbers, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     if (!std::isfinite(numbers[i])) refuse(Path{nullptr, &path, i}, "expected a finite number");

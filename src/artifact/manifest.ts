@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DecoderSpec } from "../model/decoder-spec.ts";
+import { AdapterTable } from "./adapter/table.ts";
 import { ExitTable } from "./exits/table.ts";
 import { Plan } from "./plan.ts";
 
@@ -7,8 +8,16 @@ import { Plan } from "./plan.ts";
 export const MANIFEST_NAME = "manifest.json";
 /** Heads of the early exits, where there are any. */
 export const EXITS_NAME = "exits.safetensors";
-/** Trained exits wait under this name until the manifest may speak of them: nobody reads what a killed run leaves. */
-export const NEW_EXITS_NAME = `new-${EXITS_NAME}`;
+/** Additions to the blocks' matrices, where there are any. */
+export const ADAPTER_NAME = "adapter.safetensors";
+/** Files that may be added to an artifact that exists. */
+export const PART_NAMES: readonly string[] = [EXITS_NAME, ADAPTER_NAME];
+
+/** Under this name a part waits until the manifest may speak of it: nobody reads what a killed run leaves. */
+export function waitingName(part: string): string {
+  return `new-${part}`;
+}
+
 /** Version of the manifest that is written. 3 says in more words what 2 said; the weights files are the same. */
 export const FORMAT_VERSION = 3;
 /** Versions that are read. */
@@ -117,6 +126,8 @@ export const Manifest = z.strictObject({
   /** Early exits; null: none, which the file says as an empty list. */
   exits: z.preprocess((value) => (Array.isArray(value) && value.length === 0 ? null : value), ExitTable.nullable()),
   provenance: Provenance,
+  /** Absent: none. */
+  adapter: AdapterTable.optional(),
 });
 export type Manifest = z.infer<typeof Manifest>;
 

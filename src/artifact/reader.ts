@@ -4,10 +4,12 @@ import { CODECS, type CodecId, codecIdOf } from "../codecs/index.ts";
 import { foreignAt, openFile } from "../formats/byte-source.ts";
 import { fileError, readFileBytes, sizeOfFile } from "../formats/files.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
+import type { LowRankPart } from "../model/low-rank.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import type { PackedFile } from "../model/packed-layout.ts";
-import type { PackedMatrix, WeightSource } from "../model/weight-source.ts";
+import type { MatrixPlace, PackedMatrix, WeightSource } from "../model/weight-source.ts";
 import { loadNative } from "../native/load.ts";
+import { checkAdapterHeader, readAdapterFile } from "./adapter/file.ts";
 import { badArtifact } from "./artifact-error.ts";
 import { checkExitsHeader } from "./exits/file.ts";
 import { checkHeader } from "./header-check.ts";
@@ -52,6 +54,11 @@ export class Artifact implements WeightSource {
     return { kind: "packed", codec, rows, cols, bytes: await this.fileOf(tensor).bytes(tensor, 0, tensor.bytes) };
   }
 
+  placeOf(id: string): MatrixPlace {
+    const { codec, rows, cols, file, offset, bytes } = this.matrix(id);
+    return { codec, rows, cols, file: path.join(this.label, file), offset, bytes };
+  }
+
   /** Reads the 16-row tiles that the rows lie in, and no more. */
   async readRows(id: string, from: number, to: number): Promise<Float32Array> {
     const { codec, rows, cols, ...tensor } = this.matrix(id);
@@ -71,6 +78,12 @@ export class Artifact implements WeightSource {
     const record = this.tensors.get(id);
     if (record?.kind !== "vector") throw new Error(`${this.label}: the artifact has no vector ${id}`);
     return this.fileOf(record).floats(record, record.length);
+  }
+
+  /** What the artifact's adapter adds, read anew at every call; nothing where it has none. */
+  async readAdditions(): Promise<readonly LowRankPart[]> {
+    const { adapter } = this.manifest;
+    return adapter ? readAdapterFile(this.label, this.spec, adapter) : [];
   }
 
   assertIntact(): void {
@@ -119,6 +132,7 @@ export async function openArtifact(
       files.set(file.name, await openWeights(path.join(folder, file.name), file, mapFile));
     }
     if (manifest.exits) await checkExitsHeader(folder, manifest.spec, manifest.exits);
+    if (manifest.adapter) await checkAdapterHeader(folder, manifest.spec, manifest.adapter);
     return new Artifact(folder, manifest, files);
   } catch (error) {
     await closeAll(files);
@@ -141,7 +155,8 @@ async function openWeights(name: string, file: PackedFile, mapFile: FileMapper |
   }
 }
 
-function nativeMapper(): FileMapper | null {
+/** Maps files where the addon loads. */
+export function nativeMapper(): FileMapper | null {
   const { addon } = loadNative();
   if (!addon) return null;
   return (name, bytes) => {
@@ -149,6 +164,12 @@ function nativeMapper(): FileMapper | null {
     const whole = new Uint8Array(buffer);
     return { buffer, isTorn: () => addon.isTorn(whole) };
   };
+}
+
+/** Reads files into memory of the process, past the system's cache, where the addon loads. */
+export function nativeReader(): FileMapper | null {
+  const { addon } = loadNative();
+  return addon && ((name, bytes) => ({ buffer: addon.readFile(name, 0, bytes), isTorn: () => false }));
 }
 
 async function checkSize(file: string, bytes: number): Promise<void> {

@@ -9,11 +9,12 @@ import { layoutMemory } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import type { WorkOptions } from "../progress.ts";
 import { TOOL_VERSION } from "../version.ts";
+import { readAdapterFile } from "./adapter/file.ts";
 import { badArtifact } from "./artifact-error.ts";
 import { planLayout } from "./artifact-layout.ts";
 import { hashFile } from "./content-hash.ts";
 import { readExitsFile } from "./exits/file.ts";
-import { fileNames, MANIFEST_NAME, type Manifest, NEW_EXITS_NAME } from "./manifest.ts";
+import { fileNames, MANIFEST_NAME, type Manifest, PART_NAMES, waitingName } from "./manifest.ts";
 import { type Artifact, openArtifact, readManifest } from "./reader.ts";
 
 /**
@@ -30,6 +31,7 @@ export async function verifyArtifact(folder: string, work: WorkOptions = {}): Pr
       await artifact.close();
     }
     if (artifact.manifest.exits) await readExitsFile(folder, artifact.spec, artifact.manifest.exits);
+    if (artifact.manifest.adapter) await readAdapterFile(folder, artifact.spec, artifact.manifest.adapter);
   });
   const manifest = await readManifest(folder).catch(rethrowMissing);
   if (!manifest) return opening;
@@ -74,10 +76,10 @@ async function collect(check: () => Promise<void>): Promise<string[]> {
  * The whole sum where this version made it; another version may have another formula for what a run needs, but not for
  * the files.
  */
-function checkMemory({ spec, plan, maxFileBytes, exits, provenance }: Manifest): string[] {
+function checkMemory({ spec, plan, maxFileBytes, exits, adapter, provenance }: Manifest): string[] {
   let expected: MemorySum;
   try {
-    expected = layoutMemory(spec, planLayout(spec, plan, maxFileBytes), { ...plan.memory, exits });
+    expected = layoutMemory(spec, planLayout(spec, plan, maxFileBytes), { ...plan.memory, exits, adapter });
   } catch {
     // Opening it has found the same reason.
     return [];
@@ -119,7 +121,7 @@ const READ_BY_SOMEBODY = /\.(safetensors|json|jinja|model|bin|gguf)$|^(vocab|mer
  * they lead to. What is for people (a README) and names that begin with a dot may lie there.
  */
 async function unlistedFiles(folder: string, manifest: Manifest): Promise<string[]> {
-  const listed = new Set([MANIFEST_NAME, NEW_EXITS_NAME, ...fileNames(manifest)]);
+  const listed = new Set([MANIFEST_NAME, ...PART_NAMES.map(waitingName), ...fileNames(manifest)]);
   const found = (await entriesOf(folder)).filter(({ name }) => !listed.has(name));
   return found
     .filter(({ name, isLink }) => isLink || READ_BY_SOMEBODY.test(path.basename(name)))

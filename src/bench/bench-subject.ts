@@ -12,7 +12,7 @@ export interface OpenSubject
 /** Opens an artifact, a run folder's artifact or a checkpoint and makes its executor. */
 export async function openSubject(target: string, options: OpenModelOptions): Promise<OpenSubject> {
   const started = performance.now();
-  const weights = await openWeights(target);
+  const weights = await openWeights(target, options);
   try {
     const executor = await executorOver(weights, options);
     const loadMs = performance.now() - started;

@@ -38,15 +38,24 @@ export async function chooseDecode(
   return DRAFTERS[kind].choose(model, settings, draws);
 }
 
+/** A model as `eval` asks it, and how its text would be decoded. */
+export interface EvaluatedModel {
+  /** Its executor's output head gives what the text is drawn from; closing it closes the model. */
+  readonly model: OpenModel;
+  readonly decode: DecodeOptions;
+}
+
 /**
- * The model with an executor whose output head gives what a text of that kind is drawn from, as `eval` asks it; closing
- * it closes the model. Throws UserError DECODE for a kind that has none, and what the drafter throws.
+ * The model under what a request asks for, plain decoding where it asks for nothing. Throws UserError DECODE for a kind
+ * without an output head, and what `chooseDecode` throws.
  */
-export async function modelOfDecode(model: OpenModel, kind: DecodeKind): Promise<OpenModel> {
-  const executor = executorOfDecode(model.executor, await chooseDecode(model, { kind }));
-  if (executor) return { ...model, executor };
+export async function modelOfDecode(model: OpenModel, request: DecodeRequest): Promise<EvaluatedModel> {
+  const asksNothing = Object.values(request).every((value) => value === undefined);
+  const decode = await chooseDecode(model, asksNothing ? { kind: PLAIN.kind } : request);
+  const executor = executorOfDecode(model.executor, decode);
+  if (executor) return { model: { ...model, executor }, decode };
   const kinds = EVALUATED_DRAFTERS.map((drafter) => drafter.kind);
-  throw new UserError("DECODE", `decode: expected ${kinds.join(" or ")} to evaluate with, found ${kind}`);
+  throw new UserError("DECODE", `decode: expected ${kinds.join(" or ")} to evaluate with, found ${decode.kind}`);
 }
 
 async function kindFor(model: OpenModel, settings: readonly string[], draws: boolean): Promise<DecodeKind> {

@@ -14,6 +14,8 @@ export interface OpenModel {
   readonly folder: string;
   /** Null for a checkpoint. */
   readonly artifact: Artifact | null;
+  /** The folder of the adapter that was added to it; null: none. */
+  readonly adapter: string | null;
   readonly executor: AnyExecutor;
   readonly tokenizer: Tokenizer;
   /** Longest sequence: the artifact's planned context, a checkpoint's positions. */
@@ -37,7 +39,7 @@ export interface OpenModel {
 
 /** Opens an artifact, a run folder's artifact or a checkpoint and makes its executor. */
 export async function openModel(target: string, options: OpenModelOptions = {}): Promise<OpenModel> {
-  const weights = await openWeights(target);
+  const weights = await openWeights(target, options);
   try {
     const { kind, folder, artifact, listed, contextTokens, weightBytes, source } = weights;
     const tokenizer = await loadTokenizer(folder, { spec: source.spec, listed });
@@ -50,6 +52,7 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
     };
     return {
       ...{ kind, folder, artifact, executor, tokenizer, contextTokens, kvType, weightBytes, kept: new KeptState() },
+      adapter: options.adapter ?? null,
       createSession: () => new Session(executor, { contextTokens, kvType }),
       loadExits: () => {
         exits ??= exitsOf(artifact, executor);

@@ -196,7 +196,7 @@ function contextError(promptTokens: number, maxTokens: number, contextTokens: nu
   const generate = maxTokens > 0 ? ` and ${number(maxTokens)} to generate` : "";
   return new UserError(
     "CONTEXT",
-    `prompt of ${number(promptTokens)} tokens${generate}: the artifact's context is ${number(contextTokens)} tokens`,
-    "shorten the prompt, or compress again with a larger --context",
+    `prompt of ${number(promptTokens)} tokens${generate}: the model's context is ${number(contextTokens)} tokens`,
+    "shorten the prompt; an artifact made with a larger --context takes more",
   );
 }

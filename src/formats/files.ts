@@ -102,6 +102,15 @@ export async function writeFileAtomic(file: string, data: string | Uint8Array): 
   await syncFolder(path.dirname(file));
 }
 
+/** Removes a file where there is one. */
+export async function removeFile(file: string): Promise<void> {
+  try {
+    await fs.rm(file, { force: true });
+  } catch (error) {
+    throw fileError(error, file, "remove");
+  }
+}
+
 /** Names in a folder, sorted; UserError when it is missing, forbidden, or a file. */
 export async function listFolder(folder: string): Promise<string[]> {
   try {

@@ -2,7 +2,7 @@ import { CODECS, type CodecId } from "../codecs/index.ts";
 import { roundUp } from "../codecs/tile.ts";
 import { layoutSafetensors, type SafetensorsEntry, type SafetensorsLayout } from "../formats/safetensors/layout.ts";
 import type { DecoderSpec } from "./decoder-spec.ts";
-import type { MemoryItem, MemorySum } from "./memory-sum.ts";
+import { type MemoryItem, type MemorySum, withItems } from "./memory-sum.ts";
 
 /** Data of the exits file starts at a multiple of this: a cache line, as the tensors of the weights files do. */
 const DATA_ALIGN = 64;
@@ -104,13 +104,5 @@ function withExitItems(memory: MemorySum, inFile: number, gathered: number): Mem
     const label = "exit heads: rows of the output head";
     items.push({ key: "exits.vocabulary", label, bytes: gathered, where: "runtime" });
   }
-  const sum = (some: readonly MemoryItem[]) => some.reduce((total, { bytes }) => total + bytes, 0);
-  const modelBytes = sum(items);
-  return {
-    ...memory,
-    items,
-    fileBytes: sum(items.filter(({ where }) => where === "file")),
-    modelBytes,
-    totalBytes: memory.totalBytes - memory.modelBytes + modelBytes,
-  };
+  return withItems(memory, items);
 }

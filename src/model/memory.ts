@@ -1,4 +1,5 @@
 import { CODECS, type CodecId } from "../codecs/index.ts";
+import { type AdapterShape, memoryWithAdapter } from "./adapter-bytes.ts";
 import { type AttentionSpec, type DecoderSpec, headMatrixId, type MatrixInfo, matricesOf } from "./decoder-spec.ts";
 import { type ExitShape, memoryWithExits } from "./exit-bytes.ts";
 import { kvVectorBytes } from "./kv-type.ts";
@@ -18,6 +19,8 @@ export interface MemoryOptions {
   readonly budgetCovers: MemorySum["budgetCovers"];
   /** Early exits; null or absent: none. */
   readonly exits?: ExitShape | null | undefined;
+  /** Additions to the blocks' matrices; absent: none. */
+  readonly adapter?: AdapterShape | undefined;
 }
 
 const GROUPS = { embedding: "embedding", attn: "attention", mlp: "MLP", head: "output head" } as const;
@@ -34,7 +37,7 @@ export function layoutMemory(spec: DecoderSpec, layout: PackedLayout, options: M
   const files = fileItems(layout);
   const items = [...files, ...runtimeItems(spec, options)];
   const modelBytes = sumBytes(items);
-  const memory: MemorySum = {
+  const plain: MemorySum = {
     items,
     fileBytes: sumBytes(files),
     modelBytes,
@@ -45,6 +48,7 @@ export function layoutMemory(spec: DecoderSpec, layout: PackedLayout, options: M
     kvType,
     residency,
   };
+  const memory = options.adapter ? memoryWithAdapter(plain, spec, options.adapter) : plain;
   return options.exits ? memoryWithExits(memory, spec, options.exits, headCodecOf(spec, layout)) : memory;
 }
 

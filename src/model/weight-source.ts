@@ -1,5 +1,6 @@
 import { CODECS, type CodecId } from "../codecs/index.ts";
 import type { DecoderSpec } from "./decoder-spec.ts";
+import type { LowRankPart } from "./low-rank.ts";
 
 /** A matrix in f32, row-major. */
 export interface DenseMatrix {
@@ -19,6 +20,13 @@ export interface PackedMatrix {
   readonly bytes: Uint8Array;
 }
 
+/** Where a packed matrix lies: `bytes` bytes from `offset` of a file. */
+export interface MatrixPlace extends Omit<PackedMatrix, "kind" | "bytes"> {
+  readonly file: string;
+  readonly offset: number;
+  readonly bytes: number;
+}
+
 export type Matrix = DenseMatrix | PackedMatrix;
 
 /** The matrix in f32; a dense one itself. */
@@ -34,6 +42,13 @@ export function matrixRows(matrix: Matrix, from: number, to: number): Float32Arr
   return matrix.data.subarray(from * matrix.cols, to * matrix.cols);
 }
 
+/** A source whose matrices can be read from their files by others. */
+export type PlacedSource = WeightSource & Required<Pick<WeightSource, "placeOf">>;
+
+export function isPlaced(source: WeightSource): source is PlacedSource {
+  return source.placeOf !== undefined;
+}
+
 /**
  * Where weights come from: a checkpoint (dense, read from disk when asked for), an artifact (packed), or an overlay.
  * Ids are those of `matricesOf` and `vectorsOf`; an unknown id is a bug.
@@ -46,8 +61,12 @@ export interface WeightSource {
   readMatrix(id: string): Promise<Matrix>;
   /** Rows [from, to) in f32, [to - from, cols]; reads no more than it must. */
   readRows(id: string, from: number, to: number): Promise<Float32Array>;
+  /** Where a matrix lies in a file as it is given out. Absent: the source makes it from something else. */
+  placeOf?(id: string): MatrixPlace;
   /** A norm weight or bias in f32. */
   readVector(id: string): Promise<Float32Array>;
+  /** What an adapter adds to the blocks' matrices, as part of the model. Absent: nothing. */
+  readAdditions?(): Promise<readonly LowRankPart[]>;
   /**
    * Throws UserError `FILE_TRUNCATED` where a file was cut short whose mapped memory this source gives out: whoever has
    * computed with that memory asks before anything comes of it. Absent: what is given out was read.

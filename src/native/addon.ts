@@ -1,5 +1,6 @@
 import type { NativeCodecForm } from "./codec-form.ts";
 import type { NativeOffline } from "./offline-maths.ts";
+import type { NativeStreamedPart, NativeStreamState } from "./streamed-parts.ts";
 
 /**
  * What the native addon exports, as TypeScript sees it. The glue in addon/ checks every argument: a wrong type, length,
@@ -24,7 +25,12 @@ export interface NativeAddon {
    * file is shorter.
    */
   mapFile(path: string, offset: number, length: number): ArrayBuffer;
-  /** Zeroed memory from a multiple of 64 bytes, see aligned.ts. */
+  /**
+   * The same read into memory of the process, past the system's cache; the buffer may be longer than what was asked
+   * for.
+   */
+  readFile(path: string, offset: number, length: number): ArrayBuffer;
+  /** Zeroed memory from a multiple of 64 bytes, of 4096 where it has as many; see aligned.ts. */
   alignedBytes(length: number): ArrayBuffer;
   /** Whether bytes begin at a multiple of 64. */
   isAligned(bytes: Uint8Array): boolean;
@@ -110,6 +116,8 @@ export interface NativeMlp {
 
 export interface NativeBlock {
   readonly parallel: boolean;
+  /** The streamed part that its matrices lie in (NativeModel.setStream); absent: they stay. */
+  readonly part?: number;
   /** On what attention and MLP add; absent: 1. */
   readonly residualFactor?: number;
   readonly attentionNorm: NativeNorm | null;
@@ -133,10 +141,12 @@ export interface NativeHead {
   readonly linear: NativeLinear;
   /** One row in the f32 codec: the last logit. */
   readonly tail?: NativeLinear | null;
+  /** The streamed part that the matrix of `linear` lies in; absent: it stays. */
+  readonly part?: number;
 }
 
 export interface NativeLowRank {
-  /** f32 codec, [rank, cols] and [rows, rank] */
+  /** Of a float codec, [rank, cols] and [rows, rank]. */
   readonly a: NativeMatrix;
   readonly b: NativeMatrix;
   readonly factor: number;
@@ -175,6 +185,14 @@ export interface NativeModelShape {
 
 /** Weights by reference: every array given stays alive until it is replaced or the model is disposed of. */
 export interface NativeModel {
+  /**
+   * Opens the files of parts that are read by a thread of their own, ahead of the passes: in this order at first, then
+   * in that of the last passes. Once, before the blocks and heads that lie in them are set. A pass whose part cannot be
+   * read fails; `streamState` says why.
+   */
+  setStream(parts: readonly NativeStreamedPart[]): void;
+  /** Null where nothing is streamed. */
+  streamState(): NativeStreamState | null;
   setEmbedding(matrix: NativeMatrix): void;
   setBlock(block: number, weights: NativeBlock): void;
   clearBlock(block: number): void;

@@ -1,36 +1,55 @@
-import { type DecoderSpec, type LinearSpec, linearsOf } from "../model/decoder-spec.ts";
-import { type BlockRole, idOf } from "../model/matrix-id.ts";
-import { expectLength } from "./heads.ts";
+import { checkAdapter, type LowRankPart, sumParts } from "../model/low-rank.ts";
+import type { WeightSource } from "../model/weight-source.ts";
+import { Named } from "./named.ts";
 
-/** A low-rank addition to one matrix: y += factor * B (A x), computed in f32 beside the packed product. */
-export interface LowRankPart {
-  readonly block: number;
-  readonly role: BlockRole;
-  readonly rank: number;
-  /** [rank, cols of the matrix] */
-  readonly a: Float32Array;
-  /** [rows of the matrix, rank] */
-  readonly b: Float32Array;
-  readonly factor: number;
-}
+/** Name of what the source itself adds to its matrices. */
+const OWN_ADAPTER = "own";
 
-/** Throws unless every part of an adapter fits a matrix of the model, and no matrix has two. */
-export function checkAdapter(spec: DecoderSpec, name: string, parts: readonly LowRankPart[]): void {
-  const seen = new Set<string>();
-  for (const { block, role, rank, a, b, factor } of parts) {
-    const label = `adapter ${name}: ${idOf(block, role)}`;
-    const linear = linearOf(spec, { block, role });
-    if (!linear) throw new Error(`${label}: the model has no such matrix`);
-    if (seen.has(label)) throw new Error(`${label}: expected once, found twice`);
-    seen.add(label);
-    if (!Number.isInteger(rank) || rank < 1) throw new Error(`${label}: expected a rank from 1 up, found ${rank}`);
-    expectLength(`${label}: a`, a, rank * linear.cols);
-    expectLength(`${label}: b`, b, rank * linear.rows);
-    if (!Number.isFinite(factor)) throw new Error(`${label}: expected a finite factor, found ${factor}`);
+/** Makes parts known to the engine under a name, and says how they are held. */
+type Load<Loaded> = (name: string, parts: readonly LowRankPart[]) => Promise<Loaded>;
+
+/**
+ * An executor's adapters, by name: those that it is given, and what its source adds to its own matrices, which is part
+ * of every pass and of every other adapter.
+ */
+export class Adapters<Loaded> {
+  private readonly source: WeightSource;
+  private readonly load: Load<Loaded>;
+  private readonly named = new Named<Loaded>("adapter");
+  private own: readonly LowRankPart[] = [];
+
+  constructor(source: WeightSource, load: Load<Loaded>) {
+    this.source = source;
+    this.load = load;
   }
-}
 
-function linearOf(spec: DecoderSpec, { block, role }: Pick<LowRankPart, "block" | "role">): LinearSpec | undefined {
-  const found = spec.blocks[block];
-  return found && linearsOf(found).find((one) => one.role === role)?.linear;
+  /** Takes up what the source adds; once, before anything runs. */
+  async takeOwn(): Promise<void> {
+    const own = (await this.source.readAdditions?.()) ?? [];
+    if (own.length === 0) return;
+    checkAdapter(this.source.spec, OWN_ADAPTER, own);
+    this.named.put(OWN_ADAPTER, await this.load(OWN_ADAPTER, own));
+    this.own = own;
+  }
+
+  /**
+   * Makes an adapter known, and gives back what the one that had the name was held as. Throws where a part does not fit
+   * its matrix.
+   */
+  async put(name: string, parts: readonly LowRankPart[]): Promise<Loaded | undefined> {
+    if (name === OWN_ADAPTER) throw new Error(`adapter ${name}: the name is that of the source's own`);
+    checkAdapter(this.source.spec, name, parts);
+    return this.named.put(name, await this.load(name, sumParts(this.own, parts)));
+  }
+
+  /** The adapter of a pass that asks for one, or for none. Throws where no adapter of that name is there. */
+  of(asked: string | undefined): { readonly name: string; readonly loaded: Loaded } | null {
+    const name = asked ?? (this.own.length > 0 ? OWN_ADAPTER : null);
+    return name === null ? null : { name, loaded: this.named.get(name) };
+  }
+
+  /** All that are there, which are forgotten. */
+  takeAll(): Loaded[] {
+    return this.named.takeAll();
+  }
 }

@@ -42,11 +42,11 @@ export async function chooseExecutor(options: ExecutorOptions = {}): Promise<Cho
 
 /** What makes {@link createExecutor} make another executor like the one that says this of itself. */
 export function optionsOf(info: ExecutorInfo): ExecutorOptions {
-  const { isa, threads, activations, residency } = info;
+  const { isa, threads, activations, residency, streamed } = info;
   const backend = BACKENDS.find((name) => name === info.backend);
   return {
     ...{ executor: kindOf(info), isa: isa ?? undefined, backend },
-    ...{ threads: threads ?? undefined, activations, residency },
+    ...{ threads: threads ?? undefined, activations, residency, weightRoomBytes: streamed?.heldBytes },
   };
 }
 

@@ -16,6 +16,8 @@ export interface ExecutorTraits {
   readonly yields: boolean;
   /** Its maths are the addon's: those of the offline stages are too, where it is asked for by name. */
   readonly nativeMaths: boolean;
+  /** It reads packed blocks from disk while it computes. */
+  readonly streams: boolean;
   /** It runs on one of the backends of backend-names.ts. */
   readonly hasBackends: boolean;
 }
@@ -30,6 +32,8 @@ export interface ExecutionOptions {
   /** tfjs: the backend; one by name also chooses tfjs. */
   readonly backend?: BackendChoice | undefined;
   readonly residency?: Residency | undefined;
+  /** native, `streamed`: what blocks and output head of an artifact may take in memory; default: the least. */
+  readonly weightRoomBytes?: number | undefined;
 }
 
 /** Whether a kind runs on this machine. */

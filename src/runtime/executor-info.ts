@@ -26,6 +26,10 @@ export const ExecutorInfo = z.strictObject({
   threads: z.number().int().positive().nullable(),
   activations: z.enum(ACTIVATION_TYPES),
   residency: z.enum(RESIDENCIES),
+  /** Of packed weights that are streamed: bytes in memory, buffers included, and bytes that a token reads from disk. */
+  streamed: z
+    .strictObject({ heldBytes: z.number().int().nonnegative(), tokenBytes: z.number().int().nonnegative() })
+    .optional(),
 });
 export type ExecutorInfo = z.infer<typeof ExecutorInfo>;
 

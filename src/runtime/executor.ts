@@ -1,9 +1,9 @@
 import type { Maths } from "../maths/maths.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { KvType } from "../model/kv-type.ts";
+import type { LowRankPart } from "../model/low-rank.ts";
 import type { SkippedParts } from "../model/matrix-inputs.ts";
 import type { WeightSource } from "../model/weight-source.ts";
-import type { LowRankPart } from "./adapters.ts";
 import type { ExecutorInfo } from "./executor-info.ts";
 import type { AnswersOptions, HeadAnswers } from "./head-answers.ts";
 import type { ExitHead, LogitsOptions } from "./heads.ts";
@@ -25,7 +25,7 @@ export interface RunBlocksOptions {
   /** Shown the inputs of every block run, block after block (shared ones once, see model/matrix-inputs.ts). */
   readonly inputs?: InputObserver | undefined;
   readonly skip?: SkipSet | undefined;
-  /** A set of low-rank additions that `loadAdapter` has loaded under this name. */
+  /** A set of low-rank additions that `loadAdapter` has loaded under this name, beside those of the source itself. */
   readonly adapter?: string | undefined;
   /**
    * Stops the pass between blocks; it then throws Interrupted, and blocks that were run hold their rows in the caches:

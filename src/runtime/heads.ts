@@ -1,5 +1,6 @@
 import type { DecoderSpec, NormSpec } from "../model/decoder-spec.ts";
 import type { Matrix } from "../model/weight-source.ts";
+import { expectLength } from "../tensor/expect-length.ts";
 
 /** Name of the output head among the heads. */
 export const OUTPUT_HEAD = "output";
@@ -87,9 +88,4 @@ function expectShape(label: string, matrix: Matrix, rows: number, cols: number):
     throw new Error(`${label}: expected ${rows} x ${cols}, found ${matrix.rows} x ${matrix.cols}`);
   }
   if (matrix.kind === "dense") expectLength(label, matrix.data, rows * cols);
-}
-
-/** Throws where there are not so many numbers. */
-export function expectLength(label: string, numbers: Float32Array, expected: number): void {
-  if (numbers.length !== expected) throw new Error(`${label}: expected ${expected} numbers, found ${numbers.length}`);
 }

@@ -87,7 +87,7 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("the pipeline"), () => {
     const { stdout } = await commandLine(["run", out, "Once upon a time", ...args, "--json"]);
     expect(JSON.parse(stdout)).toMatchObject({ kind: "artifact", contextTokens: 256, kvType: "f16", reason: "length" });
     const refused = await commandLine(["run", out, "one two three ".repeat(100), ...args]);
-    expect(refused.stderr).toMatch(/prompt of [\d,]+ tokens and 8 to generate: the artifact's context is 256 tokens/);
+    expect(refused.stderr).toMatch(/prompt of [\d,]+ tokens and 8 to generate: the model's context is 256 tokens/);
     expect(refused.code).toBe(1);
   });
 

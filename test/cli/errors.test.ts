@@ -126,7 +126,7 @@ const MODEL_MISTAKES: Case[] = [
   {
     what: "a prompt beyond the context",
     args: ["run", STORIES, "one two three ".repeat(400), "--max-tokens", "128", "--backend", "wasm"],
-    message: /prompt of [\d,]+ tokens and 128 to generate: the artifact's context is 512 tokens/,
+    message: /prompt of [\d,]+ tokens and 128 to generate: the model's context is 512 tokens/,
   },
   {
     what: "options of two executors",

@@ -109,6 +109,44 @@ test("what exits and output head say together, by --decode vote; what no head sa
   expect(none).toMatchObject({ code: 1, stderr: expect.stringContaining("expected early exits, found none") });
 });
 
+test("a checkpoint votes by its own head after some blocks, with weights that another text gives", async () => {
+  const other = path.join(folder, "other.txt");
+  writeFileSync(other, readFileSync("calibration-data/tinystories-heldout.txt", "utf8").slice(2000, 4000));
+  const args = [...evaluated, "--exits-at", "2,4"];
+  const documentOf = async (...one: string[]) => JSON.parse((await commandLine([...one, "--json"])).stdout);
+  const fitted = await documentOf(...args, "--vote-text", other);
+  const [max, plain] = [await documentOf(...args), await documentOf(...evaluated)];
+  expect(max.decoding).toEqual({ kind: "vote", vote: "max", exits: [2, 4], weights: null });
+  expect(fitted.decoding).toMatchObject({ kind: "vote", vote: "weighted", exits: [2, 4] });
+  expect(fitted.decoding.weights).toHaveLength(3);
+  expect(plain.decoding).toEqual({ kind: "plain" });
+  // The output head alone is one of the votes that were fitted among.
+  expect(fitted.result.model.meanNll).toBeLessThan(max.result.model.meanNll);
+  expect(fitted.result.model.meanNll).toBeLessThan(plain.result.model.meanNll + 0.05);
+  const { code, stdout } = await commandLine([...args, "--vote-weights", "0,1,3"]);
+  expect([code, stdout]).toEqual([
+    0,
+    expect.stringContaining("vote (weighted): after 2 blocks 0, after 4 blocks 1, output head 3"),
+  ]);
+});
+
+test("votes that cannot be are refused in one line", async () => {
+  const refusals = [
+    [["--exits-at", "2,4", "--vote-text", text], "vote-text: expected another text than --text, found the same"],
+    [["--exits-at", "2", "--vote", "max", "--vote-text", stories], "vote-text: expected a vote by weights"],
+    [["--exits-at", "two"], "--exits-at: expected a whole number from 1 to 1,000, found two"],
+    [["--exits-at", "9"], "exits-at: expected rising numbers of blocks from 1 to 4, found 9"],
+    [["--exits-at", "2", "--vote-weights", "1,-1"], "--vote-weights: expected a number from 0 to 1,000, found -1"],
+    [["--exits-at", "2", "--vote", "most"], "--vote: expected max or weighted, found most"],
+    [["--exits-at", "2", "--decode", "plain"], "exits-at: expected decode vote, found plain"],
+    [["--exits-at", "2", "--vote-text", path.join(folder, "copa.jsonl")], "expected text, found JSON"],
+  ] as const;
+  for (const [args, message] of refusals) {
+    const { code, stderr } = await commandLine([...evaluated, ...args]);
+    expect([code, stderr]).toEqual([1, expect.stringContaining(message)]);
+  }
+});
+
 describe("text shared with the calibration", () => {
   const calibration = path.join(folder, "calibration.txt");
 

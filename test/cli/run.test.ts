@@ -152,7 +152,7 @@ describe.skipIf(NOT_BUILT !== null)(needsBuild("commands that run a model"), () 
       const { code, stdout } = await shell(
         `printf '%s\\n' ${"x".repeat(600)} "Once upon a time" /quit | script -qec "${chat}" /dev/null`,
       );
-      expect(stdout).toMatch(/the artifact's context is 512 tokens \(shorten it, or \/reset\)[\s\S]*, there was a/);
+      expect(stdout).toMatch(/the model's context is 512 tokens \(shorten it, or \/reset\)[\s\S]*, there was a/);
       expect(code).toBe(0);
     },
   );

@@ -9,14 +9,24 @@ import { tinyParts, tinyPlan } from "../artifact/tiny-source.ts";
 import { STORIES } from "../support/fixtures.ts";
 
 /** Writes an artifact of a checkpoint that can tell stories, without exits; gives the model's spec. */
-export async function makeStories(folder: string): Promise<DecoderSpec> {
-  const source = await openCheckpoint(STORIES);
+export function makeStories(folder: string): Promise<DecoderSpec> {
+  return makeArtifactOf(STORIES, folder, ["tokenizer.json", "tokenizer_config.json"]);
+}
+
+/** Writes an artifact of a checkpoint in 8 bits, with those of its files; gives the model's spec. */
+export async function makeArtifactOf(
+  checkpoint: string,
+  folder: string,
+  files: readonly string[] = [],
+  maxFileBytes?: number,
+): Promise<DecoderSpec> {
+  const source = await openCheckpoint(checkpoint);
   try {
     const { spec } = source;
-    const plan = tinyPlan(spec, ["q8s-g32"]);
-    const writer = await ArtifactWriter.open({ folder, key: "k", spec, plan });
+    const plan = tinyPlan(spec, ["q8s-g32"], maxFileBytes);
+    const writer = await ArtifactWriter.open({ folder, key: "k", spec, plan, maxFileBytes });
     await quantizeModel({ source, maths: plainMaths, quantizer: "nearest", writer });
-    await writer.finish(tinyParts(STORIES, ["tokenizer.json", "tokenizer_config.json"]));
+    await writer.finish(tinyParts(checkpoint, files));
     return spec;
   } finally {
     await source.close();

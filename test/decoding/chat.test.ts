@@ -75,7 +75,7 @@ describe("Conversation", () => {
   test("a turn that does not fit is refused and leaves the conversation usable", async () => {
     const { session, conversation } = open(rendering(), 40);
     await say(conversation, "one");
-    await expect(say(conversation, "x".repeat(40))).rejects.toThrow("the artifact's context is 40 tokens");
+    await expect(say(conversation, "x".repeat(40))).rejects.toThrow("the model's context is 40 tokens");
     expect(conversation.history).toHaveLength(2);
     await say(conversation, "two");
     expect(LETTERS.decode(session.ids)).toBe("U:one\nA: **!</s>\nU:two\nA: **!");

@@ -1,6 +1,6 @@
 import path from "node:path";
 import { describe, expect, it } from "vitest";
-import { chooseDecode } from "../../src/decoding/choose-decode.ts";
+import { chooseDecode, type DecodeRequest } from "../../src/decoding/choose-decode.ts";
 import { type OpenModel, openModel } from "../../src/decoding/open-model.ts";
 import * as layerwise from "../../src/index.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
@@ -63,20 +63,41 @@ describe("how a model decodes", () => {
 
   it("refuses what the exits were not made for, in one line", async () => {
     await withModel(true, "tfjs", async (model) => {
-      const refusals = [
+      const refusals: [DecodeRequest, string, string][] = [
         [{ epsilon: 0.99 }, "EPSILON", "epsilon: expected a number from 0 to 0.95, found 0.99"],
         [{ epsilon: Number.NaN }, "EPSILON", "found NaN"],
         [{ draftLimit: 33 }, "DRAFT_LIMIT", "draft-limit: expected a whole number from 1 to 32, found 33"],
         [{ kind: "plain", epsilon: 0.8 }, "DECODE", "epsilon: expected decode early-exit or dssd, found plain"],
         [{ kind: "plain", adapt: true }, "DECODE", "adapt: expected decode dssd, found plain"],
         [{ kind: "early-exit", draftLimit: 4 }, "DECODE", "draft-limit: expected decode dssd, found early-exit"],
-      ] as const;
+        [{ kind: "plain", vote: "max" }, "DECODE", "vote: expected decode vote, found plain"],
+        [{ vote: "weighted" }, "VOTE_WEIGHTS", "vote: expected weights for weighted, found none"],
+        [{ vote: "max", voteWeights: [1, 1, 1] }, "VOTE_WEIGHTS", "expected --vote weighted, found max"],
+        [{ voteWeights: [1, 1] }, "VOTE_WEIGHTS", "expected 3 numbers from 0 up, not all 0, found 1,1"],
+        [{ voteWeights: [1, -1, 1] }, "VOTE_WEIGHTS", "found 1,-1,1"],
+        [{ voteWeights: [0, 0, 0] }, "VOTE_WEIGHTS", "found 0,0,0"],
+        [{ voteWeights: [1, Number.NaN, 1] }, "VOTE_WEIGHTS", "found 1,NaN,1"],
+        [{ exitsAt: [2, 1] }, "EXITS_AT", "exits-at: expected rising numbers of blocks from 1 to 4, found 2,1"],
+        [{ exitsAt: [5] }, "EXITS_AT", "from 1 to 4, found 5"],
+        [{ exitsAt: [1.5] }, "EXITS_AT", "found 1.5"],
+      ];
       for (const [request, code, message] of refusals) {
         await expect(chooseDecode(model, request)).rejects.toMatchObject({
           code,
           message: expect.stringContaining(message),
         });
       }
+    });
+  });
+
+  it("votes as asked: by the model's own head at blocks, by weights where there are some", async () => {
+    await withModel(true, "tfjs", async (model) => {
+      expect(await chooseDecode(model, { kind: "vote" })).toMatchObject({ vote: "max", weights: null });
+      const shared = await chooseDecode(model, { exitsAt: [1, 3] });
+      const exits = [1, 3].map((blocks) => ({ blocks, head: "output" }));
+      expect(shared).toEqual({ kind: "vote", vote: "max", weights: null, exits: { exits, ids: null } });
+      const weighed = await chooseDecode(model, { voteWeights: [1, 0, 2] });
+      expect(weighed).toMatchObject({ kind: "vote", vote: "weighted", weights: [1, 0, 2] });
     });
   });
 

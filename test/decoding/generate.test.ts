@@ -107,7 +107,7 @@ describe("generation ends with a stated reason", () => {
 
 test("a prompt beyond the context is refused before anything is computed", async () => {
   await expect(run("123456789", { next: () => 65 }, { maxTokens: 128 }, 8)).rejects.toThrow(
-    "prompt of 9 tokens and 128 to generate: the artifact's context is 8 tokens",
+    "prompt of 9 tokens and 128 to generate: the model's context is 8 tokens",
   );
   await expect(run("", { next: () => 65 })).rejects.toThrow("expected at least one token");
 });

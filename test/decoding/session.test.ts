@@ -50,11 +50,11 @@ describe("feed", () => {
     const { session } = openSession({}, 2048);
     await session.feed([1, 2]);
     await expect(session.feed(idsUpTo(2998))).rejects.toThrow(
-      "prompt of 3,000 tokens: the artifact's context is 2,048 tokens",
+      "prompt of 3,000 tokens: the model's context is 2,048 tokens",
     );
     expect(session.length).toBe(2);
     expect(() => checkPromptFits(3000, 128, 2048)).toThrow(
-      "prompt of 3,000 tokens and 128 to generate: the artifact's context is 2,048 tokens",
+      "prompt of 3,000 tokens and 128 to generate: the model's context is 2,048 tokens",
     );
     expect(() => checkPromptFits(2048, 128, 2048)).not.toThrow();
   });

@@ -16,6 +16,7 @@ import type {
 } from "../../src/native/addon.ts";
 import type { NativeCodecForm } from "../../src/native/codec-form.ts";
 import type { NativeOffline } from "../../src/native/offline-maths.ts";
+import type { NativeStreamedPart } from "../../src/native/streamed-parts.ts";
 import { ADDON_STATE, HAS_ADDON, theAddon } from "./engines.ts";
 
 /** Every field of a type, once: the compiler refuses a record that lacks one or has another. */
@@ -41,10 +42,10 @@ const attention: FieldsOf<NativeAttention> = {
 const mlp: FieldsOf<NativeMlp> = { activation: true, gate: true, up: true, down: true };
 const block: FieldsOf<NativeBlock> = {
   ...{ parallel: true, residualFactor: true, attentionNorm: true, attentionPostNorm: true, attention: true },
-  ...{ mlpNorm: true, mlpPostNorm: true, mlp: true },
+  ...{ mlpNorm: true, mlpPostNorm: true, mlp: true, part: true },
 };
 const headAdapter: FieldsOf<NativeHeadAdapter> = { down: true, up: true };
-const head: FieldsOf<NativeHead> = { norm: true, adapter: true, linear: true, tail: true };
+const head: FieldsOf<NativeHead> = { norm: true, adapter: true, linear: true, tail: true, part: true };
 const lowRank: FieldsOf<NativeLowRank> = { a: true, b: true, factor: true };
 const pass: FieldsOf<NativePass> = {
   ...{ input: true, output: true, rows: true, from: true, to: true, spans: true },
@@ -52,6 +53,7 @@ const pass: FieldsOf<NativePass> = {
 };
 const span: FieldsOf<NativeSpan> = { cache: true, position: true, count: true };
 const capture: FieldsOf<NativeCapture> = { attention: true, output: true, mlp: true, down: true };
+const streamedPart: FieldsOf<NativeStreamedPart> = { file: true, offset: true, bytes: true, buffer: true };
 const headRun: FieldsOf<NativeHeadRun> = { input: true, rows: true, head: true, norm: true };
 
 const gptq: OptionsOf<"gptq"> = {
@@ -99,6 +101,7 @@ const TYPES = {
   NativeSpan: span,
   NativeCapture: capture,
   NativeHeadRun: headRun,
+  NativeStreamedPart: streamedPart,
   ...{ gptq, searchScales, refine, hessianError, compareRows, pack },
 };
 

@@ -52,6 +52,25 @@ export const ExitLevel = z.strictObject({
 });
 export type ExitLevel = z.infer<typeof ExitLevel>;
 
+/** What the vote of each exit and of the output head counts, fitted to text (docs/exits.md, "Voting"). */
+export const VoteWeights = z.strictObject({
+  /** One an exit, in their order, then the output head's: shares of 1. */
+  weights: z.array(share),
+  /** Tokens that they were fitted to. */
+  tokens: positive,
+  /**
+   * Means on tokens that nothing was fitted to, in nats: what the output head alone loses, what the vote does, and the
+   * standard error of the difference.
+   */
+  report: z.strictObject({
+    tokens: positive,
+    outputNll: z.number(),
+    voteNll: z.number(),
+    differenceError: z.number().nonnegative(),
+  }),
+});
+export type VoteWeights = z.infer<typeof VoteWeights>;
+
 /** An artifact's early exits: heads, and thresholds by accuracy level. */
 export const ExitTable = z
   .strictObject({
@@ -65,6 +84,8 @@ export const ExitTable = z
     vocabulary: z.union([z.literal("full"), z.strictObject({ ids: positive })]),
     /** By rising epsilon. */
     levels: z.array(ExitLevel).min(1),
+    /** Absent where they were not asked for. */
+    voting: VoteWeights.optional(),
     training: z.strictObject({
       /** Tokens trained on, held out for stopping, calibrated on, reported on. */
       tokens: z.strictObject({ train: positive, stop: positive, calibrate: positive, report: positive }),
@@ -84,13 +105,17 @@ export const ExitTable = z
       heads: z.array(z.strictObject({ tokens: positive, agreement: share, lensAgreement: share })).optional(),
     }),
   })
-  .superRefine(({ exits, levels, training }, context) => {
+  .superRefine(({ exits, levels, voting, training }, context) => {
     const rising = (values: readonly number[]) => values.every((value, i) => i === 0 || value > values[i - 1]);
     if (!rising(exits.map(({ blocks }) => blocks))) {
       context.addIssue({ code: "custom", path: ["exits"], message: "expected exits by rising blocks" });
     }
     if (!rising(levels.map(({ epsilon }) => epsilon))) {
       context.addIssue({ code: "custom", path: ["levels"], message: "expected levels by rising epsilon" });
+    }
+    if (voting && (voting.weights.length !== exits.length + 1 || voting.weights.every((weight) => weight === 0))) {
+      const message = "expected one for each exit and the output head, not all 0";
+      context.addIssue({ code: "custom", path: ["voting", "weights"], message });
     }
     if (training.heads && training.heads.length !== exits.length) {
       context.addIssue({ code: "custom", path: ["training", "heads"], message: "expected one entry for each exit" });

@@ -114,11 +114,12 @@ async function measureHere(subject: Subject, terminal: Terminal): Promise<BenchR
   const { openSubject } = await import("../../bench/bench-subject.ts");
   const { benchmark } = await import("../../bench/benchmark.ts");
   const passRows = subject.rows === undefined ? null : checkedNumbers("rows", subject.rows);
-  const open = await openSubject(subject.model, openOptions(subject));
+  const open = await openSubject(subject.model, await openOptions(subject));
   collectGarbage();
   try {
     const { kind, folder, executor, weightBytes, contextTokens, kvType, loadMs, artifact } = open;
-    const facts = { model: folder, kind, executor: executor.info, loadMs, weightBytes };
+    const adapter = subject.adapter ?? null;
+    const facts = { model: folder, kind, adapter, executor: executor.info, loadMs, weightBytes };
     const { promptTokens, generateTokens, repeats, warmup, context, opening } = subject;
     const options = {
       ...{ promptTokens, generateTokens, repeats, warmupRuns: warmup, contextTokens, kvType },
@@ -138,10 +139,11 @@ async function measureApart(subject: Subject, terminal: Terminal): Promise<Bench
   const { BenchDocument } = await import("../../bench/bench-result.ts");
   terminal.note(`layerwise: measuring ${path.basename(subject.model)} on ${subject.backend}`);
   const { model, backend, promptTokens, generateTokens, repeats, warmup, rows, context, opening } = subject;
-  const { executor, isa, threads, activations, resident, kv } = subject;
+  const { executor, isa, threads, activations, resident, residency, kv, adapter } = subject;
   const values = {
     ...{ backend, "prompt-tokens": promptTokens, "generate-tokens": generateTokens, repeats, warmup },
-    ...{ rows, context, opening, executor, isa, threads, activations, resident, kv },
+    ...{ rows, context, opening, executor, isa, threads, activations, resident, residency, kv, adapter },
+    "memory-limit": subject["memory-limit"],
   };
   const flags = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
   const output = await runSelf(["bench", model, "--json", ...flags], terminal.signal);

@@ -74,6 +74,7 @@ export const chatCommand = defineCommand({
       terminal.document({
         model: model.folder,
         kind: model.kind,
+        adapter: model.adapter,
         turns,
         decode: decodeDocument(decode),
         contextTokens,

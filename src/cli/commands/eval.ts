@@ -1,8 +1,10 @@
+import type { DecodeRequest } from "../../decoding/choose-decode.ts";
 import { UserError } from "../../errors.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import { defineCommand } from "../command.ts";
 import { checkOverlap, overlapText } from "../evaluation/overlap-check.ts";
 import { evaluateTextOn } from "../evaluation/text-evaluation.ts";
+import { decodeRequest } from "../options/decoding-options.ts";
 import { type BOS_CHOICES, type EvaluationArguments, evaluationOptions } from "../options/evaluation-options.ts";
 import { openToRun } from "../options/execution-options.ts";
 import type { Terminal } from "../terminal.ts";
@@ -18,6 +20,10 @@ export const evalCommand = defineCommand({
     [
       "eval outputs/smollm2/artifact --text wiki.test.raw --reference models/smollm2 --score second-half --windows 40",
       "the tokens that llama.cpp's perplexity tool scores",
+    ],
+    [
+      "eval models/smollm2 --text wiki.test.raw --exits-at 15,23 --vote-text wiki.valid.raw",
+      "what the output head says after 15, 23 and all blocks together, by weights fitted to another text",
     ],
     ["eval models/smollm2 --tasks piqa,arc-easy --tasks-folder eval --limit 200 --markdown", "zero-shot tasks"],
   ],
@@ -38,16 +44,16 @@ export const evalCommand = defineCommand({
     const opened = await openToRun(args.model, args, terminal);
     try {
       const { modelOfDecode } = await import("../../decoding/choose-decode.ts");
-      const model = await modelOfDecode(opened, args.decode);
-      const beginning = textBeginning(model.tokenizer, args.bos);
+      const beginning = textBeginning(opened.tokenizer, args.bos);
+      const { model, decode } = await modelOfDecode(opened, await requestOf(opened, args, { beginning, terminal }));
       const text =
         args.text === undefined ? null : await evaluateTextOn(model, args.text, { args, beginning, terminal });
       const zeroShot = tasks.length === 0 ? null : await zeroShotOf(model, tasks, { beginning, terminal });
       const texts = [...(text ? [text.evaluatedText] : []), ...tasks.flatMap(({ examples }) => examples.map(goldText))];
       const overlap = await checkOverlap({ model, files: args.calibration, texts });
       if (overlap && overlap.shared > 0) terminal.note(overlapText(overlap));
-      terminal.document(evaluationDocument(model, { decode: args.decode, text, zeroShot, overlap }));
-      terminal.print(evaluationText({ text, zeroShot }, args.markdown, terminal.colours));
+      terminal.document(evaluationDocument(model, { decode, text, zeroShot, overlap }));
+      terminal.print(evaluationText({ decode, text, zeroShot }, args.markdown, terminal.colours));
     } finally {
       await opened.close();
     }
@@ -56,6 +62,19 @@ export const evalCommand = defineCommand({
 
 type OpenModel = Awaited<ReturnType<typeof import("../../decoding/open-model.ts").openModel>>;
 type LoadedTasks = Awaited<ReturnType<typeof import("../../evaluation/zero-shot/read-tasks.ts").readTasks>>;
+
+/** How the model is asked, with weights of a vote that are fitted first where a text for that is named. */
+async function requestOf(
+  model: OpenModel,
+  args: EvaluationArguments,
+  work: { readonly beginning: readonly number[]; readonly terminal: Terminal },
+): Promise<DecodeRequest> {
+  const request = decodeRequest(args);
+  const file = args.voteText;
+  if (file === undefined) return request;
+  const { fittedRequest } = await import("../evaluation/fitted-vote.ts");
+  return fittedRequest(model, request, { file, args, ...work });
+}
 
 /** The tasks that are asked for, read before a model is opened. */
 async function readTasksOf({ tasks, tasksFolder, limit }: EvaluationArguments): Promise<LoadedTasks> {

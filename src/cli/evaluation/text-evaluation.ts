@@ -13,7 +13,7 @@ import { openOptions } from "../options/execution-options.ts";
 import type { Terminal } from "../terminal.ts";
 
 /** The largest text that is read whole and encoded: thousands of windows. */
-const MAX_TEXT_BYTES = 64 * 2 ** 20;
+export const MAX_TEXT_BYTES = 64 * 2 ** 20;
 
 /** A model measured on a text. */
 export interface TextEvaluation {
@@ -112,7 +112,7 @@ async function openReference(target: string, args: EvaluationArguments): Promise
     throw error;
   });
   const assertReference = () => assertUnchanged(checkpoint.files);
-  const noise = args.noiseFloor ? await openNoiseReference(folder, openOptions(args)) : null;
+  const noise = args.noiseFloor ? await openNoiseReference(folder, await openOptions(args)) : null;
   return {
     executor,
     folder,

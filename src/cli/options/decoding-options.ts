@@ -1,5 +1,5 @@
 import type { Argv } from "yargs";
-import { ZodBoolean, ZodOptional } from "zod";
+import { ZodArray, ZodBoolean, ZodEnum, ZodOptional, type ZodType } from "zod";
 import type { DecodeRequest } from "../../decoding/choose-decode.ts";
 import { flagOf } from "../../decoding/drafters/drafter.ts";
 import {
@@ -12,6 +12,7 @@ import {
 } from "../../decoding/drafters/index.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
 import type { SamplerOptions } from "../../decoding/sampler.ts";
+import { checkedNumbers } from "./number-bounds.ts";
 
 /** What commands that generate accept about drafters, besides what the drafters themselves let be asked for. */
 export interface DecodingArguments {
@@ -21,16 +22,24 @@ export interface DecodingArguments {
 
 /** Adds `--decode`, the drafters' options (`--epsilon`, `--draft-limit`, `--no-adapt`) and `--show-exits`. */
 export function decodingOptions<T>(yargs: Argv<T>): Argv<T & DecodingArguments> {
-  const options = Object.entries(OPTION_SCHEMAS).map(([name, schema]) => ({ flag: flagOf(name), schema }));
   const all = yargs
     .option("decode", { choices: DECODE_KINDS, describe: kindsText() })
     .option("show-exits", { type: "boolean", describe: "Show by each token's colour, or mark, how deep it came from" })
-    .group(["decode", ...options.map(({ flag }) => flag), "show-exits"], "Decoding:");
-  for (const { flag, schema } of options) {
-    const isFlag = schema instanceof ZodOptional && schema.unwrap() instanceof ZodBoolean;
-    all.option(flag, { type: isFlag ? "boolean" : "number", describe: schema.description });
+    .group(["decode", ...Object.keys(OPTION_SCHEMAS).map(flagOf), "show-exits"], "Decoding:");
+  return drafterOptions(all, OPTION_SCHEMAS);
+}
+
+/** Adds options of drafters: a number, a switch, a choice, or numbers in a list (8,16,24), as their schemas say. */
+export function drafterOptions<T>(yargs: Argv<T>, schemas: Readonly<Record<string, ZodType>>): Argv<T> {
+  for (const [name, schema] of Object.entries(schemas)) {
+    const kind = schema instanceof ZodOptional ? schema.unwrap() : schema;
+    const { description: describe } = schema;
+    if (kind instanceof ZodBoolean) yargs.option(flagOf(name), { type: "boolean", describe });
+    else if (kind instanceof ZodEnum) yargs.option(flagOf(name), { choices: kind.options, describe });
+    else if (kind instanceof ZodArray) yargs.option(flagOf(name), { type: "string", describe });
+    else yargs.option(flagOf(name), { type: "number", describe });
   }
-  return all;
+  return yargs;
 }
 
 function kindsText(): string {
@@ -46,9 +55,22 @@ export async function decodeOptions(
   sampler: SamplerOptions,
 ): Promise<DecodeOptions> {
   const { chooseDecode } = await import("../../decoding/choose-decode.ts");
-  const asked = Object.fromEntries(Object.keys(OPTION_SCHEMAS).map((name) => [name, args[name]]));
-  const request: DecodeRequest = { kind: args.decode, ...asked };
-  return chooseDecode(model, request, sampler);
+  return chooseDecode(model, decodeRequest(args), sampler);
+}
+
+/** What was asked for. Throws UserError USAGE for a list that is not one of numbers. */
+export function decodeRequest(
+  args: { readonly decode?: DecodeKind | undefined } & Readonly<Record<string, unknown>>,
+): DecodeRequest {
+  const asked = Object.fromEntries(Object.keys(OPTION_SCHEMAS).map((name) => [name, askedValue(name, args[name])]));
+  return { kind: args.decode, ...asked };
+}
+
+/** Of drafters' options only lists are text. */
+function askedValue(name: string, value: unknown): unknown {
+  const schema = OPTION_SCHEMAS[name];
+  const isList = schema instanceof ZodOptional && schema.unwrap() instanceof ZodArray;
+  return isList && typeof value === "string" ? checkedNumbers(flagOf(name), value) : value;
 }
 
 /** The same for `--json`: how tokens were computed. */

@@ -1,5 +1,7 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
+import { flagOf } from "../../decoding/drafters/drafter.ts";
 import { EVALUATED_DRAFTERS, PLAIN } from "../../decoding/drafters/index.ts";
+import { drafterOptions } from "./decoding-options.ts";
 import { executionOptions } from "./execution-options.ts";
 
 /** Whether BOS comes first; `auto`: where the tokenizer adds one. */
@@ -16,11 +18,16 @@ export function evaluationOptions(yargs: Argv<object>) {
     demandOption: true,
     describe: "Artifact, run folder or checkpoint",
   });
-  return executionOptions(positional)
+  const ofDrafters = Object.assign({}, ...EVALUATED_DRAFTERS.map(({ options }) => options.shape));
+  const kinds = EVALUATED_DRAFTERS.map(({ kind, what }) => `${kind}: ${what}`).join("; ");
+  return drafterOptions(executionOptions(positional), ofDrafters)
     .option("decode", {
       choices: EVALUATED_DRAFTERS.map(({ kind }) => kind),
-      default: PLAIN.kind,
-      describe: `Whose distributions: ${EVALUATED_DRAFTERS.map(({ kind, what }) => `${kind}: ${what}`).join("; ")}`,
+      describe: `Whose distributions: ${kinds}. Default: ${PLAIN.kind}, or what takes the options given`,
+    })
+    .option("vote-text", {
+      type: "string",
+      describe: "Text file that the weights of a vote are fitted to first: another than what is evaluated",
     })
     .option("text", { type: "string", describe: "UTF-8 text file" })
     .option("reference", { type: "string", describe: "The original checkpoint, computed in f32" })
@@ -57,6 +64,7 @@ export function evaluationOptions(yargs: Argv<object>) {
       describe: "Text files that calibrated the model, to be looked for in the evaluation; default: the run folder's",
     })
     .option("markdown", { type: "boolean", default: false, describe: "Print tables in Markdown" })
+    .group(["decode", ...Object.keys(ofDrafters).map(flagOf), "vote-text"], "Decoding:")
     .group(["text", "reference", "noise-floor", "reference-states", "window", "stride", "windows", "score"], "Text:")
     .group(["tasks", "tasks-folder", "limit"], "Zero-shot tasks:");
 }

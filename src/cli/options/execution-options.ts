@@ -1,4 +1,5 @@
 import type { Argv } from "yargs";
+import { WEIGHT_PLACES, type WeightPlace } from "../../decoding/memory-limit.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
 import type { OpenModelOptions } from "../../decoding/open-weights.ts";
 import { KV_TYPES, type KvType } from "../../model/kv-type.ts";
@@ -20,7 +21,10 @@ export interface ExecutorArguments {
 export interface ExecutionArguments extends ExecutorArguments {
   activations: ActivationType | undefined;
   resident: boolean | undefined;
+  residency: WeightPlace | undefined;
+  "memory-limit": string | undefined;
   kv: KvType | undefined;
+  adapter: string | undefined;
 }
 
 /** Adds `--executor`, `--isa`, `--backend` and `--threads`. */
@@ -54,7 +58,7 @@ function executorsText(): string {
   return `${kinds.join("; ")}; auto takes ${taken.join(", else ")}`;
 }
 
-/** Adds the options of `executorOptions`, `--activations`, `--resident` and `--kv`. */
+/** Adds the options of `executorOptions`, `--activations`, `--resident`, `--kv` and `--adapter`. */
 export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments> {
   return executorOptions(yargs)
     .option("activations", {
@@ -65,23 +69,46 @@ export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments
       type: "boolean",
       describe: "Keep every matrix in memory, on tfjs expanded: faster, larger. Default: only for checkpoints",
     })
+    .option("residency", {
+      choices: WEIGHT_PLACES,
+      describe:
+        "Where an artifact's weights are: in mapped files, in memory, or (native) streamed from disk as far as they " +
+        "do not fit. Default: mapped, streamed where --memory-limit asks for it",
+    })
+    .option("memory-limit", {
+      type: "string",
+      describe: "Size that the whole process may take, files that the system keeps in memory for it included",
+    })
     .option("kv", {
       choices: KV_TYPES,
       describe: "How keys and values are kept; default: as planned, f32 for checkpoints",
     })
-    .group(["activations", "resident", "kv"], "Execution:");
+    .option("adapter", {
+      type: "string",
+      describe: "Folder of a PEFT adapter (LoRA) that is added beside the weights",
+    })
+    .group(["activations", "resident", "residency", "memory-limit", "kv", "adapter"], "Execution:");
 }
 
 /** The arguments as the library takes them. */
-export function openOptions(args: ExecutionArguments): OpenModelOptions {
-  const { executor, isa, backend, threads, activations, resident, kv } = args;
-  return { executor, isa, backend, threads, activations, resident, kvType: kv };
+export async function openOptions(args: ExecutionArguments): Promise<OpenModelOptions> {
+  const { executor, isa, backend, threads, activations, resident, residency, kv, adapter } = args;
+  const limit = args["memory-limit"];
+  const memoryLimitBytes = limit === undefined ? undefined : await sizeOf(limit);
+  const where = { weights: residency, memoryLimitBytes, kvType: kv };
+  return { executor, isa, backend, threads, activations, resident, ...where, adapter };
+}
+
+/** Bytes of a size as budgets have them. */
+async function sizeOf(text: string): Promise<number> {
+  const { resolveBudget } = await import("../../planning/budget/budget.ts");
+  return (await resolveBudget(text)).bytes;
 }
 
 /** Opens a model, says what of its files has no effect, and leaves nothing of the opening in memory. */
 export async function openToRun(target: string, args: ExecutionArguments, terminal: Terminal): Promise<OpenModel> {
   const { openModel } = await import("../../decoding/open-model.ts");
-  const model = await openModel(target, openOptions(args));
+  const model = await openModel(target, await openOptions(args));
   for (const remark of model.tokenizer.remarks) terminal.note(`layerwise: ${remark}`);
   collectGarbage();
   return model;

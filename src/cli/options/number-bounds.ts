@@ -43,6 +43,8 @@ export const NUMBER_BOUNDS: Readonly<Record<string, NumberBounds>> = {
   rank: whole(1, 65_536),
   "head-vocab": tokens,
   exits: whole(1, 1000),
+  "exits-at": whole(1, 1000),
+  "vote-weights": real(0, 1000),
   "prompt-tokens": tokens,
   "generate-tokens": whole(2, MOST_TOKENS),
   "prompt-count": whole(1, 10_000),

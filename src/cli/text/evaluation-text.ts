@@ -1,3 +1,4 @@
+import type { DecodeOptions } from "../../decoding/drafters/index.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
 import type { EvaluationTimings } from "../../evaluation/evaluate.ts";
 import type { EvaluationResult } from "../../evaluation/evaluation-result.ts";
@@ -5,12 +6,14 @@ import type { TaskResult, ZeroShotResult } from "../../evaluation/zero-shot/zero
 import { executorName } from "../../runtime/executor-info.ts";
 import type { OverlapReport } from "../evaluation/overlap-check.ts";
 import type { TextEvaluation } from "../evaluation/text-evaluation.ts";
+import { decodeDocument } from "../options/decoding-options.ts";
 import type { Colours } from "../terminal.ts";
 import { formatCount, formatNumber } from "./number-text.ts";
 import { type Column, renderMarkdown, renderTable } from "./table.ts";
 
 /** What was measured; null: not asked for. */
 interface Measured {
+  readonly decode: DecodeOptions;
   readonly text: TextEvaluation | null;
   readonly zeroShot: ZeroShotResult | null;
 }
@@ -18,13 +21,15 @@ interface Measured {
 /** The document of `--json`. */
 export function evaluationDocument(
   model: OpenModel,
-  { decode, text, zeroShot, overlap }: Measured & { readonly decode: string; readonly overlap: OverlapReport | null },
+  { decode, text, zeroShot, overlap }: Measured & { readonly overlap: OverlapReport | null },
 ): object {
-  const { folder, kind, weightBytes, executor } = model;
+  const { folder, kind, adapter, weightBytes, executor } = model;
   return {
     model: folder,
     kind,
-    decode,
+    adapter,
+    decode: decode.kind,
+    decoding: decodeDocument(decode),
     referenceModel: text?.referenceFolder ?? null,
     weightBytes,
     text: text && { path: text.path, ...text.result.text },
@@ -41,7 +46,7 @@ function withoutText({ text: _, ...rest }: EvaluationResult): Omit<EvaluationRes
 }
 
 /** Tables for people, or in Markdown. */
-export function evaluationText({ text, zeroShot }: Measured, markdown: boolean, colours: Colours): string {
+export function evaluationText({ decode, text, zeroShot }: Measured, markdown: boolean, colours: Colours): string {
   const table = (columns: readonly Column[], rows: readonly string[][]) =>
     markdown ? renderMarkdown(columns, rows) : renderTable(columns, rows, colours);
   const note = (line: string) => (markdown ? `\n${line}` : colours.dim(line));
@@ -55,7 +60,17 @@ export function evaluationText({ text, zeroShot }: Measured, markdown: boolean, 
     parts.push(table(TASK_COLUMNS, zeroShot.tasks.map(taskRow)));
     parts.push(note(`accuracies in %, no examples before the question; ${arithmeticText(zeroShot.arithmetic)}`));
   }
+  const voting = voteText(decode);
+  if (voting !== null) parts.push(note(voting));
   return parts.join("\n");
+}
+
+/** Who voted, and how; null where nobody did. */
+function voteText(decode: DecodeOptions): string | null {
+  if (!("weights" in decode)) return null;
+  const { exits, vote, weights } = decode;
+  const names = [...exits.exits.map(({ blocks }) => `after ${blocks} blocks`), "output head"];
+  return `vote (${vote}): ${names.map((name, i) => (weights ? `${name} ${formatNumber(weights[i])}` : name)).join(", ")}`;
 }
 
 const plusMinus = (value: number, error: number) => `${formatNumber(value)} ± ${formatNumber(error)}`;

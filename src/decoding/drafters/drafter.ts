@@ -45,8 +45,8 @@ export interface DrafterDeclaration<Options extends DecodeBase, Request extends 
   /** Null: any model will do. */
   readonly needs: ModelNeed | null;
   /**
-   * What may be asked for: every field optional, a number or a boolean, with a description for people. Fields of one
-   * name in several drafters are one schema. The command line's options come from it.
+   * What may be asked for: every field optional, a number, a boolean, a choice or numbers in a list, described for
+   * people. Fields of one name in several drafters are one schema. The command line's options come from it.
    */
   readonly options: Request;
   /** Which counts say something of it; none: it does the same for every token. */

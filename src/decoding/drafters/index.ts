@@ -86,9 +86,9 @@ export function executorOfDecode(executor: AnyExecutor, decode: DecodeOptions): 
   return DRAFTERS[decode.kind].executor?.(executor, decode) ?? null;
 }
 
-/** The exits that options decode with; null where they need none. */
+/** The exits that tokens may leave at; null where all come from every block. */
 export function exitsOfDecode(decode: DecodeOptions): ExitSet | null {
-  return "exits" in decode ? decode.exits : null;
+  return "epsilon" in decode ? decode.exits : null;
 }
 
 function isDecodeKind(name: string): name is DecodeKind {

@@ -31,6 +31,8 @@ export interface ExitSet {
   readonly confidence: Confidence;
   /** By rising epsilon, at least one. */
   readonly levels: readonly ExitThresholds[];
+  /** What each exit's vote counts, then the output head's; absent where nothing was fitted. */
+  readonly voteWeights?: readonly number[] | undefined;
 }
 
 /** The exits of an artifact, whose heads are loaded as `exit.<blocks>`. */
@@ -40,6 +42,7 @@ export function exitSetOf(table: ExitTable, ids: Int32Array | null): ExitSet {
     ids,
     confidence: table.confidence,
     levels: table.levels,
+    voteWeights: table.voting?.weights,
   };
 }
 
@@ -92,14 +95,20 @@ export function createSpread(ids: Int32Array | null, vocabSize: number): (headLo
   };
 }
 
-/** Throws unless the exits lie within the model, in order, and every level has a threshold for each. */
-export function checkExitSet({ exits, ids, levels }: ExitSet, spec: DecoderSpec): void {
+/** Throws unless the exits lie within the model, in order. */
+export function checkExits({ exits, ids }: Pick<ExitSet, "exits" | "ids">, spec: DecoderSpec): void {
   exits.forEach(({ blocks, head }, i) => {
     const above = i === 0 ? 0 : exits[i - 1].blocks;
     if (Number.isInteger(blocks) && blocks > above && blocks < spec.blocks.length) return;
     throw new Error(`${head}: expected after ${above + 1} to ${spec.blocks.length - 1} blocks, found ${blocks}`);
   });
   if (ids?.some((id) => id < 0 || id >= spec.vocabSize)) throw new Error("exits: an id outside the vocabulary");
+}
+
+/** The same, and unless every level has a threshold for each. */
+export function checkExitSet(set: ExitSet, spec: DecoderSpec): void {
+  checkExits(set, spec);
+  const { exits, levels } = set;
   if (levels.length === 0) throw new Error("exits: no thresholds");
   for (const { epsilon, thresholds } of levels) {
     if (thresholds.length === exits.length) continue;

@@ -3,8 +3,10 @@ import type { AnyExecutor, Executor, RunBlocksOptions } from "../../runtime/exec
 import { type AnswersOptions, answersByLogits, answersFor, type HeadAnswers } from "../../runtime/head-answers.ts";
 import { type LogitsOptions, OUTPUT_HEAD } from "../../runtime/heads.ts";
 import type { RowSpan } from "../../runtime/kv-cache.ts";
-import { countVotes, type Vote } from "./ballot.ts";
-import { checkExitSet, type Exit, type ExitSet } from "./exit-set.ts";
+import { Ballot } from "./ballot.ts";
+import { checkExits, type Exit } from "./exit-set.ts";
+import { VOTE_RULES } from "./vote-rules/index.ts";
+import { type Voting, weightsOf } from "./voters.ts";
 
 /** Rows, and what they were at the exits that they have passed; held by so many states of the caller's. */
 interface Held {
@@ -20,13 +22,13 @@ interface VotingRows {
 }
 
 /**
- * An executor whose output head is the vote of a model's exits and its own output head ({@link countVotes}). All else
- * is `inner`'s, its caches too, and it stays the caller's to dispose of. Rows must have come up from below every exit:
- * the output head throws for others. The exits' heads are loaded. Throws where they do not fit the model.
+ * An executor whose output head is the vote of a model's exits and its own output head ({@link Ballot}). All else is
+ * `inner`'s, its caches too, and it stays the caller's to dispose of. Rows must have come up from below every exit: the
+ * output head throws for others. The exits' heads are loaded. Throws where they do not fit the model.
  */
-export function votingExecutor(inner: AnyExecutor, exits: ExitSet): AnyExecutor {
-  checkExitSet(exits, inner.spec);
-  return new VotingExecutor(inner, exits);
+export function votingExecutor(inner: AnyExecutor, voting: Voting): AnyExecutor {
+  checkExits(voting.exits, inner.spec);
+  return new VotingExecutor(inner, voting);
 }
 
 class VotingExecutor implements Executor<VotingRows> {
@@ -34,12 +36,17 @@ class VotingExecutor implements Executor<VotingRows> {
   readonly info: AnyExecutor["info"];
   readonly maths: AnyExecutor["maths"];
   private readonly inner: AnyExecutor;
-  private readonly voters: ExitSet;
+  private readonly voting: Voting;
+  private readonly exits: readonly Exit[];
+  /** Of each exit, then of the output head. */
+  private readonly weights: readonly number[];
   private readonly comparer: RowComparer;
 
-  constructor(inner: AnyExecutor, voters: ExitSet) {
+  constructor(inner: AnyExecutor, voting: Voting) {
     this.inner = inner;
-    this.voters = voters;
+    this.voting = voting;
+    this.exits = voting.exits.exits;
+    this.weights = weightsOf(voting);
     this.spec = inner.spec;
     this.info = inner.info;
     this.maths = inner.maths;
@@ -64,7 +71,7 @@ class VotingExecutor implements Executor<VotingRows> {
     let at = keep(rows);
     let depth = from;
     try {
-      for (const [exit, { blocks }] of [...this.voters.exits.entries(), topAt(to)]) {
+      for (const [exit, { blocks }] of [...this.exits.entries(), topAt(to)]) {
         const stop = Math.min(blocks, to);
         if (stop <= depth) continue;
         const top = { hidden: await this.inner.runBlocks(at.top.hidden, depth, stop, spans, options), holders: 1 };
@@ -83,14 +90,18 @@ class VotingExecutor implements Executor<VotingRows> {
   async logits(rows: VotingRows, of?: Int32Array, options: LogitsOptions = {}): Promise<Float32Array> {
     const { head = OUTPUT_HEAD, norm = true, into } = options;
     if (head !== OUTPUT_HEAD || !norm) return this.inner.logits(rows.top.hidden, of, options);
-    const own: Vote = { logits: await this.inner.logits(rows.top.hidden, of), ids: null };
-    const votes = [
-      own,
-      ...(await Promise.all(this.voters.exits.map((exit, i) => this.vote(rows.passed[i], exit, of)))),
-    ];
+    const own = await this.inner.logits(rows.top.hidden, of);
     const { vocabSize } = this.spec;
-    const { comparer } = this;
-    const counted = await countVotes(votes, { rows: own.logits.length / vocabSize, vocabSize, comparer });
+    const { exits, vote } = this.voting;
+    const rule = VOTE_RULES[vote];
+    const ballot = new Ballot({ rows: own.length / vocabSize, vocabSize, rule, comparer: this.comparer });
+    const weight = this.weights[this.exits.length];
+    if (weight > 0) await ballot.add({ logits: own, ids: null }, weight);
+    for (const [i, exit] of this.exits.entries()) {
+      if (this.weights[i] === 0) continue;
+      await ballot.add({ logits: await this.exitLogits(rows.passed[i], exit, of), ids: exits.ids }, this.weights[i]);
+    }
+    const counted = await ballot.count();
     if (into?.length !== counted.length) return counted;
     into.set(counted);
     return into;
@@ -132,7 +143,7 @@ class VotingExecutor implements Executor<VotingRows> {
       const held = parts.flatMap(({ passed }) => passed[exit] ?? []);
       return held.length === parts.length ? stacked(held) : null;
     };
-    return { top: stacked(parts.map(({ top }) => top)), passed: this.voters.exits.map((_, exit) => atExit(exit)) };
+    return { top: stacked(parts.map(({ top }) => top)), passed: this.exits.map((_, exit) => atExit(exit)) };
   }
 
   release({ top, passed }: VotingRows): void {
@@ -142,7 +153,7 @@ class VotingExecutor implements Executor<VotingRows> {
   async dispose(): Promise<void> {}
 
   private begun(hidden: unknown): VotingRows {
-    return { top: { hidden, holders: 1 }, passed: this.voters.exits.map(() => null) };
+    return { top: { hidden, holders: 1 }, passed: this.exits.map(() => null) };
   }
 
   /** Rows one step on; what they were is let go, but where an exit looks at it. `exit`: the one that they are at. */
@@ -153,9 +164,9 @@ class VotingExecutor implements Executor<VotingRows> {
     return { top, passed: passed.with(exit, top) };
   }
 
-  private async vote(at: Held | null, { head }: Exit, of: Int32Array | undefined): Promise<Vote> {
-    if (!at) throw new Error(`vote: rows that did not come by ${head}`);
-    return { logits: await this.inner.logits(at.hidden, of, { head }), ids: this.voters.ids };
+  private exitLogits(at: Held | null, { blocks, head }: Exit, of: Int32Array | undefined): Promise<Float32Array> {
+    if (!at) throw new Error(`vote: rows that did not come by the exit after ${blocks} blocks`);
+    return this.inner.logits(at.hidden, of, { head });
   }
 
   private letGo(held: Held): void {

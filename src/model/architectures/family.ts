@@ -7,7 +7,9 @@ export interface Family {
   /** Names in the config's `architectures` that have this output head. */
   readonly classes: readonly string[];
   /** Throws a UserError for a value that is impossible or not supported. */
-  describe(config: ConfigReader): { readonly spec: DecoderSpec; readonly names: TensorNames };
+  describe(config: ConfigReader): DecoderSpec;
+  /** How the tensors of such a model are called; of one that was cut (pruning) those that it would have. */
+  names(spec: DecoderSpec): TensorNames;
   /**
    * Fields that change the maths and that this family reads, among those that no other does (unsupported-fields.ts).
    */

@@ -18,6 +18,7 @@ const DEFAULT_WINDOWS = { window: 4096, pattern: 6 };
 export const gemma3: Family = {
   classes: ["Gemma3ForCausalLM", "Gemma3TextModel"],
   ignored: [],
+  names: () => NAMES,
   reads: ["query_pre_attn_scalar"],
   describe(config) {
     // transformers takes 256 where they are left out: too quiet a trap to guess.
@@ -28,7 +29,7 @@ export const gemma3: Family = {
     const { headDim, maxPositions } = sizes;
     const ropes = readRopesByType(config, { headDim, maxPositions, partial: null, defaultTheta: DEFAULT_THETA });
     const attentionBias = config.flag("attention_bias", false);
-    const spec = gatedSpec(config, sizes, {
+    return gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: false },
       windows,
       ropes: windows.map((window) => (window === null ? ropes.full : ropes.sliding)),
@@ -39,7 +40,6 @@ export const gemma3: Family = {
       activationField: "hidden_activation",
       tied: true,
     });
-    return { spec, names: NAMES };
   },
 };
 

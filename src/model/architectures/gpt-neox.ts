@@ -1,14 +1,6 @@
 import type { ConfigReader } from "../config-reader.ts";
-import type { BlockSpec, DecoderSpec } from "../decoder-spec.ts";
-import {
-  attentionOf,
-  type DecoderSizes,
-  decoderSpec,
-  layerNorm,
-  plainMlp,
-  preNorm,
-  readSizes,
-} from "./decoder-fields.ts";
+import type { AttentionSpec, BlockSpec, DecoderSpec } from "../decoder-spec.ts";
+import { attentionOf, decoderSpec, layerNorm, plainMlp, preNorm, readSizes } from "./decoder-fields.ts";
 import type { Family } from "./family.ts";
 import { readRope } from "./rope-fields.ts";
 import { interleavedQkv, type PartName, type TensorNames } from "./tensor-names.ts";
@@ -24,14 +16,13 @@ export const gptNeox: Family = {
     /^(gpt_neox\.)?layers\.\d+\.attention\.(bias|masked_bias|rotary_emb\.inv_freq)$/,
     /^(gpt_neox\.)?rotary_emb\.inv_freq$/,
   ],
-  describe(config) {
-    const sizes = readSizes(config, { kvHeads: false, headDim: false });
-    noWindows(config, sizes.layers);
-    return { spec: neoxSpec(config, sizes), names: neoxNames(sizes) };
-  },
+  names: neoxNames,
+  describe: neoxSpec,
 };
 
-function neoxSpec(config: ConfigReader, sizes: DecoderSizes): DecoderSpec {
+function neoxSpec(config: ConfigReader): DecoderSpec {
+  const sizes = readSizes(config, { kvHeads: false, headDim: false });
+  noWindows(config, sizes.layers);
   const { hiddenSize, headDim, maxPositions } = sizes;
   const norm = layerNorm(config, hiddenSize);
   const attentionBias = config.flag("attention_bias", true);
@@ -54,9 +45,15 @@ function neoxSpec(config: ConfigReader, sizes: DecoderSizes): DecoderSpec {
   return decoderSpec(config, sizes, { headBias: false, blocks, finalNorm: norm });
 }
 
-function neoxNames({ heads, headDim }: DecoderSizes): TensorNames {
-  // The same in every block: made once, for heads × blocks of a lying config are many.
-  const { "attn.q": q, "attn.k": k, "attn.v": v } = interleavedQkv("", heads, headDim);
+function neoxNames({ blocks }: DecoderSpec): TensorNames {
+  // Made once for blocks that are alike: heads × blocks of a lying config are many.
+  const made = new Map<string, ReturnType<typeof interleavedQkv>>();
+  const rangesOf = ({ heads, headDim }: AttentionSpec) => {
+    const key = `${heads} of ${headDim}`;
+    const found = made.get(key) ?? interleavedQkv("", heads, headDim);
+    made.set(key, found);
+    return found;
+  };
   return {
     embedding: "gpt_neox.embed_in",
     head: "embed_out",
@@ -64,12 +61,16 @@ function neoxNames({ heads, headDim }: DecoderSizes): TensorNames {
     finalNorm: "gpt_neox.final_layer_norm",
     block: (i) => {
       const at = (name: string): PartName => ({ tensor: `gpt_neox.layers.${i}.${name}` });
+      const { attention } = blocks[i];
+      const fused = attention && rangesOf(attention);
       const qkv = at("attention.query_key_value");
       return {
         "attn.norm": at("input_layernorm"),
-        "attn.q": { ...q, ...qkv },
-        "attn.k": { ...k, ...qkv },
-        "attn.v": { ...v, ...qkv },
+        ...(fused && {
+          "attn.q": { ...fused["attn.q"], ...qkv },
+          "attn.k": { ...fused["attn.k"], ...qkv },
+          "attn.v": { ...fused["attn.v"], ...qkv },
+        }),
         "attn.o": at("attention.dense"),
         "mlp.norm": at("post_attention_layernorm"),
         "mlp.up": at("mlp.dense_h_to_4h"),

@@ -6,12 +6,13 @@ import { noWindows } from "./window-fields.ts";
 export const granite: Family = {
   classes: ["GraniteForCausalLM"],
   ignored: LLAMA_BUFFERS,
+  names: () => LLAMA_NAMES,
   reads: ["embedding_multiplier", "attention_multiplier", "residual_multiplier", "logits_scaling"],
   describe(config) {
     const sizes = readGatedSizes(config);
     const windows = noWindows(config, sizes.layers);
     const attentionBias = config.flag("attention_bias", false);
-    const spec = gatedSpec(config, sizes, {
+    return gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: config.flag("mlp_bias", false) },
       windows,
       embeddingScale: config.positive("embedding_multiplier", 1),
@@ -20,6 +21,5 @@ export const granite: Family = {
       // The config's is what logits are divided by.
       logitFactor: 1 / config.positive("logits_scaling", 1),
     });
-    return { spec, names: LLAMA_NAMES };
   },
 };

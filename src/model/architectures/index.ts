@@ -58,9 +58,24 @@ export function unknownConfigFields(config: unknown, label: string): string[] {
 function describe(config: ConfigReader): ModelDescription {
   const family = familyOf(config);
   refuseUnsupported(config, family.reads);
-  const { spec, names } = family.describe(config);
+  const spec = family.describe(config);
   checkSizes(spec, config.label);
-  return { spec, ...sourcesOf(spec, names), ignored: family.ignored };
+  return { spec, ...sourcesOf(spec, family.names(spec)), ignored: family.ignored };
+}
+
+/**
+ * Where the parameters of a model would lie in a checkpoint, by its spec alone: for an artifact, which has no config.
+ * Throws a UserError where its family is none of the table.
+ */
+export function sourcesOfSpec(spec: DecoderSpec, label: string): ModelDescription["sources"] {
+  const family = familyOfType(spec.family);
+  if (family) return sourcesOf(spec, family.names(spec)).sources;
+  const types = Object.keys(ARCHITECTURES).join(", ");
+  throw new UserError("CONFIG", `${label}: family: expected one of ${types}, found ${JSON.stringify(spec.family)}`);
+}
+
+function familyOfType(name: string): Family | undefined {
+  return Object.entries(ARCHITECTURES).find(([type]) => type === name)?.[1];
 }
 
 /** Refuses sizes that are legal one by one and make a matrix of more elements than any file has. */
@@ -75,7 +90,7 @@ function checkSizes(spec: DecoderSpec, label: string): void {
 
 function familyOf(config: ConfigReader): Family {
   const name = config.text("model_type");
-  const family = Object.entries(ARCHITECTURES).find(([type]) => type === name)?.[1];
+  const family = familyOfType(name);
   if (!family) {
     return config.refuse(
       "model_type",

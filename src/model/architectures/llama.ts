@@ -6,14 +6,14 @@ import { noWindows } from "./window-fields.ts";
 export const llama: Family = {
   classes: ["LlamaForCausalLM", "LLaMAForCausalLM"],
   ignored: LLAMA_BUFFERS,
+  names: () => LLAMA_NAMES,
   describe(config) {
     const sizes = readGatedSizes(config);
     const windows = noWindows(config, sizes.layers);
     const attentionBias = config.flag("attention_bias", false);
-    const spec = gatedSpec(config, sizes, {
+    return gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: config.flag("mlp_bias", false) },
       windows,
     });
-    return { spec, names: LLAMA_NAMES };
   },
 };

@@ -9,12 +9,12 @@ const DEFAULT_WINDOW = 4096;
 export const mistral: Family = {
   classes: ["MistralForCausalLM"],
   ignored: LLAMA_BUFFERS,
+  names: () => LLAMA_NAMES,
   describe(config) {
     const sizes = readGatedSizes(config);
-    const spec = gatedSpec(config, sizes, {
+    return gatedSpec(config, sizes, {
       bias: { qkv: false, o: false, mlp: false },
       windows: readWindows(config, sizes.layers, { used: true, window: DEFAULT_WINDOW, fromLayer: null }),
     });
-    return { spec, names: LLAMA_NAMES };
   },
 };

@@ -9,17 +9,17 @@ import { noWindows } from "./window-fields.ts";
 export const olmo2: Family = {
   classes: ["Olmo2ForCausalLM"],
   ignored: LLAMA_BUFFERS,
+  names: () => NAMES,
   describe(config) {
     const sizes = readGatedSizes(config);
     const windows = noWindows(config, sizes.layers);
     const attentionBias = config.flag("attention_bias", false);
-    const spec = gatedSpec(config, sizes, {
+    return gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: false },
       windows,
       norms: "post",
       headNorms: "all",
     });
-    return { spec, names: NAMES };
   },
 };
 

@@ -14,9 +14,8 @@ const DEFAULT_ROTARY_FRACTION = 0.5;
 export const phi: Family = {
   classes: ["PhiForCausalLM"],
   ignored: LLAMA_BUFFERS,
-  describe(config) {
-    return { spec: phiSpec(config), names: PHI_NAMES };
-  },
+  names: () => PHI_NAMES,
+  describe: phiSpec,
 };
 
 function phiSpec(config: ConfigReader): DecoderSpec {

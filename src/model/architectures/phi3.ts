@@ -1,4 +1,4 @@
-import type { DecoderSizes } from "./decoder-fields.ts";
+import type { DecoderSpec } from "../decoder-spec.ts";
 import type { Family } from "./family.ts";
 import { gatedSpec, LLAMA_BUFFERS, LLAMA_NAMES, readGatedSizes } from "./gated-decoder.ts";
 import { type PartName, stackedQkv, type TensorNames } from "./tensor-names.ts";
@@ -8,32 +8,32 @@ import { readWindows } from "./window-fields.ts";
 export const phi3: Family = {
   classes: ["Phi3ForCausalLM"],
   ignored: LLAMA_BUFFERS,
+  names: phi3Names,
   describe(config) {
     const sizes = readGatedSizes(config);
-    const spec = gatedSpec(config, sizes, {
+    return gatedSpec(config, sizes, {
       bias: { qkv: false, o: false, mlp: false },
       partial: 1,
       windows: readWindows(config, sizes.layers, { used: true, window: null, fromLayer: null }),
     });
-    return { spec, names: phi3Names(sizes) };
   },
 };
 
-function phi3Names(sizes: DecoderSizes): TensorNames {
-  const { heads, kvHeads, headDim, intermediateSize } = sizes;
+function phi3Names({ blocks }: DecoderSpec): TensorNames {
   return {
     ...LLAMA_NAMES,
     block: (i) => {
-      const half = (from: number): PartName => ({
-        tensor: `model.layers.${i}.mlp.gate_up_proj`,
-        fused: { rows: 2 * intermediateSize, ranges: [[from, from + intermediateSize]] },
-      });
+      const { attention, mlp } = blocks[i];
       return {
         ...LLAMA_NAMES.block(i),
-        ...stackedQkv(`model.layers.${i}.self_attn.qkv_proj`, heads * headDim, kvHeads * headDim),
-        "mlp.gate": half(0),
-        "mlp.up": half(intermediateSize),
+        ...(attention && stackedQkv(`model.layers.${i}.self_attn.qkv_proj`, attention.q.rows, attention.k.rows)),
+        ...(mlp && gateAboveUp(`model.layers.${i}.mlp.gate_up_proj`, mlp.up.rows)),
       };
     },
   };
+}
+
+function gateAboveUp(tensor: string, rows: number): Record<"mlp.gate" | "mlp.up", PartName> {
+  const half = (from: number): PartName => ({ tensor, fused: { rows: 2 * rows, ranges: [[from, from + rows]] } });
+  return { "mlp.gate": half(0), "mlp.up": half(rows) };
 }

@@ -6,12 +6,12 @@ import { readWindows } from "./window-fields.ts";
 export const qwen2: Family = {
   classes: ["Qwen2ForCausalLM"],
   ignored: LLAMA_BUFFERS,
+  names: () => LLAMA_NAMES,
   describe(config) {
     const sizes = readGatedSizes(config);
-    const spec = gatedSpec(config, sizes, {
+    return gatedSpec(config, sizes, {
       bias: { qkv: true, o: false, mlp: false },
       windows: readWindows(config, sizes.layers, { used: false, window: 4096, fromLayer: 28 }),
     });
-    return { spec, names: LLAMA_NAMES };
   },
 };

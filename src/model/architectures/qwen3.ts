@@ -6,16 +6,16 @@ import { readWindows } from "./window-fields.ts";
 export const qwen3: Family = {
   classes: ["Qwen3ForCausalLM"],
   ignored: LLAMA_BUFFERS,
+  names: () => LLAMA_NAMES,
   describe(config) {
     // transformers takes 128 where head_dim is left out, not hidden/heads: too quiet a trap to guess.
     config.count("head_dim");
     const sizes = readGatedSizes(config);
     const attentionBias = config.flag("attention_bias", false);
-    const spec = gatedSpec(config, sizes, {
+    return gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: false },
       windows: readWindows(config, sizes.layers, { used: false, window: 4096, fromLayer: 28 }),
       headNorms: "each",
     });
-    return { spec, names: LLAMA_NAMES };
   },
 };

@@ -12,6 +12,7 @@ const DEFAULT_INTERVAL = 4;
 export const smollm3: Family = {
   classes: ["SmolLM3ForCausalLM"],
   ignored: LLAMA_BUFFERS,
+  names: () => LLAMA_NAMES,
   // Its products are not sliced: pretraining_tp, which the 3B states as 2, means nothing here.
   reads: ["no_rope_layers", "no_rope_layer_interval", "pretraining_tp"],
   describe(config) {
@@ -24,13 +25,12 @@ export const smollm3: Family = {
     const windows = readWindows(config, sizes.layers, { used: false, window: null, fromLayer: null });
     // Where layer_types does not say it, blocks that rotate have no window.
     const listed = config.raw("layer_types") !== undefined;
-    const spec = gatedSpec(config, sizes, {
+    return gatedSpec(config, sizes, {
       bias: { qkv: attentionBias, o: attentionBias, mlp: config.flag("mlp_bias", false) },
       windows: windows.map((window, i) => (rotated[i] && !listed ? null : window)),
       ropes: rotated.map((one) => (one ? rope : null)),
       tied: true,
     });
-    return { spec, names: LLAMA_NAMES };
   },
 };
 

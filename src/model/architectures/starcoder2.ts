@@ -11,9 +11,8 @@ import { readWindows } from "./window-fields.ts";
 export const starcoder2: Family = {
   classes: ["Starcoder2ForCausalLM"],
   ignored: [/^(model\.)?layers\.\d+\.self_attn\.rotary_emb\.inv_freq$/],
-  describe(config) {
-    return { spec: starcoderSpec(config), names: NAMES };
-  },
+  names: () => NAMES,
+  describe: starcoderSpec,
 };
 
 function starcoderSpec(config: ConfigReader): DecoderSpec {

@@ -35,28 +35,49 @@ Napi::Value toArrayBuffer(Napi::Env env, const std::shared_ptr<MemoryBlock>& blo
   throw std::runtime_error("no ArrayBuffer of " + std::to_string(block->bytes) + " bytes could be made");
 }
 
-}  // namespace
+/** How a file's bytes come into memory. */
+using FileIntoMemory = std::shared_ptr<MemoryBlock> (*)(const std::string& path, uint64_t offset, size_t bytes,
+                                                        int* error, uint64_t* fileBytes);
 
-Napi::Value mapFile(const Napi::CallbackInfo& info) {
+/** (path, offset, length) of a file as an ArrayBuffer of at least that length. */
+Napi::Value fileInMemory(const Napi::CallbackInfo& info, FileIntoMemory bring, const char* brought) {
   const Napi::Env env = info.Env();
-  const std::string path = stringOf(info[0], Path{"path"});
-  const int64_t offset = integerOf(info[1], Path{"offset"}, 0, int64_t{1} << 52);
-  const int64_t length = integerOf(info[2], Path{"length"}, 1, kMaxBytes);
-  if (offset % 4096 != 0) refuse(Path{"offset"}, "expected a multiple of 4096, found " + std::to_string(offset));
-  if (path.find('\0') != std::string::npos) refuse(Path{"path"}, "contains a zero byte");
+  const std::string path = filePathOf(info[0], Path{"path"});
+  const uint64_t offset = pageOffsetOf(info[1], Path{"offset"});
+  const auto length = static_cast<uint64_t>(integerOf(info[2], Path{"length"}, 1, kMaxBytes));
   int error = 0;
   uint64_t fileBytes = 0;
-  const auto block =
-      MemoryBlock::mapFile(path, static_cast<uint64_t>(offset), static_cast<size_t>(length), &error, &fileBytes);
+  const auto block = bring(path, offset, static_cast<size_t>(length), &error, &fileBytes);
   if (block) return toArrayBuffer(env, block);
-  const bool isShort = error == 0;
-  const std::string problem =
-      isShort ? "expected at least " + std::to_string(offset + length) + " bytes, found " + std::to_string(fileBytes)
-              : std::string("cannot be mapped: ") + std::strerror(error);
+  const std::string expected = "expected at least " + std::to_string(offset + length) + " bytes, found ";
+  throwFileError(env, path, error,
+                 error == 0 ? expected + std::to_string(fileBytes)
+                            : std::string("cannot be ") + brought + ": " + std::strerror(error));
+}
+
+}  // namespace
+
+std::string filePathOf(Napi::Value value, const Path& path) {
+  std::string found = stringOf(value, path);
+  if (found.find('\0') != std::string::npos) refuse(path, "contains a zero byte");
+  return found;
+}
+
+uint64_t pageOffsetOf(Napi::Value value, const Path& path) {
+  const int64_t offset = integerOf(value, path, 0, int64_t{1} << 52);
+  if (offset % 4096 != 0) refuse(path, "expected a multiple of 4096, found " + std::to_string(offset));
+  return static_cast<uint64_t>(offset);
+}
+
+void throwFileError(Napi::Env env, const std::string& path, int error, const std::string& problem) {
   Napi::Error thrown = Napi::Error::New(env, path + ": " + problem);
-  thrown.Value().Set("code", Napi::String::New(env, isShort ? "ESHORT" : errorName(error)));
+  thrown.Value().Set("code", Napi::String::New(env, error == 0 ? "ESHORT" : errorName(error)));
   throw thrown;
 }
+
+Napi::Value mapFile(const Napi::CallbackInfo& info) { return fileInMemory(info, MemoryBlock::mapFile, "mapped"); }
+
+Napi::Value readFile(const Napi::CallbackInfo& info) { return fileInMemory(info, MemoryBlock::readFile, "read"); }
 
 Napi::Value alignedBytes(const Napi::CallbackInfo& info) {
   const int64_t length = integerOf(info[0], Path{"length"}, 0, kMaxBytes);

@@ -3,10 +3,20 @@
 #pragma once
 #include <napi.h>
 
+#include "../engine/argument-path.h"
+
 namespace layerwise {
 
-/** mapFile(path, offset, length), alignedBytes(length), isAligned, isKept and isTorn(bytes) of the addon. */
+/** A file's path; throws where it is none. */
+std::string filePathOf(Napi::Value value, const Path& path);
+/** A multiple of 4,096. */
+uint64_t pageOffsetOf(Napi::Value value, const Path& path);
+/** Throws an Error "path: problem" with the system's name of the error as its code; ESHORT for 0, a short file. */
+[[noreturn]] void throwFileError(Napi::Env env, const std::string& path, int error, const std::string& problem);
+
+/** mapFile and readFile(path, offset, length), alignedBytes(length); isAligned, isKept, isTorn(bytes) of the addon. */
 Napi::Value mapFile(const Napi::CallbackInfo& info);
+Napi::Value readFile(const Napi::CallbackInfo& info);
 Napi::Value alignedBytes(const Napi::CallbackInfo& info);
 Napi::Value isAligned(const Napi::CallbackInfo& info);
 Napi::Value isKept(const Napi::CallbackInfo& info);

@@ -2,6 +2,7 @@
 // first, whether the model is open and the part unused is looked at after: a getter of an argument is JavaScript and
 // may call the model.
 #include "handle.h"
+#include "stream-fields.h"
 #include "weight-fields.h"
 
 namespace layerwise {
@@ -97,7 +98,9 @@ Napi::Function defineModel(Napi::Env env) {
   return Model::defineDisposable(env, {Model::method<setEmbedding>("setEmbedding"), Model::method<setBlock>("setBlock"),
                                       Model::method<clearBlock>("clearBlock"), Model::method<setHead>("setHead"),
                                       Model::method<setAdapter>("setAdapter"), Model::method<embed>("embed"),
-                                      Model::method<createCache>("createCache")});
+                                      Model::method<createCache>("createCache"),
+                                      Model::method<setStream>("setStream"),
+                                      Model::method<streamState>("streamState")});
 }
 
 }  // namespace layerwise

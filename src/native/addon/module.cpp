@@ -7,6 +7,7 @@
 #include "memory.h"
 #include "offline-fields.h"
 #include "pass-fields.h"
+#include "stream-fields.h"
 #include "weight-fields.h"
 
 #ifndef LAYERWISE_VERSION
@@ -47,7 +48,7 @@ void addTables(Napi::Object& out) {
 Napi::Object fieldsOf(Napi::Env env) {
   Napi::Object out = Napi::Object::New(env);
   addTables<CodecForm, Linear, Norm, Rope, Block, HeadAdapter, Head, LowRank, GivenPass, GivenSpan, GivenCapture,
-            GivenHeadRun>(out);
+            GivenHeadRun, GivenPart>(out);
   addTables<offline::Gptq, offline::ScaleSearch, offline::Refine, offline::HessianError, offline::RowComparison,
             offline::PackCall>(out);
   addNames(out, "NativeAttention", kAttentionFields);
@@ -98,6 +99,7 @@ Napi::Object start(Napi::Env env, Napi::Object exports) {
   exports.Set("physicalCores", physicalCores());
   exports.Set("version", LAYERWISE_VERSION);
   addFunction<mapFile>(exports, "mapFile");
+  addFunction<readFile>(exports, "readFile");
   addFunction<alignedBytes>(exports, "alignedBytes");
   addFunction<isAligned>(exports, "isAligned");
   addFunction<isKept>(exports, "isKept");

@@ -93,6 +93,7 @@ struct FieldsOf<Block> {
   static constexpr const char* kType = "NativeBlock";
   static constexpr Field<Block> kTable[] = {
       field<&Block::parallel>("parallel"),
+      optional(field<&Block::part>("part", 0, INT32_MAX)),
       optional(field<&Block::residualFactor>("residualFactor")),
       optional(field<&Block::attentionNorm>("attentionNorm")),
       optional(field<&Block::attentionPostNorm>("attentionPostNorm")),
@@ -123,6 +124,7 @@ struct FieldsOf<Head> {
       field<&Head::linear>("linear"),
       optional(field<&Head::adapter>("adapter")),
       optional(field<&Head::tail>("tail")),
+      optional(field<&Head::part>("part", 0, INT32_MAX)),
   };
 };
 

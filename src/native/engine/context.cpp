@@ -20,7 +20,7 @@ struct Context::State {
         blocks(kernels, this->pool->threads(), activations, attention) {}
 
   void prepare(const Model& model, const Pass& pass);
-  void runBlocks(Worker& worker, const Model& model, const Pass& pass);
+  void runBlocks(Worker& worker, const Model& model, const Pass& pass, int32_t from, int32_t to);
   void runChunks(Worker& worker, const Model& model, const Pass& pass, int32_t block);
   bool stopAfter(Worker& worker, const std::atomic<bool>* abort, int32_t step);
   HeadChunk prepareHead(const Model& model, const HeadRun& run, int32_t rows);
@@ -68,6 +68,14 @@ class CachesInUse {
   const Pass& pass_;
   size_t marked_ = 0;
 };
+
+/** How far blocks from `from` on run in one job: one that is streamed by itself, so that its buffer is soon free. */
+int32_t jobEnd(const Model& model, const Pass& pass, int32_t from) {
+  const auto streamed = [&](int32_t block) { return model.blocks[static_cast<size_t>(block)].part >= 0; };
+  int32_t to = from + 1;
+  while (!streamed(from) && to < pass.to && !streamed(to)) to++;
+  return to;
+}
 
 void commit(const Pass& pass, int32_t block, int32_t window) {
   for (const Span& span : pass.spans) {
@@ -118,13 +126,19 @@ PassResult Context::run(const Model& model, const Pass& pass) {
     memmove(pass.output, pass.input, static_cast<size_t>(numbers) * sizeof(float));
   }
   state.stop[0] = state.stop[1] = pass.abort != nullptr && pass.abort->load();
-  const bool aborted = state.stop[0];
-  if (!aborted) state.pool->run([&](Worker& worker) { state.runBlocks(worker, model, pass); });
-  return aborted || state.stop[0] || state.stop[1] ? PassResult::Aborted : PassResult::Done;
+  const auto stopped = [&] { return state.stop[0] || state.stop[1]; };
+  for (int32_t from = pass.from; from < pass.to && !stopped();) {
+    const PartInUse part(model.stream.get(), model.blocks[static_cast<size_t>(from)].part, pass.abort);
+    if (!part.isThere()) return PassResult::Aborted;
+    const int32_t to = jobEnd(model, pass, from);
+    state.pool->run([&](Worker& worker) { state.runBlocks(worker, model, pass, from, to); });
+    from = to;
+  }
+  return stopped() ? PassResult::Aborted : PassResult::Done;
 }
 
-void Context::State::runBlocks(Worker& worker, const Model& model, const Pass& pass) {
-  for (int32_t i = pass.from; i < pass.to; i++) {
+void Context::State::runBlocks(Worker& worker, const Model& model, const Pass& pass, int32_t from, int32_t to) {
+  for (int32_t i = from; i < to; i++) {
     runChunks(worker, model, pass, i);
     const bool last = i + 1 == pass.to;
     const bool stopped = stopAfter(worker, last ? nullptr : pass.abort, i);
@@ -179,6 +193,8 @@ PassResult Context::logits(const Model& model, const LogitsRun& run) {
   checkHeadRun(model, run);
   const int32_t rows = static_cast<int32_t>(run.rows.size());
   HeadChunk chunk = state.prepareHead(model, run, std::min(rows, kChunkRows));
+  const PartInUse part(model.stream.get(), run.head->part, run.abort);
+  if (!part.isThere()) return PassResult::Aborted;
   for (int32_t from = 0; from < rows; from += kChunkRows) {
     if (run.abort != nullptr && run.abort->load()) return PassResult::Aborted;
     chunk.indices = run.rows.data() + from;
@@ -199,6 +215,8 @@ PassResult Context::answers(const Model& model, const AnswersRun& run) {
   HeadChunk chunk = state.prepareHead(model, run, step);
   state.answered.reserve(static_cast<int64_t>(step) * width);
   chunk.output = state.answered.data();
+  const PartInUse part(model.stream.get(), run.head->part, run.abort);
+  if (!part.isThere()) return PassResult::Aborted;
   for (int32_t from = 0; from < rows; from += step) {
     if (run.abort != nullptr && run.abort->load()) return PassResult::Aborted;
     chunk.indices = run.rows.data() + from;

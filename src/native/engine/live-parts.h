@@ -49,6 +49,8 @@ struct ModelState {
   ModelState(std::shared_ptr<EngineCore> core, Model shape);
   void releaseWhenIdle();
 
+  /** What reads the parts that blocks and heads say they lie in; once, before those are set. */
+  void setStream(std::vector<StreamedPart> parts, Shares shares);
   void setEmbedding(const PackedMatrix& matrix, Shares shares);
   void setBlock(size_t index, Block block, Shares shares);
   void clearBlock(size_t index);

@@ -2,6 +2,7 @@
 #include "memory-block.h"
 
 #include "mapping-guard.h"
+#include "uncached-file.h"
 
 #include <cerrno>
 #include <cstdlib>
@@ -22,16 +23,17 @@ namespace layerwise {
 
 namespace {
 
-constexpr size_t kAlign = 64;
+constexpr size_t kLine = 64;
 
 uint8_t* allocateAligned(size_t bytes) {
   // Whole lines, and never none: an empty block has an address of its own too.
-  const size_t padded = bytes / kAlign * kAlign + kAlign;
+  const size_t padded = bytes / kLine * kLine + kLine;
+  const size_t align = bytes < kFilePage ? kLine : kFilePage;
 #ifdef _WIN32
-  void* const data = _aligned_malloc(padded, kAlign);
+  void* const data = _aligned_malloc(padded, align);
 #else
   void* data = nullptr;
-  if (posix_memalign(&data, kAlign, padded) != 0) data = nullptr;
+  if (posix_memalign(&data, align, padded) != 0) data = nullptr;
 #endif
   if (data) std::memset(data, 0, padded);
   return static_cast<uint8_t*>(data);
@@ -72,6 +74,20 @@ std::shared_ptr<MemoryBlock> MemoryBlock::allocate(size_t bytes) {
   uint8_t* const data = allocateAligned(bytes);
   if (!data) return nullptr;
   return std::shared_ptr<MemoryBlock>(new MemoryBlock(data, bytes, false));
+}
+
+std::shared_ptr<MemoryBlock> MemoryBlock::readFile(const std::string& path, uint64_t offset, size_t bytes, int* error,
+                                                   uint64_t* fileBytes) {
+  const auto file = UncachedFile::open(path, error);
+  if (!file) return nullptr;
+  const auto block = allocate(roundedToPages(bytes));
+  *error = ENOMEM;
+  if (!block) return nullptr;
+  const int64_t found = file->read(offset, bytes, block->data, error);
+  if (found < 0) return nullptr;
+  *error = 0;
+  *fileBytes = offset + static_cast<uint64_t>(found);
+  return static_cast<size_t>(found) < bytes ? nullptr : block;
 }
 
 #ifdef _WIN32

@@ -9,7 +9,7 @@ namespace layerwise {
 
 class MemoryBlock {
  public:
-  /** Zeroed bytes from a multiple of 64; null where the system has none. */
+  /** Zeroed bytes from a multiple of 64, of 4,096 where they are as many; null where the system has none. */
   static std::shared_ptr<MemoryBlock> allocate(size_t bytes);
   /**
    * [offset, offset + bytes) of a file, private to the process. Null with the system's error number in `error` (0 where
@@ -17,6 +17,12 @@ class MemoryBlock {
    */
   static std::shared_ptr<MemoryBlock> mapFile(const std::string& path, uint64_t offset, size_t bytes, int* error,
                                               uint64_t* fileBytes);
+  /**
+   * The same read into memory of the process, past the system's cache; `offset` is a multiple of 4,096, and the block
+   * may be longer.
+   */
+  static std::shared_ptr<MemoryBlock> readFile(const std::string& path, uint64_t offset, size_t bytes, int* error,
+                                               uint64_t* fileBytes);
   ~MemoryBlock();
   MemoryBlock(const MemoryBlock&) = delete;
 

@@ -109,7 +109,7 @@ std::string checkMlp(const Model& model, const Block& block) {
 /** `matrix` null: its block is not loaded, the two parts are held against each other only. */
 std::string checkLowRank(const LowRank& low, const PackedMatrix* matrix) {
   if (!low.b.present()) return "b is absent";
-  if (low.a.kind != CodecKind::F32 || low.b.kind != CodecKind::F32) return "a and b must be of the f32 codec";
+  if (isInteger(low.a.kind) || isInteger(low.b.kind)) return "a and b must be of a float codec";
   if (low.a.rows > kMostCols) return "rank " + number(low.a.rows) + " is too large";
   if (low.b.cols != low.a.rows) return "a has rank " + number(low.a.rows) + ", b has " + number(low.b.cols);
   if (!std::isfinite(low.factor)) return "the factor is not finite";

@@ -7,6 +7,7 @@
 
 #include "../kernels/device-kernels.h"
 #include "argument-path.h"
+#include "block-stream.h"
 #include "page-memory.h"
 #include "role.h"
 
@@ -63,6 +64,8 @@ struct Block {
   bool hasMlp = false;
   /** False while its weights are not loaded (streaming); running it then is an error. */
   bool loaded = false;
+  /** The part of the model's stream that its matrices lie in; -1: they stay in memory. */
+  int32_t part = -1;
   Norm attentionNorm;
   /** kind None in a parallel block: the MLP shares the attention's normed input. */
   Norm mlpNorm;
@@ -91,6 +94,8 @@ struct Head {
   Linear linear;
   /** One row in f32, the last logit: that the answer is none of the ids. */
   Linear tail;
+  /** The part of the model's stream that the product's matrix lies in; -1: it stays in memory. */
+  int32_t part = -1;
   /** Logits of a row. */
   int32_t width() const { return linear.matrix.rows + (tail.matrix.present() ? 1 : 0); }
 };
@@ -113,6 +118,8 @@ struct Model {
   int32_t hiddenSize = 0;
   std::vector<Block> blocks;
   PackedMatrix embedding;
+  /** Reads what does not stay in memory; null where all does. */
+  std::shared_ptr<BlockStream> stream;
   /** `output` and the exit heads. */
   std::map<std::string, Head> heads;
   std::map<std::string, Adapter> adapters;

@@ -17,6 +17,12 @@ void requireUnused(const Path& path, int users) {
   if (users > 0) throw std::runtime_error(path.text() + ": in use by a call under way");
 }
 
+/** Throws where the model's stream has no such part. */
+void requirePart(const Path& path, const Model& model, int32_t part) {
+  const int32_t parts = model.stream ? model.stream->count() : 0;
+  if (part >= parts) refuse(Path{"part", &path}, "expected one of " + std::to_string(parts) + " streamed parts");
+}
+
 int usersOf(const std::map<std::string, int>& users, const std::string& name) {
   const auto found = users.find(name);
   return found == users.end() ? 0 : found->second;
@@ -34,6 +40,13 @@ LowRank& addAddition(Adapter& adapter, int32_t block, const std::string& role, c
     return low;
   }
   refuse(Path{"blocks"}, "block " + number(block) + " has no " + role.substr(0, 40));
+}
+
+void ModelState::setStream(std::vector<StreamedPart> parts, Shares shares) {
+  const Path path{"parts"};
+  if (model.stream) refuse(path, "were given already");
+  if (parts.empty()) refuse(path, "expected one part at least");
+  model.stream = std::make_shared<BlockStream>(std::move(parts), std::move(shares));
 }
 
 void ModelState::setEmbedding(const PackedMatrix& matrix, Shares shares) {
@@ -55,6 +68,7 @@ void ModelState::setBlock(size_t index, Block block, Shares shares) {
     refuse(Path{"attention", &path}, "key/value heads or their size differ from the model's shape");
   }
   requireFit(path, checkBlock(model, block));
+  requirePart(path, model, block.part);
   old = std::move(block);
   blockShares[index] = std::move(shares);
 }
@@ -74,6 +88,7 @@ void ModelState::setHead(const std::string& name, const Head& head, Shares share
   const Path path{"head"};
   requireUnused(path, usersOf(headUsers, name));
   requireFit(path, checkHead(model, head));
+  requirePart(path, model, head.part);
   model.heads[name] = head;
   headShares[name] = std::move(shares);
 }

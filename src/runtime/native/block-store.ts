@@ -26,6 +26,11 @@ export class BlockStore {
     this.residency = residency;
   }
 
+  /** The model has all blocks already, and sees itself to those that do not stay. */
+  holdAll(): void {
+    this.keepsAll = true;
+  }
+
   /** Loads the blocks that stay, up to the first that does not; true where all of them do. */
   async open(blocks: number): Promise<boolean> {
     if (this.residency === "streamed") return false;

@@ -5,7 +5,7 @@ const RUNS_WHERE = "its addon loads";
 
 /** The native engine. */
 export const NATIVE: ExecutorDeclaration = {
-  traits: { rowExact: true, answersInEngine: true, yields: true, nativeMaths: true, hasBackends: false },
+  traits: { rowExact: true, answersInEngine: true, yields: true, nativeMaths: true, streams: true, hasBackends: false },
   what: "compiled kernels",
   runsWhere: RUNS_WHERE,
   ownOption: ({ isa, activations }) =>
@@ -18,9 +18,9 @@ export const NATIVE: ExecutorDeclaration = {
     return { works: false, found: "no addon", reason: native.reason, hint };
   },
   whyChosen: (byName) => (byName ? "asked for by name" : `${RUNS_WHERE} here`),
-  async create(source, { isa, threads, activations, residency }, reason) {
+  async create(source, { isa, threads, activations, residency, weightRoomBytes }, reason) {
     const { createNativeExecutor } = await import("./executor.ts");
-    return createNativeExecutor(source, { isa, threads, activations, residency, reason });
+    return createNativeExecutor(source, { isa, threads, activations, residency, weightRoomBytes, reason });
   },
   async start({ isa: wanted, threads: most }, reason) {
     const { loadNative, openEngine } = await import("../../native/load.ts");

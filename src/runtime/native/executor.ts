@@ -2,40 +2,36 @@ import { Interrupted, throwIfAborted } from "../../errors.ts";
 import type { Maths } from "../../maths/maths.ts";
 import { nativeMaths } from "../../maths/native.ts";
 import type { KvType } from "../../model/kv-type.ts";
+import type { LowRankPart } from "../../model/low-rank.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import type { NativeContext, NativeEngine, NativeModel, NativePass } from "../../native/addon.ts";
 import { openEngine } from "../../native/load.ts";
-import type { LowRankPart } from "../adapters.ts";
-import { checkAdapter } from "../adapters.ts";
+import { Adapters } from "../adapters.ts";
 import { embedRows, scaleEmbedded } from "../embed-rows.ts";
 import { type Executor, type RunBlocksOptions, skippedAt } from "../executor.ts";
-import type { ActivationType, ExecutorInfo, Residency } from "../executor-info.ts";
+import type { ActivationType, ExecutorInfo } from "../executor-info.ts";
 import type { AnswersOptions, HeadAnswers } from "../head-answers.ts";
-import type { ExitHead, LogitsOptions } from "../heads.ts";
-import { checkExitHead } from "../heads.ts";
-import type { InputObserver } from "../input-capture.ts";
-import { InputBuffers } from "../input-capture.ts";
+import { checkExitHead, type ExitHead, type LogitsOptions } from "../heads.ts";
+import { InputBuffers, type InputObserver } from "../input-capture.ts";
 import type { RowSpan } from "../kv-cache.ts";
-import { Named } from "../named.ts";
-import { BlockStore } from "./block-store.ts";
+import type { BlockStore } from "./block-store.ts";
 import { NativeHeads } from "./heads.ts";
 import { allRows, HiddenPool, type NativeHidden } from "./hidden.ts";
 import { intactContext } from "./intact-context.ts";
 import { cacheShape, NativeKvCache } from "./kv-cache.ts";
 import { packAdditions } from "./low-rank.ts";
 import { nativeSpans } from "./native-spans.ts";
-import { loadExitHead, openOutput } from "./output-head.ts";
+import { openWeights, type WeightOptions } from "./open-weights.ts";
+import { loadExitHead } from "./output-head.ts";
 import { WeightLoader } from "./weights.ts";
 
-export interface NativeOptions {
+export interface NativeOptions extends WeightOptions {
   /** Instruction set; default: the fastest that works here. */
   readonly isa?: string | undefined;
   /** Default: the physical cores. */
   readonly threads?: number | undefined;
   /** In products with integer codecs; default `int8`. Float codecs always take f32. */
   readonly activations?: ActivationType | undefined;
-  /** Default `packed`: packed weights in place, dense ones streamed; `resident`: dense ones stay too. */
-  readonly residency?: Residency | undefined;
   /** Why this executor was chosen, for people. */
   readonly reason?: string | undefined;
 }
@@ -49,6 +45,7 @@ interface Parts {
   readonly loader: WeightLoader;
   readonly store: BlockStore;
   readonly heads: NativeHeads;
+  readonly adapters: Adapters<true>;
   readonly embeds: boolean;
 }
 
@@ -56,10 +53,8 @@ interface Parts {
  * Opens an executor of the native engine over any weight source; the source stays the caller's to close, and must not
  * be closed before. Throws UserError where the addon is missing, or `isa` is none that runs here.
  */
-export async function createNativeExecutor(
-  source: WeightSource,
-  { isa, threads, activations = "int8", residency = "packed", reason = "asked for by name" }: NativeOptions = {},
-): Promise<NativeExecutor> {
+export async function createNativeExecutor(source: WeightSource, options: NativeOptions = {}): Promise<NativeExecutor> {
+  const { isa, threads, activations = "int8", reason = "asked for by name" } = options;
   const { spec } = source;
   const engine = openEngine({ isa, threads });
   try {
@@ -73,15 +68,20 @@ export async function createNativeExecutor(
     });
     const context = intactContext(engine.createContext({ activations }), source);
     const loader = new WeightLoader(source, engine.offline);
-    const store = new BlockStore(model, loader, residency);
-    const stays = await store.open(spec.blocks.length);
-    const { head: output, embeds } = await openOutput(source, loader, model, residency);
+    const { store, residency, streamed, head, embeds } = await openWeights(source, loader, model, options);
     const info: ExecutorInfo = {
       ...{ executor: "native", backend: null, isa: engine.isa, reason, threads: engine.threads, activations },
-      residency: stays || residency === "resident" ? residency : "streamed",
+      ...{ residency, ...(streamed && { streamed }) },
     };
-    const heads = new NativeHeads(model, context, output);
-    return new NativeExecutor(source, { info, engine, model, context, loader, store, heads, embeds });
+    const heads = new NativeHeads(model, context, head);
+    const adapters = new Adapters<true>(source, async (name, parts) => {
+      const additions = await packAdditions(loader, parts);
+      // In turn: the engine refuses to replace an adapter while a pass uses it.
+      await store.turns.take(async () => model.setAdapter(name, additions));
+      return true;
+    });
+    await adapters.takeOwn();
+    return new NativeExecutor(source, { info, engine, model, context, loader, store, heads, adapters, embeds });
   } catch (error) {
     engine.dispose();
     throw error;
@@ -97,7 +97,6 @@ export class NativeExecutor implements Executor<NativeHidden> {
   private readonly parts: Parts;
   private readonly pool: HiddenPool;
   private readonly shape: ReturnType<typeof cacheShape>;
-  private readonly adapters = new Named<true>("adapter");
   private readonly inputs: InputBuffers;
 
   constructor(source: WeightSource, parts: Parts) {
@@ -137,15 +136,15 @@ export class NativeExecutor implements Executor<NativeHidden> {
     { skip, adapter, inputs, signal, logits, answers }: RunBlocksOptions = {},
   ): Promise<NativeHidden> {
     const input = this.pool.use(hidden);
-    if (adapter !== undefined) this.adapters.get(adapter);
-    const { store } = this.parts;
+    const { store, adapters } = this.parts;
+    const additions = adapters.of(adapter);
     const native = nativeSpans(spans, hidden.rows);
     const output = this.pool.take(hidden.rows);
     const pass: PassRun = {
       ...{ input, output: output.data, rows: hidden.rows, from, to, spans: native },
       skipAttention: skip ? Uint8Array.from(skip.attention, Number) : null,
       skipMlp: skip ? Uint8Array.from(skip.mlp, Number) : null,
-      adapter: adapter ?? null,
+      adapter: additions?.name ?? null,
     };
     try {
       if (from === to) {
@@ -191,12 +190,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
   }
 
   async loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void> {
-    checkAdapter(this.spec, name, parts);
-    const additions = await packAdditions(this.parts.loader, parts);
-    const { model, store } = this.parts;
-    // In turn: the engine refuses to replace an adapter while a pass uses it.
-    await store.turns.take(async () => model.setAdapter(name, additions));
-    this.adapters.put(name, true);
+    await this.parts.adapters.put(name, parts);
   }
 
   async loadHead(name: string, head: ExitHead): Promise<void> {

@@ -108,7 +108,8 @@ async function untiedEmbedding(source: WeightSource, loader: WeightLoader) {
   return matrix.kind === "packed" ? loader.matrix(matrix) : null;
 }
 
-function headInModel(width: number): Head {
+/** A head that the engine's model has whole. */
+export function headInModel(width: number): Head {
   return {
     width,
     logits: (context, model, call) => context.logits(model, call),
@@ -207,24 +208,43 @@ function tiledHead(
   const useTile = async (from: number, to: number) => {
     const matrix = await tileAt(from, to);
     model.setHead(OUTPUT_HEAD, { norm, linear: { matrix, bias: bias?.slice(from, to) ?? null } });
+    return OUTPUT_HEAD;
   };
-  const logits: Head["logits"] = async (context, _model, { output, ...call }) => {
-    for (let from = 0; from < ids; from += step) {
-      const to = Math.min(ids, from + step);
-      await useTile(from, to);
+  const ranges = Array.from({ length: Math.ceil(ids / step) }, (_, tile) => {
+    const [from, to] = [tile * step, Math.min(ids, (tile + 1) * step)];
+    return { from, to, use: () => useTile(from, to) };
+  });
+  return headByRows(ids, ranges);
+}
+
+/** Rows [from, to) of a head; `use` makes the model have them as a head of their own, and says under which name. */
+interface HeadRows {
+  readonly from: number;
+  readonly to: number;
+  use(): Promise<string>;
+}
+
+/** A head of so many ids of which the model has some rows at a time. */
+export function headByRows(ids: number, ranges: readonly HeadRows[]): Head {
+  const logitsOf: (context: NativeContext, model: NativeModel, call: NativeLogitsRun) => Promise<void> = async (
+    context,
+    model,
+    { output, ...call },
+  ) => {
+    for (const { from, to, use } of ranges) {
       const part = new Float32Array(call.rows.length * (to - from));
-      await context.logits(model, { ...call, output: part });
+      await context.logits(model, { ...call, head: await use(), output: part });
       placeColumns(part, to - from, output, ids, from);
     }
   };
   return {
     width: ids,
-    logits,
+    logits: logitsOf,
     // The engine sees no row's logits as a whole: the slow twin does.
-    answers: (context, _model, { best, entropy, maxProbability, margin, ...call }) =>
+    answers: (context, model, { best, entropy, maxProbability, margin, ...call }) =>
       answersByLogits(call.rows, ids, { best, entropy, maxProbability, margin }, async (rows) => {
         const output = new Float32Array(rows.length * ids);
-        await logits(context, model, { ...call, rows, output });
+        await logitsOf(context, model, { ...call, rows, output });
         return output;
       }),
   };

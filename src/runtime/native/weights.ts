@@ -41,6 +41,11 @@ export class WeightLoader {
     this.offline = offline;
   }
 
+  /** One that reads another source. */
+  over(source: WeightSource): WeightLoader {
+    return new WeightLoader(source, this.offline);
+  }
+
   /**
    * Reads all weights of a block: dense ones are packed into `arena`, packed ones that must be copied go to
    * `packedArena`.

@@ -1,7 +1,7 @@
 import * as tf from "@tensorflow/tfjs-core";
 import { type DecoderSpec, linearsOf } from "../../model/decoder-spec.ts";
+import type { LowRankPart } from "../../model/low-rank.ts";
 import { type BlockRole, idOf } from "../../model/matrix-id.ts";
-import type { LowRankPart } from "../adapters.ts";
 import { TensorSet } from "./tensor-set.ts";
 
 /** A low-rank addition to one matrix, as tensors: x [rows, in] -> factor * (x a) b [rows, out]. */

@@ -3,7 +3,14 @@ import type { ExecutorDeclaration } from "../executor-declaration.ts";
 
 /** TensorFlow.js. Its numbers depend on the batch, and it computes without yielding. */
 export const TFJS: ExecutorDeclaration = {
-  traits: { rowExact: false, answersInEngine: false, yields: false, nativeMaths: false, hasBackends: true },
+  traits: {
+    rowExact: false,
+    answersInEngine: false,
+    yields: false,
+    nativeMaths: false,
+    streams: false,
+    hasBackends: true,
+  },
   what: "TensorFlow.js",
   runsWhere: null,
   ownOption: ({ backend = "auto" }) => (backend === "auto" ? null : `backend ${backend}`),

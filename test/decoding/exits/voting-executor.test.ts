@@ -1,12 +1,13 @@
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { countVotes } from "../../../src/decoding/exits/ballot.ts";
-import { type ExitSet, exitSetOf } from "../../../src/decoding/exits/exit-set.ts";
+import { Ballot } from "../../../src/decoding/exits/ballot.ts";
+import { exitSetOf } from "../../../src/decoding/exits/exit-set.ts";
+import { VOTE_RULES } from "../../../src/decoding/exits/vote-rules/index.ts";
+import { sharedVoters, type Voters, type Voting } from "../../../src/decoding/exits/voters.ts";
 import { votingExecutor } from "../../../src/decoding/exits/voting-executor.ts";
 import { type OpenModel, openModel } from "../../../src/decoding/open-model.ts";
 import { rowsOf } from "../../../src/passes/rows.ts";
 import { moveRows, runRows, startRows } from "../../../src/passes/run-rows.ts";
-import type { AnyExecutor } from "../../../src/runtime/executor.ts";
 import { emptyAnswers } from "../../../src/runtime/head-answers.ts";
 import { OUTPUT_HEAD } from "../../../src/runtime/heads.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
@@ -17,40 +18,55 @@ import { makeStoriesWithExits } from "../artifact-with-exits.ts";
 const ROWS = rowsOf([Int32Array.of(3, 1, 4), Int32Array.of(1, 5)]);
 const ASKED = Int32Array.of(2, 4);
 
-describe.each(TEST_EXECUTORS)("an executor that votes, on %s", (kind) => {
+/** Exits as they may vote: with heads of their own, or the output head's, by each rule. */
+const CASES: readonly { readonly name: string; readonly trained: boolean; readonly how: Omit<Voting, "exits"> }[] = [
+  { name: "heads of their own, by max", trained: true, how: { vote: "max", weights: null } },
+  { name: "heads of their own, by weights", trained: true, how: { vote: "weighted", weights: [0.2, 0.3, 0.5] } },
+  { name: "the output head, by weights", trained: false, how: { vote: "weighted", weights: [3, 0, 1] } },
+];
+
+describe.each(TEST_EXECUTORS)("on %s, an executor that votes through", (kind) => {
   const folder = path.join(temporaryFolder(), "exits");
   let model: OpenModel;
-  let exits: ExitSet;
-  let inner: AnyExecutor;
-  let live: () => number;
-  let voting: AnyExecutor;
+  let trained: Voters;
 
   beforeAll(async () => {
     await makeStoriesWithExits(folder);
     model = await openModel(folder, { executor: kind, threads: 1 });
     const loaded = await model.loadExits();
     if (loaded === null) throw new Error("the artifact has no exits");
-    exits = exitSetOf(loaded.table, loaded.ids);
-    ({ executor: inner, live } = counted(model.executor));
-    voting = votingExecutor(inner, exits);
+    trained = exitSetOf(loaded.table, loaded.ids);
   });
   afterAll(() => model?.close());
 
-  /** The vote by passes to each depth of its own. */
-  async function expected(): Promise<Float32Array> {
-    const { spec } = inner;
-    const votes = [];
-    for (const { blocks, head } of [...exits.exits, { blocks: spec.blocks.length, head: OUTPUT_HEAD }]) {
-      const hidden = await runRows(inner, ROWS, {}, blocks);
-      const logits = await inner.logits(hidden, ASKED, head === OUTPUT_HEAD ? {} : { head });
-      votes.push({ logits, ids: head === OUTPUT_HEAD ? null : exits.ids });
-      inner.release(hidden);
-    }
-    return countVotes(votes, { rows: ASKED.length, vocabSize: spec.vocabSize, comparer: inner.maths.rowComparer() });
+  /** Votes through the model, whose hidden states are counted. */
+  function opened({ trained: own, how }: (typeof CASES)[number]) {
+    const exits = own ? trained : sharedVoters(model.executor.spec, [1, 3]);
+    const { executor: inner, live } = counted(model.executor);
+    return { exits, inner, live, how, voting: votingExecutor(inner, { exits, ...how }) };
   }
 
-  it("says what exits and output head say together, in one pass or in several", async () => {
-    const votes = await expected();
+  /** The vote by passes to each depth of its own. */
+  async function expected({ exits, inner, how }: ReturnType<typeof opened>): Promise<Float32Array> {
+    const { vocabSize, blocks } = inner.spec;
+    const comparer = inner.maths.rowComparer();
+    const ballot = new Ballot({ rows: ASKED.length, vocabSize, rule: VOTE_RULES[how.vote], comparer });
+    const output = { blocks: blocks.length, head: OUTPUT_HEAD, ids: null };
+    for (const [i, one] of [output, ...exits.exits.map((exit) => ({ ...exit, ids: exits.ids }))].entries()) {
+      // The output head's stands last.
+      const weight = how.weights?.at(i - 1) ?? 1;
+      if (weight === 0) continue;
+      const hidden = await runRows(inner, ROWS, {}, one.blocks);
+      await ballot.add({ logits: await inner.logits(hidden, ASKED, { head: one.head }), ids: one.ids }, weight);
+      inner.release(hidden);
+    }
+    return ballot.count();
+  }
+
+  it.each(CASES)("$name says what they say together, in one pass or in several", async (one) => {
+    const given = opened(one);
+    const { voting, live } = given;
+    const votes = await expected(given);
     const { vocabSize, blocks } = voting.spec;
     const into = new Float32Array(ASKED.length * vocabSize);
     const answers = emptyAnswers(ASKED.length);
@@ -73,9 +89,28 @@ describe.each(TEST_EXECUTORS)("an executor that votes, on %s", (kind) => {
     expect(live()).toBe(0);
   });
 
+  it("one voter alone says what its head says", async () => {
+    const { spec } = model.executor;
+    for (const [i, depth] of [1, 3, spec.blocks.length].entries()) {
+      const weights = [0, 0, 0].with(i, 0.7);
+      const { voting } = opened({ name: "", trained: false, how: { vote: "weighted", weights } });
+      const hidden = await runRows(voting, ROWS);
+      const found = await voting.logits(hidden, ASKED);
+      voting.release(hidden);
+      const at = await runRows(model.executor, ROWS, {}, depth);
+      const logits = await model.executor.logits(at, ASKED);
+      model.executor.release(at);
+      const { logSumExps } = await model.executor.maths.rowComparer().summarize(logits, ASKED.length);
+      for (const [at, logit] of logits.entries()) {
+        expect(found[at]).toBeCloseTo(logit - logSumExps[Math.floor(at / spec.vocabSize)], 4);
+      }
+    }
+  });
+
   it("throws for rows that did not come by an exit, and keeps nothing of a pass that fails", async () => {
+    const { voting, live } = opened(CASES[0]);
     const written = voting.write(new Float32Array(voting.spec.hiddenSize), 1);
-    await expect(voting.logits(written)).rejects.toThrow("vote: rows that did not come by exit.");
+    await expect(voting.logits(written)).rejects.toThrow("vote: rows that did not come by the exit after 1 blocks");
     const span = [{ cache: null, position: 0, count: 2 }];
     await expect(voting.runBlocks(written, 0, 2, span)).rejects.toThrow();
     voting.release(written);

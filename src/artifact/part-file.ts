@@ -16,7 +16,8 @@ export interface PartFile {
   readonly name: string;
   /** Null: without it. */
   readonly file: FileRecord | null;
-  readonly memory: MemorySum;
+  /** The memory sum with it, of one with another such part or none. */
+  memory(before: MemorySum): MemorySum;
   /** Fields of the manifest as they are to stand; undefined: not at all. */
   readonly fields: Readonly<Record<string, unknown>>;
 }
@@ -43,31 +44,34 @@ export async function putPart(folder: string, manifest: Manifest, part: NewPart)
   await part.write(waiting);
   const { bytes, sha256 } = await hashFile(waiting);
   const added = part.part({ name: part.name, bytes, sha256 });
-  const next = await manifestWith(manifest, folder, added);
+  const next = await manifestWith(manifest, folder, [added]);
   // The old manifest vouches for the old file: it may not be there any more when that goes.
-  const bare = part.replaces ? await manifestWith(manifest, folder, part.part(null)) : null;
+  const bare = part.replaces ? await manifestWith(manifest, folder, [part.part(null)]) : null;
   if (bare) await writeFileAtomic(path.join(folder, MANIFEST_NAME), bare.text);
   await rename(waiting, path.join(folder, part.name));
   await writeFileAtomic(path.join(folder, MANIFEST_NAME), next.text);
-  return { folder, manifestSha256: next.sha256, files: filesWith(manifest, added) };
+  return { folder, manifestSha256: next.sha256, files: filesWith(manifest.files, manifest, added) };
 }
 
 /**
- * The manifest's text with a part and its file, or without any: memory sum and list of files as if it had always been
- * so, all else as it stands in the file, so that taking the part away gives the very bytes from before.
+ * The manifest's text with parts and their files, or without any: memory sum and list of files as if it had always been
+ * so, all else as it stands in the file, so that taking a part away gives the very bytes from before.
  */
 export async function manifestWith(
   manifest: Manifest,
   folder: string,
-  part: PartFile,
+  parts: readonly PartFile[],
 ): Promise<{ text: string; sha256: string }> {
   const file = path.join(folder, MANIFEST_NAME);
   const { manifestSha256: _, ...fields } = parseWith(Fields, parseJsonBytes(await readFileBytes(file), file), file);
   return hashedText({
     ...fields,
-    plan: { ...parseWith(Fields, fields.plan, file), memory: part.memory },
-    files: filesWith(manifest, part),
-    ...part.fields,
+    plan: {
+      ...parseWith(Fields, fields.plan, file),
+      memory: parts.reduce((memory, part) => part.memory(memory), manifest.plan.memory),
+    },
+    files: parts.reduce((files, part) => filesWith(files, manifest, part), manifest.files),
+    ...Object.assign({}, ...parts.map((part) => part.fields)),
   });
 }
 
@@ -75,7 +79,7 @@ export async function manifestWith(
 const Fields = z.record(z.string(), z.unknown());
 
 /** The artifact's files with another file of a part, or none: weights in order, then the others by name. */
-function filesWith({ tensors, files }: Manifest, { name: part, file }: PartFile): FileRecord[] {
+function filesWith(files: readonly FileRecord[], { tensors }: Manifest, { name: part, file }: PartFile): FileRecord[] {
   const isWeights = new Set(tensors.map((tensor) => tensor.file));
   const weights = files.filter(({ name }) => isWeights.has(name));
   const others = files.filter(({ name }) => !isWeights.has(name) && name !== part);

@@ -11,8 +11,8 @@ const PAGE_BYTES = 4096;
 
 /** All that the bytes of exits depend on beside the model: known before anything is trained. An ExitTable is one. */
 export interface ExitShape {
-  /** `rank`: of an adapter, null for `linear`. */
-  readonly exits: readonly { readonly kind: "adapter" | "linear"; readonly rank: number | null }[];
+  /** `rank`: of an adapter, null for others. `shared` has nothing of its own: the output head serves. */
+  readonly exits: readonly { readonly kind: "adapter" | "linear" | "shared"; readonly rank: number | null }[];
   /** Ids that the heads score. */
   readonly vocabulary: "full" | { readonly ids: number };
 }
@@ -53,6 +53,7 @@ function exitTensors(spec: DecoderSpec, shape: ExitShape, exit: number): Safeten
   const tensors: SafetensorsEntry[] = [];
   const add = (name: string, dtype: "F32" | "F16", ...dims: number[]) =>
     tensors.push({ name: `exits.${exit}.${name}`, dtype, shape: dims });
+  if (kind === "shared") return tensors;
   add("norm", "F32", hiddenSize);
   if (finalNorm.kind === "layer") add("norm_bias", "F32", hiddenSize);
   if (shape.vocabulary !== "full") add("tail", "F32", hiddenSize + 1);

@@ -1,11 +1,12 @@
 import { throwIfAborted, UserError } from "../../errors.ts";
 import { type AdapterDtype, memoryWithAdapter } from "../../model/adapter-bytes.ts";
 import { countNonFinite } from "../../model/checkpoint.ts";
+import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import { checkAdapter, inExecutionOrder, type LowRankPart } from "../../model/low-rank.ts";
 import { idOf } from "../../model/matrix-id.ts";
 import { f16ToF32Array, f32ToF16Array } from "../../tensor/half.ts";
 import { ADAPTER_NAME, type FileRecord, type Manifest } from "../manifest.ts";
-import { putPart } from "../part-file.ts";
+import { type PartFile, putPart } from "../part-file.ts";
 import { openArtifact } from "../reader.ts";
 import type { WrittenArtifact } from "../writer.ts";
 import { writeAdapterFile } from "./file.ts";
@@ -48,13 +49,21 @@ export async function addAdapter(folder: string, added: AddedAdapter): Promise<W
     name: ADAPTER_NAME,
     replaces: manifest.adapter !== undefined,
     write: (file) => writeAdapterFile(file, spec, dtype, parts),
-    part: (file: FileRecord | null) => ({
-      name: ADAPTER_NAME,
-      file,
-      memory: memoryWithAdapter(manifest.plan.memory, spec, file && table),
-      fields: { adapter: file ? table : undefined },
-    }),
+    part: (file) => adapterPart(spec, file && { table, file }),
   });
+}
+
+/** What a manifest says of an adapter and its file, or without any. */
+export function adapterPart(
+  spec: DecoderSpec,
+  adapter: { readonly table: AdapterTable; readonly file: FileRecord } | null,
+): PartFile {
+  return {
+    name: ADAPTER_NAME,
+    file: adapter?.file ?? null,
+    memory: (before) => memoryWithAdapter(before, spec, adapter?.table ?? null),
+    fields: { adapter: adapter?.table },
+  };
 }
 
 function tableOf({ dtype, origin }: AddedAdapter, parts: readonly LowRankPart[]): AdapterTable {

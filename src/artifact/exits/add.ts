@@ -45,8 +45,9 @@ export async function addExits(folder: string, { table, contents, ...options }: 
 export function memoryOfExits(
   { spec, plan, maxFileBytes }: Pick<Manifest, "spec" | "plan" | "maxFileBytes">,
   exits: ExitShape | null,
+  before: MemorySum = plan.memory,
 ): MemorySum {
-  return memoryWithExits(plan.memory, spec, exits, headCodecOf(spec, planLayout(spec, plan, maxFileBytes)));
+  return memoryWithExits(before, spec, exits, headCodecOf(spec, planLayout(spec, plan, maxFileBytes)));
 }
 
 /**
@@ -71,19 +72,19 @@ export function checkExitBudget(manifest: Manifest, exits: ExitShape, label: str
 export async function trunkSha256(folder: string): Promise<string> {
   const manifest = await readManifest(folder);
   return manifest.exits
-    ? (await manifestWith(manifest, folder, exitsPart(manifest, null))).sha256
+    ? (await manifestWith(manifest, folder, [exitsPart(manifest, null)])).sha256
     : manifest.manifestSha256;
 }
 
 /** What a manifest says of exits and their file, or without any. */
-function exitsPart(
+export function exitsPart(
   manifest: Manifest,
   exits: { readonly table: ExitTable; readonly file: FileRecord } | null,
 ): PartFile {
   return {
     name: EXITS_NAME,
     file: exits?.file ?? null,
-    memory: memoryOfExits(manifest, exits?.table ?? null),
+    memory: (before) => memoryOfExits(manifest, exits?.table ?? null, before),
     fields: { exits: exits?.table ?? [] },
   };
 }

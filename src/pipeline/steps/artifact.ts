@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { trunkSha256 } from "../../artifact/exits/add.ts";
+import { bareSha256 } from "../../artifact/bare.ts";
 import { type Provenance, Sha256 } from "../../artifact/manifest.ts";
 import { sourceContents } from "../../artifact/source-contents.ts";
 import { ArtifactWriter } from "../../artifact/writer.ts";
@@ -75,10 +75,10 @@ export async function trunkOf(job: Job): Promise<Trunk> {
   return openTrunk(job.artifactFolder, job.options);
 }
 
-/** Null when the artifact of a finished step is still there, with or without exits, else why it is written anew. */
+/** Null when the artifact of a finished step is still there, whatever was added to it, else why it is written anew. */
 export async function sameArtifact(folder: string, { manifestSha256 }: ArtifactMade): Promise<string | null> {
   try {
-    return (await trunkSha256(folder)) === manifestSha256 ? null : "another artifact lies in its place";
+    return (await bareSha256(folder)) === manifestSha256 ? null : "another artifact lies in its place";
   } catch (error) {
     if (error instanceof UserError) return "the artifact is not there any more";
     throw error;

@@ -1,6 +1,6 @@
 /**
- * The levels of one chunk (16 rows x 32 columns) of a sparse codec: a mask of 8 words of 64 bits, one a quad of columns,
- * bit 4 * row + column of the quad; then the codes whose bit is set, in the order of the bits, and zeros up to 16 times
+ * The levels of one chunk (16 rows x 32 columns) of a sparse codec: a mask of 8 words of 64 bits, one a quad of
+ * columns, bit 4 * row + column of the quad; then the codes whose bit is set, in the order of the bits, and zeros up to 16 times
  * what a row stores. The codes are in sections of 128, each of bit planes: byte i of a plane of w bits has the codes i,
  * i + 16 w, i + 32 w, … in successive fields of w bits.
  */
@@ -23,7 +23,7 @@ const QUADS = CHUNK_COLS / 4;
 const stream = new Int32Array((TILE_ROWS * CHUNK_COLS) / 4);
 const streamBytes = new Uint8Array(stream.buffer);
 
-/** Reads all codes of the chunk that begins at words[at]: [quad][row] words of four columns. What is not stored is 0's. */
+/** Reads all codes of the chunk that begins at words[at]: [quad][row] words of four columns. The rest is level 0's. */
 export function readSparseChunk(form: IntegerForm, words: Int32Array, at: number, codes: Int32Array): void {
   const used = (storedLevels(form) * TILE_ROWS) / 4;
   stream.fill(0, used);
@@ -101,7 +101,7 @@ function codeAt(codes: Int32Array, row: number, col: number): number {
   return (codes[(col >> 2) * TILE_ROWS + row] >>> (8 * (col & 3))) & 255;
 }
 
-/** Columns of [from, to) that are stored: all that must be, and from the first on as many others as there is room for. */
+/** Columns of [from, to) that are stored: all that must be, and from the first on as many others as have room. */
 function storedColumns(from: number, to: number, count: number, must: (col: number) => boolean): number[] {
   const columns = Array.from({ length: to - from }, (_, i) => from + i);
   let room = count - columns.filter(must).length;
@@ -135,9 +135,8 @@ export function checkKept(
       let found = 0;
       for (let col = from; col < Math.min(from + of, cols); col++) if (codes[row * cols + col] !== zero) found++;
       if (found <= count) continue;
-      throw new RangeError(
-        `${id}: row ${row}, columns from ${from} on: expected at most ${count} levels of ${of} that are not 0, found ${found}`,
-      );
+      const where = `${id}: row ${row}, columns from ${from} on`;
+      throw new RangeError(`${where}: expected at most ${count} levels of ${of} that are not 0, found ${found}`);
     }
   }
 }

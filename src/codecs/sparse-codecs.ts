@@ -5,7 +5,7 @@ import type { IntegerBits } from "./integer-geometry.ts";
 /** Bits of the levels that are stored; symmetric, since the others are 0. A new width is a line here. */
 const FAMILIES = { q3s: 3, q4s: 4, q8s: 8 } as const satisfies Record<string, IntegerBits>;
 
-/** What is stored: any so many of every 32 columns of a row (multiples of 8), or n of every m. A new one is a line here. */
+/** What is stored: so many of every 32 columns of a row (multiples of 8), or n of every m. A new one is a line here. */
 const PATTERNS = {
   n8: { count: 8, of: 32 },
   n16: { count: 16, of: 32 },

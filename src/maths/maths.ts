@@ -81,9 +81,9 @@ export interface GptqOptions extends CodedMatrix {
   /** The column quantized i-th: a permutation of 0 … cols - 1 */
   readonly order: Int32Array;
   /**
-   * Of each `kept.of` columns of `order`, which takes such runs of columns together, `kept.count` keep a level: those of
-   * the largest w² / u_jj² when the run's first column has its turn (SparseGPT, arXiv 2301.00774), the first of equals
-   * first. The others become 0. Symmetric levels only; absent or null: all keep theirs.
+   * Of each `kept.of` columns of `order`, which takes such runs of columns together, `kept.count` keep a level: those
+   * of the largest w² / u_jj² when the run's first column has its turn (SparseGPT, arXiv 2301.00774), the first of
+   * equals first. The others become 0. Symmetric levels only; absent or null: all keep theirs.
    */
   readonly kept?: Kept | null;
 }

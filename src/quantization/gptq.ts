@@ -16,8 +16,8 @@ const REFINE_PASSES = 2;
  * At last codes and scales are refined under the same Hessian. Needs the factor of `options.input`.
  *
  * For a sparse codec the same pass is SparseGPT's (arXiv 2301.00774): which weights stay is chosen group of 32 after
- * group, by w² over the square of the factor's diagonal, with what the groups before it have left behind counted in. The
- * scales are searched for those that would stay as the weights are.
+ * group, by w² over the square of the factor's diagonal, with what the groups before it have left behind counted in.
+ * The scales are searched for those that would stay as the weights are.
  */
 export const gptq: Quantizer = {
   needs: "factor",

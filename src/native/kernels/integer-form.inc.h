@@ -7,8 +7,8 @@ struct Form {
   static constexpr int kStoredBits = kCodeBits;
   static constexpr bool kSparse = kMasked;
   /**
-   * Bits of a code in the planes that are read (a sparse matrix' codes are put into some of 8 bits first), and of what is
-   * multiplied: a table's level plus 128 is a code of 8 bits.
+   * Bits of a code in the planes that are read (a sparse matrix' codes are put into some of 8 bits first), and of what
+   * is multiplied: a table's level plus 128 is a code of 8 bits.
    */
   static constexpr int kBits = kMasked ? 8 : kCodeBits;
   static constexpr int kLevelBits = kLevelTable ? 8 : kCodeBits;

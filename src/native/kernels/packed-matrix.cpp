@@ -24,7 +24,8 @@ Geometry geometryOf(const CodecForm& form, int32_t cols) {
   }
   g.chunksPerGroup = form.group == 0 ? g.chunks : form.group / kChunkCols;
   const int64_t groups = (g.chunks + g.chunksPerGroup - 1) / g.chunksPerGroup;
-  const int64_t header = groupHeaderBytes(form.asymmetric, form.twoLevel), levels = chunkBytes(form.kind, form.sections());
+  const int64_t header = groupHeaderBytes(form.asymmetric, form.twoLevel);
+  const int64_t levels = chunkBytes(form.kind, form.sections());
   g.groupStride = header + g.chunksPerGroup * levels;
   // The last group holds only the chunks that are left.
   const int64_t rows = tileHeaderBytes(form.asymmetric, form.twoLevel);

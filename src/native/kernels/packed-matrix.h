@@ -30,10 +30,11 @@ constexpr int bitsOf(CodecKind kind) {
  * stream that a product reads from front to back: where `twoLevel` the rows' own bf16 scales [16] and, where
  * `asymmetric`, bf16 minima [16]; then group after group of columns, each with its scales [16], where `asymmetric` its
  * minima [16], and then the levels of its chunks (the last group may have fewer chunks): 64 * bits bytes each or, where
- * sparse, a mask and `sections` of levels, 16 * bits bytes each (sparse-levels.inc.h). A group's scales and minima are f16 or, where `twoLevel`, int8: multiples of the rows' own. Where `table`, a code
- * stands for a number of levelBytes (level-tables.h). Float kinds have [cols][16]. Bytes beyond the content of a tile
- * are zero, and so are the levels, scales and values of rows and columns beyond the matrix. Groups are aligned to 16
- * bytes only. Only makePackedMatrix (packed-matrix.cpp) makes one: it has checked every size.
+ * sparse, a mask and `sections` of levels, 16 * bits bytes each (sparse-levels.inc.h). A group's scales and minima are
+ * f16 or, where `twoLevel`, int8: multiples of the rows' own. Where `table`, a code stands for a number of levelBytes
+ * (level-tables.h). Float kinds have [cols][16]. Bytes beyond the content of a tile are zero, and so are the levels,
+ * scales and values of rows and columns beyond the matrix. Groups are aligned to 16 bytes only. Only makePackedMatrix
+ * (packed-matrix.cpp) makes one: it has checked every size.
  */
 struct PackedMatrix {
   const uint8_t* data = nullptr;

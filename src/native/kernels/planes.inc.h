@@ -1,5 +1,5 @@
-// Codes out of bit planes. A table's level plus 128 is a code of the symmetric 8-bit codec, and is used as one. Included by
-// device-kernels.inc.h inside the table's namespace.
+// Codes out of bit planes. A table's level plus 128 is a code of the symmetric 8-bit codec, and is used as one.
+// Included by device-kernels.inc.h inside the table's namespace.
 
 /** Bits of a level's first plane; the rest are in a second one (docs/artifact-format.md, section 6). */
 static constexpr int firstPlaneBits(int bits) { return bits == 8 ? 8 : bits >= 4 ? 4 : 2; }

@@ -1,5 +1,5 @@
-// The table of processors with AVX-512, VNNI and VBMI2. Compiled for them: nothing in it may run before cpu-features.cpp
-// has looked.
+// The table of processors with AVX-512, VNNI and VBMI2. Compiled for them: nothing in it may run before
+// cpu-features.cpp has looked.
 #include "cpu-features.h"
 #define LAYERWISE_SIMD avx512vbmi2
 #define LAYERWISE_VNNI 1

@@ -111,7 +111,8 @@ void checkSweep(const Subject& s, Random& random, int32_t n, const double* level
                            (zerosStay ? ", zeros stay" : "");
   compareOn(s, name, start, [&](const KernelTable& t, double* out) {
     const bool moved = offlineKernelsOf(t).sweepLevels({n, ld, h.data(), diagonal.data(), -4, 3, levels, scale,
-                                                        1 / scale, minimum, shifted, zerosStay, out, out + room, out + 2 * room});
+                                                        1 / scale, minimum, shifted, zerosStay, out, out + room,
+                                                        out + 2 * room});
     out[3 * room] = moved ? 1 : 0;
   });
 }

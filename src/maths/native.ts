@@ -19,6 +19,8 @@ export function nativeMaths(offline: NativeOffline): Maths {
         blockCols: GPTQ_BLOCK_COLS,
       }),
     refine: (options) => offline.refine(options),
+    takeGroups: (options) =>
+      offline.takeGroups({ ...options, cols: options.order.length, count: options.taken.length }),
     hessianError: (options) => offline.hessianError(options),
     rowComparer: () => nativeComparer(offline),
     async pack(codec, numbers) {

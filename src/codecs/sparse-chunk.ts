@@ -1,8 +1,8 @@
 /**
  * The levels of one chunk (16 rows x 32 columns) of a sparse codec: a mask of 8 words of 64 bits, one a quad of
- * columns, bit 4 * row + column of the quad; then the codes whose bit is set, in the order of the bits, and zeros up to 16 times
- * what a row stores. The codes are in sections of 128, each of bit planes: byte i of a plane of w bits has the codes i,
- * i + 16 w, i + 32 w, … in successive fields of w bits.
+ * columns, bit 4 * row + column of the quad; then the codes whose bit is set, in the order of the bits, and zeros up to
+ * 16 times what a row stores. The codes are in sections of 128, each of bit planes: byte i of a plane of w bits has the
+ * codes i, i + 16 w, i + 32 w, … in successive fields of w bits.
  */
 import { byteMask, PLANES } from "./bit-planes.ts";
 import { CHUNK_COLS, type Kept, type Quantized, TILE_ROWS } from "./codec.ts";

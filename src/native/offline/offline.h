@@ -81,8 +81,8 @@ struct Gptq {
 };
 
 /**
- * Quantizes column by column, carrying each column's error over to those that follow. In doubles. Where only some levels
- * are kept (SparseGPT; symmetric ones), those of largest w^2 / u_jj^2 when a run's first column has its turn.
+ * Quantizes column by column, carrying each column's error over to those that follow. In doubles. Where only some
+ * levels are kept (SparseGPT; symmetric ones), those of largest w^2 / u_jj^2 when a run's first column has its turn.
  */
 void gptq(const Machine& on, const Gptq& call);
 

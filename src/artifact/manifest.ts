@@ -44,6 +44,8 @@ const CodecRecord = z.strictObject({
   scales: z.literal("two-level").optional(),
   /** A table codec's numbers, by code. */
   levels: z.array(z.number().int()).optional(),
+  /** Where a row stores only some levels: so many of every 4 or 32 columns. */
+  kept: z.strictObject({ count: positive, of: z.literal([4, 32]) }).optional(),
 });
 
 const place = {

@@ -1,4 +1,4 @@
-import type { Codec, PackedShape, Quantized } from "../codecs/codec.ts";
+import type { Codec, Kept, PackedShape, Quantized } from "../codecs/codec.ts";
 import type { RowComparer } from "./row-comparison.ts";
 
 /**
@@ -26,6 +26,8 @@ export interface Maths {
   gptq(options: GptqOptions): Promise<void>;
   /** Lowers the error that a quantized matrix leaves under a gram; never raises it. The same bytes. */
   refine(options: RefineOptions): Promise<void>;
+  /** Takes groups of columns out of a matrix and repairs the others. The same bytes. */
+  takeGroups(options: GroupRemoval): Promise<void>;
   /** Mean over rows of d gram d^T, d = w - values: equal to some 5 digits. */
   hessianError(options: HessianErrorOptions): Promise<number>;
   /** Sums up and compares rows of logits; equal within the bounds that it states. */
@@ -58,6 +60,24 @@ export interface Product {
   readonly strideA?: number | undefined;
   readonly strideB?: number | undefined;
   readonly strideC?: number | undefined;
+}
+
+/** A matrix that loses groups of columns, and by what the others are repaired. */
+export interface GroupRemoval {
+  /** The matrix transposed, [columns, rows], changed: a column's numbers lie together. */
+  readonly weights: Float64Array;
+  readonly rows: number;
+  /** Columns of a group, a divisor of the columns. */
+  readonly size: number;
+  /** Upper factor u of the inverse of the inputs' damped gram H (H^-1 = u^T u), rows and columns in `order`. */
+  readonly factor: Float64Array;
+  readonly order: Int32Array;
+  /** What of H's diagonal is no input's: it counts for nothing in a cost. */
+  readonly damping: number;
+  /** The groups to take, in turn; -1: whichever then costs least, written here; it stays where no cost is finite. */
+  readonly taken: Int32Array;
+  /** What each that was taken has cost. */
+  readonly costs: Float64Array;
 }
 
 /** What the levels of a matrix's codes are. */
@@ -112,6 +132,12 @@ export interface GptqOptions extends CodedMatrix {
   readonly u: Float64Array;
   /** The column quantized i-th: a permutation of 0 … cols - 1 */
   readonly order: Int32Array;
+  /**
+   * Of each `kept.of` columns of `order`, which takes such runs of columns together, `kept.count` keep a level: those
+   * of the largest w² / u_jj² when the run's first column has its turn (SparseGPT, arXiv 2301.00774), the first of
+   * equals first. The others become 0. Symmetric levels only; absent or null: all keep theirs.
+   */
+  readonly kept?: Kept | null;
 }
 
 /** What is refined, and by what: codes, scales and minima are changed, `w` is what they are to come near to. */
@@ -122,6 +148,8 @@ export interface RefineOptions extends CodedMatrix, RowScales {
   readonly damping: number;
   /** Passes over all columns. */
   readonly passes: number;
+  /** A level that is 0 is not moved: what a sparse codec does not store stays so. */
+  readonly zerosStay?: boolean;
 }
 
 /** Weights, and the values that stand for them. */

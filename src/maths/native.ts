@@ -17,8 +17,15 @@ export function nativeMaths(engine: NativeEngine): Maths {
     multiplyPackedTransposed: async (w, dy, dx) => engine.productTransposed(nativeOperand(w), dy, dx),
     inverseUpperFactor: (h, n) => offline.inverseUpperFactor(h, n),
     searchScales: (options) => offline.searchScales(options),
-    gptq: (options) => offline.gptq({ ...options, blockCols: GPTQ_BLOCK_COLS }),
+    gptq: ({ kept, ...options }) =>
+      offline.gptq({
+        ...options,
+        ...(kept ? { keptCount: kept.count, keptOf: kept.of } : {}),
+        blockCols: GPTQ_BLOCK_COLS,
+      }),
     refine: (options) => offline.refine(options),
+    takeGroups: (options) =>
+      offline.takeGroups({ ...options, cols: options.order.length, count: options.taken.length }),
     hessianError: (options) => offline.hessianError(options),
     rowComparer: () => nativeComparer(offline),
     async pack(codec, numbers) {

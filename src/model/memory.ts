@@ -1,6 +1,13 @@
 import { CODECS, type CodecId } from "../codecs/index.ts";
 import { type AdapterShape, memoryWithAdapter } from "./adapter-bytes.ts";
-import { type AttentionSpec, type DecoderSpec, headMatrixId, type MatrixInfo, matricesOf } from "./decoder-spec.ts";
+import {
+  type AttentionSpec,
+  type BlockSpec,
+  type DecoderSpec,
+  headMatrixId,
+  type MatrixInfo,
+  matricesOf,
+} from "./decoder-spec.ts";
 import { type ExitShape, memoryWithExits } from "./exit-bytes.ts";
 import { kvVectorBytes } from "./kv-type.ts";
 import { halfOf } from "./matrix-id.ts";
@@ -123,12 +130,18 @@ function runtimeItems(spec: DecoderSpec, options: MemoryOptions): MemoryItem[] {
 }
 
 /** Keys and values of one sequence at its longest. */
-function kvBytes(spec: DecoderSpec, { contextTokens, kvType }: MemoryOptions): number {
-  return spec.blocks.reduce((sum, { attention }) => {
-    if (!attention) return sum;
-    const { kvHeads, headDim } = attention;
-    return sum + heldPositions(attention, contextTokens) * kvHeads * 2 * kvVectorBytes(kvType, headDim);
-  }, 0);
+function kvBytes(spec: DecoderSpec, options: MemoryOptions): number {
+  return spec.blocks.reduce((sum, block) => sum + kvBytesOf(block, options), 0);
+}
+
+/** What of them is one block's. */
+export function kvBytesOf(
+  { attention }: BlockSpec,
+  { contextTokens, kvType }: Pick<MemoryOptions, "contextTokens" | "kvType">,
+): number {
+  if (!attention) return 0;
+  const { kvHeads, headDim } = attention;
+  return heldPositions(attention, contextTokens) * kvHeads * 2 * kvVectorBytes(kvType, headDim);
 }
 
 /** A sliding window keeps whole pages, and one more where it does not begin at a page. */

@@ -48,6 +48,9 @@ export interface NativeOffline {
     minima: Float32Array | null;
     /** Order in which columns are quantized, original column numbers; groups go by original column. */
     order: Int32Array;
+    /** Of each keptOf columns of `order` keptCount keep a level, the others become 0; absent or 0: all keep theirs. */
+    keptCount?: number;
+    keptOf?: number;
     blockCols: number;
     codes: Uint8Array;
   }): Promise<void>;
@@ -88,9 +91,25 @@ export interface NativeOffline {
     passes: number;
     rowScales: Float32Array | null;
     rowMinima: Float32Array | null;
+    /** A level that is 0 is not moved. */
+    zerosStay?: boolean;
     scales: Float32Array;
     minima: Float32Array | null;
     codes: Uint8Array;
+  }): Promise<void>;
+  /** maths/plain/take-groups.ts: the same bytes. Weights [cols, rows], `taken` and `costs` are written. */
+  takeGroups(options: {
+    weights: Float64Array;
+    rows: number;
+    cols: number;
+    size: number;
+    factor: Float64Array;
+    order: Int32Array;
+    damping: number;
+    /** Of `taken` and `costs`. */
+    count: number;
+    taken: Int32Array;
+    costs: Float64Array;
   }): Promise<void>;
   /** Mean over rows of d gram d^T, d = w - values [rows, cols], products in f32 (maths/plain/hessian-error.ts). */
   hessianError(options: {

@@ -6,6 +6,7 @@ import { multiply, multiplyPacked, multiplyPackedTransposed } from "./multiply.t
 import { refine } from "./refine.ts";
 import { plainComparer } from "./row-comparer.ts";
 import { searchScales } from "./search-scales.ts";
+import { takeGroups } from "./take-groups.ts";
 
 /**
  * The maths in TypeScript, on the caller's thread: what runs where there is no addon. Each call ends before it returns.
@@ -19,6 +20,7 @@ export const plainMaths: Maths = {
   searchScales: async (options) => searchScales(options),
   gptq: async (options) => gptqUpdate(options),
   refine: async (options) => refine(options),
+  takeGroups: async (options) => takeGroups(options),
   hessianError: async (options) => hessianError(options),
   rowComparer: plainComparer,
   pack: async (codec, numbers) => codec.pack(numbers),

@@ -78,11 +78,14 @@ struct FieldsOf<offline::Gptq> {
       optional(field<&Call::minima>("minima", kGroupEach)),
       optional(field<&Call::levels>("levels", kLevelEach)),
       field<&Call::order>("order", kColEach),
+      optional(field<&Call::keptCount>("keptCount", 0, kChunkCols)),
+      optional(field<&Call::keptOf>("keptOf", 0, kChunkCols)),
       field<&Call::codes>("codes", kWhole),
   };
   static void check(const Path& path, const Call& call) {
     offline::checkLevels(path, call.levels, call.bits, call.minima != nullptr);
     offline::checkOrder(path, call.order, call.cols);
+    offline::checkKept(path, call);
   }
 };
 
@@ -131,10 +134,29 @@ struct FieldsOf<offline::Refine> {
       optional(field<&Call::rowScales>("rowScales", kRowEach)),
       field<&Call::rowMinima>("rowMinima",
                               [](const Call& call) { return call.rowScales && call.minima ? call.rows : kNotTaken; }),
+      optional(field<&Call::zerosStay>("zerosStay")),
       field<&Call::codes>("codes", kWhole),
   };
   static void check(const Path& path, const Call& call) {
     offline::checkLevels(path, call.levels, call.bits, call.minima != nullptr);
+  }
+};
+
+template <>
+struct FieldsOf<offline::GroupRemoval> {
+  using Call = offline::GroupRemoval;
+  static constexpr const char* kType = "takeGroups";
+  static constexpr auto kTakenEach = [](const Call& call) { return call.count; };
+  static constexpr Field<Call> kTable[] = {
+      field<&Call::rows>("rows", 1, kMostRows),      field<&Call::cols>("cols", 1, kMostCols),
+      field<&Call::size>("size", 1, kMostCols),      field<&Call::count>("count", 1, kMostCols),
+      field<&Call::damping>("damping"),              field<&Call::weights>("weights", kWhole),
+      field<&Call::factor>("factor", kSquare),       field<&Call::order>("order", kColEach),
+      field<&Call::taken>("taken", kTakenEach),      field<&Call::costs>("costs", kTakenEach),
+  };
+  static void check(const Path& path, const Call& call) {
+    offline::checkOrder(path, call.order, call.cols);
+    offline::checkGroups(path, call);
   }
 };
 

@@ -45,14 +45,15 @@ describe.skipIf(NOT_BUILT)(needsBuild("layerwise tune, killed at ten moments"), 
     const startMs = performance.now();
     expect(await layerwise(argsFor(whole))).toMatchObject({ code: 0 });
     const tookMs = performance.now() - startMs;
-    const out = path.join(base, "killed");
+    const moments = [];
     for (let i = 1; i <= 10; i++) {
+      const out = path.join(base, `killed-${i}`);
       const name = i % 2 === 0 ? "SIGTERM" : "SIGKILL";
-      const ended = await killed(argsFor(out), name, (tookMs * (i + 1)) / 14);
-      // The last ones may be through before they are killed.
-      expect([0, name === "SIGTERM" ? 75 : "SIGKILL"]).toContain(ended);
+      moments.push(await killed(argsFor(out), name, (tookMs * i) / 11));
+      expect(await layerwise(argsFor(out))).toMatchObject({ code: 0 });
+      expect(resultsIn(out), `killed at moment ${i}`).toEqual(resultsIn(whole));
     }
-    expect(await layerwise(argsFor(out))).toMatchObject({ code: 0 });
-    expect(resultsIn(out)).toEqual(resultsIn(whole));
+    // Whoever is told to stop says that the same command continues; one that was late has ended by itself.
+    expect(moments.filter((ended) => ended === 75 || ended === "SIGKILL").length).toBeGreaterThan(5);
   }, 300_000);
 });

@@ -12,6 +12,7 @@ import { hashFile } from "./content-hash.ts";
 import { readExitsFile } from "./exits/file.ts";
 import { fileNames, MANIFEST_NAME, type Manifest, NEW_EXITS_NAME } from "./manifest.ts";
 import { openArtifact, readManifest } from "./reader.ts";
+import { readSchedule, SCHEDULE_NAME } from "./schedule.ts";
 
 /**
  * Checks an artifact to the last byte: all that opening it checks, every file's and every tensor's sha256, and the
@@ -23,6 +24,7 @@ export async function verifyArtifact(folder: string, work: WorkOptions = {}): Pr
     const artifact = await openArtifact(folder);
     await artifact.close();
     if (artifact.manifest.exits) await readExitsFile(folder, artifact.spec, artifact.manifest.exits);
+    await readSchedule(folder);
   });
   const manifest = await readManifest(folder).catch(rethrowMissing);
   if (!manifest) return opening;
@@ -102,7 +104,7 @@ const READ_BY_SOMEBODY = /\.(safetensors|json|jinja|model|bin|gguf)$|^(vocab|mer
  * they lead to. What is for people (a README) and names that begin with a dot may lie there.
  */
 async function unlistedFiles(folder: string, manifest: Manifest): Promise<string[]> {
-  const listed = new Set([MANIFEST_NAME, NEW_EXITS_NAME, ...fileNames(manifest)]);
+  const listed = new Set([MANIFEST_NAME, NEW_EXITS_NAME, SCHEDULE_NAME, ...fileNames(manifest)]);
   const found = (await entriesOf(folder)).filter(({ name }) => !listed.has(name));
   return found
     .filter(({ name, isLink }) => isLink || READ_BY_SOMEBODY.test(path.basename(name)))

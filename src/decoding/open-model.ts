@@ -39,7 +39,7 @@ export interface OpenModel {
 export async function openModel(target: string, options: OpenModelOptions = {}): Promise<OpenModel> {
   const weights = await openWeights(target, options);
   try {
-    const { kind, folder, artifact, listed, contextTokens, weightBytes, source } = weights;
+    const { kind, folder, artifact, listed, contextTokens, weightBytes, source, promptChunk } = weights;
     const tokenizer = await loadTokenizer(folder, { spec: source.spec, listed });
     const executor = await executorOver(weights, options);
     const kvType = options.kvType ?? weights.kvType;
@@ -50,7 +50,7 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
     };
     return {
       ...{ kind, folder, artifact, executor, tokenizer, contextTokens, kvType, weightBytes, kept: new KeptState() },
-      createSession: () => new Session(executor, { contextTokens, kvType }),
+      createSession: () => new Session(executor, { contextTokens, kvType, promptChunk }),
       loadExits: () => {
         exits ??= exitsOf(artifact, executor);
         return exits;

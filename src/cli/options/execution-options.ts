@@ -23,6 +23,7 @@ export interface ExecutionArguments extends ExecutorArguments {
   resident: boolean | undefined;
   residency: WeightPlace | undefined;
   "memory-limit": string | undefined;
+  "prompt-chunk": number | undefined;
   kv: KvType | undefined;
 }
 
@@ -78,11 +79,16 @@ export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments
       type: "string",
       describe: "Size that the whole process may take, files that the system keeps in memory for it included",
     })
+    .option("prompt-chunk", {
+      type: "number",
+      describe:
+        "Tokens of a prompt that pass through the blocks at a time; default: 128, 512 where weights are streamed",
+    })
     .option("kv", {
       choices: KV_TYPES,
       describe: "How keys and values are kept; default: as planned, f32 for checkpoints",
     })
-    .group(["activations", "resident", "residency", "memory-limit", "kv"], "Execution:");
+    .group(["activations", "resident", "residency", "memory-limit", "prompt-chunk", "kv"], "Execution:");
 }
 
 /** The arguments as the library takes them. */
@@ -90,7 +96,8 @@ export async function openOptions(args: ExecutionArguments): Promise<OpenModelOp
   const { executor, isa, backend, threads, activations, resident, residency, kv } = args;
   const limit = args["memory-limit"];
   const memoryLimitBytes = limit === undefined ? undefined : await sizeOf(limit);
-  return { executor, isa, backend, threads, activations, resident, weights: residency, memoryLimitBytes, kvType: kv };
+  const where = { weights: residency, memoryLimitBytes, promptChunk: args["prompt-chunk"] };
+  return { executor, isa, backend, threads, activations, resident, ...where, kvType: kv };
 }
 
 /** Bytes of a size as budgets have them. */

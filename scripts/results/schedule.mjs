@@ -1,6 +1,6 @@
-// npm run results:schedule [SMOLLM2_FOLDER] [--artifact=FOLDER,…]: the settings that `layerwise schedule` chooses beside
-// the best of all settings, every one of them run, in turns: the same turn of a prompt and generated tokens. Alone on
-// the machine.
+// npm run results:schedule [SMOLLM2_FOLDER] [--artifact=FOLDER,…]: the settings that `layerwise schedule` chooses
+// beside the best of all settings, every one of them run, in turns: the same turn of a prompt and generated tokens.
+// Alone on the machine.
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { openArtifact } from "../../dist/artifact/reader.js";

@@ -11,6 +11,7 @@ import { PlanSettings } from "../planning/plan-settings.ts";
 import { isBlockQuantizer, matrixQuantizerOf, QUANTIZERS, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
 import { SCORER_IDS, SCORERS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
+import { isMask, MaskSettings, sparseTwins } from "./mask-settings.ts";
 import { PruneSettings, prunesByPlan } from "./prune-settings.ts";
 
 /** Where the recipes that ship lie; the same from src/ and from dist/. */
@@ -73,8 +74,8 @@ const RecipeFields = z.strictObject({
   name: YamlName,
   description: z.string().default(""),
   calibration: CalibrationSettings,
-  /** What is taken out of the checkpoint first; absent: nothing. */
-  prune: PruneSettings.optional(),
+  /** What is taken out of the checkpoint first, or may not be stored; absent: nothing. */
+  prune: z.union([PruneSettings, MaskSettings]).optional(),
   score: ScoreSettings.prefault({}),
   plan: PlanSettings.prefault({}),
   quantize: QuantizeSettings.prefault({}),
@@ -87,8 +88,17 @@ const RecipeFields = z.strictObject({
   seed: YamlSeed.default(0),
 });
 
+/** A pruning that leaves shapes as they are is one more way to name codecs: nothing else of the pipeline knows it. */
+const MasklessRecipe = RecipeFields.transform(({ prune, ...recipe }, context) => {
+  if (!isMask(prune)) return { ...recipe, ...(prune ? { prune } : {}) };
+  const codecs = sparseTwins(prune, recipe.plan.codecs);
+  if (Array.isArray(codecs)) return { ...recipe, plan: { ...recipe.plan, codecs } };
+  context.addIssue({ code: "custom", path: ["plan", "codecs", codecs.at], message: codecs.fault });
+  return z.NEVER;
+});
+
 /** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
-export const Recipe = RecipeFields.superRefine((recipe, context) => {
+export const Recipe = MasklessRecipe.superRefine((recipe, context) => {
   if (!prunesByPlan(recipe)) return;
   const fault = (path: string[], expected: string, found: string) => {
     const message = `expected ${expected} with prune.ratio: auto, found ${found}`;

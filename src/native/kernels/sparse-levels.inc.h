@@ -15,28 +15,32 @@ struct ExpandedChunk {
   alignas(64) uint8_t codes[kChunkCodes];
 };
 
+/** Bytes of a plane's fields of kWidth bits, one field after the other, at bit kShift of each byte of `out`. */
+template <int kWidth, int kShift>
+static inline void addFields(const uint8_t* p, uint64_t* out) {
+  constexpr int words = 2 * kWidth;
+  constexpr uint64_t ones = 0x0101010101010101u, mask = ones * ((1u << kWidth) - 1u);
+  uint64_t plane[words];
+  memcpy(plane, p, sizeof plane);
+  LAYERWISE_UNROLL
+  for (int field = 0; field < 8 / kWidth; field++) {
+    LAYERWISE_UNROLL
+    for (int i = 0; i < words; i++) {
+      const uint64_t bits = (plane[i] >> (field * kWidth) & mask) << kShift;
+      uint64_t& word = out[field * words + i];
+      word = kShift == 0 ? bits : word | bits;
+    }
+  }
+}
+
 /** The 128 codes of a section, a byte each. */
 template <int kBits>
 static inline void sectionCodes(const uint8_t* p, uint8_t* out) {
-  if constexpr (kBits == 8) {
-    memcpy(out, p, kSectionCodes);
-  } else {
-    constexpr int first = firstPlaneBits(kBits), second = kBits - first;
-    constexpr int bytes = 16 * first, more = 16 * second;
-    for (int field = 0; field < 8 / first; field++) {
-      for (int i = 0; i < bytes; i++) {
-        out[field * bytes + i] = static_cast<uint8_t>(p[i] >> (field * first) & ((1 << first) - 1));
-      }
-    }
-    if constexpr (second > 0) {
-      for (int field = 0; field < 8 / second; field++) {
-        for (int i = 0; i < more; i++) {
-          const int bits = p[bytes + i] >> (field * second) & ((1 << second) - 1);
-          out[field * more + i] = static_cast<uint8_t>(out[field * more + i] | bits << first);
-        }
-      }
-    }
-  }
+  constexpr int first = firstPlaneBits(kBits), second = kBits - first;
+  uint64_t codes[kSectionCodes / 8];
+  addFields<first, 0>(p, codes);
+  if constexpr (second > 0) addFields<second, first>(p + 16 * first, codes);
+  memcpy(out, codes, sizeof codes);
 }
 
 /** The chunk whose mask begins at `p`, and which has so many sections of codes, with level 0's code where none is. */

@@ -9,6 +9,7 @@ import { nativeText } from "./native-text.mjs";
 import { pruningText, repairsText } from "./pruning-text.mjs";
 import { qualityPicture, qualityText } from "./quality-text.mjs";
 import { recipesText } from "./recipes-text.mjs";
+import { votingText } from "./voting-text.mjs";
 
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const mib = (bytes, digits = 1) => (bytes / MIB).toFixed(digits);
@@ -176,6 +177,14 @@ const SECTIONS = [
     print: (result) => `${repairsText(result)}\n\n${taken(result)}`,
     intro:
       "KL divergence of SmolLM2-135M's output on 1,024 tokens of wikitext-2 with one block's attention, MLP or all of it left out, mean over every fifth block, by what the last matrix that is left (of a whole block: the one before it) makes up for on 8,192 tokens of two books.",
+  },
+  {
+    file: "voting",
+    title: "Voting",
+    command: "npm run results:voting",
+    print: votingText,
+    intro:
+      "Exits of the model's own output head at the ends of the windows that `layerwise tune` learns in. Weights are fitted to a part of the book that is neither learned from nor evaluated. Errors are standard errors of each figure by itself.",
   },
   {
     file: "recipes",

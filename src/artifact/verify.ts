@@ -1,18 +1,21 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { UserError } from "../errors.ts";
+import { codecOf } from "../codecs/index.ts";
+import { maskFault } from "../codecs/sparse-masks.ts";
+import { throwIfAborted, UserError } from "../errors.ts";
 import { fileError } from "../formats/files.ts";
 import { layoutMemory } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import type { WorkOptions } from "../progress.ts";
 import { TOOL_VERSION } from "../version.ts";
 import { readAdapterFile } from "./adapter/file.ts";
+import { badArtifact } from "./artifact-error.ts";
 import { planLayout } from "./artifact-layout.ts";
 import { hashFile } from "./content-hash.ts";
 import { readExitsFile } from "./exits/file.ts";
 import { fileNames, MANIFEST_NAME, type Manifest, PART_NAMES, waitingName } from "./manifest.ts";
-import { openArtifact, readManifest } from "./reader.ts";
+import { type Artifact, openArtifact, readManifest } from "./reader.ts";
 
 /**
  * Checks an artifact to the last byte: all that opening it checks, every file's and every tensor's sha256, and the
@@ -22,7 +25,11 @@ import { openArtifact, readManifest } from "./reader.ts";
 export async function verifyArtifact(folder: string, work: WorkOptions = {}): Promise<string[]> {
   const opening = await collect(async () => {
     const artifact = await openArtifact(folder);
-    await artifact.close();
+    try {
+      await checkMasks(artifact, folder, work);
+    } finally {
+      await artifact.close();
+    }
     if (artifact.manifest.exits) await readExitsFile(folder, artifact.spec, artifact.manifest.exits);
     if (artifact.manifest.adapter) await readAdapterFile(folder, artifact.spec, artifact.manifest.adapter);
   });
@@ -36,6 +43,16 @@ export async function verifyArtifact(folder: string, work: WorkOptions = {}): Pr
   }
   work.onProgress?.({ stage: "verifying", done: total, total });
   return [...new Set(findings)];
+}
+
+/** Throws UserError where a sparse matrix stores other levels than its codec says. */
+async function checkMasks(artifact: Artifact, folder: string, { signal }: WorkOptions): Promise<void> {
+  for (const tensor of artifact.manifest.tensors) {
+    throwIfAborted(signal);
+    if (tensor.kind !== "matrix" || !codecOf(tensor.codec).kept) continue;
+    const fault = maskFault(codecOf(tensor.codec), await artifact.readMatrix(tensor.name));
+    if (fault) throw badArtifact(path.join(folder, tensor.file), `tensor ${tensor.name}: ${tensor.codec}: ${fault}`);
+  }
 }
 
 /** A folder without a manifest is no artifact; one with a broken manifest is a finding that is listed already. */

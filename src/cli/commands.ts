@@ -7,6 +7,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   score: async () => (await import("./commands/score.ts")).scoreCommand,
   plan: async () => (await import("./commands/plan.ts")).planCommand,
   quantize: async () => (await import("./commands/quantize.ts")).quantizeCommand,
+  adapt: async () => (await import("./commands/adapt.ts")).adaptCommand,
   exits: async () => (await import("./commands/exits.ts")).exitsCommand,
   run: async () => (await import("./commands/run.ts")).runCommand,
   chat: async () => (await import("./commands/chat.ts")).chatCommand,

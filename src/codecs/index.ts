@@ -3,11 +3,14 @@ import { didYouMean } from "../near-names.ts";
 import type { Codec } from "./codec.ts";
 import { FLOAT_CODECS } from "./float.ts";
 import { INTEGER_CODECS } from "./integer-codecs.ts";
+import { SPARSE_CODECS } from "./sparse-codecs.ts";
 
 /** Every codec under its id. A new kind of storage is a file of its own and a line here. */
-export const CODECS = { ...FLOAT_CODECS, ...INTEGER_CODECS } as const satisfies Readonly<Record<string, Codec>>;
+export const CODECS = { ...FLOAT_CODECS, ...INTEGER_CODECS, ...SPARSE_CODECS } as const satisfies Readonly<
+  Record<string, Codec>
+>;
 
-/** Name of a codec: a float type, or family and scales, such as `q4t-g32-s8`. */
+/** Name of a codec: a float type, or family, scales and what is stored, such as `q4t-g32-s8` and `q4s-g32-n16`. */
 export type CodecId = keyof typeof CODECS;
 
 /** True for the id of a codec. */

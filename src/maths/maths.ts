@@ -1,4 +1,4 @@
-import type { Codec, Quantized } from "../codecs/codec.ts";
+import type { Codec, Kept, Quantized } from "../codecs/codec.ts";
 import type { RowComparer } from "./row-comparison.ts";
 
 /**
@@ -100,6 +100,12 @@ export interface GptqOptions extends CodedMatrix {
   readonly u: Float64Array;
   /** The column quantized i-th: a permutation of 0 … cols - 1 */
   readonly order: Int32Array;
+  /**
+   * Of each `kept.of` columns of `order`, which takes such runs of columns together, `kept.count` keep a level: those
+   * of the largest w² / u_jj² when the run's first column has its turn (SparseGPT, arXiv 2301.00774), the first of
+   * equals first. The others become 0. Symmetric levels only; absent or null: all keep theirs.
+   */
+  readonly kept?: Kept | null;
 }
 
 /** What is refined, and by what: codes, scales and minima are changed, `w` is what they are to come near to. */
@@ -110,6 +116,8 @@ export interface RefineOptions extends CodedMatrix, RowScales {
   readonly damping: number;
   /** Passes over all columns. */
   readonly passes: number;
+  /** A level that is 0 is not moved: what a sparse codec does not store stays so. */
+  readonly zerosStay?: boolean;
 }
 
 /** Weights, and the values that stand for them. */

@@ -12,7 +12,12 @@ export function nativeMaths(offline: NativeOffline): Maths {
     accumulateGram: (x, rows, cols, factor, h) => offline.accumulateGram(x, rows, cols, factor, h),
     inverseUpperFactor: (h, n) => offline.inverseUpperFactor(h, n),
     searchScales: (options) => offline.searchScales(options),
-    gptq: (options) => offline.gptq({ ...options, blockCols: GPTQ_BLOCK_COLS }),
+    gptq: ({ kept, ...options }) =>
+      offline.gptq({
+        ...options,
+        ...(kept ? { keptCount: kept.count, keptOf: kept.of } : {}),
+        blockCols: GPTQ_BLOCK_COLS,
+      }),
     refine: (options) => offline.refine(options),
     takeGroups: (options) =>
       offline.takeGroups({ ...options, cols: options.order.length, count: options.taken.length }),

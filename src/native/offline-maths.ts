@@ -28,6 +28,9 @@ export interface NativeOffline {
     minima: Float32Array | null;
     /** Order in which columns are quantized, original column numbers; groups go by original column. */
     order: Int32Array;
+    /** Of each keptOf columns of `order` keptCount keep a level, the others become 0; absent or 0: all keep theirs. */
+    keptCount?: number;
+    keptOf?: number;
     blockCols: number;
     codes: Uint8Array;
   }): Promise<void>;
@@ -68,6 +71,8 @@ export interface NativeOffline {
     passes: number;
     rowScales: Float32Array | null;
     rowMinima: Float32Array | null;
+    /** A level that is 0 is not moved. */
+    zerosStay?: boolean;
     scales: Float32Array;
     minima: Float32Array | null;
     codes: Uint8Array;

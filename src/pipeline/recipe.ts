@@ -73,7 +73,9 @@ const RecipeFields = z.strictObject({
   name: YamlName,
   description: z.string().default(""),
   calibration: CalibrationSettings,
-  /** What is taken out of the checkpoint first; absent: nothing. */
+  /** Folder of a PEFT adapter, relative to the recipe, that is merged into the checkpoint first; absent: none. */
+  adapter: z.string().min(1).optional(),
+  /** What is taken out of the checkpoint then; absent: nothing. */
   prune: PruneSettings.optional(),
   score: ScoreSettings.prefault({}),
   plan: PlanSettings.prefault({}),
@@ -103,7 +105,7 @@ export const Recipe = RecipeFields.superRefine((recipe, context) => {
 });
 export type Recipe = z.infer<typeof Recipe>;
 
-/** A recipe and where it came from: its calibration paths are relative to `folder`. */
+/** A recipe and where it came from: its paths are relative to `folder`. */
 export interface LoadedRecipe {
   readonly recipe: Recipe;
   readonly file: string;
@@ -136,6 +138,11 @@ export function recipeNames(): string[] {
 /** The calibration files of a recipe as paths from the current folder, in order. */
 export function calibrationFiles({ recipe, folder }: LoadedRecipe): { path: string; tokens: number }[] {
   return recipe.calibration.sources.map((source) => ({ ...source, path: path.resolve(folder, source.path) }));
+}
+
+/** The adapter's folder of a recipe as a path from the current folder; undefined: none. */
+export function adapterFolder({ recipe, folder }: LoadedRecipe): string | undefined {
+  return recipe.adapter === undefined ? undefined : path.resolve(folder, recipe.adapter);
 }
 
 /** Whether the recipe's allocator ranks anything. */

@@ -40,11 +40,14 @@ struct FieldsOf<offline::Gptq> {
       optional(field<&Call::minima>("minima", kGroupEach)),
       optional(field<&Call::levels>("levels", kLevelEach)),
       field<&Call::order>("order", kColEach),
+      optional(field<&Call::keptCount>("keptCount", 0, kChunkCols)),
+      optional(field<&Call::keptOf>("keptOf", 0, kChunkCols)),
       field<&Call::codes>("codes", kWhole),
   };
   static void check(const Path& path, const Call& call) {
     offline::checkLevels(path, call.levels, call.bits, call.minima != nullptr);
     offline::checkOrder(path, call.order, call.cols);
+    offline::checkKept(path, call);
   }
 };
 
@@ -93,6 +96,7 @@ struct FieldsOf<offline::Refine> {
       optional(field<&Call::rowScales>("rowScales", kRowEach)),
       field<&Call::rowMinima>("rowMinima",
                               [](const Call& call) { return call.rowScales && call.minima ? call.rows : kNotTaken; }),
+      optional(field<&Call::zerosStay>("zerosStay")),
       field<&Call::codes>("codes", kWhole),
   };
   static void check(const Path& path, const Call& call) {

@@ -189,6 +189,9 @@ void checkForm(const Path& path, const CodecForm& form) {
   if (form.table && (form.asymmetric || bitsOf(form.kind) > kMostTableBits)) {
     refuse(path, "a table has codes of 2 to 5 bits and is not asymmetric");
   }
+  if (!sensibleSparsity(form)) {
+    refuse(path, "a sparse kind has 3, 4 or 8 bits, groups of 32, f16 scales, and keeps 8, 16 or 24 of 32 or 2 of 4");
+  }
 }
 
 PackedMatrix matrixIn(const Path& path, const CodecForm& form, int32_t rows, int32_t cols, const uint8_t* bytes,

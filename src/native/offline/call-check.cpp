@@ -27,6 +27,14 @@ void checkOrder(const Path& path, const int32_t* order, int64_t cols) {
   }
 }
 
+void checkKept(const Path& path, const Gptq& call) {
+  const Path at{"keptOf", &path};
+  if (call.keptOf == 0 && call.keptCount == 0) return;
+  if (call.keptOf != 4 && call.keptOf != kChunkCols) refuse(at, "expected 4 or 32");
+  if (call.keptCount < 1 || call.keptCount > call.keptOf) refuse(Path{"keptCount", &path}, "expected 1 to keptOf");
+  if (call.minima || call.levels) refuse(at, "expected 0 where levels are not symmetric ones");
+}
+
 void checkGroups(const Path& path, const GroupRemoval& call) {
   if (call.cols % call.size != 0) refuse(Path{"size", &path}, "expected a divisor of the columns");
   const Path at{"taken", &path};

@@ -76,9 +76,14 @@ struct Gptq {
   const int32_t* order;  // [cols], a permutation: the column quantized i-th
   int64_t blockCols;     // columns between updates of the rest of the row; does not change the result
   uint8_t* codes;        // [rows, cols]
+  /** Of each keptOf columns of `order`, which takes such runs together, keptCount keep a level; 0 and 0: all. */
+  int32_t keptCount, keptOf;
 };
 
-/** Quantizes column by column, carrying each column's error over to those that follow. In doubles. */
+/**
+ * Quantizes column by column, carrying each column's error over to those that follow. In doubles. Where only some
+ * levels are kept (SparseGPT; symmetric ones), those of largest w^2 / u_jj^2 when a run's first column has its turn.
+ */
 void gptq(const Machine& on, const Gptq& call);
 
 struct ScaleSearch {
@@ -116,6 +121,7 @@ struct Refine {
   int32_t passes;          // over all columns
   const float* rowScales;  // [rows]: scales stay int8 multiples of these; null: f16
   const float* rowMinima;
+  bool zerosStay;  // a level that is 0 is not moved
   float* scales;   // [rows, groups]
   float* minima;   // [rows, groups]; null: symmetric
   uint8_t* codes;  // [rows, cols]

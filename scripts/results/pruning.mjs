@@ -12,11 +12,11 @@ import { pruningText } from "./pruning-text.mjs";
 const MODEL = flag("model") ?? "smollm2-135m";
 const OUT = `outputs/results/pruning-${MODEL}`;
 const FILE = "docs/results/pruning.json";
-const WINDOWS = Number(flag("windows") ?? 16);
+const WINDOWS = Number(flag("windows") ?? 8);
 const ROUNDS = 3;
 const TABLES = [null, "avx2"];
 /** Calibration tokens of a book; sensitivity by divergence takes long: so many tokens of them. */
-const BOOK_TOKENS = 8192;
+const BOOK_TOKENS = Number(flag("book-tokens") ?? 8192);
 const TRIED_TOKENS = Number(flag("tried") ?? 512);
 /** Pruning, and what an artifact's blocks are packed at. */
 const VARIANTS = {
@@ -85,7 +85,14 @@ async function variant(name) {
   const { plan, pruning } = await make("packed");
   const kept = pruning?.map((block) => block?.kept ?? null) ?? null;
   model.variants[name] = {
-    ...{ prune: VARIANTS[name], kept, steps, windows: WINDOWS, fileBytes: plan.memory.fileBytes },
+    ...{
+      prune: VARIANTS[name],
+      kept,
+      steps,
+      calibrationTokens: 2 * BOOK_TOKENS,
+      windows: WINDOWS,
+      fileBytes: plan.memory.fileBytes,
+    },
     ...{ divergence: { exact, packed: await divergence(`${out}/artifact`) }, ...stamp() },
   };
 }
@@ -137,7 +144,15 @@ async function joint() {
   const bytes = await uniformBytes(out);
   const [three, two] = PROBES.map((codec) => bytes[codec]);
   const budgets = { 4: bytes["q4t-g32-s8"], 3: three, 2.5: Math.round((two + three) / 2) };
-  model.joint = { kinds: KINDS, codecs: BLOCK_BITS, windows: WINDOWS, tokens: TRIED_TOKENS, budgets: [], ...stamp() };
+  model.joint = {
+    kinds: KINDS,
+    calibrationTokens: 2 * BOOK_TOKENS,
+    codecs: BLOCK_BITS,
+    windows: WINDOWS,
+    tokens: TRIED_TOKENS,
+    budgets: [],
+    ...stamp(),
+  };
   for (const [width, budget] of Object.entries(budgets).sort(([a], [b]) => b - a)) {
     const found = { width: Number(width), budgetBytes: budget };
     for (const name of ["bits", "joint"]) {

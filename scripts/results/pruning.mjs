@@ -1,4 +1,4 @@
-// npm run results:pruning [CHECKPOINT] [-- --model=smollm2-135m] [--only=neurons-luc,joint,speed,…] [--tuned=NAME=ARTIFACT]:
+// npm run results:pruning [CHECKPOINT] [-- --model=NAME] [--only=neurons-luc,joint,speed,…] [--tuned=VARIANT=ARTIFACT]:
 // a checkpoint with some of each block, or some blocks, taken out: KL divergence from the checkpoint by pruning alone
 // (16 bits) and with 4 bits, and decode tokens/s beside the unpruned model, on the best table and on AVX2 (`speed`);
 // and plans that choose cuts and codecs together beside plans of bits alone, at the same bytes (`joint`). `--tuned`

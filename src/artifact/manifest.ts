@@ -86,6 +86,12 @@ export const GuardResult = z.strictObject({
 });
 export type GuardResult = z.infer<typeof GuardResult>;
 
+/** An adapter's files, and the base model that it names. */
+const AdapterIdentity = z.strictObject({
+  base: z.string().nullable(),
+  files: z.array(z.strictObject({ name: z.string(), bytes: count, sha256: Sha256 })),
+});
+
 /** Slices of a kind that a block keeps, of those that it had. */
 export const PrunedSlices = z.strictObject({ kind: z.string(), kept: count, slices: count });
 export type PrunedSlices = z.infer<typeof PrunedSlices>;
@@ -102,6 +108,8 @@ export const Provenance = z.strictObject({
   calibrationId: z.string().nullable(),
   /** What was taken out of the source's blocks, one a block; null: nothing was to be. Absent: nothing was. */
   pruning: z.array(PrunedSlices.nullable()).optional(),
+  /** The adapter that was merged into the source's matrices; absent: none. */
+  adapter: AdapterIdentity.optional(),
   scorer: z.string().nullable(),
   quantizer: z.string(),
   /** Absent where no comparison was asked for. */

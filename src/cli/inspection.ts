@@ -13,6 +13,7 @@ import { runtimeBase } from "../runtime/base-bytes.ts";
 import type { ExecutorInfo } from "../runtime/executor-info.ts";
 import { shortBytes } from "../size-text.ts";
 import type { Colours } from "./terminal.ts";
+import { adapterText } from "./text/adapter-text.ts";
 import { exitsText } from "./text/exits-text.ts";
 import { guardText } from "./text/guard-text.ts";
 import { formatCount } from "./text/number-text.ts";
@@ -110,6 +111,7 @@ export async function inspectArtifact(folder: string, colours: Colours): Promise
       // What is predicted is the loss beside the pruned model, where the plan did not choose what to prune.
       ...(guard ? [guardText(guard, pruning && !manifest.plan.pruning ? null : manifest.plan.predictedLoss)] : []),
       ...["", planText(manifest.plan, null, colours), ""],
+      ...(manifest.adapter ? [adapterText(manifest.adapter, memory), ""] : []),
       ...(manifest.exits ? [exitsText(manifest.exits, colours), ""] : []),
     ],
   };

@@ -1,3 +1,4 @@
+import { idOf } from "../model/matrix-id.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { allocatorOf } from "../planning/allocators/index.ts";
 import { type MatrixToPlan, matricesToPlan } from "../planning/problem/matrices.ts";
@@ -31,15 +32,21 @@ export async function plannedModelOf(job: Job): Promise<WorkModel> {
 
 /** The checkpoint as a step has pruned it. */
 export async function modelOfPruned(job: Job, { value, id: prunedId }: Done<PrunedModel>): Promise<WorkModel> {
-  const { checkpoint, request } = job.origin;
+  const { request } = job.origin;
   const { id } = await job.get(weightsStep);
   if (value.changed.length === 0) return checkpointModel(job);
   const asked = prunedRequest(job.recipe, request, value);
   return {
     ...{ source: sourceOfPruned(job, value), request: asked, matrices: matricesOf(job.recipe, asked) },
     id: hashOf({ checkpoint: id, pruned: prunedId }),
-    storedDtype: (matrix) => (value.repaired.includes(matrix) ? "F32" : checkpoint.storedDtype(matrix)),
+    storedDtype: (matrix) => (value.repaired.includes(matrix) ? "F32" : storedDtypeIn(job, matrix)),
   };
+}
+
+/** Element type of a matrix that work begins with: what an adapter was merged into is in f32. */
+function storedDtypeIn({ origin: { checkpoint, adapter } }: Job, matrix: string): string {
+  const isMerged = adapter?.parts.some(({ block, role }) => idOf(block, role) === matrix);
+  return isMerged ? "F32" : checkpoint.storedDtype(matrix);
 }
 
 /** What is asked of a run, for what pruning has left of the model. */
@@ -49,10 +56,10 @@ export function prunedRequest({ exits }: Recipe, request: RunRequest, { cuts }: 
 }
 
 async function checkpointModel(job: Job): Promise<WorkModel> {
-  const { checkpoint, request } = job.origin;
+  const { source, request } = job.origin;
   const { id } = await job.get(weightsStep);
-  const storedDtype = (matrix: string) => checkpoint.storedDtype(matrix);
-  return { source: checkpoint, id, request, matrices: matricesOf(job.recipe, request), storedDtype };
+  const storedDtype = (matrix: string) => storedDtypeIn(job, matrix);
+  return { source, id, request, matrices: matricesOf(job.recipe, request), storedDtype };
 }
 
 function matricesOf({ plan }: Recipe, { spec, storedDtype }: RunRequest): MatrixToPlan[] {

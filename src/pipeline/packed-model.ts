@@ -18,7 +18,7 @@ export async function pruningOf(
   job: Job,
   shipped: WorkModel | null,
 ): Promise<NonNullable<Provenance["pruning"]> | null> {
-  if (shipped?.source === job.origin.checkpoint) return null;
+  if (shipped?.source === job.origin.source) return null;
   const pruned = (await job.got(plannedPruneStep)) ?? (await job.got(pruneStep));
   return pruned?.blocks ?? null;
 }

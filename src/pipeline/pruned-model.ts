@@ -49,16 +49,16 @@ export async function missingOfPruned(job: Job, { key, changed }: PrunedModel): 
 
 /** The checkpoint as pruned. */
 export function sourceOfPruned(job: Job, { key, cuts }: PrunedModel): WeightSource {
-  const { checkpoint } = job.origin;
-  const spec = cutSpec(checkpoint.spec, cuts);
+  const { source } = job.origin;
+  const spec = cutSpec(source.spec, cuts);
   return prunedSource({
-    ...{ source: checkpoint, spec, cutOf: (block) => cuts[block], repaired: prunedBlocksOf(job, key) },
+    ...{ source, spec, cutOf: (block) => cuts[block], repaired: prunedBlocksOf(job, key) },
   });
 }
 
 /** What pruning is done with. */
 export async function pruningWorkOf(job: Job) {
-  const { checkpoint: source, maths } = job.origin;
+  const { source, maths } = job.origin;
   const { sequences } = restoreCalibration((await job.get(calibrationStep)).value);
   const { onProgress, signal } = job.options;
   return { source, sequences, createExecutor: job.executors, maths, onProgress, signal };

@@ -74,7 +74,9 @@ const RecipeFields = z.strictObject({
   name: YamlName,
   description: z.string().default(""),
   calibration: CalibrationSettings,
-  /** What is taken out of the checkpoint first, or may not be stored; absent: nothing. */
+  /** Folder of a PEFT adapter, relative to the recipe, that is merged into the checkpoint first; absent: none. */
+  adapter: z.string().min(1).optional(),
+  /** What is taken out of the checkpoint then, or need not be stored; absent: nothing. */
   prune: z.union([PruneSettings, MaskSettings]).optional(),
   score: ScoreSettings.prefault({}),
   plan: PlanSettings.prefault({}),
@@ -89,8 +91,10 @@ const RecipeFields = z.strictObject({
 });
 
 /** A pruning that leaves shapes as they are is one more way to name codecs: nothing else of the pipeline knows it. */
-const MasklessRecipe = RecipeFields.transform(({ prune, ...recipe }, context) => {
-  if (!isMask(prune)) return { ...recipe, ...(prune ? { prune } : {}) };
+const MasklessRecipe = RecipeFields.transform((written, context) => {
+  const { prune, ...recipe } = written;
+  if (!prune) return recipe;
+  if (!isMask(prune)) return { ...written, prune };
   const codecs = sparseTwins(prune, recipe.plan.codecs);
   if (Array.isArray(codecs)) return { ...recipe, plan: { ...recipe.plan, codecs } };
   context.addIssue({ code: "custom", path: ["plan", "codecs", codecs.at], message: codecs.fault });
@@ -113,7 +117,7 @@ export const Recipe = MasklessRecipe.superRefine((recipe, context) => {
 });
 export type Recipe = z.infer<typeof Recipe>;
 
-/** A recipe and where it came from: its calibration paths are relative to `folder`. */
+/** A recipe and where it came from: its paths are relative to `folder`. */
 export interface LoadedRecipe {
   readonly recipe: Recipe;
   readonly file: string;
@@ -146,6 +150,11 @@ export function recipeNames(): string[] {
 /** The calibration files of a recipe as paths from the current folder, in order. */
 export function calibrationFiles({ recipe, folder }: LoadedRecipe): { path: string; tokens: number }[] {
   return recipe.calibration.sources.map((source) => ({ ...source, path: path.resolve(folder, source.path) }));
+}
+
+/** The adapter's folder of a recipe as a path from the current folder; undefined: none. */
+export function adapterFolder({ recipe, folder }: LoadedRecipe): string | undefined {
+  return recipe.adapter === undefined ? undefined : path.resolve(folder, recipe.adapter);
 }
 
 /** Whether the recipe's allocator ranks anything. */

@@ -113,11 +113,13 @@ async function provenanceOf(job: Job, { model, plan, guard, learning }: ShippedP
   const { recipe } = job;
   const { value: weights } = await job.get(weightsStep);
   const pruning = await pruningOf(job, model);
+  const { adapter } = job.origin;
   return {
     toolVersion: TOOL_VERSION,
     source: { id: weights.checkpointId, files: weights.files },
     calibrationId: (await job.ask(calibrationStep))?.id ?? null,
     ...(pruning ? { pruning } : {}),
+    ...(adapter ? { adapter: adapter.identity } : {}),
     scorer: plan.scorer,
     quantizer: recipe.quantize.quantizer,
     ...(guard ? { guard } : {}),

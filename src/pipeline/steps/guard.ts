@@ -65,7 +65,7 @@ async function divergences(job: Job, sources: readonly WeightSource[], kvType: P
   const { heldOut } = (await job.get(calibrationStep)).value;
   const windows = separateWindows(heldOut.map((sequence) => Int32Array.from(sequence)));
   const { executor, backend, threads, onProgress, signal } = job.options;
-  const reference = await job.executors(job.origin.checkpoint);
+  const reference = await job.executors(job.origin.source);
   const executors = [];
   try {
     for (const source of sources) {

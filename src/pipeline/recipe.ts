@@ -90,8 +90,11 @@ const RecipeFields = z.strictObject({
   seed: YamlSeed.default(0),
 });
 
+type WrittenRecipe = z.infer<typeof RecipeFields>;
+type MasklessRecipe = Omit<WrittenRecipe, "prune"> & { readonly prune?: PruneSettings | undefined };
+
 /** A pruning that leaves shapes as they are is one more way to name codecs: nothing else of the pipeline knows it. */
-const MasklessRecipe = RecipeFields.transform((written, context) => {
+const MasklessRecipe = RecipeFields.transform((written, context): MasklessRecipe => {
   const { prune, ...recipe } = written;
   if (!prune) return recipe;
   if (!isMask(prune)) return { ...written, prune };

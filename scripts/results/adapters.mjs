@@ -1,7 +1,7 @@
-// npm run results:adapters [SMOLLM2_FOLDER] [--artifact=FOLDER]: what an adapter beside packed weights costs: decode and
-// prompt tokens/s of SmolLM2-135M at 4 bits without one and with additions to every matrix of its blocks, of rank 8 and
-// 16, held in 16 and in 32 bits; and the bytes that it takes. Random numbers: their values do not matter. Alone on the
-// machine.
+// npm run results:adapters [SMOLLM2_FOLDER] [--artifact=FOLDER]: what an adapter beside packed weights costs: decode
+// and prompt tokens/s of SmolLM2-135M at 4 bits without one and with additions to every matrix of its blocks, of rank 8
+// and 16, held in 16 and in 32 bits; and the bytes that it takes. Random numbers: their values do not matter. Alone on
+// the machine.
 import { mkdirSync } from "node:fs";
 import { openCheckpoint } from "../../dist/compress-entry.js";
 import { adapterFileLayout, memoryWithAdapter } from "../../dist/model/adapter-bytes.js";

@@ -1,6 +1,6 @@
-// npm run results:sparse [SMOLLM2_FOLDER] [--only=q4s-g32-n16,q3s-g32,…] [--part=divergence|speed]: SmolLM2-135M with all
-// blocks at one codec, sparse and dense ones of about the same bytes, by gptq: KL divergence from the checkpoint, and
-// decode tokens/s, alone on the machine. Every variant is saved when it is done.
+// npm run results:sparse [SMOLLM2_FOLDER] [--only=q4s-g32-n16,q3s-g32,…] [--part=divergence|speed]: SmolLM2-135M with
+// all blocks at one codec, sparse and dense ones of about the same bytes, by gptq: KL divergence from the checkpoint,
+// and decode tokens/s, alone on the machine. Every variant is saved when it is done.
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { flag, layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";

@@ -36,11 +36,15 @@ const TABLES = {
   avx2: AVX2,
   avx512: AVX512,
   avx512vnni: [...AVX512, "-mavx512vnni"],
+  avx512vbmi2: [...AVX512, "-mavx512vnni", "-mavx512vbmi2"],
   neon: [],
   neondot: ["-march=armv8.2-a+dotprod"],
 };
 /** Optimizing SIMDe's plain code takes minutes. */
 const EMULATED = ["-O0", `-I${join(CHECKS, "simde")}`];
+
+/** The AVX-512 tables, from the least that a processor must have for one. */
+const AVX512_TABLES = ["avx512", "avx512vnni", "avx512vbmi2"];
 
 const x64 = process.arch === "x64";
 const arm64 = process.arch === "arm64";
@@ -54,14 +58,15 @@ const names = words.filter((word) => !word.startsWith("--"));
 function hasAvx512() {
   if (!existsSync("/proc/cpuinfo")) return false;
   const flags = /^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1].split(" ") ?? [];
-  return ["avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni"].every((flag) => flags.includes(flag));
+  const needed = ["avx512f", "avx512bw", "avx512vl", "avx512dq", "avx512_vnni", "avx512_vbmi2"];
+  return needed.every((flag) => flags.includes(flag));
 }
 
 /** Tables of this machine's kind of processor. */
 function ownTables() {
   if (arm64) return ["scalar", "neon", "neondot"];
   if (!x64) return ["scalar"];
-  return hasAvx512() ? ["scalar", "avx2", "avx512", "avx512vnni"] : ["scalar", "avx2"];
+  return ["scalar", "avx2", ...(hasAvx512() ? AVX512_TABLES : [])];
 }
 
 const WAYS = {
@@ -82,11 +87,11 @@ const WAYS = {
     ],
     applies: () => x64 && !hasAvx512(),
     compiler: "c++",
-    tables: () => ["scalar", "avx2", "avx512", "avx512vnni"],
-    emulated: ["avx512", "avx512vnni"],
+    tables: () => ["scalar", "avx2", ...AVX512_TABLES],
+    emulated: AVX512_TABLES,
     defines: () => [],
     link: [],
-    runs: [{ label: "plain code", command: [], args: ["--emulated", "avx512", "avx512vnni"] }],
+    runs: [{ label: "plain code", command: [], args: ["--emulated", ...AVX512_TABLES] }],
   },
   neon: {
     needs: [

@@ -43,13 +43,14 @@ export function codecRecords(layout: PackedLayout): Manifest["codecs"] {
   return Object.fromEntries([...ids].sort().map((id) => [id, codecRecord(CODECS[id])]));
 }
 
-/** What a reader without our table needs; f16 scales and no table go without saying. */
-function codecRecord({ bits, group, scheme, scaleKind, levels }: Codec): Manifest["codecs"][string] {
+/** What a reader without our table needs; f16 scales, no table and all levels stored go without saying. */
+function codecRecord({ bits, group, scheme, scaleKind, levels, kept }: Codec): Manifest["codecs"][string] {
   return {
     bits,
     group,
     scheme,
     ...(scaleKind === "two-level" ? { scales: scaleKind } : {}),
     ...(scheme === "table" && levels ? { levels: [...levels] } : {}),
+    ...(kept ? { kept } : {}),
   };
 }

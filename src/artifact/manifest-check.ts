@@ -1,12 +1,15 @@
 import { isDeepStrictEqual } from "node:util";
 import { UserError } from "../errors.ts";
+import type { SafetensorsLayout } from "../formats/safetensors/layout.ts";
+import { adapterFileLayout } from "../model/adapter-bytes.ts";
 import { exitFileLayout } from "../model/exit-bytes.ts";
 import { layoutMemory } from "../model/memory.ts";
 import type { PackedLayout } from "../model/packed-layout.ts";
+import { checkAdapterTable } from "./adapter/check.ts";
 import { badArtifact } from "./artifact-error.ts";
 import { codecRecords, planLayout, tensorPlaces } from "./artifact-layout.ts";
 import { checkExits } from "./exits/check.ts";
-import { EXITS_NAME, type Manifest } from "./manifest.ts";
+import { ADAPTER_NAME, EXITS_NAME, type Manifest } from "./manifest.ts";
 import { checkSpec } from "./spec-check.ts";
 
 /**
@@ -18,13 +21,15 @@ export function checkManifest(manifest: Manifest, label: string): PackedLayout {
   const layout = layoutOf(manifest, label);
   checkTensors(manifest, layout, label);
   if (manifest.exits) checkExits(manifest.spec, manifest.exits, label);
+  if (manifest.adapter) checkAdapterTable(manifest.spec, manifest.adapter, label);
   checkFiles(manifest, layout, label);
   if (!isDeepStrictEqual(manifest.codecs, codecRecords(layout))) {
     throw badArtifact(label, "codecs: expected the description of exactly the codecs in use, found another");
   }
-  const { fileBytes } = layoutMemory(manifest.spec, layout, { ...manifest.plan.memory, exits: manifest.exits });
-  if (manifest.plan.memory.fileBytes !== fileBytes) {
-    throw badArtifact(label, `memory: expected ${fileBytes} bytes of weights, found ${manifest.plan.memory.fileBytes}`);
+  const { spec, plan, exits, adapter } = manifest;
+  const { fileBytes } = layoutMemory(spec, layout, { ...plan.memory, exits, adapter });
+  if (plan.memory.fileBytes !== fileBytes) {
+    throw badArtifact(label, `memory: expected ${fileBytes} bytes of weights, found ${plan.memory.fileBytes}`);
   }
   return layout;
 }
@@ -62,21 +67,25 @@ function checkTensors({ tensors }: Manifest, layout: PackedLayout, label: string
   });
 }
 
-function checkFiles({ spec, exits, files }: Manifest, layout: PackedLayout, label: string): void {
+function checkFiles({ spec, exits, adapter, files }: Manifest, layout: PackedLayout, label: string): void {
   layout.files.forEach(({ name, layout: { totalBytes } }, i) => {
     const found = files[i];
     if (found?.name === name && found.bytes === totalBytes) return;
     const text = found ? `${found.name} of ${found.bytes} bytes` : "none";
     throw badArtifact(label, `files.${i}: expected ${name} of ${totalBytes} bytes, found ${text}`);
   });
-  const exitsAt = files.findIndex(({ name }) => name === EXITS_NAME);
-  const exitBytes = exits ? exitFileLayout(spec, exits).totalBytes : null;
-  const foundBytes = files[exitsAt]?.bytes ?? null;
-  if (foundBytes !== exitBytes) {
-    const text = (bytes: number | null) => (bytes === null ? `no ${EXITS_NAME}` : `${EXITS_NAME} of ${bytes} bytes`);
-    throw badArtifact(label, `files: expected ${text(exitBytes)}, found ${text(foundBytes)}`);
-  }
+  checkPart(files, EXITS_NAME, exits && exitFileLayout(spec, exits), label);
+  checkPart(files, ADAPTER_NAME, adapter ? adapterFileLayout(spec, adapter) : null, label);
   const names = files.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw badArtifact(label, `files: expected each name once, found ${twice} twice`);
+}
+
+/** The file of a part must be there exactly where the manifest has the part, of the size that it leads to. */
+function checkPart(files: Manifest["files"], name: string, layout: SafetensorsLayout | null, label: string): void {
+  const expected = layout?.totalBytes ?? null;
+  const found = files.find((file) => file.name === name)?.bytes ?? null;
+  if (found === expected) return;
+  const text = (bytes: number | null) => (bytes === null ? `no ${name}` : `${name} of ${bytes} bytes`);
+  throw badArtifact(label, `files: expected ${text(expected)}, found ${text(found)}`);
 }

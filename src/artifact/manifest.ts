@@ -1,5 +1,6 @@
 import { z } from "zod";
 import { DecoderSpec } from "../model/decoder-spec.ts";
+import { AdapterTable } from "./adapter/table.ts";
 import { ExitTable } from "./exits/table.ts";
 import { Plan } from "./plan.ts";
 
@@ -7,8 +8,16 @@ import { Plan } from "./plan.ts";
 export const MANIFEST_NAME = "manifest.json";
 /** Heads of the early exits, where there are any. */
 export const EXITS_NAME = "exits.safetensors";
-/** Trained exits wait under this name until the manifest may speak of them: nobody reads what a killed run leaves. */
-export const NEW_EXITS_NAME = `new-${EXITS_NAME}`;
+/** Additions to the blocks' matrices, where there are any. */
+export const ADAPTER_NAME = "adapter.safetensors";
+/** Files that may be added to an artifact that exists. */
+export const PART_NAMES: readonly string[] = [EXITS_NAME, ADAPTER_NAME];
+
+/** Under this name a part waits until the manifest may speak of it: nobody reads what a killed run leaves. */
+export function waitingName(part: string): string {
+  return `new-${part}`;
+}
+
 /** Version of the manifest that is written. 3 says in more words what 2 said; the weights files are the same. */
 export const FORMAT_VERSION = 3;
 /** Versions that are read. */
@@ -35,6 +44,8 @@ const CodecRecord = z.strictObject({
   scales: z.literal("two-level").optional(),
   /** A table codec's numbers, by code. */
   levels: z.array(z.number().int()).optional(),
+  /** Where a row stores only some levels: so many of every 4 or 32 columns. */
+  kept: z.strictObject({ count: positive, of: z.literal([4, 32]) }).optional(),
 });
 
 const place = {
@@ -61,17 +72,29 @@ export type TensorRecord = z.infer<typeof TensorRecord>;
 const Divergence = z.strictObject({ mean: z.number(), meanError: z.number() });
 
 /**
- * The packed plan beside the best uniform plan of no more bytes, on text that nothing else saw, and which of them
- * ships.
+ * The packed plan beside the best uniform plan of no more bytes, and one that leaves blocks out beside the best one
+ * that does not, on text that nothing else saw, and which of them ships.
  */
 export const GuardResult = z.strictObject({
   tokens: positive,
   plan: Divergence,
   /** Null where no uniform plan takes as little. `codec`: of the blocks' matrices. */
   uniform: z.strictObject({ codec: z.string(), totalBytes: count, divergence: Divergence }).nullable(),
-  ships: z.enum(["plan", "uniform"]),
+  /** Absent where the plan leaves nothing out, or no plan of whole blocks fits. */
+  whole: z.strictObject({ totalBytes: count, divergence: Divergence }).optional(),
+  ships: z.enum(["plan", "uniform", "whole"]),
 });
 export type GuardResult = z.infer<typeof GuardResult>;
+
+/** An adapter's files, and the base model that it names. */
+const AdapterIdentity = z.strictObject({
+  base: z.string().nullable(),
+  files: z.array(z.strictObject({ name: z.string(), bytes: count, sha256: Sha256 })),
+});
+
+/** Slices of a kind that a block keeps, of those that it had. */
+export const PrunedSlices = z.strictObject({ kind: z.string(), kept: count, slices: count });
+export type PrunedSlices = z.infer<typeof PrunedSlices>;
 
 /** What the artifact was made from and by; equal provenance gives equal bytes. */
 export const Provenance = z.strictObject({
@@ -83,8 +106,10 @@ export const Provenance = z.strictObject({
   }),
   /** Names the calibration set; null where none was used. */
   calibrationId: z.string().nullable(),
-  /** What was taken out of the source's blocks: slices that each keeps, of those that it had. Absent: nothing. */
-  pruning: z.strictObject({ kind: z.string(), kept: z.array(count), slices: z.array(count) }).optional(),
+  /** What was taken out of the source's blocks, one a block; null: nothing was to be. Absent: nothing was. */
+  pruning: z.array(PrunedSlices.nullable()).optional(),
+  /** The adapter that was merged into the source's matrices; absent: none. */
+  adapter: AdapterIdentity.optional(),
   scorer: z.string().nullable(),
   quantizer: z.string(),
   /** Absent where no comparison was asked for. */
@@ -115,6 +140,8 @@ export const Manifest = z.strictObject({
   /** Early exits; null: none, which the file says as an empty list. */
   exits: z.preprocess((value) => (Array.isArray(value) && value.length === 0 ? null : value), ExitTable.nullable()),
   provenance: Provenance,
+  /** Absent: none. */
+  adapter: AdapterTable.optional(),
 });
 export type Manifest = z.infer<typeof Manifest>;
 

@@ -4,10 +4,12 @@ import { CODECS, type CodecId, codecIdOf } from "../codecs/index.ts";
 import { foreignAt, openFile } from "../formats/byte-source.ts";
 import { fileError, readFileBytes, sizeOfFile } from "../formats/files.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
+import type { LowRankPart } from "../model/low-rank.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import type { PackedFile } from "../model/packed-layout.ts";
 import type { MatrixPlace, PackedMatrix, WeightSource } from "../model/weight-source.ts";
 import { loadNative } from "../native/load.ts";
+import { checkAdapterHeader, readAdapterFile } from "./adapter/file.ts";
 import { badArtifact } from "./artifact-error.ts";
 import { checkExitsHeader } from "./exits/file.ts";
 import { checkHeader } from "./header-check.ts";
@@ -78,6 +80,12 @@ export class Artifact implements WeightSource {
     return this.fileOf(record).floats(record, record.length);
   }
 
+  /** What the artifact's adapter adds, read anew at every call; nothing where it has none. */
+  async readAdditions(): Promise<readonly LowRankPart[]> {
+    const { adapter } = this.manifest;
+    return adapter ? readAdapterFile(this.label, this.spec, adapter) : [];
+  }
+
   assertIntact(): void {
     for (const file of this.files.values()) file.assertIntact();
   }
@@ -124,6 +132,7 @@ export async function openArtifact(
       files.set(file.name, await openWeights(path.join(folder, file.name), file, mapFile));
     }
     if (manifest.exits) await checkExitsHeader(folder, manifest.spec, manifest.exits);
+    if (manifest.adapter) await checkAdapterHeader(folder, manifest.spec, manifest.adapter);
     return new Artifact(folder, manifest, files);
   } catch (error) {
     await closeAll(files);

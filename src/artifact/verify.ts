@@ -1,17 +1,21 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import { isDeepStrictEqual } from "node:util";
-import { UserError } from "../errors.ts";
+import { codecOf } from "../codecs/index.ts";
+import { maskFault } from "../codecs/sparse-masks.ts";
+import { throwIfAborted, UserError } from "../errors.ts";
 import { fileError } from "../formats/files.ts";
 import { layoutMemory } from "../model/memory.ts";
 import type { MemorySum } from "../model/memory-sum.ts";
 import type { WorkOptions } from "../progress.ts";
 import { TOOL_VERSION } from "../version.ts";
+import { readAdapterFile } from "./adapter/file.ts";
+import { badArtifact } from "./artifact-error.ts";
 import { planLayout } from "./artifact-layout.ts";
 import { hashFile } from "./content-hash.ts";
 import { readExitsFile } from "./exits/file.ts";
-import { fileNames, MANIFEST_NAME, type Manifest, NEW_EXITS_NAME } from "./manifest.ts";
-import { openArtifact, readManifest } from "./reader.ts";
+import { fileNames, MANIFEST_NAME, type Manifest, PART_NAMES, waitingName } from "./manifest.ts";
+import { type Artifact, openArtifact, readManifest } from "./reader.ts";
 import { readSchedule, SCHEDULE_NAME } from "./schedule.ts";
 
 /**
@@ -22,8 +26,13 @@ import { readSchedule, SCHEDULE_NAME } from "./schedule.ts";
 export async function verifyArtifact(folder: string, work: WorkOptions = {}): Promise<string[]> {
   const opening = await collect(async () => {
     const artifact = await openArtifact(folder);
-    await artifact.close();
+    try {
+      await checkMasks(artifact, folder, work);
+    } finally {
+      await artifact.close();
+    }
     if (artifact.manifest.exits) await readExitsFile(folder, artifact.spec, artifact.manifest.exits);
+    if (artifact.manifest.adapter) await readAdapterFile(folder, artifact.spec, artifact.manifest.adapter);
     await readSchedule(folder);
   });
   const manifest = await readManifest(folder).catch(rethrowMissing);
@@ -36,6 +45,16 @@ export async function verifyArtifact(folder: string, work: WorkOptions = {}): Pr
   }
   work.onProgress?.({ stage: "verifying", done: total, total });
   return [...new Set(findings)];
+}
+
+/** Throws UserError where a sparse matrix stores other levels than its codec says. */
+async function checkMasks(artifact: Artifact, folder: string, { signal }: WorkOptions): Promise<void> {
+  for (const tensor of artifact.manifest.tensors) {
+    throwIfAborted(signal);
+    if (tensor.kind !== "matrix" || !codecOf(tensor.codec).kept) continue;
+    const fault = maskFault(codecOf(tensor.codec), await artifact.readMatrix(tensor.name));
+    if (fault) throw badArtifact(path.join(folder, tensor.file), `tensor ${tensor.name}: ${tensor.codec}: ${fault}`);
+  }
 }
 
 /** A folder without a manifest is no artifact; one with a broken manifest is a finding that is listed already. */
@@ -59,10 +78,10 @@ async function collect(check: () => Promise<void>): Promise<string[]> {
  * The whole sum where this version made it; another version may have another formula for what a run needs, but not for
  * the files.
  */
-function checkMemory({ spec, plan, maxFileBytes, exits, provenance }: Manifest): string[] {
+function checkMemory({ spec, plan, maxFileBytes, exits, adapter, provenance }: Manifest): string[] {
   let expected: MemorySum;
   try {
-    expected = layoutMemory(spec, planLayout(spec, plan, maxFileBytes), { ...plan.memory, exits });
+    expected = layoutMemory(spec, planLayout(spec, plan, maxFileBytes), { ...plan.memory, exits, adapter });
   } catch {
     // Opening it has found the same reason.
     return [];
@@ -104,7 +123,7 @@ const READ_BY_SOMEBODY = /\.(safetensors|json|jinja|model|bin|gguf)$|^(vocab|mer
  * they lead to. What is for people (a README) and names that begin with a dot may lie there.
  */
 async function unlistedFiles(folder: string, manifest: Manifest): Promise<string[]> {
-  const listed = new Set([MANIFEST_NAME, NEW_EXITS_NAME, SCHEDULE_NAME, ...fileNames(manifest)]);
+  const listed = new Set([MANIFEST_NAME, SCHEDULE_NAME, ...PART_NAMES.map(waitingName), ...fileNames(manifest)]);
   const found = (await entriesOf(folder)).filter(({ name }) => !listed.has(name));
   return found
     .filter(({ name, isLink }) => isLink || READ_BY_SOMEBODY.test(path.basename(name)))

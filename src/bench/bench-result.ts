@@ -22,6 +22,8 @@ export type BandwidthUse = z.infer<typeof BandwidthUse>;
 export const BenchResult = z.strictObject({
   model: z.string(),
   kind: z.enum(["artifact", "checkpoint"]),
+  /** Folder of the adapter that was added beside the weights; null: none. */
+  adapter: z.string().nullable().default(null),
   executor: ExecutorInfo,
   kvType: KvType,
   promptTokens: z.number().int().positive(),

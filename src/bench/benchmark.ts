@@ -110,7 +110,7 @@ async function runOnce(executor: AnyExecutor, prompt: Int32Array, options: Bench
 }
 
 /** The facts about the opened model that a result states. */
-export type BenchSubject = Pick<BenchResult, "model" | "kind" | "executor" | "loadMs" | "weightBytes">;
+export type BenchSubject = Pick<BenchResult, "model" | "kind" | "adapter" | "executor" | "loadMs" | "weightBytes">;
 
 /**
  * Measures and completes a result: machine, date and peak RSS are those of this process, now. `artifact`: what the

@@ -62,7 +62,7 @@ function randomNumbers(codec: Codec, cols: number, random: Random): Quantized {
     kind: "integer",
     rows,
     cols,
-    codes: randomCodes(rows * cols, codec.bits, random),
+    codes: thinnedOut(codec, randomCodes(rows * cols, codec.bits, random), cols, random),
     scales,
     minima: minima?.scales ?? null,
     rowScales,
@@ -78,4 +78,18 @@ function randomCodes(count: number, bits: number, random: Random): Uint8Array {
     for (let j = 0; j < 4 && i + j < count; j++) codes[i + j] = (word >>> (8 * j)) & mask;
   }
   return codes;
+}
+
+/** A sparse codec's codes, [rows, cols]: of each run a random choice stays, the others become level 0's. */
+function thinnedOut({ kept, bits }: Codec, codes: Uint8Array, cols: number, random: Random): Uint8Array {
+  if (!kept) return codes;
+  let left = 0;
+  return codes.map((code, i) => {
+    const place = (i % cols) % kept.of;
+    if (place === 0) left = kept.count;
+    const columnsLeft = Math.min(kept.of - place, cols - (i % cols));
+    if (random.nextInt(columnsLeft) >= left) return 2 ** (bits - 1);
+    left--;
+    return code;
+  });
 }

@@ -13,6 +13,7 @@ import { runtimeBase } from "../runtime/base-bytes.ts";
 import type { ExecutorInfo } from "../runtime/executor-info.ts";
 import { shortBytes } from "../size-text.ts";
 import type { Colours } from "./terminal.ts";
+import { adapterText } from "./text/adapter-text.ts";
 import { exitsText } from "./text/exits-text.ts";
 import { guardText } from "./text/guard-text.ts";
 import { formatCount } from "./text/number-text.ts";
@@ -107,9 +108,10 @@ export async function inspectArtifact(folder: string, colours: Colours): Promise
       `manifest sha256 ${manifest.manifestSha256}`,
       provenanceText(manifest.provenance),
       ...(pruning ? [pruningText(pruning)] : []),
-      // What is predicted is the loss beside the pruned model.
-      ...(guard ? [guardText(guard, pruning ? null : manifest.plan.predictedLoss)] : []),
+      // What is predicted is the loss beside the pruned model, where the plan did not choose what to prune.
+      ...(guard ? [guardText(guard, pruning && !manifest.plan.pruning ? null : manifest.plan.predictedLoss)] : []),
       ...["", planText(manifest.plan, null, colours), ""],
+      ...(manifest.adapter ? [adapterText(manifest.adapter, memory), ""] : []),
       ...(manifest.exits ? [exitsText(manifest.exits, colours), ""] : []),
     ],
   };

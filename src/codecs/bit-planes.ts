@@ -13,7 +13,7 @@ export const CHUNK_WORDS = 128;
 const VECTOR = 16;
 
 /** Widths of the planes that make up a level, lowest bits first. */
-const PLANES: Readonly<Record<number, readonly PlaneWidth[]>> = {
+export const PLANES: Readonly<Record<number, readonly PlaneWidth[]>> = {
   2: [2],
   3: [2, 1],
   4: [4],
@@ -24,7 +24,7 @@ const PLANES: Readonly<Record<number, readonly PlaneWidth[]>> = {
 type PlaneWidth = 1 | 2 | 4 | 8;
 
 /** A mask with the lowest `bits` bits of each byte. */
-function byteMask(bits: number): number {
+export function byteMask(bits: number): number {
   return ((1 << bits) - 1) * 0x01010101;
 }
 

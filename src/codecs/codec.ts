@@ -9,7 +9,8 @@
 export interface Codec {
   /**
    * Name in plans, recipes and manifests: `f32`, `f16`, `bf16`, `q4s-g32` (4 bits, symmetric, groups of 32), `q4a-g64`,
-   * `q8s-row`, `q4t-g32` (table), `q4t-g32-s8` (8-bit scales under one scale a row).
+   * `q8s-row`, `q4t-g32` (table), `q4t-g32-s8` (8-bit scales under one scale a row), `q4s-g32-n16` and `q4s-g32-2of4`
+   * (sparse: of every 32 columns of a row 16 are stored; of every 4, 2).
    */
   readonly id: string;
   /** Bits of one level: 2, 3, 4, 5, 6, 8, 16 or 32. */
@@ -24,6 +25,8 @@ export interface Codec {
    * symmetric, the table's number for a table codec. Null for asymmetric and float codecs.
    */
   readonly levels: Int8Array | null;
+  /** Which levels may be other than 0; null for all codecs but the sparse ones. */
+  readonly kept: Kept | null;
   /** GGUF type that holds the same numbers without loss, if there is one. */
   readonly gguf: string | null;
   /** Size in bytes of a packed matrix, padding included: the only size formula. */
@@ -43,8 +46,15 @@ export interface Codec {
 /** How an integer codec stores its scales and minima. */
 export type ScaleKind = "f16" | "two-level";
 
+/** Of every `of` columns of a row, from a multiple of `of` on, at most `count` have a level that is not 0. */
+export interface Kept {
+  readonly count: number;
+  readonly of: 4 | 32;
+}
+
 /** Bytes of a packed matrix by purpose. */
 export interface PackedParts {
+  /** Levels, and where a codec is sparse the masks that say whose they are. */
   readonly levels: number;
   /** Scales and minima, those of rows included. */
   readonly scales: number;

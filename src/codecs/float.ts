@@ -98,6 +98,7 @@ function floatCodec(format: FloatFormat): Codec {
     scheme: "float",
     scaleKind: null,
     levels: null,
+    kept: null,
     gguf: id.toUpperCase(),
     packedBytes,
     packedParts: (rows, cols) => {

@@ -1,10 +1,11 @@
 import { type Codec, type PackedShape, TILE_ROWS } from "./codec.ts";
 import { integerFormOf, integerGeometry, levelsAt } from "./integer-geometry.ts";
+import { unpackNumbers } from "./integer-numbers.ts";
 import { checkLength, checkShape, tilesOf } from "./tile.ts";
 
 /**
  * A part of a tile in which every row has a lane of its own: `count` times 16 lanes of `width` bytes, from byte `at` of
- * the tile on. Scales, bit planes and floats are all stored so.
+ * the tile on. Scales, bit planes and floats are all stored so; the levels of sparse codecs are not.
  */
 interface Lanes {
   readonly at: number;
@@ -14,7 +15,8 @@ interface Lanes {
 
 /**
  * Rows of a packed matrix as a packed matrix of their own, in the order of `ids`; one may come several times. Their
- * bytes are moved, not unpacked: levels and scales stay what they are, rows beyond the last are zero. Returns
+ * bytes are moved (those of a sparse codec packed anew): levels and scales stay what they are, rows beyond the last are
+ * zero. Returns
  * packedBytes(ids.length, cols) bytes. Throws a RangeError on an id that is no row of the matrix, no ids at all, or
  * bytes that do not fit the shape.
  */
@@ -22,6 +24,7 @@ export function gatherPackedRows(codec: Codec, { rows, cols, bytes }: PackedShap
   checkLength(`${codec.id} bytes`, bytes.length, codec.packedBytes(rows, cols));
   checkShape(`${codec.id} gathered`, ids.length, cols);
   checkIds(rows, ids);
+  if (codec.kept) return gatherNumbers(codec, { rows, cols, bytes }, ids);
   const stride = codec.packedBytes(1, cols);
   const source = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
   const target = new Uint8Array(tilesOf(ids.length) * stride);
@@ -35,6 +38,21 @@ export function gatherPackedRows(codec: Codec, { rows, cols, bytes }: PackedShap
     });
   }
   return target;
+}
+
+/** Rows of a sparse codec have no lanes of their own. */
+function gatherNumbers(codec: Codec, packed: PackedShape, ids: Int32Array): Uint8Array {
+  const { cols } = packed;
+  const groups = codec.groupsPerRow(cols);
+  const codes = new Uint8Array(ids.length * cols);
+  const scales = new Float32Array(ids.length * groups);
+  ids.forEach((id, row) => {
+    const numbers = unpackNumbers(codec, packed, id, id + 1);
+    codes.set(numbers.codes, row * cols);
+    scales.set(numbers.scales, row * groups);
+  });
+  const none = { minima: null, rowScales: null, rowMinima: null };
+  return codec.pack({ kind: "integer", rows: ids.length, cols, codes, scales, ...none });
 }
 
 /** Throws a RangeError unless every id is a row of a matrix of so many rows. */

@@ -47,7 +47,7 @@ function integerCodecs(): Readonly<Record<IntegerCodecId, Codec>> {
     const [bits, scheme] = FAMILIES[family];
     for (const scales of keysOf(SCALES)) {
       const id: IntegerCodecId = `${family}-${scales}`;
-      codecs[id] = integerCodec(id, { bits, scheme, ...SCALES[scales] });
+      codecs[id] = integerCodec(id, { bits, scheme, ...SCALES[scales], kept: null });
     }
   }
   if (!isComplete(codecs)) throw new Error("codecs: some ids name no codec");

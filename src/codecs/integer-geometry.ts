@@ -1,4 +1,4 @@
-import { CHUNK_COLS, type Codec, type ScaleKind, TILE_ROWS } from "./codec.ts";
+import { CHUNK_COLS, type Codec, type Kept, type ScaleKind, TILE_ROWS } from "./codec.ts";
 import { tileStride } from "./tile.ts";
 
 const INTEGER_BITS = [2, 3, 4, 5, 6, 8] as const;
@@ -13,6 +13,8 @@ export interface IntegerForm {
   readonly group: (typeof GROUPS)[number] | null;
   readonly scheme: IntegerScheme;
   readonly scaleKind: ScaleKind;
+  /** Null but for the sparse codecs, which are symmetric and have groups of 32. */
+  readonly kept: Kept | null;
 }
 
 /**
@@ -21,7 +23,7 @@ export interface IntegerForm {
  * of its 16 rows, their minima where asymmetric, and the levels of its chunks.
  */
 export interface IntegerGeometry {
-  /** Chunks of 32 columns; each has its levels in `chunkWords` 4-byte words. */
+  /** Chunks of 32 columns; each has its levels, after their mask where sparse, in `chunkWords` 4-byte words. */
   readonly chunks: number;
   readonly chunkWords: number;
   /** Groups of a row, and how many chunks share one; the last group may have fewer. */
@@ -45,6 +47,14 @@ export interface IntegerGeometry {
 /** Bytes of 16 numbers in f16 or bf16. */
 const HALVES_BYTES = TILE_ROWS * 2;
 
+/** 4-byte words of a sparse chunk's mask: a bit for each of 16 rows x 32 columns. */
+export const MASK_WORDS = (TILE_ROWS * CHUNK_COLS) / 32;
+
+/** Levels of a row that a chunk stores: 32, or fewer in a sparse codec. */
+export function storedLevels({ kept }: Pick<IntegerForm, "kept">): number {
+  return kept ? (kept.count * CHUNK_COLS) / kept.of : CHUNK_COLS;
+}
+
 /** Scales of one row. */
 export function integerGroups(form: IntegerForm, cols: number): number {
   return form.group === null ? 1 : Math.ceil(cols / form.group);
@@ -53,7 +63,7 @@ export function integerGroups(form: IntegerForm, cols: number): number {
 /** The layout of one tile with that many columns. */
 export function integerGeometry(form: IntegerForm, cols: number): IntegerGeometry {
   const chunks = Math.ceil(cols / CHUNK_COLS);
-  const chunkWords = TILE_ROWS * form.bits;
+  const chunkWords = (TILE_ROWS * form.bits * storedLevels(form)) / CHUNK_COLS + (form.kept ? MASK_WORDS : 0);
   const groups = integerGroups(form, cols);
   const chunksPerGroup = form.group === null ? chunks : form.group / CHUNK_COLS;
   const twoLevel = form.scaleKind === "two-level";
@@ -86,10 +96,10 @@ export function levelsAt(g: IntegerGeometry, chunk: number): number {
 
 /** What sets an integer codec apart. A TypeError where the codec holds floats. */
 export function integerFormOf(codec: Codec): IntegerForm {
-  const { id, scheme, scaleKind } = codec;
+  const { id, scheme, scaleKind, kept } = codec;
   const bits = INTEGER_BITS.find((known) => known === codec.bits);
   if (bits === undefined || scheme === "float" || scaleKind === null) throw new TypeError(`${id}: holds no codes`);
   const group = codec.group === null ? null : GROUPS.find((known) => known === codec.group);
   if (group === undefined) throw new TypeError(`${id}: groups of ${codec.group}`);
-  return { bits, group, scheme, scaleKind };
+  return { bits, group, scheme, scaleKind, kept };
 }

@@ -1,4 +1,5 @@
-import { CHUNK_WORDS, readChunk } from "./bit-planes.ts";
+import { CHUNK_WORDS } from "./bit-planes.ts";
+import { readCodes } from "./chunk-codes.ts";
 import { CHUNK_COLS, type Codec, type PackedShape, type Quantized, TILE_ROWS } from "./codec.ts";
 import {
   type IntegerForm,
@@ -28,7 +29,7 @@ export function unpackNumbers(codec: Codec, packed: PackedShape, from: number, t
   const views = tileViews(bytes);
   for (const span of spans) {
     const start = (span.tile - firstTile) * g.stride;
-    readCodes(form, g, views.words, start, span, numbers);
+    readRowCodes(form, g, views.words, start, span, numbers);
     readScales(form, g, views, start, span, 0, numbers.scales, numbers.rowScales);
     if (numbers.minima) readScales(form, g, views, start, span, 1, numbers.minima, numbers.rowMinima);
   }
@@ -50,7 +51,7 @@ function zeroNumbers(form: IntegerForm, g: IntegerGeometry, rows: number, cols: 
   };
 }
 
-function readCodes(
+function readRowCodes(
   form: IntegerForm,
   g: IntegerGeometry,
   words: Int32Array,
@@ -60,7 +61,7 @@ function readCodes(
 ): void {
   const chunkCodes = new Int32Array(CHUNK_WORDS);
   for (let chunk = 0; chunk < g.chunks; chunk++) {
-    readChunk(form.bits, words, (start + levelsAt(g, chunk)) / 4, chunkCodes, rowFrom, rowTo);
+    readCodes(form, words, (start + levelsAt(g, chunk)) / 4, chunkCodes, rowFrom, rowTo);
     const firstCol = chunk * CHUNK_COLS;
     const width = Math.min(CHUNK_COLS, cols - firstCol);
     for (let r = rowFrom; r < rowTo; r++) {

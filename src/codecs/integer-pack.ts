@@ -1,8 +1,10 @@
-import { CHUNK_WORDS, writeChunk } from "./bit-planes.ts";
+import { CHUNK_WORDS } from "./bit-planes.ts";
+import { writeCodes } from "./chunk-codes.ts";
 import { CHUNK_COLS, type Quantized, TILE_ROWS } from "./codec.ts";
 import { type IntegerForm, type IntegerGeometry, integerGeometry, levelsAt } from "./integer-geometry.ts";
 import { type TileRows, type TileViews, tileViews, writeHalves, writeTwoLevel } from "./scale-bytes.ts";
 import { checkHalves, checkTwoLevel } from "./scale-checks.ts";
+import { checkKept } from "./sparse-chunk.ts";
 import { checkLength, tilesOf } from "./tile.ts";
 
 type IntegerQuantized = Extract<Quantized, { kind: "integer" }>;
@@ -23,7 +25,8 @@ export function packInteger(id: string, form: IntegerForm, quantized: IntegerQua
     const tileRows = { first: tile * TILE_ROWS, count: Math.min(TILE_ROWS, rows - tile * TILE_ROWS) };
     for (let c = 0; c < g.chunks; c++) {
       gatherChunk(codes, cols, tileRows.first, tileRows.count, c * CHUNK_COLS, chunk);
-      writeChunk(form.bits, chunk, views.words, (start + levelsAt(g, c)) / 4);
+      const extent = { rows: tileRows.count, cols: Math.min(CHUNK_COLS, cols - c * CHUNK_COLS) };
+      writeCodes(form, chunk, extent, views.words, (start + levelsAt(g, c)) / 4);
     }
     writeScales(g, views, start, tileRows, quantized);
   }
@@ -57,6 +60,7 @@ function checkNumbers(id: string, form: IntegerForm, quantized: IntegerQuantized
   for (let i = 0; i < codes.length; i++) {
     if (codes[i] >= codeCount) throw new RangeError(`${id}: code ${codes[i]} at ${i}: expected below ${codeCount}`);
   }
+  if (form.kept) checkKept(id, form.kept, 2 ** (form.bits - 1), quantized);
 }
 
 function checkPresence(what: string, numbers: Float32Array | null, expected: boolean): void {

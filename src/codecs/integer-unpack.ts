@@ -1,4 +1,5 @@
-import { CHUNK_WORDS, readChunk } from "./bit-planes.ts";
+import { CHUNK_WORDS } from "./bit-planes.ts";
+import { readCodes } from "./chunk-codes.ts";
 import { CHUNK_COLS, type PackedShape, TILE_ROWS } from "./codec.ts";
 import { type IntegerForm, type IntegerGeometry, integerGeometry, levelsAt } from "./integer-geometry.ts";
 import { readGroupNumbers, readRowNumbers, type TileViews, tileViews } from "./scale-bytes.ts";
@@ -68,7 +69,7 @@ function unpackTile(
   for (let group = 0, chunk = 0; group < g.groups; group++) {
     readGroup(form, g, views, start, group, scratch);
     for (let end = Math.min(chunk + g.chunksPerGroup, g.chunks); chunk < end; chunk++) {
-      readChunk(form.bits, views.words, (start + levelsAt(g, chunk)) / 4, scratch.codes, rowFrom, rowTo);
+      readCodes(form, views.words, (start + levelsAt(g, chunk)) / 4, scratch.codes, rowFrom, rowTo);
       if (levelBytes) lookUp(levelBytes, scratch.codeBytes);
       const col = chunk * CHUNK_COLS;
       const at = (target - rowFrom) * rowStep + col * colStep;

@@ -23,7 +23,7 @@ function levelsOf(bits: IntegerForm["bits"], scheme: IntegerForm["scheme"]): Int
 
 /** Integer levels as bit planes under a scale (and minimum) a group, as the form says; a null group is a whole row. */
 export function integerCodec(id: string, form: IntegerForm): Codec {
-  const { bits, group, scheme, scaleKind } = form;
+  const { bits, group, scheme, scaleKind, kept } = form;
   const levels = levelsOf(bits, scheme);
 
   function packedParts(rows: number, cols: number): PackedParts {
@@ -64,6 +64,7 @@ export function integerCodec(id: string, form: IntegerForm): Codec {
     scheme,
     scaleKind,
     levels,
+    kept,
     gguf: GGUF_TYPES[id] ?? null,
     packedBytes,
     packedParts,

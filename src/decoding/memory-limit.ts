@@ -39,6 +39,9 @@ export interface RunMemory {
   readonly openingBytes: number;
 }
 
+/** Items of the files that are in memory wherever blocks and output head are. */
+const SMALL: ReadonlySet<string> = new Set(["vectors", "exits", "adapter", "header"]);
+
 /** What running an artifact takes at its whole context, by the memory sum. */
 export function runMemory(
   artifact: Artifact,
@@ -47,11 +50,11 @@ export function runMemory(
   promptChunk: number = STREAMED_CHUNK_ROWS,
 ): RunMemory {
   const { spec, manifest } = artifact;
-  const { plan, maxFileBytes, exits } = manifest;
+  const { plan, maxFileBytes, exits, adapter } = manifest;
   const { runtimeBaseBytes, openingBytes } = plannedBase({ executor, backend }, spec);
-  const sum = layoutMemory(spec, planLayout(spec, plan, maxFileBytes), { ...plan.memory, kvType, exits });
+  const sum = layoutMemory(spec, planLayout(spec, plan, maxFileBytes), { ...plan.memory, kvType, exits, adapter });
   const filed = sum.items.filter(({ where }) => where === "file");
-  const small = filed.filter(({ key }) => key === "vectors" || key === "exits" || key === "header");
+  const small = filed.filter(({ key }) => SMALL.has(key));
   const smallBytes = small.reduce((bytes, item) => bytes + item.bytes, 0);
   return {
     besideBytes: sum.modelBytes - sum.fileBytes + smallBytes + runtimeBaseBytes + chunkBytes(artifact, promptChunk),

@@ -14,6 +14,8 @@ export interface OpenModel {
   readonly folder: string;
   /** Null for a checkpoint. */
   readonly artifact: Artifact | null;
+  /** The folder of the adapter that was added to it; null: none. */
+  readonly adapter: string | null;
   readonly executor: AnyExecutor;
   readonly tokenizer: Tokenizer;
   /** Longest sequence: the artifact's planned context, a checkpoint's positions. */
@@ -50,6 +52,7 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
     };
     return {
       ...{ kind, folder, artifact, executor, tokenizer, contextTokens, kvType, weightBytes, kept: new KeptState() },
+      adapter: options.adapter ?? null,
       createSession: () => new Session(executor, { contextTokens, kvType, promptChunk }),
       loadExits: () => {
         exits ??= exitsOf(artifact, executor);

@@ -2,8 +2,10 @@ import { fileNames } from "../artifact/manifest.ts";
 import { type Artifact, nativeMapper, nativeReader, openArtifact } from "../artifact/reader.ts";
 import type { FileMapper } from "../artifact/tensor-file.ts";
 import { UserError } from "../errors.ts";
+import { adaptedSource } from "../model/adapted-source.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import type { KvType } from "../model/kv-type.ts";
+import { readPeftAdapter } from "../model/peft/read.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import { chooseExecutor, createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
@@ -31,6 +33,8 @@ export interface OpenModelOptions extends Omit<ExecutorOptions, "residency" | "w
   readonly promptChunk?: number | undefined;
   /** Default: as planned for an artifact, f32 for a checkpoint. */
   readonly kvType?: KvType | undefined;
+  /** Folder of a PEFT adapter that is added to the blocks' matrices, on top of an artifact's own; default: none. */
+  readonly adapter?: string | undefined;
 }
 
 /** A model's weights, and how they run where nothing else is asked for. */
@@ -128,9 +132,12 @@ async function checkpointWeights(found: FoundModel, options: OpenModelOptions): 
   };
 }
 
-/** Makes the executor that runs the weights as asked for. Throws UserError THREADS, and what `createExecutor` does. */
-export function executorOver(weights: OpenWeights, options: OpenModelOptions): Promise<AnyExecutor> {
-  const { executor, isa, threads, backend, resident } = options;
+/**
+ * Makes the executor that runs the weights as asked for. Throws UserError THREADS, and what `readPeftAdapter` and
+ * `createExecutor` do.
+ */
+export async function executorOver(weights: OpenWeights, options: OpenModelOptions): Promise<AnyExecutor> {
+  const { executor, isa, threads, backend, resident, adapter } = options;
   if (threads !== undefined && (!Number.isInteger(threads) || threads < 1)) {
     throw new UserError("THREADS", `threads: expected a whole number from 1 up, found ${threads}`);
   }
@@ -138,5 +145,10 @@ export function executorOver(weights: OpenWeights, options: OpenModelOptions): P
   const residency = resident === undefined ? weights.residency : asked;
   const activations = weights.activations ?? options.activations;
   const how = { executor, isa, threads, backend, activations, residency, weightRoomBytes: weights.roomBytes };
-  return createExecutor(weights.source, how);
+  const source = adapter === undefined ? weights.source : await withAdapter(weights.source, adapter);
+  return createExecutor(source, how);
+}
+
+async function withAdapter(source: WeightSource, folder: string): Promise<WeightSource> {
+  return adaptedSource(source, (await readPeftAdapter(folder, source.spec)).parts);
 }

@@ -1,19 +1,31 @@
+import type { NativeEngine, NativeMatrix } from "../native/addon.ts";
 import { codecForm } from "../native/codec-form.ts";
 import type { NativeOffline } from "../native/offline-maths.ts";
-import type { Maths } from "./maths.ts";
+import type { Maths, PackedOperand } from "./maths.ts";
 import { emptyComparison, emptySummaries, type RowComparer } from "./row-comparison.ts";
 
 /** Columns between updates of the rest of a row: enough for whole cache lines, few enough to stay in the cache. */
 const GPTQ_BLOCK_COLS = 128;
 
-/** The maths on the threads of an engine, given by its `offline`; the engine stays the caller's to dispose of. */
-export function nativeMaths(offline: NativeOffline): Maths {
+/** The maths on the threads of an engine, which stays the caller's to dispose of. */
+export function nativeMaths(engine: NativeEngine): Maths {
+  const { offline } = engine;
   return {
     accumulateGram: (x, rows, cols, factor, h) => offline.accumulateGram(x, rows, cols, factor, h),
+    multiply: (options) => offline.multiply(options),
+    multiplyPacked: async (w, x, y) => engine.product(nativeOperand(w), x, y),
+    multiplyPackedTransposed: async (w, dy, dx) => engine.productTransposed(nativeOperand(w), dy, dx),
     inverseUpperFactor: (h, n) => offline.inverseUpperFactor(h, n),
     searchScales: (options) => offline.searchScales(options),
-    gptq: (options) => offline.gptq({ ...options, blockCols: GPTQ_BLOCK_COLS }),
+    gptq: ({ kept, ...options }) =>
+      offline.gptq({
+        ...options,
+        ...(kept ? { keptCount: kept.count, keptOf: kept.of } : {}),
+        blockCols: GPTQ_BLOCK_COLS,
+      }),
     refine: (options) => offline.refine(options),
+    takeGroups: (options) =>
+      offline.takeGroups({ ...options, cols: options.order.length, count: options.taken.length }),
     hessianError: (options) => offline.hessianError(options),
     rowComparer: () => nativeComparer(offline),
     async pack(codec, numbers) {
@@ -22,6 +34,10 @@ export function nativeMaths(offline: NativeOffline): Maths {
       return bytes;
     },
   };
+}
+
+function nativeOperand({ codec, rows, cols, bytes }: PackedOperand): NativeMatrix {
+  return { ...codecForm(codec), rows, cols, bytes };
 }
 
 function nativeComparer(offline: NativeOffline): RowComparer {

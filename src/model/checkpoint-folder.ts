@@ -44,7 +44,7 @@ function refuseAdapter(folder: string, names: readonly string[]): void {
   throw new UserError(
     "ADAPTER",
     `${path.join(folder, found)}: expected a whole model, found adapter weights`,
-    "merge the adapter into its base model first (PEFT: merge_and_unload)",
+    "name its base model, and the adapter beside it: --adapter DIR",
   );
 }
 

@@ -2,7 +2,7 @@ import { CODECS, type CodecId } from "../codecs/index.ts";
 import { roundUp } from "../codecs/tile.ts";
 import { layoutSafetensors, type SafetensorsEntry, type SafetensorsLayout } from "../formats/safetensors/layout.ts";
 import type { DecoderSpec } from "./decoder-spec.ts";
-import type { MemoryItem, MemorySum } from "./memory-sum.ts";
+import { type MemoryItem, type MemorySum, withItems } from "./memory-sum.ts";
 
 /** Data of the exits file starts at a multiple of this: a cache line, as the tensors of the weights files do. */
 const DATA_ALIGN = 64;
@@ -11,8 +11,8 @@ const PAGE_BYTES = 4096;
 
 /** All that the bytes of exits depend on beside the model: known before anything is trained. An ExitTable is one. */
 export interface ExitShape {
-  /** `rank`: of an adapter, null for `linear`. */
-  readonly exits: readonly { readonly kind: "adapter" | "linear"; readonly rank: number | null }[];
+  /** `rank`: of an adapter, null for others. `shared` has nothing of its own: the output head serves. */
+  readonly exits: readonly { readonly kind: "adapter" | "linear" | "shared"; readonly rank: number | null }[];
   /** Ids that the heads score. */
   readonly vocabulary: "full" | { readonly ids: number };
 }
@@ -53,6 +53,7 @@ function exitTensors(spec: DecoderSpec, shape: ExitShape, exit: number): Safeten
   const tensors: SafetensorsEntry[] = [];
   const add = (name: string, dtype: "F32" | "F16", ...dims: number[]) =>
     tensors.push({ name: `exits.${exit}.${name}`, dtype, shape: dims });
+  if (kind === "shared") return tensors;
   add("norm", "F32", hiddenSize);
   if (finalNorm.kind === "layer") add("norm_bias", "F32", hiddenSize);
   if (shape.vocabulary !== "full") add("tail", "F32", hiddenSize + 1);
@@ -104,13 +105,5 @@ function withExitItems(memory: MemorySum, inFile: number, gathered: number): Mem
     const label = "exit heads: rows of the output head";
     items.push({ key: "exits.vocabulary", label, bytes: gathered, where: "runtime" });
   }
-  const sum = (some: readonly MemoryItem[]) => some.reduce((total, { bytes }) => total + bytes, 0);
-  const modelBytes = sum(items);
-  return {
-    ...memory,
-    items,
-    fileBytes: sum(items.filter(({ where }) => where === "file")),
-    modelBytes,
-    totalBytes: memory.totalBytes - memory.modelBytes + modelBytes,
-  };
+  return withItems(memory, items);
 }

@@ -37,3 +37,16 @@ export const MemorySum = z.strictObject({
   residency: z.enum(["packed", "resident"]),
 });
 export type MemorySum = z.infer<typeof MemorySum>;
+
+/** A memory sum with other items in place of those that it has. */
+export function withItems(memory: MemorySum, items: readonly MemoryItem[]): MemorySum {
+  const sum = (some: readonly MemoryItem[]) => some.reduce((total, { bytes }) => total + bytes, 0);
+  const modelBytes = sum(items);
+  return {
+    ...memory,
+    items: [...items],
+    fileBytes: sum(items.filter(({ where }) => where === "file")),
+    modelBytes,
+    totalBytes: memory.totalBytes - memory.modelBytes + modelBytes,
+  };
+}

@@ -1,5 +1,13 @@
 import { CODECS, type CodecId } from "../codecs/index.ts";
-import { type AttentionSpec, type DecoderSpec, headMatrixId, type MatrixInfo, matricesOf } from "./decoder-spec.ts";
+import { type AdapterShape, memoryWithAdapter } from "./adapter-bytes.ts";
+import {
+  type AttentionSpec,
+  type BlockSpec,
+  type DecoderSpec,
+  headMatrixId,
+  type MatrixInfo,
+  matricesOf,
+} from "./decoder-spec.ts";
 import { type ExitShape, memoryWithExits } from "./exit-bytes.ts";
 import { kvVectorBytes } from "./kv-type.ts";
 import { halfOf } from "./matrix-id.ts";
@@ -18,6 +26,8 @@ export interface MemoryOptions {
   readonly budgetCovers: MemorySum["budgetCovers"];
   /** Early exits; null or absent: none. */
   readonly exits?: ExitShape | null | undefined;
+  /** Additions to the blocks' matrices; absent: none. */
+  readonly adapter?: AdapterShape | undefined;
 }
 
 const GROUPS = { embedding: "embedding", attn: "attention", mlp: "MLP", head: "output head" } as const;
@@ -34,7 +44,7 @@ export function layoutMemory(spec: DecoderSpec, layout: PackedLayout, options: M
   const files = fileItems(layout);
   const items = [...files, ...runtimeItems(spec, options)];
   const modelBytes = sumBytes(items);
-  const memory: MemorySum = {
+  const plain: MemorySum = {
     items,
     fileBytes: sumBytes(files),
     modelBytes,
@@ -45,6 +55,7 @@ export function layoutMemory(spec: DecoderSpec, layout: PackedLayout, options: M
     kvType,
     residency,
   };
+  const memory = options.adapter ? memoryWithAdapter(plain, spec, options.adapter) : plain;
   return options.exits ? memoryWithExits(memory, spec, options.exits, headCodecOf(spec, layout)) : memory;
 }
 
@@ -119,12 +130,18 @@ function runtimeItems(spec: DecoderSpec, options: MemoryOptions): MemoryItem[] {
 }
 
 /** Keys and values of one sequence at its longest. */
-function kvBytes(spec: DecoderSpec, { contextTokens, kvType }: MemoryOptions): number {
-  return spec.blocks.reduce((sum, { attention }) => {
-    if (!attention) return sum;
-    const { kvHeads, headDim } = attention;
-    return sum + heldPositions(attention, contextTokens) * kvHeads * 2 * kvVectorBytes(kvType, headDim);
-  }, 0);
+function kvBytes(spec: DecoderSpec, options: MemoryOptions): number {
+  return spec.blocks.reduce((sum, block) => sum + kvBytesOf(block, options), 0);
+}
+
+/** What of them is one block's. */
+export function kvBytesOf(
+  { attention }: BlockSpec,
+  { contextTokens, kvType }: Pick<MemoryOptions, "contextTokens" | "kvType">,
+): number {
+  if (!attention) return 0;
+  const { kvHeads, headDim } = attention;
+  return heldPositions(attention, contextTokens) * kvHeads * 2 * kvVectorBytes(kvType, headDim);
 }
 
 /** A sliding window keeps whole pages, and one more where it does not begin at a page. */

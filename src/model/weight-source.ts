@@ -1,5 +1,6 @@
 import { CODECS, type CodecId } from "../codecs/index.ts";
 import type { DecoderSpec } from "./decoder-spec.ts";
+import type { LowRankPart } from "./low-rank.ts";
 
 /** A matrix in f32, row-major. */
 export interface DenseMatrix {
@@ -64,6 +65,8 @@ export interface WeightSource {
   placeOf?(id: string): MatrixPlace;
   /** A norm weight or bias in f32. */
   readVector(id: string): Promise<Float32Array>;
+  /** What an adapter adds to the blocks' matrices, as part of the model. Absent: nothing. */
+  readAdditions?(): Promise<readonly LowRankPart[]>;
   /**
    * Throws UserError `FILE_TRUNCATED` where a file was cut short whose mapped memory this source gives out: whoever has
    * computed with that memory asks before anything comes of it. Absent: what is given out was read.

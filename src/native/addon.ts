@@ -146,7 +146,7 @@ export interface NativeHead {
 }
 
 export interface NativeLowRank {
-  /** f32 codec, [rank, cols] and [rows, rank] */
+  /** Of a float codec, [rank, cols] and [rows, rank]. */
   readonly a: NativeMatrix;
   readonly b: NativeMatrix;
   readonly factor: number;

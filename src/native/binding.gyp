@@ -57,7 +57,9 @@
       ],
       "dependencies": ["kernels_scalar"],
       "conditions": [
-        ["target_arch=='x64'", { "dependencies": ["kernels_avx2", "kernels_avx512", "kernels_avx512vnni"] }],
+        ["target_arch=='x64'", {
+          "dependencies": ["kernels_avx2", "kernels_avx512", "kernels_avx512vnni", "kernels_avx512vbmi2"]
+        }],
         ["target_arch=='arm64'", { "dependencies": ["kernels_neon", "kernels_neondot"] }]
       ]
     },
@@ -105,6 +107,21 @@
           "xcode_settings": {
             "OTHER_CPLUSPLUSFLAGS": [
               "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mfma", "-mf16c"
+            ]
+          },
+          "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/arch:AVX512"] } }
+        },
+        {
+          "target_name": "kernels_avx512vbmi2",
+          "type": "static_library",
+          "sources": ["kernels/table-avx512vbmi2.cpp"],
+          "cflags_cc": [
+            "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mavx512vbmi2", "-mfma", "-mf16c"
+          ],
+          "xcode_settings": {
+            "OTHER_CPLUSPLUSFLAGS": [
+              "-mavx512f", "-mavx512bw", "-mavx512vl", "-mavx512dq", "-mavx512vnni", "-mavx512vbmi2", "-mfma",
+              "-mf16c"
             ]
           },
           "msvs_settings": { "VCCLCompilerTool": { "AdditionalOptions": ["/arch:AVX512"] } }

@@ -11,12 +11,20 @@ export interface NativeCodecForm {
   readonly table: boolean;
   /** Scales of 8 bits under one a row. */
   readonly twoLevel: boolean;
+  /** Sparse: of every `keptOf` columns `keptCount` are stored; 0 and 0: all. */
+  readonly keptCount: number;
+  readonly keptOf: number;
 }
 
 /** A codec as the addon wants it described. */
-export function codecForm({ id, bits, group, scheme, scaleKind }: Codec): NativeCodecForm {
-  const table = scheme === "table";
-  const twoLevel = scaleKind === "two-level";
-  const kind = scheme === "float" ? id : `q${bits}`;
-  return { kind, asymmetric: scheme === "asymmetric", group: group ?? 0, table, twoLevel };
+export function codecForm({ id, bits, group, scheme, scaleKind, kept }: Codec): NativeCodecForm {
+  return {
+    kind: scheme === "float" ? id : `q${bits}`,
+    asymmetric: scheme === "asymmetric",
+    group: group ?? 0,
+    table: scheme === "table",
+    twoLevel: scaleKind === "two-level",
+    keptCount: kept?.count ?? 0,
+    keptOf: kept?.of ?? 0,
+  };
 }

@@ -5,6 +5,26 @@ export interface NativeOffline {
   /** h [cols, cols] += factor * x^T x of x [rows, cols]; both triangles. f32. */
   accumulateGram(x: Float32Array, rows: number, cols: number, factor: number, h: Float32Array): Promise<void>;
   /**
+   * c = a b, or c + a b where `accumulate`: f32, fma over the depth in order. a [rows, depth], or stored [depth, rows]
+   * where transposed; b [depth, cols], or stored [cols, depth]; c [rows, cols]. Strides: numbers from a stored row to
+   * the next, by default the length of a row; an array is exactly as long as from its first number to its last. Twin:
+   * maths/plain/multiply.ts.
+   */
+  multiply(options: {
+    a: Float32Array;
+    b: Float32Array;
+    c: Float32Array;
+    rows: number;
+    cols: number;
+    depth: number;
+    transposedA?: boolean | undefined;
+    transposedB?: boolean | undefined;
+    accumulate?: boolean | undefined;
+    strideA?: number | undefined;
+    strideB?: number | undefined;
+    strideC?: number | undefined;
+  }): Promise<void>;
+  /**
    * The upper factor u of the inverse of the symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower
    * triangle zeroed), in half the work of a factor, its inverse and the inverse's factor, in f64; false where h is not
    * positive definite.
@@ -28,6 +48,9 @@ export interface NativeOffline {
     minima: Float32Array | null;
     /** Order in which columns are quantized, original column numbers; groups go by original column. */
     order: Int32Array;
+    /** Of each keptOf columns of `order` keptCount keep a level, the others become 0; absent or 0: all keep theirs. */
+    keptCount?: number;
+    keptOf?: number;
     blockCols: number;
     codes: Uint8Array;
   }): Promise<void>;
@@ -68,9 +91,25 @@ export interface NativeOffline {
     passes: number;
     rowScales: Float32Array | null;
     rowMinima: Float32Array | null;
+    /** A level that is 0 is not moved. */
+    zerosStay?: boolean;
     scales: Float32Array;
     minima: Float32Array | null;
     codes: Uint8Array;
+  }): Promise<void>;
+  /** maths/plain/take-groups.ts: the same bytes. Weights [cols, rows], `taken` and `costs` are written. */
+  takeGroups(options: {
+    weights: Float64Array;
+    rows: number;
+    cols: number;
+    size: number;
+    factor: Float64Array;
+    order: Int32Array;
+    damping: number;
+    /** Of `taken` and `costs`. */
+    count: number;
+    taken: Int32Array;
+    costs: Float64Array;
   }): Promise<void>;
   /** Mean over rows of d gram d^T, d = w - values [rows, cols], products in f32 (maths/plain/hessian-error.ts). */
   hessianError(options: {

@@ -23,7 +23,7 @@ const PROBE_TIMEOUT_MS = 60_000;
  * every instruction set.
  */
 const PROBE = `
-const form = { kind: "q4", asymmetric: false, group: 32, table: false, twoLevel: false };
+const form = { kind: "q4", asymmetric: false, group: 32, table: false, twoLevel: false, keptCount: 0, keptOf: 0 };
 for (const { name } of addon.isas.filter((isa) => isa.unavailable === null)) {
   const engine = addon.createEngine({ isa: name, threads: 2 });
   const bytes = new Uint8Array(addon.alignedBytes(addon.packedBytes(form, 16, 32)));

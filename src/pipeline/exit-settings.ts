@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { Confidence } from "../artifact/exits/table.ts";
+import { Confidence, ExitKind } from "../artifact/exits/table.ts";
+import { VOTE_RULE_IDS } from "../decoding/exits/vote-rules/index.ts";
 import { UserError } from "../errors.ts";
 import { parseWith } from "../formats/files.ts";
 import { YamlCount } from "../formats/yaml-document.ts";
@@ -19,7 +20,8 @@ export const ExitSettings = z
     after: z.union([z.enum(["even", "auto"]), z.array(YamlCount).min(1)]).default("even"),
     /** How many, where `after` names no points; 3 by default. */
     count: YamlCount.optional(),
-    kind: z.enum(["adapter", "linear"]).default("adapter"),
+    /** `shared`: the model's own final norm and output head, which read the whole vocabulary and learn nothing. */
+    kind: ExitKind.default("adapter"),
     /** Of an adapter; 128, or the hidden size where that is less. */
     rank: YamlCount.optional(),
     /** How many ids the heads score, the most frequent ones; a model that has no more gets all. */
@@ -29,11 +31,13 @@ export const ExitSettings = z
     /** The recipe's calibration text, or text that the model writes. */
     data: z.enum(EXIT_TEXT_IDS).default("calibration"),
     confidence: Confidence.default("entropy"),
+    /** How they are to vote: weights that the rule needs are fitted and stored; absent: none are. */
+    vote: z.enum(VOTE_RULE_IDS).optional(),
   })
   .superRefine(({ after, count, kind, rank }, context) => {
     const refuse = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
     if (Array.isArray(after) && count !== undefined) refuse("count", "expected none beside the points of `after`");
-    if (kind === "linear" && rank !== undefined) refuse("rank", "expected none with kind linear");
+    if (kind !== "adapter" && rank !== undefined) refuse("rank", `expected none with kind ${kind}`);
     if (!Array.isArray(after)) return;
     const wrong = after.findIndex((blocks, i) => i > 0 && blocks <= after[i - 1]);
     if (wrong > 0) context.addIssue({ code: "custom", path: ["after", wrong], message: "expected rising points" });
@@ -104,7 +108,7 @@ export function exitShapeOf(settings: ExitSettings, spec: DecoderSpec): ExitShap
     );
   }
   return {
-    exits: Array.from({ length: count }, () => (kind === "linear" ? { kind, rank: null } : { kind, rank })),
-    vocabulary: vocabulary === "full" || vocabulary >= vocabSize ? "full" : { ids: vocabulary },
+    exits: Array.from({ length: count }, () => ({ kind, rank: kind === "adapter" ? rank : null })),
+    vocabulary: kind === "shared" || vocabulary === "full" || vocabulary >= vocabSize ? "full" : { ids: vocabulary },
   };
 }

@@ -1,6 +1,7 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
-import { checkExitBudget, trunkSha256 } from "../artifact/exits/add.ts";
+import { bareSha256 } from "../artifact/bare.ts";
+import { checkExitBudget } from "../artifact/exits/add.ts";
 import { fileNames } from "../artifact/manifest.ts";
 import { readManifest } from "../artifact/reader.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
@@ -69,7 +70,7 @@ export async function exitsOfArtifact(target: string, request: ExitsRequest): Pr
   const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });
   try {
     const job = new Job({ run, options, spec, tokenizer, device, origin: null, artifactFolder, overBudget });
-    job.give(artifactStep, { manifestSha256: await trunkSha256(artifactFolder) });
+    job.give(artifactStep, { manifestSha256: await bareSha256(artifactFolder) });
     job.give(calibrationStep, calibration);
     const trained = { ...(await trainedExits(job)), artifact: artifactFolder };
     if (isKept) return trained;

@@ -5,6 +5,7 @@ import type { Maths } from "../maths/maths.ts";
 import type { Checkpoint } from "../model/checkpoint.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { Tokenizer } from "../model/tokenizer.ts";
+import type { WeightSource } from "../model/weight-source.ts";
 import type { Budget } from "../planning/budget/budget.ts";
 import type { WorkOptions } from "../progress.ts";
 import { createExecutor } from "../runtime/create-executor.ts";
@@ -12,6 +13,7 @@ import type { ExecutorFactory } from "../runtime/executor.ts";
 import type { ExecutorKind } from "../runtime/executors.ts";
 import type { RunRequest } from "./plan-request.ts";
 import type { Recipe } from "./recipe.ts";
+import type { RunAdapter } from "./run-adapter.ts";
 import type { RunFolder, StepWork } from "./run-folder.ts";
 import type { RunOptions } from "./run-options.ts";
 import { hashOf } from "./step-key.ts";
@@ -48,8 +50,11 @@ export interface Done<T> {
 
 /** Where a job begins that has a checkpoint to compress. */
 export interface Origin {
-  /** What steps work on is {@link modelOf} this. */
   readonly checkpoint: Checkpoint;
+  /** An adapter that is merged into the checkpoint's matrices; null: none. */
+  readonly adapter: RunAdapter | null;
+  /** The checkpoint, with its adapter merged. What steps work on is made of this. */
+  readonly source: WeightSource;
   readonly request: RunRequest;
   readonly budget: Budget;
   /** The executor that runs the checkpoint. */

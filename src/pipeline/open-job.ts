@@ -2,6 +2,7 @@ import { throwIfAborted } from "../errors.ts";
 import { sizeOfFile } from "../formats/files.ts";
 import { openMaths } from "../maths/open-maths.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
+import { mergedSource } from "../model/merged-source.ts";
 import { loadTokenizer } from "../model/tokenizer.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
 import type { WorkOptions } from "../progress.ts";
@@ -12,6 +13,7 @@ import { checkRequest } from "./check-request.ts";
 import { Job } from "./job.ts";
 import { planRequest } from "./plan-request.ts";
 import { usesCalibration } from "./recipe.ts";
+import { readRunAdapter } from "./run-adapter.ts";
 import { openRunFolder, type StepReport } from "./run-folder.ts";
 import { type RunOptions, rememberOptions } from "./run-options.ts";
 
@@ -48,6 +50,8 @@ export async function withJob<T>(
     const tokenizer = await loadTokenizer(options.checkpoint, { spec });
     const request = planRequest(checkpoint, options, budget);
     checkRequest(options, request, plans ? budget.bytes : null);
+    const adapter = options.adapter === undefined ? null : await readRunAdapter(options.adapter, spec);
+    const source = adapter ? mergedSource(checkpoint, adapter.parts) : checkpoint;
     throwIfAborted(signal);
 
     const { kind: executor } = await chooseExecutor({ executor: options.executor, backend: options.backend });
@@ -55,7 +59,7 @@ export async function withJob<T>(
     const run = await openRunFolder(out, { toolVersion: TOOL_VERSION, onStep, signal });
     try {
       await rememberOptions(out, options);
-      const origin = { checkpoint, request, budget, executor, maths };
+      const origin = { checkpoint, adapter, source, request, budget, executor, maths };
       return await use(new Job({ run, options, spec, tokenizer, device, origin }));
     } finally {
       await run.close();

@@ -6,12 +6,13 @@ import { UserError } from "../errors.ts";
 import { readYamlText } from "../formats/files.ts";
 import { parseYamlDocument, YamlCount, YamlName, YamlSeed } from "../formats/yaml-document.ts";
 import { didYouMean } from "../near-names.ts";
-import { allocatorOf } from "../planning/allocators/index.ts";
+import { ALLOCATOR_IDS, ALLOCATORS, allocatorOf } from "../planning/allocators/index.ts";
 import { PlanSettings } from "../planning/plan-settings.ts";
 import { isBlockQuantizer, matrixQuantizerOf, QUANTIZERS, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
-import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
+import { SCORER_IDS, SCORERS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
-import { PruneSettings } from "./prune-settings.ts";
+import { isMask, MaskSettings, sparseTwins } from "./mask-settings.ts";
+import { PruneSettings, prunesByPlan } from "./prune-settings.ts";
 
 /** Where the recipes that ship lie; the same from src/ and from dist/. */
 const RECIPES_FOLDER = fileURLToPath(new URL("../../pipelines/", import.meta.url));
@@ -69,13 +70,14 @@ const GuardSettings = z.strictObject({
   tokens: YamlCount.or(z.literal(0)).default(0),
 });
 
-/** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
-export const Recipe = z.strictObject({
+const RecipeFields = z.strictObject({
   name: YamlName,
   description: z.string().default(""),
   calibration: CalibrationSettings,
-  /** What is taken out of the checkpoint first; absent: nothing. */
-  prune: PruneSettings.optional(),
+  /** Folder of a PEFT adapter, relative to the recipe, that is merged into the checkpoint first; absent: none. */
+  adapter: z.string().min(1).optional(),
+  /** What is taken out of the checkpoint then, or need not be stored; absent: nothing. */
+  prune: z.union([PruneSettings, MaskSettings]).optional(),
   score: ScoreSettings.prefault({}),
   plan: PlanSettings.prefault({}),
   quantize: QuantizeSettings.prefault({}),
@@ -87,9 +89,38 @@ export const Recipe = z.strictObject({
   /** Of everything random but the choice of calibration text. */
   seed: YamlSeed.default(0),
 });
+
+type WrittenRecipe = z.infer<typeof RecipeFields>;
+type MasklessRecipe = Omit<WrittenRecipe, "prune"> & { readonly prune?: PruneSettings | undefined };
+
+/** A pruning that leaves shapes as they are is one more way to name codecs: nothing else of the pipeline knows it. */
+const MasklessRecipe = RecipeFields.transform((written, context): MasklessRecipe => {
+  const { prune, ...recipe } = written;
+  if (!prune) return recipe;
+  if (!isMask(prune)) return { ...written, prune };
+  const codecs = sparseTwins(prune, recipe.plan.codecs);
+  if (Array.isArray(codecs)) return { ...recipe, plan: { ...recipe.plan, codecs } };
+  context.addIssue({ code: "custom", path: ["plan", "codecs", codecs.at], message: codecs.fault });
+  return z.NEVER;
+});
+
+/** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
+export const Recipe = MasklessRecipe.superRefine((recipe, context) => {
+  if (!prunesByPlan(recipe)) return;
+  const fault = (path: string[], expected: string, found: string) => {
+    const message = `expected ${expected} with prune.ratio: auto, found ${found}`;
+    context.addIssue({ code: "custom", path, message });
+  };
+  const { allocator } = recipe.plan;
+  const choosing = ALLOCATOR_IDS.filter((id) => ALLOCATORS[id].grain.name === "matrix");
+  if (!choosing.includes(allocator)) fault(["plan", "allocator"], choosing.join(" or "), allocator);
+  const { scorer } = recipe.score;
+  const inNats = SCORER_IDS.filter((id) => SCORERS[id].inNats);
+  if (!inNats.includes(scorer)) fault(["score", "scorer"], inNats.join(" or "), scorer);
+});
 export type Recipe = z.infer<typeof Recipe>;
 
-/** A recipe and where it came from: its calibration paths are relative to `folder`. */
+/** A recipe and where it came from: its paths are relative to `folder`. */
 export interface LoadedRecipe {
   readonly recipe: Recipe;
   readonly file: string;
@@ -122,6 +153,11 @@ export function recipeNames(): string[] {
 /** The calibration files of a recipe as paths from the current folder, in order. */
 export function calibrationFiles({ recipe, folder }: LoadedRecipe): { path: string; tokens: number }[] {
   return recipe.calibration.sources.map((source) => ({ ...source, path: path.resolve(folder, source.path) }));
+}
+
+/** The adapter's folder of a recipe as a path from the current folder; undefined: none. */
+export function adapterFolder({ recipe, folder }: LoadedRecipe): string | undefined {
+  return recipe.adapter === undefined ? undefined : path.resolve(folder, recipe.adapter);
 }
 
 /** Whether the recipe's allocator ranks anything. */

@@ -32,6 +32,8 @@ export const RunOptions = z.strictObject({
   backend: z.enum(BACKEND_CHOICES),
   threads: Threads,
   recipe: Recipe,
+  /** Folder of a PEFT adapter that is merged into the checkpoint; absent: none. */
+  adapter: z.string().optional(),
   /** Calibration files that replace the recipe's, or the recipe's as absolute paths. */
   calibration: z.array(z.strictObject({ path: z.string(), tokens: z.number().int().positive() })),
 });

@@ -1,3 +1,4 @@
+import { keepLargest } from "./keep-largest.ts";
 import type { Quantizer } from "./quantizer.ts";
 import { searchScales } from "./scale-search.ts";
 import { checkFinite, floatNumbers, inputOf } from "./weight-checks.ts";
@@ -13,6 +14,6 @@ export const weighted: Quantizer = {
     const floats = floatNumbers(matrix, codec, options);
     if (floats) return floats;
     const { weights } = inputOf("weighted", matrix, options);
-    return searchScales(maths, matrix, codec, weights, options);
+    return searchScales(maths, keepLargest(matrix, codec, weights), codec, weights, options);
   },
 };

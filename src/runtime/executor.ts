@@ -25,7 +25,7 @@ export interface RunBlocksOptions {
   /** Shown the inputs of every block run, block after block (shared ones once, see model/matrix-inputs.ts). */
   readonly inputs?: InputObserver | undefined;
   readonly skip?: SkipSet | undefined;
-  /** A set of low-rank additions that `loadAdapter` has loaded under this name. */
+  /** A set of low-rank additions that `loadAdapter` has loaded under this name, beside those of the source itself. */
   readonly adapter?: string | undefined;
   /**
    * Stops the pass between blocks; it then throws Interrupted, and blocks that were run hold their rows in the caches:

@@ -47,7 +47,14 @@ describe("measureSpeeds", () => {
 
 test("a result states machine, date, peak memory and the cold start", async () => {
   const { executor, now } = slowExecutor();
-  const subject = { model: "m", kind: "artifact", executor: executor.info, loadMs: 50, weightBytes: 10 } as const;
+  const subject = {
+    model: "m",
+    kind: "artifact",
+    adapter: null,
+    executor: executor.info,
+    loadMs: 50,
+    weightBytes: 10,
+  } as const;
   const result = BenchResult.parse(await benchmark(executor, subject, { ...OPTIONS, now }));
   expect(result.coldFirstTokenMs).toBe(1150);
   expect(result.machine.node).toBe(process.version);

@@ -96,6 +96,29 @@ describe("layerwise exits", () => {
     expect(await verifyArtifact(folder)).toEqual([]);
   });
 
+  it("lets the output head serve, and fits weights of a vote on text that neither is reported on", async () => {
+    const folder = elsewhere("shared");
+    const args = ["exits", folder, "--kind", "shared", "--exits", "2,4", "--vote", "weighted", "--tokens", "1600"];
+    const { code, stdout, stderr } = await commandLine([...args, "--threads", "1"]);
+    expect({ code, stderr }).toMatchObject({ code: 0 });
+    expect(stdout).toMatch(/^after 2 blocks +shared +0 bytes/m);
+    expect(stdout).toMatch(
+      /^vote: after 2 \d+\.\d %, after 4 \d+\.\d %, output head \d+\.\d %; on \d+ held-out tokens/m,
+    );
+    const { exits } = await readManifest(folder);
+    expect(exits?.training.tokens).toMatchObject({ train: 0, stop: 0 });
+    const weights = exits?.voting?.weights ?? [];
+    expect(weights.reduce((sum, weight) => sum + weight, 0)).toBeCloseTo(1, 9);
+    expect(await verifyArtifact(folder)).toEqual([]);
+    const asked = ["run", folder, "Once upon a time", "--max-tokens", "4", "--json"];
+    const { decode } = JSON.parse((await commandLine([...asked, "--decode", "vote"])).stdout);
+    expect(decode).toEqual({ kind: "vote", vote: "weighted", exits: [2, 4], weights });
+    // The heads are the same without a vote, and the artifact then says nothing of one.
+    await commandLine([...args.filter((arg) => arg !== "--vote" && arg !== "weighted"), "--threads", "1"]);
+    const { voting, ...others } = exits ?? {};
+    expect((await readManifest(folder)).exits).toEqual(others);
+  });
+
   it("takes settings, text and memory from the recipe of the run folder, and leaves out what is not given", async () => {
     const exits = { after: [1, 3], rank: 3, vocabulary: 64, tokens: 1600 };
     const options = await recallOptions(run);
@@ -121,6 +144,7 @@ describe("layerwise exits", () => {
     [["--exits", "2", "--count", "2"], /exits: count: expected none beside the points/],
     [["--head-vocab", "all"], /--head-vocab: expected a number of ids, or full, found "all"/],
     [["--kind", "linear", "--rank", "4"], /exits: rank: expected none with kind linear/],
+    [["--kind", "shared", "--rank", "4"], /exits: rank: expected none with kind shared/],
     [["--tokens", "100"], /exits\.tokens: expected at least 256, 4 sequences of 64, found 100/],
     [["--seed", "-1"], /--seed: expected a whole number/],
     [["--text", "nowhere.txt"], /nowhere\.txt/],

@@ -6,6 +6,7 @@ import { UserError } from "../../src/errors.ts";
 import { roundToBf16, roundToF16 } from "../../src/tensor/half.ts";
 import { sampleNumbers, valuesOf } from "./sample-numbers.ts";
 import { slowValueAt } from "./slow-twin.ts";
+import { withinKept } from "./within-kept.ts";
 
 const SHAPES: readonly (readonly [number, number])[] = [
   [1, 1],
@@ -74,6 +75,10 @@ describe("the codec table", () => {
     expect(CODECS["q4t-g32-s8"].packedParts(16, 64)).toEqual({ levels: 512, scales: 64, padding: 0 });
     expect(CODECS["q4s-g64-s8"].packedParts(16, 64)).toEqual({ levels: 512, scales: 48, padding: 16 });
     expect(CODECS.f16.packedBytes(17, 3)).toBe(2 * 128);
+    // A bit for each weight, and half of the levels.
+    expect(CODECS["q4s-g32-n16"].packedBytes(576, 576)).toBe((576 * 576 * 3.5) / 8);
+    expect(CODECS["q3s-g32-2of4"].packedBytes(576, 576)).toBe((576 * 576 * 3) / 8);
+    expect(CODECS["q8s-g32-n8"].packedParts(16, 40)).toEqual({ levels: 2 * (64 + 128), scales: 64, padding: 0 });
   });
 });
 
@@ -100,7 +105,6 @@ describe.each(CODEC_IDS.map((id) => [id, CODECS[id]] as const))("codec %s", (id,
     const cols = 33;
     const numbers = sampleNumbers(codec, rows, cols);
     const packed = codec.pack(onesEverywhere(numbers, codec));
-    const zeroed = codec.pack(numbers.kind === "float" ? numbers : { ...numbers, codes: numbers.codes.map(() => 0) });
     const setBits = packed.reduce((sum, byte) => sum + bitCount(byte), 0);
     const perCode = codec.scheme === "float" ? oneBits(codec) : codec.bits;
     const numbersPerGroup = codec.scheme === "asymmetric" ? 2 : 1;
@@ -108,8 +112,10 @@ describe.each(CODEC_IDS.map((id) => [id, CODECS[id]] as const))("codec %s", (id,
     // Two levels: the number 1 of a row is 0x3f80 in bf16, and each group's is once that.
     const bitsOfRow = codec.scaleKind === null ? 0 : codec.scaleKind === "f16" ? 4 * groups : groups + 7;
     const scaleBits = rows * numbersPerGroup * bitsOfRow;
-    expect(setBits).toBe(rows * cols * perCode + scaleBits);
-    expect(zeroed.length).toBe(packed.length);
+    // A sparse codec stores as many as there is room for, each with its bit of the mask.
+    const { kept } = codec;
+    const stored = kept ? (kept.count * 32) / kept.of + Math.min(kept.count, 1) : cols;
+    expect(setBits).toBe(rows * stored * (kept ? perCode + 1 : perCode) + scaleBits);
   });
 
   it("gives any range of rows, from bytes at any place", () => {
@@ -165,6 +171,10 @@ describe.each(CODEC_IDS.map((id) => [id, CODECS[id]] as const))("codec %s", (id,
       expect(() => codec.pack(sampleNumbers(CODECS["q4s-g32"], 3, 40))).toThrow(TypeError);
       return;
     }
+    if (codec.kept) {
+      const everywhere = numbers.codes.map(() => 1);
+      expect(() => codec.pack({ ...numbers, codes: everywhere })).toThrow(/row 0, columns from 0 on: expected at most/);
+    }
     const wrongCode = numbers.codes.with(5, 2 ** codec.bits);
     if (codec.bits < 8) expect(() => codec.pack({ ...numbers, codes: wrongCode })).toThrow(RangeError);
     refusesScales(codec, numbers);
@@ -182,20 +192,25 @@ describe.each(CODEC_IDS.map((id) => [id, CODECS[id]] as const))("codec %s", (id,
         expect(parts.levels + parts.scales + parts.padding).toBe(bytes);
         expect(bytes % 64).toBe(0);
         expect(codec.packedBytes(rows + 16, cols) - bytes).toBe(codec.packedBytes(16, cols));
-        expect(bytes * 8).toBeGreaterThanOrEqual(rows * cols * codec.bits);
+        const share = codec.kept ? codec.kept.count / codec.kept.of : 1;
+        expect(bytes * 8).toBeGreaterThanOrEqual(rows * cols * codec.bits * share);
       }),
       { numRuns: 20 },
     );
   });
 
   it("is what its id says", () => {
-    const [, bits, scheme, group, scales] = /^(?:q(\d)([sat])-(?:g(\d+)|row)(-s8)?|b?f\d+)$/.exec(id)!;
+    const form = /^(?:q(\d)([sat])-(?:g(\d+)|row)(-s8)?(?:-(?:n(\d+)|(\d)of(\d)))?|b?f\d+)$/;
+    const [, bits, scheme, group, scales, ofAll, count, of] = form.exec(id)!;
     const schemes: Record<string, Codec["scheme"]> = { s: "symmetric", a: "asymmetric", t: "table" };
     expect(codec.id).toBe(id);
     expect(codec.bits).toBe(Number(bits ?? id.replace(/^b?f/, "")));
     expect(codec.scheme).toBe(bits ? schemes[scheme] : "float");
     expect(codec.group).toBe(group ? Number(group) : null);
     expect(codec.scaleKind).toBe(bits ? (scales ? "two-level" : "f16") : null);
+    expect(codec.kept).toEqual(
+      ofAll ? { count: Number(ofAll), of: 32 } : count ? { count: Number(count), of: Number(of) } : null,
+    );
   });
 });
 
@@ -224,7 +239,11 @@ function onesEverywhere(numbers: ReturnType<typeof sampleNumbers>, codec: Codec)
   if (numbers.kind === "float") return { ...numbers, values: numbers.values.map(() => 1) };
   return {
     ...numbers,
-    codes: numbers.codes.map(() => 2 ** codec.bits - 1),
+    codes: withinKept(
+      codec,
+      numbers.codes.map(() => 2 ** codec.bits - 1),
+      numbers.cols,
+    ),
     scales: numbers.scales.map(() => 1),
     minima: numbers.minima?.map(() => 1) ?? null,
     rowScales: numbers.rowScales?.map(() => 1) ?? null,

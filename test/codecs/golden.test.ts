@@ -6,6 +6,7 @@ import type { Codec, Quantized } from "../../src/codecs/codec.ts";
 import { CODEC_IDS, CODECS } from "../../src/codecs/index.ts";
 import { snapScales } from "../../src/codecs/two-level.ts";
 import { Random } from "../../src/tensor/random.ts";
+import { withinKept } from "./within-kept.ts";
 
 /**
  * sha256 of one packed matrix of every codec, committed: any change of a byte of the format shows here. New codecs are
@@ -21,7 +22,8 @@ function numbersOf(codec: Codec): Quantized {
   const [rows, cols] = [ROWS, COLS];
   if (codec.scheme === "float") return { kind: "float", rows, cols, values: uniform(rows * cols, 1) };
   const groups = codec.groupsPerRow(cols);
-  const codes = Uint8Array.from({ length: rows * cols }, () => random.nextInt(2 ** codec.bits));
+  const drawn = Uint8Array.from({ length: rows * cols }, () => random.nextInt(2 ** codec.bits));
+  const codes = withinKept(codec, drawn, cols);
   const { scales, rowScales } = snapScales(codec, uniform(rows * groups, 0.1), groups);
   const minima = codec.levels ? null : snapScales(codec, uniform(rows * groups, 0.4), groups);
   const rest = { minima: minima?.scales ?? null, rowScales, rowMinima: minima?.rowScales ?? null };

@@ -1,6 +1,7 @@
 import type { Codec, Quantized } from "../../src/codecs/codec.ts";
 import { snapScales } from "../../src/codecs/two-level.ts";
 import type { Quantizer } from "../../src/quantization/quantizer.ts";
+import { withinKept } from "./within-kept.ts";
 
 /** roundPlainly as a quantizer. */
 export const plainRounding: Quantizer = {
@@ -43,7 +44,11 @@ export function roundPlainly(codec: Codec, data: Float32Array, rows: number, col
     kind: "integer",
     rows,
     cols,
-    codes: Uint8Array.from(data, (x, i) => codeOf(x, groupOf(i))),
+    codes: withinKept(
+      codec,
+      Uint8Array.from(data, (x, i) => codeOf(x, groupOf(i))),
+      cols,
+    ),
     scales,
     minima: minima?.scales ?? null,
     rowScales,

@@ -1,6 +1,7 @@
 import type { Codec, Quantized } from "../../src/codecs/codec.ts";
 import { snapScales } from "../../src/codecs/two-level.ts";
 import { Random } from "../../src/tensor/random.ts";
+import { withinKept } from "./within-kept.ts";
 
 /** Random numbers that fit a codec, as a quantizer would choose them: scales of both signs, every code. */
 export function sampleNumbers(codec: Codec, rows: number, cols: number, seed = 1): Quantized {
@@ -15,7 +16,8 @@ export function sampleNumbers(codec: Codec, rows: number, cols: number, seed = 1
       Float32Array.from({ length: rows * groups }, () => random.nextNormal() * spread),
       groups,
     );
-  const codes = Uint8Array.from({ length: rows * cols }, () => random.nextInt(2 ** codec.bits));
+  const drawn = Uint8Array.from({ length: rows * cols }, () => random.nextInt(2 ** codec.bits));
+  const codes = withinKept(codec, drawn, cols);
   const { scales, rowScales } = snapped(0.01);
   const minima = codec.scheme === "asymmetric" ? snapped(0.1) : null;
   return {

@@ -35,6 +35,26 @@ function codeAt(codec: Codec, bytes: Uint8Array, chunkStart: number, row: number
   return code;
 }
 
+/** The same of a sparse codec: the mask is counted up to the element, whose code is the next of the stream. */
+function sparseCodeAt(codec: Codec, bytes: Uint8Array, chunkStart: number, row: number, col: number): number {
+  const isSet = (quad: number, bit: number) => (bytes[chunkStart + quad * 8 + (bit >> 3)] >> (bit & 7)) & 1;
+  const [quad, bit] = [Math.floor((col % 32) / 4), 4 * row + (col % 4)];
+  if (!isSet(quad, bit)) return 2 ** (codec.bits - 1);
+  let index = 0;
+  for (let q = 0; q <= quad; q++) for (let b = 0; b < (q < quad ? 64 : bit); b++) index += isSet(q, b);
+  let planeStart = chunkStart + 64 + Math.floor(index / 128) * 16 * codec.bits;
+  let code = 0;
+  let shift = 0;
+  for (const width of PLANES[codec.bits]) {
+    const byte = bytes[planeStart + ((index % 128) % (16 * width))];
+    const field = Math.floor((index % 128) / (16 * width));
+    code |= ((byte >> (field * width)) & (2 ** width - 1)) << shift;
+    planeStart += 16 * width;
+    shift += width;
+  }
+  return code;
+}
+
 const view = (bytes: Uint8Array) => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 
 /** Slow twin of every codec: the value at (row, col) of packed bytes, with no code in common but the f16 conversion. */
@@ -56,7 +76,8 @@ export function slowValueAt(codec: Codec, bytes: Uint8Array, cols: number, row: 
   const rowBytes = twoLevel ? (minima ? 64 : 32) : 0;
   const scaleBytes = twoLevel ? 16 : 32;
   const header = minima ? 2 * scaleBytes : scaleBytes;
-  const chunkBytes = 64 * codec.bits;
+  const stored = codec.kept ? (codec.kept.count * 32) / codec.kept.of : 32;
+  const chunkBytes = 2 * stored * codec.bits + (codec.kept ? 64 : 0);
   const stride = Math.ceil((rowBytes + groups * header + Math.ceil(cols / 32) * chunkBytes) / 64) * 64;
   const chunksPerGroup = codec.group === null ? Math.ceil(cols / 32) : codec.group / 32;
   const group = Math.floor(col / groupCols);
@@ -67,7 +88,8 @@ export function slowValueAt(codec: Codec, bytes: Uint8Array, cols: number, row: 
     return view(bytes).getInt8(start + which * 16 + r) * rowNumber;
   };
   const chunkInGroup = Math.floor(col / 32) - group * chunksPerGroup;
-  const code = codeAt(codec, bytes, start + header + chunkInGroup * chunkBytes, r, col);
+  const read = codec.kept ? sparseCodeAt : codeAt;
+  const code = read(codec, bytes, start + header + chunkInGroup * chunkBytes, r, col);
   if (minima) return Math.fround(number(0) * code + number(1));
   return number(0) * (codec.scheme === "table" ? TABLES[codec.bits][code] : code - 2 ** (codec.bits - 1));
 }

@@ -65,7 +65,7 @@ describe.skipIf(!HAS_ADDON)(`quantizing by all maths (${ADDON_STATE})`, () => {
     }
   });
 
-  const forms = INTEGER_CODECS.filter(({ id }) => /-(g32|g32-s8|row)$/.test(id));
+  const forms = INTEGER_CODECS.filter(({ id }) => /-(g32|g32-s8|row|n8|n24|2of4)$/.test(id));
   it.each(forms)("chooses the numbers of weighted and gptq: $id", async ({ codec }) => {
     for (const [rows, cols] of [
       [3, 31],

@@ -147,7 +147,7 @@ describe.skipIf(!HAS_ADDON)(`the addon's boundary (${ADDON_STATE})`, () => {
       await expectRefused(
         () =>
           addon.packedBytes(
-            { kind: "q4", asymmetric: false, group: 32, table: false, twoLevel: false },
+            { kind: "q4", asymmetric: false, group: 32, table: false, twoLevel: false, keptCount: 0, keptOf: 0 },
             loose(size),
             4,
           ),
@@ -160,5 +160,16 @@ describe.skipIf(!HAS_ADDON)(`the addon's boundary (${ADDON_STATE})`, () => {
 function codecMatrix(): NativeMatrix {
   const codec = codecNamed("q8s-g32");
   const bytes = alignedBytes(codec.packedBytes(20, 40));
-  return { kind: "q8", asymmetric: false, group: 32, table: false, twoLevel: false, rows: 20, cols: 40, bytes };
+  return {
+    kind: "q8",
+    asymmetric: false,
+    group: 32,
+    table: false,
+    twoLevel: false,
+    keptCount: 0,
+    keptOf: 0,
+    rows: 20,
+    cols: 40,
+    bytes,
+  };
 }

@@ -11,7 +11,7 @@ const isa = addon.isas.filter(({ unavailable }) => unavailable === null).at(-1).
 const [hidden, ffn, headDim] = [256, 512, 32];
 
 const matrix = (rows, cols) => {
-  const form = { kind: "q8", asymmetric: false, group: 32, table: false, twoLevel: false };
+  const form = { kind: "q8", asymmetric: false, group: 32, table: false, twoLevel: false, keptCount: 0, keptOf: 0 };
   const bytes = new Uint8Array(addon.alignedBytes(addon.packedBytes(form, rows, cols)));
   bytes.fill(3);
   return { ...form, rows, cols, bytes };

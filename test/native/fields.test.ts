@@ -23,7 +23,9 @@ import { ADDON_STATE, HAS_ADDON, theAddon } from "./engines.ts";
 type FieldsOf<T> = Readonly<Record<keyof T, true>>;
 type OptionsOf<Method extends keyof NativeOffline> = FieldsOf<Parameters<NativeOffline[Method]>[0]>;
 
-const codecForm: FieldsOf<NativeCodecForm> = { kind: true, asymmetric: true, group: true, table: true, twoLevel: true };
+const codecForm: FieldsOf<NativeCodecForm> = {
+  ...{ kind: true, asymmetric: true, group: true, table: true, twoLevel: true, keptCount: true, keptOf: true },
+};
 const linear: FieldsOf<NativeLinear> = { matrix: true, bias: true };
 const norm: FieldsOf<NativeNorm> = { kind: true, eps: true, weight: true, bias: true };
 const rope: FieldsOf<NativeRope> = {
@@ -54,9 +56,13 @@ const capture: FieldsOf<NativeCapture> = { attention: true, output: true, mlp: t
 const streamedPart: FieldsOf<NativeStreamedPart> = { file: true, offset: true, bytes: true, buffer: true };
 const headRun: FieldsOf<NativeHeadRun> = { input: true, rows: true, head: true, norm: true };
 
+const multiply: OptionsOf<"multiply"> = {
+  ...{ a: true, b: true, c: true, rows: true, cols: true, depth: true, transposedA: true, transposedB: true },
+  ...{ accumulate: true, strideA: true, strideB: true, strideC: true },
+};
 const gptq: OptionsOf<"gptq"> = {
   ...{ w: true, rows: true, cols: true, u: true, bits: true, levels: true, group: true },
-  ...{ scales: true, minima: true, order: true, blockCols: true, codes: true },
+  ...{ scales: true, minima: true, order: true, keptCount: true, keptOf: true, blockCols: true, codes: true },
 };
 const searchScales: OptionsOf<"searchScales"> = {
   ...{ w: true, rows: true, cols: true, weights: true, bits: true, levels: true, group: true, asymmetric: true },
@@ -64,7 +70,7 @@ const searchScales: OptionsOf<"searchScales"> = {
 };
 const refine: OptionsOf<"refine"> = {
   ...{ w: true, rows: true, cols: true, bits: true, levels: true, group: true, gram: true, damping: true },
-  ...{ passes: true, rowScales: true, rowMinima: true, scales: true, minima: true, codes: true },
+  ...{ passes: true, rowScales: true, rowMinima: true, zerosStay: true, scales: true, minima: true, codes: true },
 };
 const hessianError: OptionsOf<"hessianError"> = { w: true, values: true, gram: true, rows: true, cols: true };
 const compareRows: OptionsOf<"compareRows"> = {
@@ -100,7 +106,7 @@ const TYPES = {
   NativeCapture: capture,
   NativeHeadRun: headRun,
   NativeStreamedPart: streamedPart,
-  ...{ gptq, searchScales, refine, hessianError, compareRows, pack },
+  ...{ multiply, gptq, searchScales, refine, hessianError, compareRows, pack },
 };
 
 describe.skipIf(!HAS_ADDON)(`fields that the ${ADDON_STATE} reads`, () => {

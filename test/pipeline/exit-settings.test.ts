@@ -33,8 +33,10 @@ describe("exit settings", () => {
   it("are refused by line and field", () => {
     const cases: readonly (readonly [string, RegExp])[] = [
       ["ranks: 3", /^my\.yaml:1: ranks: expected a known field, found "ranks"$/],
-      ["kind: adaptor", /^my\.yaml:1: kind: expected one of adapter, linear, found "adaptor"$/],
+      ["kind: adaptor", /^my\.yaml:1: kind: expected one of adapter, linear, shared, found "adaptor"$/],
       ["kind: linear\nrank: 8", /^my\.yaml:2: rank: expected none with kind linear, found 8$/],
+      ["kind: shared\nrank: 8", /^my\.yaml:2: rank: expected none with kind shared, found 8$/],
+      ["vote: most", /^my\.yaml:1: vote: expected one of max, weighted, found "most"$/],
       ["after: [4, 8]\ncount: 2", /^my\.yaml:2: count: expected none beside the points/],
       ["after: [8, 4]", /after\.1: expected rising points, found 4$/],
       ["tokens: 0", /tokens: expected at least 1, found 0$/],
@@ -54,6 +56,13 @@ describe("exitShapeOf", () => {
       vocabulary: { ids: 8192 },
     });
     expect(exitFileLayout(smolSpec(), shape).totalBytes).toBeLessThan(1e6);
+  });
+
+  it("of shared exits is the whole vocabulary and nothing of their own", () => {
+    const shape = exitShapeOf(parse("{ after: [8, 16], kind: shared, vote: weighted }"), smolSpec());
+    const shared = { kind: "shared", rank: null };
+    expect(shape).toEqual({ exits: [shared, shared], vocabulary: "full" });
+    expect(exitFileLayout(smolSpec(), shape).tensors.size).toBe(0);
   });
 
   it("gives a small model all its ids and a rank that fits", () => {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import type { Codec, Quantized } from "../../src/codecs/codec.ts";
-import { CODEC_IDS, CODECS } from "../../src/codecs/index.ts";
+import { CODEC_IDS, CODECS, codecIdOf } from "../../src/codecs/index.ts";
 import { UserError } from "../../src/errors.ts";
 import { plainMaths } from "../../src/maths/plain/plain-maths.ts";
 import type { DenseMatrix } from "../../src/model/weight-source.ts";
@@ -11,7 +11,8 @@ import { roundToF16 } from "../../src/tensor/half.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { exactValuesOf, valuesOf } from "../codecs/sample-numbers.ts";
 
-const INTEGER_IDS = CODEC_IDS.filter((id) => CODECS[id].scheme !== "float");
+const INTEGER_IDS = CODEC_IDS.filter((id) => CODECS[id].scheme !== "float" && !CODECS[id].kept);
+const SPARSE_IDS = CODEC_IDS.filter((id) => CODECS[id].kept);
 /** Codecs that hold the scales of plain rounding, 0 and the numbers that their extremes stand for. */
 const PLAIN_IDS = INTEGER_IDS.filter((id) => CODECS[id].scheme !== "table" && CODECS[id].scaleKind === "f16");
 
@@ -96,6 +97,25 @@ describe("nearest", () => {
       const worse = matrix.data.findIndex((x, i) => Math.abs(other[i] - x) < Math.abs(best[i] - x) * (1 - 1e-5) - 1e-7);
       expect(worse).toBe(-1);
     }
+  });
+
+  it.each(SPARSE_IDS)("%s: is what the dense codec makes of the largest weights of each run", async (id) => {
+    const codec: Codec = CODECS[id];
+    const { kept } = codec;
+    if (!kept) throw new Error("expected a sparse codec");
+    const random = new Random(6);
+    // Many of the same magnitude, of which the first stay.
+    const matrix = matrixOf(5, 75, () => Math.round(4 * random.nextNormal()));
+    const largest = matrix.data.map((x, i) => {
+      const from = i - ((i % 75) % kept.of);
+      const run = matrix.data.subarray(from, Math.min(from + kept.of, 75 * Math.floor(i / 75) + 75));
+      const before = run.filter((y, j) => Math.abs(y) > Math.abs(x) || (Math.abs(y) === Math.abs(x) && from + j < i));
+      return before.length < kept.count ? x : 0;
+    });
+    const dense = CODECS[codecIdOf(id.replace(/-[^-]+$/, ""))];
+    const found = await quantizeNearest(matrix, codec);
+    expect(found).toEqual(await quantizeNearest({ ...matrix, data: largest }, dense));
+    expect(codec.pack(found).length).toBe(codec.packedBytes(5, 75));
   });
 
   it("gains what a search should on normal weights", async () => {

@@ -24,7 +24,10 @@ const [ROWS, COLS] = [12, 100];
 const random = new Random(4);
 const data = Float32Array.from({ length: ROWS * COLS }, () => random.nextNormal());
 const matrix: DenseMatrix = { kind: "dense", rows: ROWS, cols: COLS, data };
-const FORMS: readonly CodecId[] = ["q2t-g32-s8", "q3s-g32", "q4t-g64", "q4a-g32-s8", "q5s-row", "q8a-g128", "bf16"];
+const FORMS: readonly CodecId[] = [
+  ...(["q2t-g32-s8", "q3s-g32", "q4t-g64", "q4a-g32-s8", "q5s-row", "q8a-g128", "bf16"] as const),
+  ...(["q3s-g32-n24", "q4s-g32-n16", "q4s-g32-2of4", "q8s-g32-n8"] as const),
+];
 const gram = correlatedGram(COLS, 1);
 const input = await prepareInput(plainMaths, gram, "factor");
 

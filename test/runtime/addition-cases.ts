@@ -1,11 +1,13 @@
 import { expect, it } from "vitest";
 import { CODECS } from "../../src/codecs/index.ts";
+import { adaptedSource } from "../../src/model/adapted-source.ts";
 import { linearsOf, type NormSpec } from "../../src/model/decoder-spec.ts";
 import type { LowRankPart } from "../../src/model/low-rank.ts";
 import type { DenseMatrix, Matrix, WeightSource } from "../../src/model/weight-source.ts";
 import type { AnyExecutor } from "../../src/runtime/executor.ts";
 import { Random } from "../../src/tensor/random.ts";
 import { layerNorm, matMul, rmsNorm } from "../references/ops.ts";
+import { randomParts } from "../support/adapters.ts";
 import { logitsOf, maxDifference } from "./compare.ts";
 import { tokens, type WithExecutor } from "./executor-cases.ts";
 import { packedSource, packRounded, randomSource, type Shape, smallSpec, unpackedSource } from "./random-model.ts";
@@ -85,6 +87,34 @@ export function additionCases(withExecutor: WithExecutor): void {
         expect(await adaptedLogits(executor, ids, "style")).toEqual(before);
       });
     }
+  });
+
+  it("adds what the source itself adds in every pass, and under every adapter", async () => {
+    const packed = await packedSource(randomSource(smallSpec({ tied: true })), "q8s-g32");
+    const dense = await unpackedSource(packed);
+    const own = adapterParts(packed);
+    // Another rank and factor, and a matrix that the own ones leave alone.
+    const more = randomParts(packed.spec, {
+      rank: 2,
+      factor: 1.5,
+      scale: 0.3,
+      has: (_, role) => role.startsWith("attn"),
+    });
+    const ids = tokens(11);
+    const merged = (source: WeightSource) => withExecutor(source, {}, (executor) => logitsOf(executor, ids));
+    const expected = await merged(mergedSource(dense, own));
+    const both = await merged(mergedSource(mergedSource(dense, own), more));
+    await withExecutor(adaptedSource(packed, own), {}, async (executor) => {
+      expect(maxDifference(await logitsOf(executor, ids), expected)).toBeLessThan(2e-4);
+      await executor.loadAdapter("more", more);
+      expect(maxDifference(await adaptedLogits(executor, ids, "more"), both)).toBeLessThan(4e-4);
+      expect(maxDifference(both, expected)).toBeGreaterThan(0.1);
+      expect(maxDifference(await logitsOf(executor, ids), expected)).toBeLessThan(2e-4);
+      await expect(executor.loadAdapter("own", more)).rejects.toThrow("the name is that of the source's own");
+    });
+    // An adapter on top of that of a source is one adapter.
+    const sum = await merged(adaptedSource(adaptedSource(packed, own), more));
+    expect(maxDifference(sum, both)).toBeLessThan(4e-4);
   });
 
   it("refuses adapters that do not fit", async () => {

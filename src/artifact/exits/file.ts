@@ -15,8 +15,8 @@ import { EXITS_NAME } from "../manifest.ts";
  * calibrated.
  */
 export interface ExitWeights {
-  /** [hiddenSize], of a norm of the final norm's kind and epsilon. */
-  readonly norm: Float32Array;
+  /** [hiddenSize], of a norm of the final norm's kind and epsilon; null for `shared`, which has nothing. */
+  readonly norm: Float32Array | null;
   /** [hiddenSize]; null unless the final norm is a layer norm. */
   readonly normBias: Float32Array | null;
   /**
@@ -149,10 +149,8 @@ async function readExit(file: SafetensorsFile, exit: number): Promise<ExitWeight
     if (fault) throw badArtifact(file.label, `tensor ${name}: ${fault}`);
     return numbers;
   };
-  const norm = await read(PARTS.norm);
-  if (!norm) throw new Error(`${file.label}: exit ${exit} has no norm`);
   return {
-    norm,
+    norm: await read(PARTS.norm),
     normBias: await read(PARTS.normBias),
     tail: await read(PARTS.tail),
     down: await read(PARTS.down),

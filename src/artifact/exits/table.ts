@@ -11,20 +11,26 @@ const count = z.number().int().nonnegative();
 const positive = z.number().int().positive();
 const share = z.number().min(0).max(1);
 
+/**
+ * What an exit's head is: a low-rank addition before rows of the output head, a matrix of its own, or the model's own
+ * final norm and output head over the whole vocabulary (the logit lens).
+ */
+export const ExitKind = z.enum(["adapter", "linear", "shared"]);
+
 /** One exit head. */
 export const ExitRecord = z
   .strictObject({
     /** Blocks that run before it: the head reads the output of block `blocks - 1`. */
     blocks: positive,
-    kind: z.enum(["adapter", "linear"]),
-    /** Of the adapter; null: `linear`, which has none. */
+    kind: ExitKind,
+    /** Of the adapter; null: the others have none. */
     rank: positive.nullable(),
     /** Of its own tensors in the exits file. */
     bytes: count,
   })
   .refine(({ kind, rank }) => (kind === "adapter") === (rank !== null), {
     path: ["rank"],
-    error: "expected a rank for an adapter and null for linear",
+    error: "expected a rank for an adapter and null for others",
   });
 export type ExitRecord = z.infer<typeof ExitRecord>;
 
@@ -87,8 +93,8 @@ export const ExitTable = z
     /** Absent where they were not asked for. */
     voting: VoteWeights.optional(),
     training: z.strictObject({
-      /** Tokens trained on, held out for stopping, calibrated on, reported on. */
-      tokens: z.strictObject({ train: positive, stop: positive, calibrate: positive, report: positive }),
+      /** Tokens trained on, held out for stopping (0 where nothing is trained), calibrated on, reported on. */
+      tokens: z.strictObject({ train: count, stop: count, calibrate: positive, report: positive }),
       /**
        * Whose text it was (`self`: written by the model), and the hash of its ids; absent where whoever trained did not
        * say.
@@ -105,10 +111,13 @@ export const ExitTable = z
       heads: z.array(z.strictObject({ tokens: positive, agreement: share, lensAgreement: share })).optional(),
     }),
   })
-  .superRefine(({ exits, levels, voting, training }, context) => {
+  .superRefine(({ exits, vocabulary, levels, voting, training }, context) => {
     const rising = (values: readonly number[]) => values.every((value, i) => i === 0 || value > values[i - 1]);
     if (!rising(exits.map(({ blocks }) => blocks))) {
       context.addIssue({ code: "custom", path: ["exits"], message: "expected exits by rising blocks" });
+    }
+    if (vocabulary !== "full" && exits.some(({ kind }) => kind === "shared")) {
+      context.addIssue({ code: "custom", path: ["vocabulary"], message: 'expected "full" with shared exits' });
     }
     if (!rising(levels.map(({ epsilon }) => epsilon))) {
       context.addIssue({ code: "custom", path: ["levels"], message: "expected levels by rising epsilon" });

@@ -123,7 +123,8 @@ async function measureHere(given: Subject, terminal: Terminal): Promise<BenchRes
   collectGarbage();
   try {
     const { kind, folder, executor, weightBytes, contextTokens, kvType, promptChunk, loadMs, artifact } = open;
-    const facts = { model: folder, kind, executor: executor.info, loadMs, weightBytes };
+    const adapter = subject.adapter ?? null;
+    const facts = { model: folder, kind, adapter, executor: executor.info, loadMs, weightBytes };
     const { promptTokens, generateTokens, repeats, warmup, context, opening } = subject;
     const options = {
       ...{ promptTokens, generateTokens, repeats, warmupRuns: warmup, contextTokens, kvType, promptChunk },
@@ -143,10 +144,10 @@ async function measureApart(subject: Subject, terminal: Terminal): Promise<Bench
   const { BenchDocument } = await import("../../bench/bench-result.ts");
   terminal.note(`layerwise: measuring ${path.basename(subject.model)} on ${subject.backend}`);
   const { model, backend, promptTokens, generateTokens, repeats, warmup, rows, context, opening } = subject;
-  const { executor, isa, threads, activations, resident, residency, kv } = subject;
+  const { executor, isa, threads, activations, resident, residency, kv, adapter } = subject;
   const values = {
     ...{ backend, "prompt-tokens": promptTokens, "generate-tokens": generateTokens, repeats, warmup },
-    ...{ rows, context, opening, executor, isa, threads, activations, resident, residency, kv },
+    ...{ rows, context, opening, executor, isa, threads, activations, resident, residency, kv, adapter },
     schedule: subject.schedule,
     ...{ "memory-limit": subject["memory-limit"], "prompt-chunk": subject["prompt-chunk"] },
   };

@@ -79,6 +79,7 @@ export const chatCommand = defineCommand({
       terminal.document({
         model: model.folder,
         kind: model.kind,
+        adapter: model.adapter,
         turns,
         decode: decodeDocument(decode),
         contextTokens,

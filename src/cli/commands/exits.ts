@@ -1,3 +1,5 @@
+import { ExitKind } from "../../artifact/exits/table.ts";
+import { VOTE_RULE_IDS } from "../../decoding/exits/vote-rules/index.ts";
 import { UserError } from "../../errors.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
 import { EXECUTOR_CHOICES } from "../../runtime/executors.ts";
@@ -14,6 +16,7 @@ export const exitsCommand = defineCommand({
     ["exits outputs/smollm2 --exits 8,16,24 --confidence margin", "other points; the text is the run folder's"],
     ["exits phone/artifact --text notes.txt articles.jsonl --tokens 100000", "an artifact from elsewhere, own text"],
     ["exits outputs/smollm2 --data self", "on text that the model writes itself"],
+    ["exits outputs/tuned --exits 15,23 --kind shared --vote weighted", "votes of blocks that were tuned in windows"],
   ],
   resumable: true,
   repeatable: ["text"],
@@ -26,8 +29,9 @@ export const exitsCommand = defineCommand({
       })
       .option("count", { type: "number", describe: "How many, with even or auto; default: 3" })
       .option("kind", {
-        choices: ["adapter", "linear"] as const,
-        describe: "adapter: kilobytes beside the model's output head; linear: a matrix of its own",
+        choices: ExitKind.options,
+        describe:
+          "adapter: kilobytes beside the model's output head; linear: a matrix of its own; shared: the output head itself",
       })
       .option("rank", { type: "number", describe: "Of adapters; default: 128, or the hidden size where that is less" })
       .option("head-vocab", {
@@ -48,6 +52,10 @@ export const exitsCommand = defineCommand({
         choices: ["entropy", "max", "margin"] as const,
         describe: "By what a head says how sure it is; default: entropy",
       })
+      .option("vote", {
+        choices: VOTE_RULE_IDS,
+        describe: "Rule that they are to vote by; weights that it needs are fitted and stored",
+      })
       .option("seed", { type: "number", describe: "Of text, split and training; default: the recipe's" })
       .option("work", {
         type: "string",
@@ -63,7 +71,7 @@ export const exitsCommand = defineCommand({
         describe: "TensorFlow.js backend that trains, and runs the model with --executor tfjs; default: auto",
       })
       .option("threads", { type: "number", describe: "Threads to compute with; default: the physical cores" })
-      .group(["exits", "count", "kind", "rank", "head-vocab", "confidence"], "Exits:")
+      .group(["exits", "count", "kind", "rank", "head-vocab", "confidence", "vote"], "Exits:")
       .group(["tokens", "data", "text", "seed"], "Text:")
       .group(["executor", "backend", "threads"], "Execution:"),
   async run(args, terminal) {
@@ -74,7 +82,7 @@ export const exitsCommand = defineCommand({
     const settings = {
       ...{ after: pointsOf(args.exits), count: args.count, kind: args.kind, rank: args.rank },
       ...{ vocabulary: vocabularyOf(args.headVocab), tokens: args.tokens },
-      ...{ data: args.data, confidence: args.confidence },
+      ...{ data: args.data, confidence: args.confidence, vote: args.vote },
     };
     const trained = await exitsOfArtifact(args.target, {
       ...{ settings, text: args.text ?? null, seed: args.seed ?? null, work: args.work ?? null },

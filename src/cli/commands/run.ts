@@ -99,6 +99,7 @@ export const runCommand = defineCommand({
       terminal.document({
         model: model.folder,
         kind: model.kind,
+        adapter: model.adapter,
         prompt,
         text: generation.text,
         ids: generation.ids,

@@ -25,6 +25,7 @@ export interface ExecutionArguments extends ExecutorArguments {
   "memory-limit": string | undefined;
   "prompt-chunk": number | undefined;
   kv: KvType | undefined;
+  adapter: string | undefined;
 }
 
 /** Adds `--executor`, `--isa`, `--backend` and `--threads`. */
@@ -58,7 +59,7 @@ function executorsText(): string {
   return `${kinds.join("; ")}; auto takes ${taken.join(", else ")}`;
 }
 
-/** Adds the options of `executorOptions`, `--activations`, `--resident` and `--kv`. */
+/** Adds the options of `executorOptions`, `--activations`, `--resident`, `--kv` and `--adapter`. */
 export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments> {
   return executorOptions(yargs)
     .option("activations", {
@@ -88,16 +89,20 @@ export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments
       choices: KV_TYPES,
       describe: "How keys and values are kept; default: as planned, f32 for checkpoints",
     })
-    .group(["activations", "resident", "residency", "memory-limit", "prompt-chunk", "kv"], "Execution:");
+    .option("adapter", {
+      type: "string",
+      describe: "Folder of a PEFT adapter (LoRA) that is added beside the weights",
+    })
+    .group(["activations", "resident", "residency", "memory-limit", "prompt-chunk", "kv", "adapter"], "Execution:");
 }
 
 /** The arguments as the library takes them. */
 export async function openOptions(args: ExecutionArguments): Promise<OpenModelOptions> {
-  const { executor, isa, backend, threads, activations, resident, residency, kv } = args;
+  const { executor, isa, backend, threads, activations, resident, residency, kv, adapter } = args;
   const limit = args["memory-limit"];
   const memoryLimitBytes = limit === undefined ? undefined : await sizeOf(limit);
-  const where = { weights: residency, memoryLimitBytes, promptChunk: args["prompt-chunk"] };
-  return { executor, isa, backend, threads, activations, resident, ...where, kvType: kv };
+  const where = { weights: residency, memoryLimitBytes, promptChunk: args["prompt-chunk"], kvType: kv };
+  return { executor, isa, backend, threads, activations, resident, ...where, adapter };
 }
 
 /** Bytes of a size as budgets have them. */

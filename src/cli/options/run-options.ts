@@ -19,6 +19,7 @@ export interface RunArguments {
   executor: ExecutorChoice | undefined;
   backend: BackendChoice | undefined;
   threads: number | undefined;
+  adapter: string | undefined;
 }
 
 /** Adds the options of {@link RunArguments}. */
@@ -27,6 +28,7 @@ export function runOptions<T>(yargs: Argv<T>): Argv<T & RunArguments> {
     .option("budget", { type: "string", describe: "Size expression such as '160 MiB', auto, or a device profile" })
     .option("context", { type: "number", describe: "Tokens that the KV cache must hold" })
     .option("recipe", { type: "string", describe: "Recipe file, or the name of one that ships (lsaq)" })
+    .option("adapter", { type: "string", describe: "Folder of a PEFT adapter (LoRA) that is merged into the weights" })
     .option("calibration", {
       type: "string",
       array: true,
@@ -63,6 +65,7 @@ export interface RunChoice {
   readonly executor?: ExecutorChoice | undefined;
   readonly backend?: BackendChoice | undefined;
   readonly threads?: number | undefined;
+  readonly adapter?: string | undefined;
 }
 
 /** What is thrown where a command needs a budget; `others` are further ways to name one. */
@@ -78,7 +81,7 @@ export async function mergeRunOptions(
 ): Promise<RunOptions> {
   const budget = choice.budget ?? saved?.budget;
   if (budget === undefined) throw budgetMissing("--budget, found none", "or auto");
-  const { recipe, calibration } = await mergeRecipe(choice, saved);
+  const { recipe, calibration, adapter } = await mergeRecipe(choice, saved);
   return {
     checkpoint: path.resolve(checkpoint),
     budget,
@@ -90,6 +93,7 @@ export async function mergeRunOptions(
     backend: choice.backend ?? saved?.backend ?? "auto",
     threads: choice.threads ?? saved?.threads,
     recipe,
+    adapter,
     calibration,
   };
 }
@@ -97,21 +101,23 @@ export async function mergeRunOptions(
 async function mergeRecipe(
   choice: RunChoice,
   saved: RunOptions | null,
-): Promise<Pick<RunOptions, "recipe" | "calibration">> {
-  const { calibrationFiles, loadRecipe } = await import("../../pipeline/recipe.ts");
+): Promise<Pick<RunOptions, "recipe" | "adapter" | "calibration">> {
+  const { adapterFolder, calibrationFiles, loadRecipe } = await import("../../pipeline/recipe.ts");
   const loaded = choice.recipe !== undefined || saved === null ? await loadRecipe(choice.recipe ?? "lsaq") : null;
   const recipe = loaded?.recipe ?? saved?.recipe;
   const sources = loaded ? calibrationFiles(loaded) : saved?.calibration;
   if (!recipe || !sources) throw new Error("neither a recipe nor a run folder");
+  const named = loaded ? adapterFolder(loaded) : saved?.adapter;
+  const adapter = choice.adapter === undefined ? named : path.resolve(choice.adapter);
   const files = choice.calibration;
   const tokens = choice.calibrationTokens;
   if (!files) {
-    if (tokens === undefined) return { recipe, calibration: sources };
+    if (tokens === undefined) return { recipe, adapter, calibration: sources };
     throw new UserError("USAGE", "calibration-tokens: expected --calibration files beside it, found none");
   }
   const total = tokens ?? sources.reduce((sum, source) => sum + source.tokens, 0);
   const each = Math.ceil(total / files.length);
-  return { recipe, calibration: files.map((file) => ({ path: path.resolve(file), tokens: each })) };
+  return { recipe, adapter, calibration: files.map((file) => ({ path: path.resolve(file), tokens: each })) };
 }
 
 function residencyOf(resident: boolean | undefined): RunOptions["residency"] {

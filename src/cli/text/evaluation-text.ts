@@ -23,10 +23,11 @@ export function evaluationDocument(
   model: OpenModel,
   { decode, text, zeroShot, overlap }: Measured & { readonly overlap: OverlapReport | null },
 ): object {
-  const { folder, kind, weightBytes, executor } = model;
+  const { folder, kind, adapter, weightBytes, executor } = model;
   return {
     model: folder,
     kind,
+    adapter,
     decode: decode.kind,
     decoding: decodeDocument(decode),
     referenceModel: text?.referenceFolder ?? null,

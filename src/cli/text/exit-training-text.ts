@@ -23,5 +23,6 @@ export function exitTrainingText({ table, heads, states }: TrainedArtifactExits,
   const kept = states
     ? `\nhidden states for other heads at these points: ${shortBytes(states.bytes)} in ${states.folder}, to be deleted at will`
     : "";
-  return `${training}\n\n${exitsText(table, colours)}${kept}`;
+  const parts = heads.length === 0 ? [] : [training];
+  return [...parts, exitsText(table, colours) + kept].join("\n\n");
 }

@@ -1,4 +1,4 @@
-import type { ExitTable } from "../../artifact/exits/table.ts";
+import type { ExitTable, VoteWeights } from "../../artifact/exits/table.ts";
 import { shortBytes } from "../../size-text.ts";
 import type { Colours } from "../terminal.ts";
 import { formatCount, formatPercent } from "./number-text.ts";
@@ -7,7 +7,10 @@ import { renderTable } from "./table.ts";
 const CONFIDENCE = { entropy: "entropy", max: "largest probability", margin: "lead in probability" } as const;
 
 /** An artifact's early exits for people: the heads, then what each accuracy level does on held-out text. */
-export function exitsText({ exits, confidence, vocabulary, levels, training }: ExitTable, colours: Colours): string {
+export function exitsText(
+  { exits, confidence, vocabulary, levels, voting, training }: ExitTable,
+  colours: Colours,
+): string {
   const ids = vocabulary === "full" ? "the whole vocabulary" : `${formatCount(vocabulary.ids)} ids`;
   const right = { align: "right" as const };
   const alone = training.heads;
@@ -42,12 +45,23 @@ export function exitsText({ exits, confidence, vocabulary, levels, training }: E
   return [
     heads,
     "",
-    `early exits by ${CONFIDENCE[confidence]} over ${ids}; trained on ${formatCount(train)} tokens, seed ${training.seed}, by ${training.backend}`,
+    `early exits by ${CONFIDENCE[confidence]} over ${ids}; ${train === 0 ? "not trained" : `trained on ${formatCount(train)} tokens`}, seed ${training.seed}, by ${training.backend}`,
     renderTable(
       columns.map((head) => ({ head, ...right })),
       rows,
       colours,
     ),
     `on ${formatCount(report)} held-out tokens; thresholds in the last ${exits.length === 1 ? "column" : "columns"}, – never exits there`,
+    ...(voting ? [votingText(voting, exits)] : []),
   ].join("\n");
+}
+
+/** Who counts how much in a vote, and what that is worth. */
+function votingText({ weights, report }: VoteWeights, exits: ExitTable["exits"]): string {
+  const names = [...exits.map(({ blocks }) => `after ${blocks}`), "output head"];
+  const { outputNll, voteNll, differenceError, tokens } = report;
+  return (
+    `vote: ${names.map((name, i) => `${name} ${formatPercent(weights[i])}`).join(", ")}; on ${formatCount(tokens)} held-out tokens ` +
+    `${(voteNll - outputNll).toFixed(4)} ± ${differenceError.toFixed(4)} nats beside the output head's ${outputNll.toFixed(4)}`
+  );
 }

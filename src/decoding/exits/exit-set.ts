@@ -1,7 +1,8 @@
-import { type Confidence, type ExitTable, isConfident } from "../../artifact/exits/table.ts";
+import { type Confidence, type ExitRecord, type ExitTable, isConfident } from "../../artifact/exits/table.ts";
 import { UserError } from "../../errors.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import type { HeadAnswers } from "../../runtime/head-answers.ts";
+import { OUTPUT_HEAD } from "../../runtime/heads.ts";
 
 /** An exit that can be asked: its head is loaded into the executor under a name. */
 export interface Exit {
@@ -35,10 +36,10 @@ export interface ExitSet {
   readonly voteWeights?: readonly number[] | undefined;
 }
 
-/** The exits of an artifact, whose heads are loaded as `exit.<blocks>`. */
+/** The exits of an artifact, whose heads are loaded. */
 export function exitSetOf(table: ExitTable, ids: Int32Array | null): ExitSet {
   return {
-    exits: table.exits.map(({ blocks }) => ({ blocks, head: exitHeadName(blocks) })),
+    exits: table.exits.map(({ blocks, kind }) => ({ blocks, head: exitHeadName(blocks, kind) })),
     ids,
     confidence: table.confidence,
     levels: table.levels,
@@ -46,9 +47,9 @@ export function exitSetOf(table: ExitTable, ids: Int32Array | null): ExitSet {
   };
 }
 
-/** The name under which an executor knows the exit after so many blocks. */
-export function exitHeadName(blocks: number): string {
-  return `exit.${blocks}`;
+/** The name under which an executor knows the head of the exit after so many blocks. */
+export function exitHeadName(blocks: number, kind: ExitRecord["kind"]): string {
+  return kind === "shared" ? OUTPUT_HEAD : `exit.${blocks}`;
 }
 
 /** Index of the lowest level that promises at least `epsilon`. Throws UserError EPSILON where none does. */

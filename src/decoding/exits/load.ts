@@ -22,8 +22,8 @@ export interface SharedRows {
 /** An artifact's exits as an executor takes them. */
 export interface LoadedExits {
   readonly table: ExitTable;
-  /** One an exit, in the table's order. */
-  readonly heads: readonly ExitHead[];
+  /** One an exit, in the table's order; null where the output head serves. */
+  readonly heads: readonly (ExitHead | null)[];
   /** Ids that the heads' logits stand for; null: id i is logit i. */
   readonly ids: Int32Array | null;
 }
@@ -34,14 +34,14 @@ export async function readExits(artifact: Artifact): Promise<LoadedExits | null>
   const table = manifest.exits;
   if (!table) return null;
   const { ids, exits } = await readExitsFile(artifact.label, spec, table);
-  const shared = await sharedRows(artifact, ids);
-  return { table, ids, heads: exits.map((weights) => exitHeadOf(spec, weights, shared)) };
+  const rows = await sharedRows(artifact, ids);
+  return { table, ids, heads: exits.map(({ norm, ...own }) => norm && exitHeadOf(spec, { norm, ...own }, rows)) };
 }
 
 /** Makes exits known to an executor under their names, which are given back in order. */
 export async function loadExits(executor: AnyExecutor, { table, heads }: LoadedExits): Promise<string[]> {
-  const names = table.exits.map(({ blocks }) => exitHeadName(blocks));
-  for (const [i, name] of names.entries()) await executor.loadHead(name, heads[i]);
+  const names = table.exits.map(({ blocks, kind }) => exitHeadName(blocks, kind));
+  for (const [i, head] of heads.entries()) if (head) await executor.loadHead(names[i], head);
   return names;
 }
 
@@ -63,7 +63,11 @@ export async function sharedRows(source: WeightSource, ids: Int32Array | null): 
  * One exit as an executor takes it: what trainers calibrate is this very head. Adapters are computed in f32; a linear
  * exit's matrix is packed as the f16 numbers that it has in the file.
  */
-export function exitHeadOf(spec: DecoderSpec, weights: ExitWeights, { matrix, bias }: SharedRows): ExitHead {
+export function exitHeadOf(
+  spec: DecoderSpec,
+  weights: ExitWeights & { readonly norm: Float32Array },
+  { matrix, bias }: SharedRows,
+): ExitHead {
   const { norm, normBias, tail, down, up } = weights;
   const { hiddenSize, finalNorm } = spec;
   const rank = down ? down.length / hiddenSize : 0;

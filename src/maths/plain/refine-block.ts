@@ -15,6 +15,8 @@ export interface RefineBlock {
   readonly cols: number;
   /** False: the block is a part of its group, and the scale stays. */
   readonly wholeGroup: boolean;
+  /** A level that is 0 is not moved. */
+  readonly zerosStay: boolean;
   /** Damped gram of the block, [cols, cols] */
   readonly h: Float64Array;
   /** Sums of h's rows, and their sum. */
@@ -61,14 +63,14 @@ export function lowerBlock(block: RefineBlock, row: RowBlock, steps: RowSteps): 
 }
 
 /** Each code in turn becomes the one nearest to where the error is least with all others as they are. */
-function sweepCodes({ form, cols, h }: RefineBlock, row: RowBlock): boolean {
+function sweepCodes({ form, cols, h, zerosStay }: RefineBlock, row: RowBlock): boolean {
   const { values, gradient, codes, scale, minimum } = row;
   const inverse = inverseOf(scale);
   let moved = false;
   for (let i = 0; i < cols; i++) {
     const diagonal = h[i * cols + i];
     const code = codeOf(form, (values[i] - gradient[i] / diagonal - minimum) * inverse);
-    if (code === codes[i]) continue;
+    if (code === codes[i] || (zerosStay && levelOf(form, codes[i]) === 0)) continue;
     const value = codeValue(form, row, code);
     const step = value - values[i];
     if (!(step * (2 * gradient[i] + step * diagonal) < 0)) continue;

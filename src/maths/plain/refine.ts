@@ -32,7 +32,7 @@ interface Part extends RefineBlock {
 }
 
 function blockOf(
-  { gram, cols, damping, form }: RefineOptions & { readonly form: LevelForm },
+  { gram, cols, damping, form, zerosStay = false }: RefineOptions & { readonly form: LevelForm },
   from: number,
   to: number,
   wholeGroup: boolean,
@@ -48,7 +48,7 @@ function blockOf(
     }
     total += rowSums[i];
   }
-  return { form, cols: n, wholeGroup, h, rowSums, total, from };
+  return { form, cols: n, wholeGroup, zerosStay, h, rowSums, total, from };
 }
 
 function scaleAt({ cols, group }: RefineOptions, row: number, col: number): number {

@@ -4,6 +4,7 @@ import { type GgufTensorEntry, layoutGguf } from "../../formats/gguf/layout.ts";
 import { type GgufTensorType, ggufTensorBytes, isGgufTensorType } from "../../formats/gguf/tensor-types.ts";
 import { type GgufPiece, writeGguf } from "../../formats/gguf/writer.ts";
 import type { WorkOptions } from "../../progress.ts";
+import type { LowRankPart } from "../low-rank.ts";
 import type { Matrix, WeightSource } from "../weight-source.ts";
 import { llamaMetadata, ropeDivisors } from "./llama-metadata.ts";
 import { type LlamaMatrix, llamaMatrices, llamaPlan, llamaVectors } from "./llama-tensors.ts";
@@ -46,8 +47,9 @@ export async function exportGguf(source: WeightSource, options: ExportGgufOption
     : NO_TOKENIZER;
   const typed = block === null ? [] : await typedMatrices(source, llamaMatrices(spec, block));
   const ofMatrices = matrixReasons(typed);
-  if (block === null || entries === null || ofMatrices.length > 0) {
-    throw refusal(label, { ofPlan, ofTokenizer, ofMatrices });
+  const ofAdapter = adapterReasons(await source.readAdditions?.());
+  if (block === null || entries === null || ofMatrices.length > 0 || ofAdapter.length > 0) {
+    throw refusal(label, { ofPlan, ofTokenizer, ofMatrices, ofAdapter });
   }
   const metadata = new Map([...llamaMetadata(spec, block, name), ...entries]);
   const parts = vectorParts(source, ropeDivisors(block));
@@ -135,13 +137,17 @@ function matrixReasons(typed: readonly TypedMatrix[]): string[] {
   });
 }
 
+function adapterReasons(additions: readonly LowRankPart[] = []): string[] {
+  return additions.length > 0 ? [`adapter: expected none, found one beside ${additions.length} matrices`] : [];
+}
+
 /** Every reason in one line, and what would work. */
 function refusal(
   label: string,
-  reasons: Readonly<Record<"ofPlan" | "ofTokenizer" | "ofMatrices", readonly string[]>>,
+  reasons: Readonly<Record<"ofPlan" | "ofTokenizer" | "ofMatrices" | "ofAdapter", readonly string[]>>,
 ): UserError {
-  const { ofPlan, ofTokenizer, ofMatrices } = reasons;
-  const all = [...ofPlan, ...ofTokenizer, ...ofMatrices];
+  const { ofPlan, ofTokenizer, ofMatrices, ofAdapter } = reasons;
+  const all = [...ofPlan, ...ofTokenizer, ...ofMatrices, ...ofAdapter];
   const listed = all.map((reason, i) => `(${i + 1}) ${reason}`).join("; ");
   const said =
     all.length === 1 ? all[0] : `expected a form that GGUF has, found ${all.length} things that it has not: ${listed}`;
@@ -152,6 +158,7 @@ function refusal(
       ofMatrices,
       "quantize with q4s-g32, q4a-g32, q5s-g32, q5a-g32 or q8s-g32, whose blocks take columns in 32s, or f16, bf16 or f32",
     ],
+    [ofAdapter, "compress the checkpoint with --adapter DIR, which merges the adapter into the weights"],
   ];
   const hint = hints.filter(([found]) => found.length > 0).map(([, text]) => text);
   return new UserError("GGUF", `${label}: ${said}`, hint.join("; "));

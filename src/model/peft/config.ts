@@ -2,12 +2,13 @@ import path from "node:path";
 import { z } from "zod";
 import { UserError } from "../../errors.ts";
 import { parseWith, readJsonFile } from "../../formats/files.ts";
+import { MAX_RANK } from "../low-rank.ts";
 
 /** Files of a PEFT adapter's folder. */
 export const CONFIG_NAME = "adapter_config.json";
 export const WEIGHTS_NAME = "adapter_model.safetensors";
 
-const rank = z.number().int().positive().max(65536);
+const rank = z.number().int().positive().max(MAX_RANK);
 
 /** What of an adapter's config says what its numbers mean. */
 const Settings = z.object({

@@ -109,7 +109,7 @@ std::string checkMlp(const Model& model, const Block& block) {
 /** `matrix` null: its block is not loaded, the two parts are held against each other only. */
 std::string checkLowRank(const LowRank& low, const PackedMatrix* matrix) {
   if (!low.b.present()) return "b is absent";
-  if (low.a.kind != CodecKind::F32 || low.b.kind != CodecKind::F32) return "a and b must be of the f32 codec";
+  if (isInteger(low.a.kind) || isInteger(low.b.kind)) return "a and b must be of a float codec";
   if (low.a.rows > kMostCols) return "rank " + number(low.a.rows) + " is too large";
   if (low.b.cols != low.a.rows) return "a has rank " + number(low.a.rows) + ", b has " + number(low.b.cols);
   if (!std::isfinite(low.factor)) return "the factor is not finite";
@@ -188,6 +188,9 @@ void checkForm(const Path& path, const CodecForm& form) {
   }
   if (form.table && (form.asymmetric || bitsOf(form.kind) > kMostTableBits)) {
     refuse(path, "a table has codes of 2 to 5 bits and is not asymmetric");
+  }
+  if (!sensibleSparsity(form)) {
+    refuse(path, "a sparse kind has 3, 4 or 8 bits, groups of 32, f16 scales, and keeps 8, 16 or 24 of 32 or 2 of 4");
   }
 }
 

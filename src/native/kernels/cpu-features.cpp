@@ -55,6 +55,7 @@ struct Missing {
   const char* avx2;
   const char* avx512;
   const char* vnni;
+  const char* vbmi2;
 };
 
 const char* missingForAvx2(const Registers& one, const Registers& seven, uint64_t saved) {
@@ -83,6 +84,8 @@ Missing look() {
   missing.avx512 = missing.avx2 != nullptr ? missing.avx2 : missingForAvx512(seven, saved);
   missing.vnni = missing.avx512;
   if (missing.vnni == nullptr && !bit(seven.ecx, 11)) missing.vnni = "the processor has no AVX-512 VNNI";
+  missing.vbmi2 = missing.vnni;
+  if (missing.vbmi2 == nullptr && !bit(seven.ecx, 6)) missing.vbmi2 = "the processor has no AVX-512 VBMI2";
   return missing;
 }
 
@@ -117,6 +120,7 @@ const KernelChoice* kernelChoices(int* count) {
 #ifdef LAYERWISE_HAVE_AVX512
       {&kAvx512Table, missing.avx512},
       {&kAvx512VnniTable, missing.vnni},
+      {&kAvx512Vbmi2Table, missing.vbmi2},
 #endif
   };
 #elif defined(LAYERWISE_HAVE_NEON)

@@ -21,6 +21,7 @@ extern const KernelTable kAvx2Table;
 #ifdef LAYERWISE_HAVE_AVX512
 extern const KernelTable kAvx512Table;
 extern const KernelTable kAvx512VnniTable;
+extern const KernelTable kAvx512Vbmi2Table;
 #endif
 #ifdef LAYERWISE_HAVE_NEON
 extern const KernelTable kNeonTable;

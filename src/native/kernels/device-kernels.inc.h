@@ -10,6 +10,8 @@ namespace LAYERWISE_SIMD {
 #include "elementwise.inc.h"
 #include "logit-rows.inc.h"
 #include "attention.inc.h"
+#include "planes.inc.h"
+#include "sparse-levels.inc.h"
 #include "unpack.inc.h"
 #include "float-product.inc.h"
 #include "read-bytes.inc.h"

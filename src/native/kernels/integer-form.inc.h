@@ -1,11 +1,17 @@
 // What of a codec the loops of a product are compiled for, and its scales. Included by device-kernels.inc.h before the
 // products.
 
-template <int kStoredBits, bool kMinima, bool kLevelTable, bool kTwoLevelScales>
+template <int kCodeBits, bool kMinima, bool kLevelTable, bool kTwoLevelScales, bool kMasked = false>
 struct Form {
-  /** Bits of a stored code, and of what is multiplied: a table's level plus 128 is a code of 8 bits. */
-  static constexpr int kBits = kStoredBits;
-  static constexpr int kLevelBits = kLevelTable ? 8 : kStoredBits;
+  /** Bits of a stored code. */
+  static constexpr int kStoredBits = kCodeBits;
+  static constexpr bool kSparse = kMasked;
+  /**
+   * Bits of a code in the planes that are read (a sparse matrix' codes are put into some of 8 bits first), and of what
+   * is multiplied: a table's level plus 128 is a code of 8 bits.
+   */
+  static constexpr int kBits = kMasked ? 8 : kCodeBits;
+  static constexpr int kLevelBits = kLevelTable ? 8 : kCodeBits;
   static constexpr bool kAsymmetric = kMinima;
   static constexpr bool kTable = kLevelTable;
   static constexpr bool kTwoLevel = kTwoLevelScales;
@@ -15,6 +21,29 @@ struct Form {
   /** What signed levels are codes less of; asymmetric codecs multiply the codes themselves. */
   static constexpr int kMiddle = kMinima ? 0 : 1 << (kLevelBits - 1);
 };
+
+/** Bytes of a chunk's levels; known when compiling but for sparse matrices. */
+template <class F>
+static inline int32_t chunkBytesOf(const PackedMatrix& w) {
+  return F::kSparse ? w.chunkBytes : 64 * F::kStoredBits;
+}
+
+/** Room that a product needs for a chunk's codes. */
+template <bool kMasked>
+struct ChunkRoom : SparseRoom<kStreamedChunks> {};
+template <>
+struct ChunkRoom<false> {};
+
+/** Codes of a chunk as planes: where they lie, or as `room` has got them. */
+template <class F>
+static inline const uint8_t* planesOf(const PackedMatrix& w, const uint8_t* levels, int32_t chunk,
+                                      ChunkRoom<F::kSparse>* room) {
+  if constexpr (F::kSparse) {
+    return placeCodes<F::kStoredBits, kStreamedChunks>(w, levels, chunk, room);
+  } else {
+    return levels;
+  }
+}
 
 /** Numbers of the 16 rows of a tile: of a group, or the rows' own. */
 struct TileScales {

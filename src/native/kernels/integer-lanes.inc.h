@@ -42,16 +42,15 @@ struct TileStream {
   }
 
   /** The next chunk, and its group. */
-  TileStream next(int bits, int headerBytes, int32_t chunksPerGroup) const {
-    const uint8_t* after = levels + 64 * bits;
+  TileStream next(int32_t chunkBytes, int headerBytes, int32_t chunksPerGroup) const {
+    const uint8_t* after = levels + chunkBytes;
     if (chunksLeft > 1) return {header, after, chunksLeft - 1};
     return {after, after + headerBytes, chunksPerGroup};
   }
 
   /** Asks for a chunk's lines of the stream that are still far. */
-  template <int kBits>
-  void prefetch() const {
+  __attribute__((always_inline)) void prefetch(int32_t chunkBytes) const {
     LAYERWISE_UNROLL
-    for (int line = 0; line < kBits; line++) __builtin_prefetch(levels + Lanes::kPrefetch + 64 * line);
+    for (int32_t at = 0; at < chunkBytes; at += 64) __builtin_prefetch(levels + Lanes::kPrefetch + at);
   }
 };

@@ -1,9 +1,9 @@
 // One row of activations: codes go from memory to the multiplier. Included by integer-product-avx2.inc.h.
 
-/** Dot products of half a tile's codes, of at most 6 bits, with 32 activations. */
-template <int kBits>
+/** Dot products of half a tile's codes, of at most 6 bits in planes of kBits, with 32 activations. */
+template <int kBits, int kLevelBits>
 static inline __attribute__((always_inline)) __m256i dotCodes(const uint8_t* p, const int8_t* x) {
-  constexpr int safe = safeQuads(mostCode(kBits));
+  constexpr int safe = safeQuads(mostCode(kLevelBits));
   __m256i total = _mm256_setzero_si256();
   LAYERWISE_UNROLL
   for (int from = 0; from < 8; from += safe) {
@@ -60,7 +60,7 @@ struct RowLevels {
 
   /** Dot products with half a tile's codes: those of a table are levels plus 128. */
   __attribute__((always_inline)) __m256i dotHalf(const uint8_t* p) const {
-    if constexpr (F::kLevelBits < 8) return dotCodes<F::kBits>(p, x);
+    if constexpr (F::kLevelBits < 8) return dotCodes<F::kBits, F::kLevelBits>(p, x);
     const __m256i middle = _mm256_slli_epi32(_mm256_set1_epi32(sum), 7);
     if constexpr (F::kTable) return _mm256_add_epi32(dotTable<F::kBits>(p, x, magnitudes), middle);
     return _mm256_add_epi32(dotSigned(p, x), middle);
@@ -72,6 +72,8 @@ template <class F, int kStreams>
 static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w, int32_t tile, int32_t apart,
                                                            const QuantizedRows& x, float* y) {
   const int64_t bytesApart = apart * w.tileStride;
+  const int32_t chunkBytes = chunkBytesOf<F>(w);
+  ChunkRoom<F::kSparse> rooms[kStreams];
   TileStream at = TileStream::of(w, tile);
   OwnScales own[kStreams];
   __m256 sums[kStreams][2];
@@ -87,15 +89,16 @@ static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w
     LAYERWISE_UNROLL
     for (int s = 0; s < kStreams; s++) {
       const TileStream one = at.moved(s * bytesApart);
-      one.prefetch<F::kBits>();
+      one.prefetch(chunkBytes);
+      const uint8_t* planes = planesOf<F>(w, one.levels, c, &rooms[s]);
       LAYERWISE_UNROLL
       for (int half = 0; half < 2; half++) {
         const HalfScales scales = halfScales<F::kAsymmetric, F::kTwoLevel>(one.header, half, own[s]);
         sums[s][half] =
-            addScaledSums<F::kAsymmetric>(activations.dotHalf(one.levels + 32 * half), scales, row, sums[s][half]);
+            addScaledSums<F::kAsymmetric>(activations.dotHalf(planes + 32 * half), scales, row, sums[s][half]);
       }
     }
-    at = at.next(F::kBits, F::kHeader, w.chunksPerGroup);
+    at = at.next(chunkBytes, F::kHeader, w.chunksPerGroup);
   }
   LAYERWISE_UNROLL
   for (int s = 0; s < kStreams; s++) {

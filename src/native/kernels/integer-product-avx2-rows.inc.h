@@ -173,6 +173,8 @@ static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMat
   OwnScales own[kTiles];
   for (int s = 0; w.twoLevel && s < kTiles; s++) readOwnScales(w, tile + s * apart, &own[s]);
   const int header = groupHeaderBytes(F::kAsymmetric, w.twoLevel);
+  const int32_t chunkBytes = chunkBytesOf<F>(w);
+  ChunkRoom<F::kSparse> rooms[kTiles];
   TileStream at = TileStream::of(w, tile);
   for (int32_t c = 0; c < w.chunks; c++) {
     const int64_t i = static_cast<int64_t>(c) * x.stride + from;
@@ -180,15 +182,16 @@ static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMat
     for (int s = 0; s < kTiles; s++) {
       const TileStream one = at.moved(s * bytesApart);
       float* sums = acc + s * rows * kTileRows;
-      if (ahead) one.prefetch<F::kBits>();
+      if (ahead) one.prefetch(chunkBytes);
+      const LevelCodes<F> codes{planesOf<F>(w, one.levels, c, &rooms[s])};
       const ChunkScales scales = chunkScales<F::kAsymmetric>(w.twoLevel, one.header, own[s]);
       if constexpr (kRows > 0) {
-        addRows<F::kLevelBits, F::kAsymmetric, kRows>(LevelCodes<F>{one.levels}, scales, chunk, sums);
+        addRows<F::kLevelBits, F::kAsymmetric, kRows>(codes, scales, chunk, sums);
       } else {
-        addManyRows<F>(LevelCodes<F>{one.levels}, scales, chunk, rows, sums);
+        addManyRows<F>(codes, scales, chunk, rows, sums);
       }
     }
-    at = at.next(F::kBits, header, w.chunksPerGroup);
+    at = at.next(chunkBytes, header, w.chunksPerGroup);
   }
   for (int32_t i = 0; i < kTiles * rows; i++) {
     const int32_t first = (tile + i / rows * apart) * kTileRows;

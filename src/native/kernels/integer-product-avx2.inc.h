@@ -141,7 +141,7 @@ template <class F>
 static void productOf(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
                       float* y, int64_t ldy) {
   if (rows == 1) return productOfRow<F>(w, tileFrom, tileTo, x, y);
-  using Rows = Form<F::kBits, F::kAsymmetric, F::kTable, false>;
+  using Rows = Form<F::kStoredBits, F::kAsymmetric, F::kTable, false, F::kSparse>;
   if (rows <= kFewRows) return productOfFewRows<Rows>(w, tileFrom, tileTo, x, rows, y, ldy);
   productOfManyRows<Rows>(w, tileFrom, tileTo, x, rows, y, ldy);
 }

@@ -15,6 +15,9 @@ static void productOfScales(const PackedMatrix& w, int32_t tileFrom, int32_t til
 template <int kBits>
 static void productOfBits(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t rows,
                           float* y, int64_t ldy) {
+  if constexpr (maybeSparse(kBits)) {
+    if (w.sections > 0) return productOf<Form<kBits, false, false, false, true>>(w, tileFrom, tileTo, x, rows, y, ldy);
+  }
   if (w.twoLevel) return productOfScales<kBits, true>(w, tileFrom, tileTo, x, rows, y, ldy);
   productOfScales<kBits, false>(w, tileFrom, tileTo, x, rows, y, ldy);
 }

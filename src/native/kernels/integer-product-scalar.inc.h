@@ -36,11 +36,12 @@ template <class F>
 static void productTile(const PackedMatrix& w, int32_t tile, const QuantizedRows& x, int32_t from, int32_t to, float* y,
                         int64_t ldy) {
   float acc[kScalarRows][kTileRows] = {};
+  ChunkRoom<F::kSparse> room;
   const TileScales rows = rowScales<F>(w, tile);
   for (int32_t chunk = 0; chunk < w.chunks; chunk++) {
     const TileScales scales = tileScales<F>(groupAt(w, tile, chunk / w.chunksPerGroup), rows);
     ChunkLevels levels;
-    readLevels<F>(levelsAt(w, tile, chunk), &levels);
+    readLevels<F>(planesOf<F>(w, levelsAt(w, tile, chunk), chunk, &room), &levels);
     for (int32_t r = from; r < to; r++) {
       addChunk(levels, scales, F::kAsymmetric, x, static_cast<int64_t>(chunk) * x.stride + r, acc[r - from]);
     }

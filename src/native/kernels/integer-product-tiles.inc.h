@@ -26,16 +26,18 @@ static inline void writeTile(const PackedMatrix& w, int32_t tile, F32x16 acc, fl
 /** One row of activations: the sums stay in registers. */
 template <class F>
 static void productOfRow(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, float* y) {
+  const int32_t chunkBytes = chunkBytesOf<F>(w);
+  ChunkRoom<F::kSparse> room;
   for (int32_t tile = tileFrom; tile < tileTo; tile++) {
     TileStream at = TileStream::of(w, tile);
     const TileScales own = rowScales<F>(w, tile);
     F32x16 acc = broadcast(0);
     int64_t i = 0;
     for (int32_t c = 0; c < w.chunks; c++, i += x.stride) {
-      at.prefetch<F::kBits>();
-      acc = addChunk<F>(chunkCodes<F>(at.levels), tileScales<F>(at.header, own),
+      at.prefetch(chunkBytes);
+      acc = addChunk<F>(chunkCodes<F>(planesOf<F>(w, at.levels, c, &room)), tileScales<F>(at.header, own),
                                          x.levels + i * kChunkCols, x.scales[i], x.sums[i], acc);
-      at = at.next(F::kBits, F::kHeader, w.chunksPerGroup);
+      at = at.next(chunkBytes, F::kHeader, w.chunksPerGroup);
     }
     writeTile(w, tile, acc, y);
   }
@@ -46,13 +48,15 @@ template <class F>
 static void productOfRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo, const QuantizedRows& x, int32_t from,
                           int32_t rows, float* y, int64_t ldy) {
   alignas(64) float sums[kRowBlock * kTileRows];
+  const int32_t chunkBytes = chunkBytesOf<F>(w);
+  ChunkRoom<F::kSparse> room;
   for (int32_t tile = tileFrom; tile < tileTo; tile++) {
     for (int32_t r = 0; r < rows; r++) store(sums + r * kTileRows, broadcast(0));
     TileStream at = TileStream::of(w, tile);
     const TileScales own = rowScales<F>(w, tile);
     for (int32_t c = 0; c < w.chunks; c++) {
-      at.prefetch<F::kBits>();
-      const ChunkCodes codes = chunkCodes<F>(at.levels);
+      at.prefetch(chunkBytes);
+      const ChunkCodes codes = chunkCodes<F>(planesOf<F>(w, at.levels, c, &room));
       const TileScales scales = tileScales<F>(at.header, own);
       const int64_t i = static_cast<int64_t>(c) * x.stride + from;
       for (int32_t r = 0; r < rows; r++) {
@@ -60,7 +64,7 @@ static void productOfRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileT
         store(acc, addChunk<F>(codes, scales, x.levels + (i + r) * kChunkCols, x.scales[i + r],
                                                 x.sums[i + r], load(acc)));
       }
-      at = at.next(F::kBits, F::kHeader, w.chunksPerGroup);
+      at = at.next(chunkBytes, F::kHeader, w.chunksPerGroup);
     }
     for (int32_t r = 0; r < rows; r++) writeTile(w, tile, load(sums + r * kTileRows), y + (from + r) * ldy);
   }

@@ -11,7 +11,7 @@
 namespace layerwise {
 
 struct KernelTable {
-  /** `scalar`, `avx2`, `avx512`, `avx512vnni`, `neon`, `neondot`. */
+  /** `scalar`, `avx2`, `avx512`, `avx512vnni`, `avx512vbmi2`, `neon`, `neondot`. */
   const char* name;
   DeviceKernels device;
   /** Null where the instruction set brings none: the plain ones then serve, which give the same bits. */

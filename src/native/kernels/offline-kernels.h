@@ -33,6 +33,7 @@ struct RefineRow {
   double scale, inverse;  // inverse: 1 / scale, or 0 for 0
   double minimum;
   bool shifted;      // a value is scale * level + minimum; else scale * level, and minimum is 0
+  bool zerosStay;    // a level that is 0 is not moved
   double* values;    // [ld]
   double* gradient;  // [ld] of (values - weights) h; zero beyond n
   double* chosen;    // [ld]: the levels

@@ -24,7 +24,8 @@ Geometry geometryOf(const CodecForm& form, int32_t cols) {
   }
   g.chunksPerGroup = form.group == 0 ? g.chunks : form.group / kChunkCols;
   const int64_t groups = (g.chunks + g.chunksPerGroup - 1) / g.chunksPerGroup;
-  const int64_t header = groupHeaderBytes(form.asymmetric, form.twoLevel), levels = chunkBytes(form.kind);
+  const int64_t header = groupHeaderBytes(form.asymmetric, form.twoLevel);
+  const int64_t levels = chunkBytes(form.kind, form.sections());
   g.groupStride = header + g.chunksPerGroup * levels;
   // The last group holds only the chunks that are left.
   const int64_t rows = tileHeaderBytes(form.asymmetric, form.twoLevel);
@@ -35,6 +36,7 @@ Geometry geometryOf(const CodecForm& form, int32_t cols) {
 /** Whether the form is one of src/codecs and the shape has numbers in it. */
 bool sensible(const CodecForm& form, int32_t rows, int32_t cols) {
   if (rows < 1 || cols < 1) return false;
+  if (!sensibleSparsity(form)) return false;
   if (!isInteger(form.kind)) return !form.asymmetric && form.group == 0 && !form.table && !form.twoLevel;
   if (form.table && (form.asymmetric || bitsOf(form.kind) > kMostTableBits)) return false;
   return form.group == 0 || form.group == 32 || form.group == 64 || form.group == 128;
@@ -43,6 +45,14 @@ bool sensible(const CodecForm& form, int32_t rows, int32_t cols) {
 int64_t tilesOf(int32_t rows) { return (static_cast<int64_t>(rows) + kTileRows - 1) / kTileRows; }
 
 }  // namespace
+
+bool sensibleSparsity(const CodecForm& form) {
+  if (form.keptCount == 0 && form.keptOf == 0) return true;
+  if (!isInteger(form.kind) || !maybeSparse(bitsOf(form.kind))) return false;
+  if (form.asymmetric || form.table || form.twoLevel || form.group != kChunkCols) return false;
+  if (form.keptOf == 4) return form.keptCount == 2;
+  return form.keptOf == kChunkCols && (form.keptCount == 8 || form.keptCount == 16 || form.keptCount == 24);
+}
 
 int64_t packedBytes(const CodecForm& form, int32_t rows, int32_t cols) {
   if (!sensible(form, rows, cols)) return -1;
@@ -78,6 +88,8 @@ bool makePackedMatrix(const CodecForm& form, int32_t rows, int32_t cols, const u
   out->chunks = static_cast<int32_t>(g.chunks);
   out->chunksPerGroup = static_cast<int32_t>(g.chunksPerGroup);
   out->groupStride = g.groupStride;
+  out->chunkBytes = isInteger(form.kind) ? chunkBytes(form.kind, form.sections()) : 0;
+  out->sections = form.sections();
   out->kind = form.kind;
   out->asymmetric = form.asymmetric;
   out->table = form.table;

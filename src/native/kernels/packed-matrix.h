@@ -29,11 +29,12 @@ constexpr int bitsOf(CodecKind kind) {
  * A packed matrix [rows, cols]. Tile t (rows 16t … 16t+15) begins at data + t * tileStride. Integer kinds are one
  * stream that a product reads from front to back: where `twoLevel` the rows' own bf16 scales [16] and, where
  * `asymmetric`, bf16 minima [16]; then group after group of columns, each with its scales [16], where `asymmetric` its
- * minima [16], and then the levels of its chunks (64 * bits bytes each; the last group may have fewer chunks). A
- * group's scales and minima are f16 or, where `twoLevel`, int8: multiples of the rows' own. Where `table`, a code
- * stands for a number of levelBytes (level-tables.h). Float kinds have [cols][16]. Bytes beyond the content of a tile
- * are zero, and so are the levels, scales and values of rows and columns beyond the matrix. Groups are aligned to 16
- * bytes only. Only makePackedMatrix (packed-matrix.cpp) makes one: it has checked every size.
+ * minima [16], and then the levels of its chunks (the last group may have fewer chunks): 64 * bits bytes each or, where
+ * sparse, a mask and `sections` of levels, 16 * bits bytes each (sparse-levels.inc.h). A group's scales and minima are
+ * f16 or, where `twoLevel`, int8: multiples of the rows' own. Where `table`, a code stands for a number of levelBytes
+ * (level-tables.h). Float kinds have [cols][16]. Bytes beyond the content of a tile are zero, and so are the levels,
+ * scales and values of rows and columns beyond the matrix. Groups are aligned to 16 bytes only. Only makePackedMatrix
+ * (packed-matrix.cpp) makes one: it has checked every size.
  */
 struct PackedMatrix {
   const uint8_t* data = nullptr;
@@ -45,8 +46,11 @@ struct PackedMatrix {
   int32_t chunks = 0;
   /** Chunks that share a scale; a whole row: `chunks`. 0 for the float kinds. */
   int32_t chunksPerGroup = 0;
-  /** Bytes from one group of a tile to the next; 0 for the float kinds. */
+  /** Bytes from one group of a tile to the next, and from one chunk of a group; 0 for the float kinds. */
   int64_t groupStride = 0;
+  int32_t chunkBytes = 0;
+  /** Where sparse, sections of a chunk: a row stores 8 levels in each; else 0. */
+  int32_t sections = 0;
   CodecKind kind = CodecKind::F32;
   bool asymmetric = false;
   bool table = false;
@@ -55,8 +59,12 @@ struct PackedMatrix {
   bool present() const { return data != nullptr; }
 };
 
-/** Bytes of a chunk's levels: 16 rows x 32 columns. */
-constexpr int chunkBytes(CodecKind kind) { return 64 * bitsOf(kind); }
+/** Bytes of a sparse chunk's mask: a bit for each of 16 rows x 32 columns. */
+constexpr int kMaskBytes = 64;
+/** Bytes of a chunk's levels: 16 rows x 32 columns or, of `sections` sections, their mask and 16 rows x 8 each. */
+constexpr int chunkBytes(CodecKind kind, int sections) {
+  return sections == 0 ? 64 * bitsOf(kind) : kMaskBytes + sections * 16 * bitsOf(kind);
+}
 /** Bytes of the scales [16] of a group, or of its minima: f16, or int8 under the rows' own. */
 constexpr int scaleBytes(bool twoLevel) { return twoLevel ? 16 : 32; }
 /** Bytes of a group before its levels: scales [16], then minima [16] where asymmetric. */
@@ -73,7 +81,7 @@ static inline const uint8_t* groupAt(const PackedMatrix& w, int32_t tile, int32_
 static inline const uint8_t* levelsAt(const PackedMatrix& w, int32_t tile, int32_t chunk) {
   const int32_t group = chunk / w.chunksPerGroup;
   return groupAt(w, tile, group) + groupHeaderBytes(w.asymmetric, w.twoLevel) +
-         (chunk - group * w.chunksPerGroup) * chunkBytes(w.kind);
+         (chunk - group * w.chunksPerGroup) * w.chunkBytes;
 }
 
 /** What of a codec decides the layout; parsed from ids such as `q4s-g32` in TypeScript. */
@@ -86,7 +94,19 @@ struct CodecForm {
   bool table = false;
   /** Whether scales are int8 under a bf16 a row. */
   bool twoLevel = false;
+  /** Sparse: of every keptOf columns, 4 or 32, keptCount have a level, which make 8, 16 or 24 of 32; else 0 and 0. */
+  int32_t keptCount = 0;
+  int32_t keptOf = 0;
+
+  bool sparse() const { return keptOf != 0; }
+  /** Sections of a chunk; 0: not sparse. */
+  int32_t sections() const { return sparse() ? keptCount * (kChunkCols / keptOf) / 8 : 0; }
 };
+
+/** Widths that sparse codecs come in. */
+constexpr bool maybeSparse(int bits) { return bits == 3 || bits == 4 || bits == 8; }
+/** Whether the form's sparsity is that of a codec: symmetric, groups of 32, f16 scales. */
+bool sensibleSparsity(const CodecForm& form);
 
 /**
  * Bytes of a packed matrix of that form: the twin of Codec.packedBytes. -1 where there is no such codec or shape,

@@ -52,8 +52,10 @@ static inline int wantedLevels(const RefineRow& row, int32_t i, double* wanted) 
   const F64x4 least = loadDoubles(row.values + i) - loadDoubles(row.gradient + i) / loadDoubles(row.diagonal + i);
   const F64x4 level = nearestOf<TABLE>(row, (least - splat(row.minimum)) * splat(row.inverse));
   storeDoubles(wanted, level);
-  const int there = row.n - i < 4 ? (1 << (row.n - i)) - 1 : 15;
-  return differingLanes(level, loadDoubles(row.chosen + i)) & there;
+  const F64x4 chosen = loadDoubles(row.chosen + i);
+  int there = row.n - i < 4 ? (1 << (row.n - i)) - 1 : 15;
+  if (row.zerosStay) there &= differingLanes(chosen, splat(0));
+  return differingLanes(level, chosen) & there;
 }
 
 /** Gives column i another level where that lowers the error. */

@@ -7,6 +7,9 @@
 
 #define LAYERWISE_SIMD avx2
 
+#include "spread-tables.h"
+#include "unroll.h"
+
 namespace layerwise {
 namespace avx2 {
 
@@ -179,6 +182,8 @@ static inline U32x16 lookUp32(U32x16 a, const int8_t* table) {
 }
 
 static inline F32x16 toFloats(U32x16 a) { return {_mm256_cvtepi32_ps(a.lo), _mm256_cvtepi32_ps(a.hi)}; }
+
+#include "spread-bytes-x64.inc.h"
 
 }  // namespace avx2
 }  // namespace layerwise

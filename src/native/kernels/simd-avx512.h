@@ -12,6 +12,9 @@
 #include <cstdint>
 #include <cstring>
 
+#include "spread-tables.h"
+#include "unroll.h"
+
 namespace layerwise {
 namespace LAYERWISE_SIMD {
 
@@ -126,6 +129,17 @@ static inline U32x16 lookUp32(U32x16 a, const int8_t* table) {
 }
 
 static inline F32x16 toFloats(U32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+
+#if LAYERWISE_VBMI2
+
+static inline void spreadBytes(const uint8_t* from, uint64_t mask, int fill, uint8_t* out) {
+  const __m512i rest = _mm512_set1_epi8(static_cast<char>(fill));
+  _mm512_storeu_si512(out, _mm512_mask_expand_epi8(rest, mask, _mm512_loadu_si512(from)));
+}
+
+#else
+#include "spread-bytes-x64.inc.h"
+#endif
 
 }  // namespace LAYERWISE_SIMD
 }  // namespace layerwise

@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <cstring>
 
+#include "spread-tables.h"
+
 namespace layerwise {
 namespace LAYERWISE_SIMD {
 
@@ -215,6 +217,22 @@ static inline F32x16 toFloats(U32x16 a) {
   F32x16 out;
   for (int i = 0; i < 4; i++) out.v[i] = vcvtq_f32_u32(a.v[i]);
   return out;
+}
+
+static constexpr SpreadTable kSpreadTable;
+
+static inline void spreadBytes(const uint8_t* from, uint64_t mask, int fill, uint8_t* out) {
+  const uint8x16_t rest = vdupq_n_u8(static_cast<uint8_t>(fill));
+  const uint8x16_t upper = vcombine_u8(vdup_n_u8(0), vdup_n_u8(8));
+  const uint64_t before = bitsUpToByte(mask) << 8;
+  for (int i = 0; i < 8; i += 2) {
+    const uint8x16_t bytes = vcombine_u8(vld1_u8(from + (before >> (8 * i) & 255)),
+                                         vld1_u8(from + (before >> (8 * i + 8) & 255)));
+    const uint8x16_t places = vcombine_u8(vld1_u8(kSpreadTable.places[mask >> (8 * i) & 255]),
+                                          vld1_u8(kSpreadTable.places[mask >> (8 * i + 8) & 255]));
+    // A place beyond the register leaves what is there.
+    vst1q_u8(out + 8 * i, vqtbx1q_u8(rest, bytes, vorrq_u8(places, upper)));
+  }
 }
 
 }  // namespace LAYERWISE_SIMD

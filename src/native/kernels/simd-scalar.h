@@ -258,5 +258,13 @@ static inline F32x16 toFloats(U32x16 a) {
   return out;
 }
 
+/**
+ * Gives each bit of the mask that is set the next byte of `from`, which has 64 to be read, and the others `fill`; out
+ * [64].
+ */
+static inline void spreadBytes(const uint8_t* from, uint64_t mask, int fill, uint8_t* out) {
+  for (int i = 0; i < 64; i++) out[i] = (mask >> i & 1) != 0 ? *from++ : static_cast<uint8_t>(fill);
+}
+
 }  // namespace scalar
 }  // namespace layerwise

@@ -1,5 +1,6 @@
 // GPTQ's column loop (arXiv 2210.17323): rows do not depend on each other, so a thread takes a band of them through
-// all columns. Each element's subtractions run in column order, each rounded by itself, whatever the blocks.
+// all columns. Each element's subtractions run in column order, each rounded by itself, whatever the blocks. Where only
+// some levels are kept, which ones is chosen on the way (SparseGPT, arXiv 2301.00774).
 #include <algorithm>
 #include <vector>
 
@@ -21,8 +22,10 @@ struct Band {
   Scratch<double> w;       // [rows][cols], columns in order
   Scratch<double> errors;  // [rows / 6][block][6]
   Scratch<double> u;       // [block][8]
+  Scratch<uint32_t> kept;  // [rows], of the run of columns at hand: a bit for each whose level is kept
 
-  Band(int64_t rows, int64_t cols, int64_t block) : w(rows * cols), errors(rows * block), u(block * kDoubleWidth) {}
+  Band(int64_t rows, int64_t cols, int64_t block)
+      : w(rows * cols), errors(rows * block), u(block * kDoubleWidth), kept(rows) {}
 };
 
 /** Columns [from, to). */
@@ -68,11 +71,42 @@ class Columns {
       const double* u = call_.u + i * cols;
       for (int64_t k = 0; k < count; k++) {
         double* w = band.w.data() + (r + k) * cols;
-        const double error = (w[i] - choose(first + r + k, call_.order[i], w[i])) / u[i];
+        const double error = (w[i] - valueOf(band, first, r + k, i, w)) / u[i];
         for (int64_t j = i + 1; j < step.to; j++) w[j] -= error * u[j];
         errors[(i - col) * kTileHeight + k] = error;
       }
     }
+  }
+
+  /** What the i-th column of a row of the band becomes; `w` are the row's weights. */
+  double valueOf(const Band& band, int64_t first, int64_t r, int64_t i, const double* w) const {
+    const int64_t col = call_.order[i];
+    if (call_.keptOf == 0) return choose(first + r, col, w[i]);
+    const int64_t place = i % call_.keptOf;
+    uint32_t& kept = band.kept.data()[r];
+    if (place == 0) kept = chooseKept(w, i, least(call_.cols, i + call_.keptOf));
+    if ((kept >> place & 1) != 0) return choose(first + r, col, w[i]);
+    call_.codes[(first + r) * call_.cols + col] = static_cast<uint8_t>(1 << (call_.bits - 1));
+    call_.w[(first + r) * call_.cols + col] = 0;
+    return 0;
+  }
+
+  /** Of columns [from, to) those of the largest w^2 / u_jj^2, the first of equals first. */
+  uint32_t chooseKept(const double* w, int64_t from, int64_t to) const {
+    double scores[kChunkCols];
+    for (int64_t i = from; i < to; i++) {
+      const double ratio = w[i] / call_.u[i * call_.cols + i];
+      scores[i - from] = ratio * ratio;
+    }
+    uint32_t kept = 0;
+    for (int64_t i = 0; i < to - from; i++) {
+      int before = 0;
+      for (int64_t j = 0; j < to - from; j++) {
+        before += scores[j] > scores[i] || (scores[j] == scores[i] && j < i);
+      }
+      if (before < call_.keptCount) kept |= uint32_t{1} << i;
+    }
+    return kept;
   }
 
   /** Quantizes weight x of that row and original column; returns what it has become. */
@@ -119,7 +153,10 @@ int64_t bandRowsFor(int64_t rows, int64_t threads) {
 void gptq(const Machine& on, const Gptq& call) {
   if (call.rows == 0 || call.cols == 0) return;
   const int64_t threads = on.pool.threads();
-  const int64_t bandRows = bandRowsFor(call.rows, threads), block = most(1, least(call.blockCols, call.cols));
+  // Runs of columns of which some are kept lie within a block: all their columns are up to date.
+  const int64_t run = most(1, call.keptOf);
+  const int64_t bandRows = bandRowsFor(call.rows, threads);
+  const int64_t block = ceilDiv(most(1, least(call.blockCols, call.cols)), run) * run;
   std::vector<Band> bands;
   bands.reserve(static_cast<size_t>(threads));
   for (int64_t t = 0; t < threads; t++) bands.emplace_back(bandRows, call.cols, block);

@@ -23,15 +23,24 @@ struct Machine {
   bool aborted() const { return abort != nullptr && abort->load(std::memory_order_relaxed); }
 };
 
-/** Sizes of 1 or more. */
+/** Sizes of 1 or more. An operand that is transposed is stored as [k, m], [n, k]. */
 struct Gemm {
   int64_t m, n, k;
   const float* a;  // [m, k]
   const float* b;  // [k, n]
   float* c;        // [m, n]
+  bool transposedA = false, transposedB = false;
+  /** Add to c in place of overwriting it. */
+  bool accumulate = false;
+  /** Numbers from a stored row to the next; 0: rows lie side by side. */
+  int64_t strideA = 0, strideB = 0, strideC = 0;
+
+  int64_t stepA() const { return strideA ? strideA : transposedA ? m : k; }
+  int64_t stepB() const { return strideB ? strideB : transposedB ? k : n; }
+  int64_t stepC() const { return strideC ? strideC : n; }
 };
 
-/** c = a b: fma over k in order, from 0. */
+/** c = a b (or c + a b): fma over k in order, from 0 (or from c). */
 void gemm(const Machine& on, const Gemm& call);
 
 struct Gram {
@@ -76,9 +85,14 @@ struct Gptq {
   const int32_t* order;  // [cols], a permutation: the column quantized i-th
   int64_t blockCols;     // columns between updates of the rest of the row; does not change the result
   uint8_t* codes;        // [rows, cols]
+  /** Of each keptOf columns of `order`, which takes such runs together, keptCount keep a level; 0 and 0: all. */
+  int32_t keptCount, keptOf;
 };
 
-/** Quantizes column by column, carrying each column's error over to those that follow. In doubles. */
+/**
+ * Quantizes column by column, carrying each column's error over to those that follow. In doubles. Where only some
+ * levels are kept (SparseGPT; symmetric ones), those of largest w^2 / u_jj^2 when a run's first column has its turn.
+ */
 void gptq(const Machine& on, const Gptq& call);
 
 struct ScaleSearch {
@@ -116,6 +130,7 @@ struct Refine {
   int32_t passes;          // over all columns
   const float* rowScales;  // [rows]: scales stay int8 multiples of these; null: f16
   const float* rowMinima;
+  bool zerosStay;  // a level that is 0 is not moved
   float* scales;   // [rows, groups]
   float* minima;   // [rows, groups]; null: symmetric
   uint8_t* codes;  // [rows, cols]
@@ -123,6 +138,21 @@ struct Refine {
 
 /** Moves codes, scales and minima to lower the error under the gram, group by group; never raises it. In doubles. */
 void refine(const Machine& on, const Refine& call);
+
+struct GroupRemoval {
+  double* weights;  // [cols, rows]: a column's numbers lie together
+  int64_t rows, cols;
+  int64_t size;          // columns of a group, a divisor of cols
+  const double* factor;  // [cols, cols] upper factor of the inverse of the damped gram, rows and columns in `order`
+  const int32_t* order;  // [cols], a permutation
+  double damping;
+  int64_t count;
+  int32_t* taken;  // [count]: groups to take in turn; -1: whichever costs least, written here; stays where none does
+  double* costs;   // [count]
+};
+
+/** Takes groups of columns out and repairs the others. In doubles; maths/plain/take-groups.ts. */
+void takeGroups(const Machine& on, const GroupRemoval& call);
 
 struct HessianError {
   int64_t rows, cols;

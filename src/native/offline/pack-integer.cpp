@@ -16,33 +16,33 @@ constexpr int kChunkWords = 128;
 /** Words of a vector: one quad of 16 rows. */
 constexpr int kVectorWords = 16;
 
-/** The rows of one tile. */
-struct TileRows {
-  int64_t first;
-  int64_t count;
-};
+/** Notes codes of one chunk that are none of so many bits. */
+void checkCodes(const PackCall& call, TileRows rows, int64_t col, FirstProblem* problem) {
+  const int limit = 1 << bitsOf(call.form.kind);
+  if (limit > 255) return;
+  for (int64_t r = 0; r < rows.count; r++) {
+    const int64_t at = (rows.first + r) * call.cols + col;
+    for (int64_t c = 0; c < least(kChunkCols, call.cols - col); c++) {
+      if (call.codes[at + c] >= limit) problem->note("code out of range", at + c);
+    }
+  }
+}
 
 /** Collects the codes of one chunk; what lies outside the matrix is zero. */
-void gatherChunk(const PackCall& call, TileRows rows, int64_t col, uint32_t* words, FirstProblem* problem) {
-  const int limit = 1 << bitsOf(call.form.kind);
+void gatherChunk(const PackCall& call, TileRows rows, int64_t col, uint32_t* words) {
   const int64_t width = least(kChunkCols, call.cols - col);
   std::memset(words, 0, kChunkWords * sizeof(uint32_t));
   uint8_t* bytes = reinterpret_cast<uint8_t*>(words);
   for (int64_t r = 0; r < rows.count; r++) {
-    const int64_t at = (rows.first + r) * call.cols + col;
-    const uint8_t* codes = call.codes + at;
+    const uint8_t* codes = call.codes + (rows.first + r) * call.cols + col;
     for (int64_t c = 0; c < width; c++) bytes[(c / 4 * kVectorWords + r) * 4 + c % 4] = codes[c];
-    if (limit > 255) continue;
-    for (int64_t c = 0; c < width; c++) {
-      if (codes[c] >= limit) problem->note("code out of range", at + c);
-    }
   }
 }
 
 /** Writes a chunk's codes as planes, lowest bits first; returns the end. */
 uint8_t* writePlanes(int bits, const uint32_t* words, uint8_t* out) {
   for (int shift = 0; shift < bits;) {
-    const int width = bits - shift >= 8 ? 8 : bits - shift >= 4 ? 4 : bits - shift >= 2 ? 2 : 1;
+    const int width = planeBits(bits - shift);
     const uint32_t mask = ((1u << width) - 1) * 0x01010101u;
     for (int v = 0; v < width; v++) {
       uint32_t vector[kVectorWords] = {};
@@ -135,8 +135,13 @@ void packIntegerTile(const PackCall& call, int64_t tile, int64_t stride, uint8_t
     at = writeGroup(scales, groups, group, rows, at, problem);
     if (call.form.asymmetric) at = writeGroup(minima, groups, group, rows, at, problem);
     for (int64_t col = group * groupCols; col < least(call.cols, (group + 1) * groupCols); col += kChunkCols) {
+      checkCodes(call, rows, col, problem);
+      if (call.form.sparse()) {
+        at = writeSparseChunk(call, rows, col, at, problem);
+        continue;
+      }
       uint32_t words[kChunkWords];
-      gatherChunk(call, rows, col, words, problem);
+      gatherChunk(call, rows, col, words);
       at = writePlanes(bitsOf(call.form.kind), words, at);
     }
   }

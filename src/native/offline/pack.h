@@ -18,6 +18,18 @@ class FirstProblem {
   PackProblem found_ = {nullptr, -1};
 };
 
+/** The rows of one tile. */
+struct TileRows {
+  int64_t first;
+  int64_t count;
+};
+
+/** Bits of the widest plane that holds no more than so many. */
+constexpr int planeBits(int bits) { return bits >= 8 ? 8 : bits >= 4 ? 4 : bits >= 2 ? 2 : 1; }
+
+/** Packs a chunk of a sparse kind, from column `col` on; returns the end. */
+uint8_t* writeSparseChunk(const PackCall& call, TileRows rows, int64_t col, uint8_t* out, FirstProblem* problem);
+
 /** Packs one tile of `stride` bytes of an integer kind. */
 void packIntegerTile(const PackCall& call, int64_t tile, int64_t stride, uint8_t* out, FirstProblem* problem);
 

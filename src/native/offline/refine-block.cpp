@@ -47,7 +47,8 @@ void RowBlock::load(const RefineBlock& block, const uint8_t* codes, const double
 bool RowBlock::sweep(const RefineBlock& block) {
   const LevelForm& form = *block.form;
   return block.kernels->sweepLevels({block.n, block.ld, block.h, block.diagonal, form.least, form.most, form.nearest(),
-                                     scale, inverseOf(scale), minimum, form.asymmetric, values, gradient, levels});
+                                     scale, inverseOf(scale), minimum, form.asymmetric, block.zerosStay, values,
+                                     gradient, levels});
 }
 
 bool RowBlock::refit(const RefineBlock& block, const StoredScale& scales, const StoredScale& minima) {

@@ -19,6 +19,8 @@ struct RefineBlock {
   int32_t ld;
   /** False: the block is a part of its group, and the scale stays. */
   bool wholeGroup;
+  /** Whether a level that is 0 is not moved. */
+  bool zerosStay;
   double h[kBlockCols * kBlockCols];  // [n][ld] of the damped gram, zero beyond n
   double diagonal[kBlockCols];        // of h, 1 beyond n
   double rowSums[kBlockCols];         // of h

@@ -113,6 +113,7 @@ class Refinement {
     block->kernels = &on_.kernels;
     block->form = &form_;
     block->wholeGroup = wholeGroups_;
+    block->zerosStay = call_.zerosStay;
     block->start(static_cast<int32_t>(n));
     for (int64_t i = 0; i < n; i++) {
       for (int64_t j = 0; j < n; j++) block->h[i * block->ld + j] = gramAt(at.from + i, at.from + j);

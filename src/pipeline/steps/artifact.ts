@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { trunkSha256 } from "../../artifact/exits/add.ts";
+import { bareSha256 } from "../../artifact/bare.ts";
 import { type Provenance, Sha256 } from "../../artifact/manifest.ts";
 import { sourceContents } from "../../artifact/source-contents.ts";
 import { ArtifactWriter } from "../../artifact/writer.ts";
@@ -12,7 +12,7 @@ import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { quantizeModel } from "../../quantization/quantize-model.ts";
 import { TOOL_VERSION } from "../../version.ts";
 import type { Job, Step } from "../job.ts";
-import { modelOf, pruningOf } from "../model.ts";
+import { packedModelOf, pruningOf } from "../packed-model.ts";
 import type { Recipe } from "../recipe.ts";
 import { type ShippedPlan, shippedPlan } from "../shipped.ts";
 import { openTrunk, type Trunk } from "../trunk.ts";
@@ -34,7 +34,7 @@ export const artifactStep: Step<ArtifactMade> = {
   id: ({ manifestSha256 }) => manifestSha256,
 
   async inputs(job) {
-    await job.once(modelOf);
+    await job.once(packedModelOf);
     await job.once(shippedPlan);
     const tokenizer = job.facts.tokenizer.files.map(({ name, sha256 }) => [name, sha256]);
     return { tokenizer, recipe: trunkRecipe(job.recipe) };
@@ -43,9 +43,9 @@ export const artifactStep: Step<ArtifactMade> = {
   async compute(job, { key }) {
     const { tokenizer } = job.facts;
     const { maths } = job.origin;
-    const { source } = await job.once(modelOf);
     const { recipe, onProgress, signal } = job.options;
     const shipped = await job.once(shippedPlan);
+    const { source } = shipped.model;
     const plan = { ...shipped.plan, memory: memoryWithoutExits(shipped.plan.memory) };
     const writer = await ArtifactWriter.open({
       ...{ folder: job.artifactFolder, key, spec: withStopTokens(source.spec, tokenizer), plan, overwrite: true },
@@ -75,10 +75,10 @@ export async function trunkOf(job: Job): Promise<Trunk> {
   return openTrunk(job.artifactFolder, job.options);
 }
 
-/** Null when the artifact of a finished step is still there, with or without exits, else why it is written anew. */
+/** Null when the artifact of a finished step is still there, whatever was added to it, else why it is written anew. */
 export async function sameArtifact(folder: string, { manifestSha256 }: ArtifactMade): Promise<string | null> {
   try {
-    return (await trunkSha256(folder)) === manifestSha256 ? null : "another artifact lies in its place";
+    return (await bareSha256(folder)) === manifestSha256 ? null : "another artifact lies in its place";
   } catch (error) {
     if (error instanceof UserError) return "the artifact is not there any more";
     throw error;
@@ -109,15 +109,17 @@ async function assertContents(job: Job, signal: AbortSignal | undefined): Promis
   if ((await sourceContents(checkpoint, signal)).id !== checkpointId) throw changedSource(checkpoint.label);
 }
 
-async function provenanceOf(job: Job, { plan, guard, learning }: ShippedPlan): Promise<Provenance> {
+async function provenanceOf(job: Job, { model, plan, guard, learning }: ShippedPlan): Promise<Provenance> {
   const { recipe } = job;
   const { value: weights } = await job.get(weightsStep);
-  const pruning = await pruningOf(job);
+  const pruning = await pruningOf(job, model);
+  const { adapter } = job.origin;
   return {
     toolVersion: TOOL_VERSION,
     source: { id: weights.checkpointId, files: weights.files },
     calibrationId: (await job.ask(calibrationStep))?.id ?? null,
     ...(pruning ? { pruning } : {}),
+    ...(adapter ? { adapter: adapter.identity } : {}),
     scorer: plan.scorer,
     quantizer: recipe.quantize.quantizer,
     ...(guard ? { guard } : {}),

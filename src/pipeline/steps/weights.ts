@@ -2,10 +2,10 @@ import { z } from "zod";
 import { sourceContents } from "../../artifact/source-contents.ts";
 import { keyValueBound } from "../../calibration/kv-bound.ts";
 import { keyOfMarks } from "../../formats/file-mark.ts";
-import type { Checkpoint } from "../../model/checkpoint.ts";
 import { checkWeights } from "../../model/checkpoint-check.ts";
 import type { WorkOptions } from "../../progress.ts";
-import type { Step } from "../job.ts";
+import type { Origin, Step } from "../job.ts";
+import { hashOf } from "../step-key.ts";
 
 /** What `weights.json` holds: the contents that were read, and that every weight is finite. */
 export const CheckedWeights = z.strictObject({
@@ -14,6 +14,8 @@ export const CheckedWeights = z.strictObject({
   files: z.array(z.strictObject({ name: z.string(), bytes: z.number(), sha256: z.string() })),
   /** What no key and no value exceeds; null: the weights bound none. */
   keyValueBound: z.number().nullable(),
+  /** Names the adapter that is merged into them; absent: none. */
+  adapter: z.string().optional(),
 });
 export type CheckedWeights = z.infer<typeof CheckedWeights>;
 
@@ -21,17 +23,19 @@ export type CheckedWeights = z.infer<typeof CheckedWeights>;
 export const weightsStep: Step<CheckedWeights> = {
   name: "weights",
   schema: CheckedWeights,
-  id: ({ checkpointId }) => checkpointId,
+  id: ({ checkpointId, adapter }) => (adapter === undefined ? checkpointId : hashOf({ checkpointId, adapter })),
   /** By what a change of the weights files is noticed without reading them. */
-  async inputs({ origin: { checkpoint } }) {
-    return { headers: checkpoint.id, files: keyOfMarks(checkpoint.files) };
+  async inputs({ origin: { checkpoint, adapter } }) {
+    const files = { headers: checkpoint.id, files: keyOfMarks(checkpoint.files) };
+    return adapter ? { ...files, adapter: adapter.identity } : files;
   },
-  compute: (job) => readWeights(job.origin.checkpoint, job.options),
+  compute: (job) => readWeights(job.origin, job.options),
 };
 
 /** Throws UserError naming the first tensor with NaN or infinite values, and their count. */
-async function readWeights(checkpoint: Checkpoint, work: WorkOptions): Promise<CheckedWeights> {
+async function readWeights({ checkpoint, adapter, source }: Origin, work: WorkOptions): Promise<CheckedWeights> {
   await checkWeights(checkpoint, work);
   const { id, files } = await sourceContents(checkpoint, work.signal);
-  return { checkpointId: id, files: [...files], keyValueBound: await keyValueBound(checkpoint) };
+  const named = adapter ? { adapter: hashOf(adapter.identity.files) } : {};
+  return { checkpointId: id, files: [...files], keyValueBound: await keyValueBound(source), ...named };
 }

@@ -2,20 +2,18 @@ import { Interrupted, throwIfAborted } from "../../errors.ts";
 import type { Maths } from "../../maths/maths.ts";
 import { nativeMaths } from "../../maths/native.ts";
 import type { KvType } from "../../model/kv-type.ts";
-import { checkAdapter, type LowRankPart } from "../../model/low-rank.ts";
+import type { LowRankPart } from "../../model/low-rank.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import type { NativeContext, NativeEngine, NativeModel, NativePass } from "../../native/addon.ts";
 import { openEngine } from "../../native/load.ts";
+import { Adapters } from "../adapters.ts";
 import { embedRows, scaleEmbedded } from "../embed-rows.ts";
 import { type Executor, type RunBlocksOptions, skippedAt } from "../executor.ts";
 import type { ActivationType, ExecutorInfo } from "../executor-info.ts";
 import type { AnswersOptions, HeadAnswers } from "../head-answers.ts";
-import type { ExitHead, LogitsOptions } from "../heads.ts";
-import { checkExitHead } from "../heads.ts";
-import type { InputObserver } from "../input-capture.ts";
-import { InputBuffers } from "../input-capture.ts";
+import { checkExitHead, type ExitHead, type LogitsOptions } from "../heads.ts";
+import { InputBuffers, type InputObserver } from "../input-capture.ts";
 import type { RowSpan } from "../kv-cache.ts";
-import { Named } from "../named.ts";
 import type { BlockStore } from "./block-store.ts";
 import { NativeHeads } from "./heads.ts";
 import { allRows, HiddenPool, type NativeHidden } from "./hidden.ts";
@@ -47,6 +45,7 @@ interface Parts {
   readonly loader: WeightLoader;
   readonly store: BlockStore;
   readonly heads: NativeHeads;
+  readonly adapters: Adapters<true>;
   readonly embeds: boolean;
 }
 
@@ -75,7 +74,14 @@ export async function createNativeExecutor(source: WeightSource, options: Native
       ...{ residency, ...(streamed && { streamed }) },
     };
     const heads = new NativeHeads(model, context, head);
-    return new NativeExecutor(source, { info, engine, model, context, loader, store, heads, embeds });
+    const adapters = new Adapters<true>(source, async (name, parts) => {
+      const additions = await packAdditions(loader, parts);
+      // In turn: the engine refuses to replace an adapter while a pass uses it.
+      await store.turns.take(async () => model.setAdapter(name, additions));
+      return true;
+    });
+    await adapters.takeOwn();
+    return new NativeExecutor(source, { info, engine, model, context, loader, store, heads, adapters, embeds });
   } catch (error) {
     engine.dispose();
     throw error;
@@ -91,13 +97,12 @@ export class NativeExecutor implements Executor<NativeHidden> {
   private readonly parts: Parts;
   private readonly pool: HiddenPool;
   private readonly shape: ReturnType<typeof cacheShape>;
-  private readonly adapters = new Named<true>("adapter");
   private readonly inputs: InputBuffers;
 
   constructor(source: WeightSource, parts: Parts) {
     this.spec = source.spec;
     this.info = parts.info;
-    this.maths = nativeMaths(parts.engine.offline);
+    this.maths = nativeMaths(parts.engine);
     this.source = source;
     this.parts = parts;
     this.pool = new HiddenPool(source.spec.hiddenSize);
@@ -131,15 +136,15 @@ export class NativeExecutor implements Executor<NativeHidden> {
     { skip, adapter, inputs, signal, logits, answers }: RunBlocksOptions = {},
   ): Promise<NativeHidden> {
     const input = this.pool.use(hidden);
-    if (adapter !== undefined) this.adapters.get(adapter);
-    const { store } = this.parts;
+    const { store, adapters } = this.parts;
+    const additions = adapters.of(adapter);
     const native = nativeSpans(spans, hidden.rows);
     const output = this.pool.take(hidden.rows);
     const pass: PassRun = {
       ...{ input, output: output.data, rows: hidden.rows, from, to, spans: native },
       skipAttention: skip ? Uint8Array.from(skip.attention, Number) : null,
       skipMlp: skip ? Uint8Array.from(skip.mlp, Number) : null,
-      adapter: adapter ?? null,
+      adapter: additions?.name ?? null,
     };
     try {
       if (from === to) {
@@ -185,12 +190,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
   }
 
   async loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void> {
-    checkAdapter(this.spec, name, parts);
-    const additions = await packAdditions(this.parts.loader, parts);
-    const { model, store } = this.parts;
-    // In turn: the engine refuses to replace an adapter while a pass uses it.
-    await store.turns.take(async () => model.setAdapter(name, additions));
-    this.adapters.put(name, true);
+    await this.parts.adapters.put(name, parts);
   }
 
   async loadHead(name: string, head: ExitHead): Promise<void> {

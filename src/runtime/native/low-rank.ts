@@ -9,10 +9,9 @@ export interface NativeAddition {
   readonly lowRank: NativeLowRank;
 }
 
-/** Packs both factors of every addition in f32. */
+/** Packs both factors of every addition, in the smallest float kinds that hold their numbers. */
 export async function packAdditions(loader: WeightLoader, parts: readonly LowRankPart[]): Promise<NativeAddition[]> {
-  const matrix = (rows: number, cols: number, data: Float32Array) =>
-    loader.packed({ kind: "dense", rows, cols, data }, "f32");
+  const matrix = (rows: number, cols: number, data: Float32Array) => loader.matrix({ kind: "dense", rows, cols, data });
   const additions: NativeAddition[] = [];
   for (const { block, role, rank, a, b, factor } of parts) {
     const lowRank = {

@@ -3,10 +3,11 @@ import { throwIfAborted } from "../../errors.ts";
 import { plainMaths } from "../../maths/plain/plain-maths.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import type { KvType } from "../../model/kv-type.ts";
-import { checkAdapter, type LowRankPart } from "../../model/low-rank.ts";
+import type { LowRankPart } from "../../model/low-rank.ts";
 import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import { EXPAND_BYTES } from "../../model/workspace.ts";
+import { Adapters } from "../adapters.ts";
 import { embedRows } from "../embed-rows.ts";
 import { type Executor, type RunBlocksOptions, skippedAt } from "../executor.ts";
 import type { ExecutorInfo, Residency } from "../executor-info.ts";
@@ -43,6 +44,7 @@ interface Parts {
   readonly info: ExecutorInfo;
   readonly store: BlockStore;
   readonly outputHead: NormedHead;
+  readonly adapters: Adapters<LoadedAdapter>;
   readonly tensors: TensorSet;
   readonly buffers: RunBuffers;
 }
@@ -72,11 +74,14 @@ export async function createTfjsExecutor(source: WeightSource, options: TfjsOpti
       weight: tensors.add(tf.tensor1d(norm.weight)),
       bias: norm.bias && tensors.add(tf.tensor1d(norm.bias)),
     };
+    const adapters = new Adapters(source, async (_, parts) => loadAdapter(spec, parts));
+    await adapters.takeOwn();
     return new TfjsExecutor(source, {
       info: { executor: "tfjs", backend, isa: null, reason, threads, activations: "f32", residency },
       store,
       outputHead: normedHead(await openOutputHead(source, headBias, residency, expand), spec.finalNorm, finalNorm),
       tensors,
+      adapters,
       buffers: { expand, widening: createWideningBuffers() },
     });
   } catch (error) {
@@ -94,7 +99,6 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
   private readonly source: WeightSource;
   private readonly parts: Parts;
   private readonly ropeKeys: readonly (string | null)[];
-  private readonly adapters = new Named<LoadedAdapter>("adapter");
   private readonly heads = new Named<NormedHead>("head");
   private readonly inputs: InputBuffers;
 
@@ -126,7 +130,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
     spans: readonly RowSpan[],
     { skip, adapter: adapterName, inputs, signal, logits, answers }: RunBlocksOptions = {},
   ): Promise<tf.Tensor2D> {
-    const adapter = adapterName === undefined ? null : this.adapters.get(adapterName);
+    const adapter = this.parts.adapters.of(adapterName)?.loaded;
     const chunks = chunksOf(checkedSpans(spans, hidden.shape[0])).map((sequences) => ({
       sequences,
       ropes: new PassRopes(this.spec, this.ropeKeys, sequences),
@@ -190,8 +194,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
   }
 
   async loadAdapter(name: string, parts: readonly LowRankPart[]): Promise<void> {
-    checkAdapter(this.spec, name, parts);
-    this.adapters.put(name, loadAdapter(this.spec, parts))?.tensors.dispose();
+    (await this.parts.adapters.put(name, parts))?.tensors.dispose();
   }
 
   async loadHead(name: string, head: ExitHead): Promise<void> {
@@ -222,7 +225,7 @@ export class TfjsExecutor implements Executor<tf.Tensor2D> {
   }
 
   async dispose(): Promise<void> {
-    for (const { tensors } of this.adapters.takeAll()) tensors.dispose();
+    for (const { tensors } of this.parts.adapters.takeAll()) tensors.dispose();
     for (const head of this.heads.takeAll()) head.dispose();
     this.parts.store.dispose();
     this.parts.tensors.dispose();

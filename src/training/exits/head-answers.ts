@@ -1,5 +1,4 @@
 import { setImmediate } from "node:timers/promises";
-import type { ExitWeights } from "../../artifact/exits/file.ts";
 import type { Confidence } from "../../artifact/exits/table.ts";
 import { confidencesOf, exitHeadName } from "../../decoding/exits/exit-set.ts";
 import { exitHeadOf, sharedRows } from "../../decoding/exits/load.ts";
@@ -9,7 +8,7 @@ import type { WorkOptions } from "../../progress.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import { emptyAnswers } from "../../runtime/head-answers.ts";
 import { allBatches } from "./batches.ts";
-import { exitWeightsOf } from "./head-parameters.ts";
+import { exitWeightsOf, type HeadKind } from "./head-parameters.ts";
 import type { SavedStates } from "./states.ts";
 import type { ExitAnswers } from "./thresholds.ts";
 import type { TrainedHead } from "./train-heads.ts";
@@ -21,16 +20,23 @@ export interface AskedHead {
   readonly name: string;
 }
 
+/** Trained heads of one kind, and the ids that they score. */
+interface LoadedHeads {
+  readonly source: WeightSource;
+  readonly kind: HeadKind;
+  readonly heads: readonly TrainedHead[];
+  readonly ids: Int32Array | null;
+}
+
 /** Makes trained heads known to the executor that runs their trunk, as an artifact's reader would (load-exits.ts). */
 export async function loadTrainedHeads(
   executor: AnyExecutor,
-  { source, heads, ids }: { source: WeightSource; heads: readonly TrainedHead[]; ids: Int32Array | null },
+  { source, kind, heads, ids }: LoadedHeads,
 ): Promise<AskedHead[]> {
   const shared = await sharedRows(source, ids);
-  const asked = heads.map(({ blocks }): AskedHead => ({ blocks, name: exitHeadName(blocks) }));
+  const asked = heads.map(({ blocks }): AskedHead => ({ blocks, name: exitHeadName(blocks, kind) }));
   for (const [i, { parameters }] of heads.entries()) {
-    const weights: ExitWeights = exitWeightsOf(parameters);
-    await executor.loadHead(asked[i].name, exitHeadOf(source.spec, weights, shared));
+    await executor.loadHead(asked[i].name, exitHeadOf(source.spec, exitWeightsOf(parameters), shared));
   }
   return asked;
 }

@@ -5,8 +5,8 @@ import { roundToF16 } from "../../tensor/half.ts";
 import type { Random } from "../../tensor/random.ts";
 import type { HeadRows } from "./vocabulary.ts";
 
-/** What kind of exit heads are trained. */
-export type HeadKind = ExitRecord["kind"];
+/** What kinds of exit heads are trained: `shared` ones have nothing to learn. */
+export type HeadKind = Exclude<ExitRecord["kind"], "shared">;
 
 /** Names of a head's numbers, as in the exits file. */
 type ParameterName = "norm" | "norm_bias" | "down" | "up" | "matrix" | "tail";
@@ -94,7 +94,7 @@ export function storedHead(parameters: HeadParameters): HeadParameters {
 }
 
 /** A head's numbers as the exits file takes them. */
-export function exitWeightsOf(parameters: HeadParameters): ExitWeights {
+export function exitWeightsOf(parameters: HeadParameters): ExitWeights & { readonly norm: Float32Array } {
   const numbers = new Map(parameters.map(({ name, values }) => [name, values]));
   const norm = numbers.get("norm");
   if (!norm) throw new Error("exits: the head has no norm");

@@ -13,7 +13,7 @@ const LENS_TOKENS = 4096;
 const ROWS_PER_CALL = 256;
 
 /** How often each head alone is right, beside what the model says without one. */
-export type HeadReports = NonNullable<ExitTable["training"]["heads"]>;
+type HeadReports = NonNullable<ExitTable["training"]["heads"]>;
 
 export interface LensOptions extends Pick<WorkOptions, "signal"> {
   /** Blocks run before each exit. */

@@ -1,7 +1,6 @@
 import { createHash } from "node:crypto";
 import path from "node:path";
 import type { Confidence, ExitTable } from "../../artifact/exits/table.ts";
-import { type ExitShape, exitTensorBytes } from "../../model/exit-bytes.ts";
 import { readOutputVectors } from "../../model/output-vectors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import type { WorkOptions } from "../../progress.ts";
@@ -9,12 +8,11 @@ import type { AnyExecutor } from "../../runtime/executor.ts";
 import type { BackendInfo, BackendOptions } from "../../runtime/tfjs/backend.ts";
 import { openTrainingBackend } from "../../runtime/tfjs/backend.ts";
 import { TOOL_VERSION } from "../../version.ts";
-import { calibrateLevels, EPSILONS } from "./calibrate.ts";
-import { headAnswers, loadTrainedHeads } from "./head-answers.ts";
+import { calibratedTable } from "./exit-table.ts";
+import { loadTrainedHeads } from "./head-answers.ts";
 import type { HeadKind, HeadStart } from "./head-parameters.ts";
-import { type HeadReports, reportHeads } from "./lens-report.ts";
 import { checkedPoints } from "./points.ts";
-import { SPLITS, type Split, splitSequences } from "./splits.ts";
+import { type Split, splitSequences } from "./splits.ts";
 import { collectStates, type SavedStates } from "./states.ts";
 import { type TrainedHead, type TrainHeadsOptions, trainHeads } from "./train-heads.ts";
 import { TRAINING_DEFAULTS, type TrainingSettings } from "./training-settings.ts";
@@ -60,31 +58,29 @@ export interface TrainedExits {
  * bytes for the same backend, version and threads. Throws UserError for points or text that do not fit.
  */
 export async function trainExits(options: TrainExitsOptions): Promise<TrainedExits> {
-  const { source, confidence, seed, signal } = options;
+  const { source, kind, confidence, seed, signal } = options;
   const { spec } = source;
   const points = checkedPoints(spec.blocks.length, options.points);
   const backend = await openTrainingBackend(options);
   const ids = idsOf(options);
   const states = await collectSplits(options, points);
   const start = await startOf(options, ids);
-  const settings = { ...TRAINING_DEFAULTS[options.kind], ...options.settings };
+  const settings = { ...TRAINING_DEFAULTS[kind], ...options.settings };
   const heads = await trainHeads({
     ...{ start, norm: spec.finalNorm, points, blocks: spec.blocks.length, ids, settings, seed },
     ...{ train: states.train, stop: states.stop, signal, onProgress: options.onProgress },
     stateFile: path.join(options.folder, "training.safetensors"),
     key: trainingKey(options, { points, settings, backend, ids }),
   });
-  const asked = await loadTrainedHeads(options.executor, { source, heads, ids });
-  const { batchTokens } = settings;
-  const answers = (saved: SavedStates) =>
-    headAnswers(options.executor, asked, { saved, metric: confidence, ids, batchTokens, signal });
-  const found = { calibrate: await answers(states.calibrate), report: await answers(states.report) };
-  const levels = calibrateLevels(found, {
-    ...{ metric: confidence, epsilons: options.epsilons ?? EPSILONS, points, blocks: spec.blocks.length },
-    texts: states.report.sequences,
+  const asked = await loadTrainedHeads(options.executor, { source, kind, heads, ids });
+  const { backend: name, version, threads } = backend;
+  const table = await calibratedTable({
+    ...{ source, executor: options.executor, asked, ids, confidence, epsilons: options.epsilons, states, seed, signal },
+    stored: { kind, rank: kind === "adapter" ? options.rank : null },
+    batchTokens: settings.batchTokens,
+    backend: `${name} ${version}, ${threads} threads`,
   });
-  const reports = await reportHeads(options.executor, states.report, { points, answers: found.report, signal });
-  return { heads, ids, table: tableOf(options, { points, ids, levels, states, backend, reports }) };
+  return { heads, ids, table };
 }
 
 function idsOf({ sequences, vocabulary, source: { spec } }: TrainExitsOptions): Int32Array | null {
@@ -129,34 +125,4 @@ function trainingKey(
   );
   for (const sequence of sequences) hash.update(`\n${sequence.join()}`);
   return hash.digest("hex");
-}
-
-function tableOf(
-  { source, kind, rank, confidence, seed }: TrainExitsOptions,
-  found: {
-    readonly points: readonly number[];
-    readonly ids: Int32Array | null;
-    readonly levels: ExitTable["levels"];
-    readonly states: Record<Split, SavedStates>;
-    readonly backend: BackendInfo;
-    readonly reports: HeadReports;
-  },
-): ExitTable {
-  const { points, ids, levels, states, backend, reports } = found;
-  const stored = { kind, rank: kind === "adapter" ? rank : null };
-  const vocabulary: ExitShape["vocabulary"] = ids ? { ids: ids.length } : "full";
-  const bytes = exitTensorBytes(source.spec, { exits: [stored], vocabulary }, 0);
-  const [train, stop, calibrate, report] = SPLITS.map((name) => states[name].tokens);
-  return {
-    exits: points.map((blocks) => ({ blocks, ...stored, bytes })),
-    confidence,
-    vocabulary,
-    levels,
-    training: {
-      tokens: { train, stop, calibrate, report },
-      seed,
-      backend: `${backend.backend} ${backend.version}, ${backend.threads} threads`,
-      heads: reports,
-    },
-  };
 }

@@ -89,7 +89,8 @@ class Rounding implements BlockRefiner {
       if (!matrix) throw new Error(`rounding: ${id} is not packed`);
       const { codec: name, rows, cols } = matrix;
       const codec = CODECS[name];
-      if (codec.scheme === "float" || codec.bits > MOST_BITS) {
+      // What a sparse codec stores is not chosen anew: its matrices stay.
+      if (codec.scheme === "float" || codec.bits > MOST_BITS || codec.kept) {
         fixed.push({ name: role, shape: [cols, rows], values: codec.unpackTransposed(matrix, 0, rows) });
         continue;
       }

@@ -42,7 +42,7 @@ describe("the golden artifact with exits", () => {
       ...["0.down", "0.up", "1.matrix"],
     ]);
     expect(numbers("exits.ids")).toEqual([...(ids ?? [])]);
-    expect(numbers("exits.0.norm")).toEqual([...exits[0].norm]);
+    expect(numbers("exits.0.norm")).toEqual([...(exits[0].norm ?? [])]);
     expect(numbers("exits.1.norm_bias")).toEqual([...(exits[1].normBias ?? [])]);
     expect(numbers("exits.1.tail")).toEqual([...(exits[1].tail ?? [])]);
     expect(numbers("exits.0.down").map((x) => x + 0)).toEqual([...(exits[0].down ?? [])].map((x) => x + 0));

@@ -61,13 +61,13 @@ export function tinyContents(spec: DecoderSpec, shape: ExitShape = TINY_SHAPE): 
   return {
     ids: isSubset ? Int32Array.from({ length: ids }, (_, i) => (7 * (i + 1)) % vocabSize).sort() : null,
     exits: shape.exits.map(
-      ({ rank }): ExitWeights => ({
-        norm: draw(hiddenSize),
-        normBias: spec.finalNorm.kind === "layer" ? draw(hiddenSize) : null,
+      ({ kind, rank }): ExitWeights => ({
+        norm: kind === "shared" ? null : draw(hiddenSize),
+        normBias: kind !== "shared" && spec.finalNorm.kind === "layer" ? draw(hiddenSize) : null,
         tail: isSubset ? draw(hiddenSize + 1) : null,
         down: rank === null ? null : draw(rank * hiddenSize),
         up: rank === null ? null : draw(hiddenSize * rank),
-        matrix: rank === null ? draw(ids * hiddenSize) : null,
+        matrix: kind === "linear" ? draw(ids * hiddenSize) : null,
       }),
     ),
   };

@@ -49,7 +49,7 @@ function expectedLogits(
     const h = [...hidden.subarray(row * 48, (row + 1) * 48)];
     const mean = h.reduce((sum, x) => sum + x, 0) / 48;
     const variance = h.reduce((sum, x) => sum + (x - mean) ** 2, 0) / 48;
-    let x = h.map((v, i) => ((v - mean) / Math.sqrt(variance + 1e-5)) * norm[i] + (normBias?.[i] ?? 0));
+    let x = h.map((v, i) => ((v - mean) / Math.sqrt(variance + 1e-5)) * (norm?.[i] ?? 1) + (normBias?.[i] ?? 0));
     if (down && up) {
       const rank = down.length / 48;
       const inner = Array.from({ length: rank }, (_, r) => dot(down, r * 48, x)).map((v) => v / (1 + Math.exp(-v)));
@@ -96,15 +96,26 @@ describe.each(TEST_EXECUTORS)("exits of an artifact on %s", (kind) => {
 });
 
 describe("readExits", () => {
+  it("loads nothing for exits that share the output head, which reads the state there as it is", async () => {
+    const shared = { kind: "shared" as const, rank: null };
+    const artifact = await openArtifact(await artifactWith("lens", { exits: [shared, shared], vocabulary: "full" }));
+    const exits = await readExits(artifact);
+    const executor = await executorsOf(TEST_EXECUTORS[0], "packed")(artifact);
+    expect(exits?.heads).toEqual([null, null]);
+    expect(exits && (await loadExits(executor, exits))).toEqual(["output", "output"]);
+    await executor.dispose();
+    await artifact.close();
+  });
+
   it("holds the rows of the output head once for all exits, and gives none where there are none", async () => {
     const shape: ExitShape = { exits: [TINY_SHAPE.exits[0], TINY_SHAPE.exits[0]], vocabulary: { ids: 20 } };
     const artifact = await openArtifact(await artifactWith("shared", shape));
     const exits = await readExits(artifact);
     await artifact.close();
-    expect(exits?.heads[0].matrix).toBe(exits?.heads[1].matrix);
-    expect(exits?.heads[0].matrix.rows).toBe(20);
+    expect(exits?.heads[0]?.matrix).toBe(exits?.heads[1]?.matrix);
+    expect(exits?.heads[0]?.matrix.rows).toBe(20);
     expect(exits?.ids).toHaveLength(20);
-    expect(exitHeadName(8)).toBe("exit.8");
+    expect([exitHeadName(8, "adapter"), exitHeadName(8, "shared")]).toEqual(["exit.8", "output"]);
     const plain = await openArtifact(path.join(base, "plain"));
     expect(await readExits(plain)).toBeNull();
     await plain.close();

@@ -65,7 +65,7 @@ export async function loadExits(
   }
   const exits = Array.from({ length: spec.blocks.length - 1 }, (_, i) => ({
     blocks: i + 1,
-    head: exitHeadName(i + 1),
+    head: exitHeadName(i + 1, "linear"),
   }));
   for (const { head } of exits) {
     const numbers = heads === "lens" ? data : data.map(() => 0.3 * random.nextNormal());

@@ -7,6 +7,7 @@ import { evaluate } from "../../../src/evaluation/evaluate.ts";
 import { fitVoteWeights, reportVote, voteLosses } from "../../../src/evaluation/voting/calibrate-vote.ts";
 import { voterProbabilities } from "../../../src/evaluation/voting/voter-probabilities.ts";
 import { separateWindows } from "../../../src/evaluation/windows.ts";
+import { scoreChoices } from "../../../src/evaluation/zero-shot/score-choices.ts";
 import { type Checkpoint, openCheckpoint } from "../../../src/model/checkpoint.ts";
 import { createExecutor } from "../../../src/runtime/create-executor.ts";
 import type { AnyExecutor } from "../../../src/runtime/executor.ts";
@@ -38,7 +39,9 @@ describe.each(CASES)("votes of %s on %s", (family, kind) => {
     executor = await createExecutor(source, { executor: kind, residency: "resident", activations: "f32" });
     const shape = { exits: [{ kind: "adapter" as const, rank: 3 }], vocabulary: { ids: 20 } };
     const { ids, exits } = tinyContents(source.spec, shape);
-    await executor.loadHead("exit.1", exitHeadOf(source.spec, exits[0], await sharedRows(source, ids)));
+    const [{ norm, ...own }] = exits;
+    if (!norm) throw new Error("an adapter has a norm");
+    await executor.loadHead("exit.1", exitHeadOf(source.spec, { norm, ...own }, await sharedRows(source, ids)));
     some = { exits: [{ blocks: 1, head: "exit.1" }], ids };
   });
   afterAll(async () => {
@@ -61,6 +64,24 @@ describe.each(CASES)("votes of %s on %s", (family, kind) => {
       }
       const shares = found.map(({ targets, tails }) => [...targets.keys()].map((i) => [targets[i], tails[i]]));
       for (const [target, tail] of shares.flat()) expect(Math.exp(target) + Math.exp(tail)).toBeLessThan(1 + 1e-6);
+    }
+  });
+
+  it("score zero-shot choices as they say, which share a beginning's caches", async () => {
+    const [context, ...endings] = textsOf(7).windows.map(({ ids }) => [...ids]);
+    const shared = [...context, ...context];
+    const choices = endings.map((ending) => ({
+      ids: Int32Array.from([...shared, ...ending.slice(0, 3)]),
+      firstTarget: shared.length,
+    }));
+    const exits = sharedVoters(source.spec, [1, 2]);
+    const weights = [0.2, 0.3, 0.5];
+    const voting = votingExecutor(executor, { exits, vote: "weighted", weights });
+    const [scores] = await scoreChoices(voting, [choices], { kvType: "f32", rowsPerPass: 512 });
+    for (const [i, { logLikelihood }] of scores.entries()) {
+      const found = await voterProbabilities(executor, exits, [choices[i]], {});
+      const expected = voteLosses(found, weights).reduce((sum, loss) => sum - loss, 0);
+      expect(logLikelihood).toBeCloseTo(expected, 4);
     }
   });
 

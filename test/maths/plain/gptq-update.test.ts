@@ -3,6 +3,7 @@ import path from "node:path";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { z } from "zod";
+import type { Kept } from "../../../src/codecs/codec.ts";
 import { openSafetensors } from "../../../src/formats/safetensors/index.ts";
 import { gptqUpdate } from "../../../src/maths/plain/gptq-update.ts";
 import { inverseUpperFactor } from "../../../src/maths/plain/linear-algebra.ts";
@@ -20,7 +21,7 @@ interface Problem extends DenseMatrix {
 }
 
 /** GPTQ under the scales of plain rounding; `hessian` [cols, cols] is damped as GPTQ has it (arXiv 2210.17323). */
-function quantize(problem: Problem, hessian: Float64Array, order?: Int32Array) {
+function quantize(problem: Problem, hessian: Float64Array, order?: Int32Array, kept: Kept | null = null) {
   const { rows, cols, data, bits, group } = problem;
   const plain = roundToNearest(problem, problem);
   const mean = Array.from({ length: cols }, (_, i) => hessian[i * (cols + 1)]).reduce((a, b) => a + b, 0) / cols;
@@ -44,6 +45,7 @@ function quantize(problem: Problem, hessian: Float64Array, order?: Int32Array) {
     minima: problem.scheme === "asymmetric" ? Float32Array.from(plain.offsets) : null,
     order: columns,
     codes,
+    kept,
   });
   return { plain, values: w, codes };
 }
@@ -134,6 +136,60 @@ describe("gptqUpdate", () => {
       { numRuns: 40 },
     );
   });
+});
+
+describe("gptqUpdate where only some levels are kept", () => {
+  const PATTERNS: readonly Kept[] = [
+    { count: 2, of: 4 },
+    { count: 8, of: 32 },
+    { count: 24, of: 32 },
+  ];
+  const [rows, cols] = [6, 70];
+  const problem = { kind: "dense", rows, cols, bits: 4, group: 32, scheme: "symmetric" } as const;
+
+  /** Magnitude pruning: the weights, and 0 for all but the largest of each run. */
+  const pruned = (data: Float32Array, { count, of }: Kept) =>
+    data.map((x, i) => {
+      const from = i - ((i % cols) % of);
+      const run = data.subarray(from, Math.min(from + of, (Math.floor(i / cols) + 1) * cols));
+      const larger = run.filter((y, j) => Math.abs(y) > Math.abs(x) || (Math.abs(y) === Math.abs(x) && from + j < i));
+      return larger.length < count ? x : 0;
+    });
+
+  it.each(PATTERNS)("prunes by magnitude and rounds plainly where inputs are not correlated: $count of $of", (kept) => {
+    // Whole numbers: many magnitudes are the same, of which the first stay.
+    const data = normals(rows * cols, 6).map((x) => Math.round(4 * x));
+    const { codes, plain, values } = quantize({ ...problem, data }, identity(cols), undefined, kept);
+    const groups = Math.ceil(cols / 32);
+    pruned(data, kept).forEach((x, i) => {
+      const scale = Math.fround(plain.scales[Math.floor(i / cols) * groups + Math.floor((i % cols) / 32)]);
+      const level = codes[i] - 8;
+      expect(values[i]).toBe(Math.fround(scale * level));
+      expect(Math.abs(x - scale * level)).toBeLessThanOrEqual((x === 0 ? 0 : 0.5001) * scale);
+    });
+  });
+
+  it.each(PATTERNS)(
+    "leaves a smaller output error than magnitude pruning on correlated inputs: $count of $of",
+    (kept) => {
+      const samples = 300;
+      const [mix, causes, noise] = [normals(5 * cols, 2), normals(samples * 5, 4), normals(samples * cols, 3)];
+      const x = noise.map((value, at) => {
+        let sum = 0.3 * value;
+        for (let p = 0; p < 5; p++) sum += causes[Math.floor(at / cols) * 5 + p] * mix[p * cols + (at % cols)];
+        return sum;
+      });
+      const matrix = { ...problem, data: normals(rows * cols, 5) };
+      const { values } = quantize(matrix, hessianOf(x, cols), undefined, kept);
+      const rounded = roundToNearest({ ...matrix, data: pruned(matrix.data, kept) }, matrix).values;
+      expect(outputError(x, matrix, values)).toBeLessThan(0.7 * outputError(x, matrix, rounded));
+      for (let i = 0; i < rows * cols; i++) {
+        if ((i % cols) % kept.of > 0) continue;
+        const run = values.subarray(i, Math.min(i + kept.of, (Math.floor(i / cols) + 1) * cols));
+        expect(run.filter((value) => value !== 0).length).toBeLessThanOrEqual(kept.count);
+      }
+    },
+  );
 });
 
 const FIXTURE = path.join(FIXTURES, "tinystories-656k/quant_reference.json");

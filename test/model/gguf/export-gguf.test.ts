@@ -2,6 +2,7 @@ import { existsSync, readdirSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, test } from "vitest";
 import { UserError } from "../../../src/errors.ts";
+import { adaptedSource } from "../../../src/model/adapted-source.ts";
 import { openCheckpoint } from "../../../src/model/checkpoint.ts";
 import type { DecoderSpec } from "../../../src/model/decoder-spec.ts";
 import { exportGguf } from "../../../src/model/gguf/export-gguf.ts";
@@ -12,6 +13,7 @@ import type { WeightSource } from "../../../src/model/weight-source.ts";
 import { quantizedOverlay } from "../../../src/quantization/overlay.ts";
 import { plainRounding } from "../../codecs/plain-rounding.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
+import { randomParts } from "../../support/adapters.ts";
 import { openGguf } from "../../support/gguf/reader.ts";
 import { packAs } from "../../support/pack-as.ts";
 
@@ -112,6 +114,14 @@ describe("what GGUF cannot say is refused by name, and nothing is written", () =
     const rope = { ...attention?.rope, scaling: { ...scaling, attentionFactor: 1.1 } };
     return { attention: { ...attention, rope } };
   };
+
+  test("an adapter beside the weights", async () => {
+    const source = await openCheckpoint(EXAMPLE);
+    const adapted = adaptedSource(source, randomParts(source.spec, { has: (block) => block === 0 }));
+    const failed = exportGguf(adapted, { file: path.join(folder, "no.gguf"), name: "m", tokenizer: null });
+    await expect(failed).rejects.toThrow("adapter: expected none, found one beside 7 matrices");
+    await source.close();
+  });
 
   test.each([
     ["residual: expected sequential, found parallel", (s: DecoderSpec) => block(s, { residual: "parallel" })],

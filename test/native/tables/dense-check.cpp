@@ -97,7 +97,7 @@ std::vector<double> symmetric(Random& random, int32_t n, int32_t ld) {
 }
 
 /** One sweep over random levels; the arrays that it changes one after the other, then whether it moved anything. */
-void checkSweep(const Subject& s, Random& random, int32_t n, const double* levels, bool shifted) {
+void checkSweep(const Subject& s, Random& random, int32_t n, const double* levels, bool shifted, bool zerosStay) {
   const int32_t ld = (n + 3) / 4 * 4;
   const size_t room = static_cast<size_t>(ld);
   const std::vector<double> h = symmetric(random, n, ld);
@@ -107,10 +107,12 @@ void checkSweep(const Subject& s, Random& random, int32_t n, const double* level
   for (size_t i = 0; i < room; i++) start[2 * room + i] = std::nearbyint(2 * start[2 * room + i]);
   const double scale = 0.3 + 0.1 * random.uniform(), minimum = shifted ? 0.1 * random.uniform() : 0;
   const std::string name =
-      "sweepLevels, n = " + std::to_string(n) + (levels ? ", table" : "") + (shifted ? ", shifted" : "");
+      "sweepLevels, n = " + std::to_string(n) + (levels ? ", table" : "") + (shifted ? ", shifted" : "") +
+                           (zerosStay ? ", zeros stay" : "");
   compareOn(s, name, start, [&](const KernelTable& t, double* out) {
     const bool moved = offlineKernelsOf(t).sweepLevels({n, ld, h.data(), diagonal.data(), -4, 3, levels, scale,
-                                                        1 / scale, minimum, shifted, out, out + room, out + 2 * room});
+                                                        1 / scale, minimum, shifted, zerosStay, out, out + room,
+                                                        out + 2 * room});
     out[3 * room] = moved ? 1 : 0;
   });
 }
@@ -125,8 +127,9 @@ void checkRefinement(const Subject& s, Random& random) {
               [&](const KernelTable& t, double* out) {
                 offlineKernelsOf(t).levelProduct(n, ld, h.data(), chosen.data(), out);
               });
-    for (bool shifted : {false, true}) checkSweep(s, random, n, nullptr, shifted);
-    checkSweep(s, random, n, levels.data(), false);
+    for (bool shifted : {false, true}) checkSweep(s, random, n, nullptr, shifted, false);
+    checkSweep(s, random, n, levels.data(), false, false);
+    checkSweep(s, random, n, nullptr, false, true);
   }
 }
 

@@ -11,6 +11,7 @@ std::string nameOf(const CodecForm& form, int32_t rows, int32_t cols, int32_t xr
   std::string name = kinds[static_cast<int>(form.kind)];
   if (isInteger(form.kind)) name += (form.table ? "t-" : form.asymmetric ? "a-" : "s-") + std::to_string(form.group);
   if (form.twoLevel) name += "-s8";
+  if (form.sparse()) name += "-" + std::to_string(form.keptCount) + "of" + std::to_string(form.keptOf);
   return name + " " + std::to_string(rows) + "x" + std::to_string(cols) + ", " + std::to_string(xrows) + " rows";
 }
 
@@ -139,6 +140,12 @@ void checkProducts(const Subject& subject) {
       if (bitsOf(kind) > kMostTableBits) continue;
       checkForm(subject, random, {kind, false, group, true, false});
       checkForm(subject, random, {kind, false, group, true, true});
+    }
+  }
+  for (CodecKind kind : {CodecKind::Q3, CodecKind::Q4, CodecKind::Q8}) {
+    for (int32_t count : {8, 16, 24}) {
+      if (subject.quick && (count == 8) != (kind == CodecKind::Q4)) continue;
+      checkForm(subject, random, {kind, false, 32, false, false, count, 32});
     }
   }
 }

@@ -132,7 +132,28 @@ inline void fillRowScales(Random& random, const CodecForm& form, uint8_t* tile, 
   }
 }
 
-/** Codes of rows and columns beyond the matrix are random too: no kernel may look at what they are. */
+/** Masks of so many random bits a row of 32 in each chunk of a sparse matrix; where `damaged`, as many as fall. */
+inline void fillMasks(Random& random, const CodecForm& form, const PackedMatrix& w, uint8_t* data, bool damaged) {
+  for (int32_t tile = 0; tile < w.tiles; tile++) {
+    for (int32_t chunk = 0; chunk < w.chunks; chunk++) {
+      uint64_t masks[8] = {};
+      for (int row = 0; row < kTileRows; row++) {
+        int left = damaged ? random.below(33) : 8 * form.sections();
+        for (int c = 0; c < kChunkCols; c++) {
+          if (random.below(kChunkCols - c) >= left) continue;
+          left--;
+          masks[c / 4] |= uint64_t{1} << (4 * row + c % 4);
+        }
+      }
+      memcpy(data + (levelsAt(w, tile, chunk) - w.data), masks, sizeof masks);
+    }
+  }
+}
+
+/**
+ * Codes of rows and columns beyond the matrix are random too: no kernel may look at what they are. Where `specials`, a
+ * sparse matrix' masks are damaged: all kernels must read within the matrix, and read the same.
+ */
 inline RandomMatrix randomMatrix(Random& random, const CodecForm& form, int32_t rows, int32_t cols, Codes codes,
     bool specials) {
   const int64_t bytes = packedBytes(form, rows, cols);
@@ -147,6 +168,7 @@ inline RandomMatrix randomMatrix(Random& random, const CodecForm& form, int32_t 
   for (int64_t i = 0; i < bytes; i++) {
     data[i] = codes == Codes::Random ? static_cast<uint8_t>(random.bits()) : codes == Codes::Least ? 0 : 255;
   }
+  if (form.sparse()) fillMasks(random, form, out.view, data, specials);
   const int32_t groups = (out.view.chunks + out.view.chunksPerGroup - 1) / out.view.chunksPerGroup;
   for (int32_t tile = 0; tile < out.view.tiles; tile++) {
     fillRowScales(random, form, data + tile * out.view.tileStride, specials);

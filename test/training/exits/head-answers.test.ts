@@ -83,7 +83,7 @@ async function withHeads<T>(
   const executor = await executorsOf(kind, "packed")(source);
   const heads = await trainedHeads(headKind, ids);
   try {
-    return await work(executor, await loadTrainedHeads(executor, { source, heads, ids }));
+    return await work(executor, await loadTrainedHeads(executor, { source, kind: headKind, heads, ids }));
   } finally {
     await executor.dispose();
   }
@@ -96,7 +96,7 @@ describe.each(TEST_EXECUTORS)("what heads say of saved states: %s", (kind) => {
     ["adapter", null],
   ])("is what decoding hears of them: %s", async (headKind, ids) => {
     await withHeads(kind, [headKind, ids], async (executor, asked) => {
-      expect(asked).toEqual(POINTS.map((blocks) => ({ blocks, name: exitHeadName(blocks) })));
+      expect(asked).toEqual(POINTS.map((blocks) => ({ blocks, name: exitHeadName(blocks, headKind) })));
       const logits = await Promise.all(asked.map((head) => logitsOf(executor, head)));
       const bestOf = (row: Float32Array) => row.indexOf(Math.max(...row));
       // The whole model says what the first head says of every other token, else an id that no row of logits has.

@@ -99,6 +99,15 @@ inline void maskStore(float* p, __mmask16 mask, const __m512& x) {
   }
 }
 
+inline __m512i maskExpand(const __m512i& rest, uint64_t mask, const __m512i& x) {
+  Lanes<uint8_t, 64> out = lanes<uint8_t, 64>(rest);
+  const Lanes<uint8_t, 64> in = lanes<uint8_t, 64>(x);
+  for (int i = 0, next = 0; i < 64; i++) {
+    if (mask >> i & 1) out.of[i] = in.of[next++];
+  }
+  return registerOf<__m512i>(out);
+}
+
 inline __m512 fromHalves(const __m256i& x) { return convert<float, __m512, uint16_t, 16>(x, halfToFloat); }
 inline __m256i toHalves(const __m512& x) { return convert<uint16_t, __m256i, float, 16>(x, floatToHalf); }
 inline __m512 toFloats(const __m512i& x) {
@@ -128,6 +137,8 @@ inline __m512i widen(const Register& x) {
 // Not fused in SIMDe where the processor has no FMA.
 #undef _mm512_fmadd_ps
 #define _mm512_fmadd_ps(a, b, c) emulated::fmadd(a, b, c)
+#undef _mm512_mask_expand_epi8
+#define _mm512_mask_expand_epi8(rest, mask, x) emulated::maskExpand(rest, mask, x)
 #define _mm512_maskz_loadu_ps(mask, p) emulated::maskzLoad(mask, p)
 #define _mm512_mask_storeu_ps(p, mask, x) emulated::maskStore(p, mask, x)
 #define _mm512_cvtph_ps(x) emulated::fromHalves(x)

@@ -1,0 +1,101 @@
+// npm run results:sparse [SMOLLM2_FOLDER] [--only=q4s-g32-n16,q3s-g32,…] [--part=divergence|speed]: SmolLM2-135M with
+// all blocks at one codec, sparse and dense ones of about the same bytes, by gptq: KL divergence from the checkpoint,
+// and decode tokens/s, alone on the machine. Every variant is saved when it is done.
+import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import path from "node:path";
+import { flag, layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
+import { dataFile } from "./data.mjs";
+
+const OUT = "outputs/results/sparse";
+const FILE = "docs/results/sparse.json";
+const WINDOWS = 16;
+const ROUNDS = 3;
+/** By falling bits a weight. */
+const CODECS = [
+  ...["q5s-g32", "q8s-g32-n16", "q4s-g32", "q4s-g32-n24", "q3s-g32-n24", "q3s-g32", "q4s-g32-n16", "q4s-g32-2of4"],
+  ...["q3s-g128", "q3s-g32-n16", "q3s-g32-2of4", "q2s-g32", "q4s-g32-n8"],
+];
+
+const chosen = flag("only")?.split(",") ?? CODECS;
+const folder = smollm2Folder();
+const text = dataFile("corpora/wikitext-2/wiki.test.raw");
+
+/** A recipe as JSON, which is YAML. */
+function recipeFile(codec) {
+  const source = (file) => ({ path: path.resolve("calibration-data", file), tokens: 8192 });
+  const recipe = {
+    name: "sparse",
+    calibration: { sources: [source("pride-and-prejudice.txt"), source("origin-of-species.txt")] },
+    plan: { allocator: "uniform", codecs: [codec], embedding: "8 bits" },
+    quantize: { quantizer: "gptq" },
+  };
+  mkdirSync(OUT, { recursive: true });
+  const file = `${OUT}/recipe.yaml`;
+  writeFileSync(file, JSON.stringify(recipe));
+  return file;
+}
+
+/** Makes a variant; all of them share a run folder, whose artifact is kept under the codec's name. */
+async function make(codec) {
+  const out = `${OUT}/run`;
+  const { document } = await layerwise(
+    ...["compress", folder, "--recipe", recipeFile(codec), "--budget", "1 GiB", "--out", out],
+  );
+  if (document.error) throw new Error(`${codec}: ${JSON.stringify(document.error)}`);
+  const artifact = `${OUT}/${codec}`;
+  rmSync(artifact, { recursive: true, force: true });
+  cpSync(`${out}/artifact`, artifact, { recursive: true });
+  const { items } = document.plan.memory;
+  const blocks = items.filter(({ key }) => /^(attn|mlp)\.(levels|scales)$/.test(key));
+  return {
+    artifact,
+    fileBytes: document.plan.memory.fileBytes,
+    blockBytes: blocks.reduce((n, { bytes }) => n + bytes, 0),
+  };
+}
+
+async function divergence(artifact) {
+  const { document } = await layerwise(
+    ...["eval", artifact, "--text", text, "--reference", folder, "--reference-states", `${OUT}/reference.states`],
+    ...["--noise-floor=false", "--window", "512", "--windows", String(WINDOWS)],
+  );
+  const { divergence: found, model } = document.result;
+  return { mean: found.mean, meanError: found.meanError, perplexity: model.perplexity };
+}
+
+/** Decode tokens/s of artifacts, measured in turn so that the machine's moods meet all: the median of the rounds. */
+async function speeds(artifacts) {
+  const found = artifacts.map(() => []);
+  for (let round = 0; round < ROUNDS; round++) {
+    for (const [i, artifact] of artifacts.entries()) {
+      const { document } = await layerwise("bench", artifact, "--prompt-tokens", "64", "--generate-tokens", "64");
+      found[i].push(document.results[0].generateTokensPerSecond.median);
+    }
+  }
+  return found.map((rounds) => rounds.sort((a, b) => a - b)[Math.floor(ROUNDS / 2)]);
+}
+
+const result = existsSync(FILE) ? JSON.parse(readFileSync(FILE, "utf8")) : { windows: WINDOWS, codecs: {} };
+const part = flag("part");
+for (const codec of part === "speed" ? [] : chosen) {
+  const { artifact, fileBytes, blockBytes } = await make(codec);
+  result.codecs[codec] = { fileBytes, blockBytes, divergence: await divergence(artifact), ...stamp() };
+  save("sparse", result);
+}
+const timed =
+  part === "divergence"
+    ? []
+    : Object.keys(result.codecs).filter((codec) => existsSync(`${OUT}/${codec}/manifest.json`));
+const measured = await speeds(timed.map((codec) => `${OUT}/${codec}`));
+for (const [i, codec] of timed.entries()) result.codecs[codec].tokensPerSecond = measured[i];
+save("sparse", result);
+
+const rows = Object.entries(result.codecs)
+  .sort(([, a], [, b]) => b.fileBytes - a.fileBytes)
+  .map(([codec, { divergence: of, fileBytes, tokensPerSecond }]) => [
+    codec,
+    (fileBytes / MIB).toFixed(1),
+    `${of.mean.toFixed(4)} ± ${of.meanError.toFixed(4)}`,
+    tokensPerSecond?.toFixed(1) ?? "",
+  ]);
+process.stdout.write(`${table(["codec of the blocks", "MiB", "KL divergence", "decode tokens/s"], rows)}\n`);

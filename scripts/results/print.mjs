@@ -6,6 +6,7 @@ import { dataList } from "./data.mjs";
 import { exitsText } from "./exits-text.mjs";
 import { ffnDownText } from "./ffn-down-text.mjs";
 import { nativeText } from "./native-text.mjs";
+import { pruningText, repairsText } from "./pruning-text.mjs";
 import { qualityPicture, qualityText } from "./quality-text.mjs";
 import { recipesText } from "./recipes-text.mjs";
 import { votingText } from "./voting-text.mjs";
@@ -160,6 +161,22 @@ const SECTIONS = [
     },
     intro:
       "Three models packed by recipe `dssd` at 4 bits a weight, with three adapter exits each; their text, or the beginnings of what the model writes for them, is of the data folder (C4 and WikiText-like pages; TinyStories for the two story models). Fixed: one exit, a fixed number of drafts, the same heads. Waste: drafts that the full model did not take.",
+  },
+  {
+    file: "pruning",
+    title: "Pruning",
+    command: "npm run results:pruning",
+    print: pruningText,
+    intro:
+      "KL divergence from the checkpoint on windows of 512 tokens of wikitext-2 (16 of SmolLM2-135M, 8 of Qwen2.5-Coder-0.5B), calibrated on 16,384 tokens of two books, no tuning but where it says so. By a ratio (neurons 20 %, block 10 %; spread over the blocks as named): at 4 bits `q4s-g32`, nearest, embedding 8 bits. Joint plans: `prune.ratio: auto` beside the same recipe without pruning, GPTQ from a library, losses by KL divergence, at the same total bytes (KV cache of 2,048 tokens included); 2.5 bits is half-way between uniform 2 and 3.",
+  },
+  {
+    file: "pruning-repairs",
+    title: "What a block's last matrix makes up for",
+    command: "npm run results:pruning-repairs",
+    print: (result) => `${repairsText(result)}\n\n${taken(result)}`,
+    intro:
+      "KL divergence of SmolLM2-135M's output on 1,024 tokens of wikitext-2 with one block's attention, MLP or all of it left out, mean over every fifth block, by what the last matrix that is left (of a whole block: the one before it) makes up for on 8,192 tokens of two books.",
   },
   {
     file: "voting",

@@ -1,6 +1,6 @@
-// npm run results:sparse [SMOLLM2_FOLDER] [--only=q4s-g32-n16,q3s-g32,…]: SmolLM2-135M with all blocks at one codec,
-// sparse and dense ones of about the same bytes, by gptq: KL divergence from the checkpoint, and decode tokens/s. Every
-// variant is saved when it is done. Alone on the machine.
+// npm run results:sparse [SMOLLM2_FOLDER] [--only=q4s-g32-n16,q3s-g32,…] [--part=divergence|speed]: SmolLM2-135M with
+// all blocks at one codec, sparse and dense ones of about the same bytes, by gptq: KL divergence from the checkpoint,
+// and decode tokens/s, alone on the machine. Every variant is saved when it is done.
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { flag, layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
@@ -76,14 +76,18 @@ async function speeds(artifacts) {
 }
 
 const result = existsSync(FILE) ? JSON.parse(readFileSync(FILE, "utf8")) : { windows: WINDOWS, codecs: {} };
-for (const codec of chosen) {
+const part = flag("part");
+for (const codec of part === "speed" ? [] : chosen) {
   const { artifact, fileBytes, blockBytes } = await make(codec);
   result.codecs[codec] = { fileBytes, blockBytes, divergence: await divergence(artifact), ...stamp() };
   save("sparse", result);
 }
-const there = Object.keys(result.codecs).filter((codec) => existsSync(`${OUT}/${codec}/manifest.json`));
-const measured = await speeds(there.map((codec) => `${OUT}/${codec}`));
-for (const [i, codec] of there.entries()) result.codecs[codec].tokensPerSecond = measured[i];
+const timed =
+  part === "divergence"
+    ? []
+    : Object.keys(result.codecs).filter((codec) => existsSync(`${OUT}/${codec}/manifest.json`));
+const measured = await speeds(timed.map((codec) => `${OUT}/${codec}`));
+for (const [i, codec] of timed.entries()) result.codecs[codec].tokensPerSecond = measured[i];
 save("sparse", result);
 
 const rows = Object.entries(result.codecs)

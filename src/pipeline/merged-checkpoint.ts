@@ -31,8 +31,8 @@ export async function checkMergeTarget(folder: string): Promise<void> {
 }
 
 /**
- * Writes a checkpoint, whole or not at all, with additions merged into its matrices, W + factor B A, in the element types and files that it
- * has: `compress` and other tools read it as they read the checkpoint.
+ * Writes a checkpoint, whole or not at all, with additions merged into its matrices, W + factor B A, in the element
+ * types and files that it has: `compress` and other tools read it as they read the checkpoint.
  */
 export async function writeMergedCheckpoint(
   checkpoint: Checkpoint,

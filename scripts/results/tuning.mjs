@@ -1,4 +1,4 @@
-// npm run results:tuning [-- --only=smollm2-1024,…] [--quality=yes] [--seconds=60]: adaptive layer tuning beside LoRA of all blocks in
+// npm run results:tuning [-- --only=smollm2-1024,…] [--ways=window,all] [--quality=smollm2-256,…] [--seconds=60]: adaptive layer tuning beside LoRA of all blocks in
 // the same tool, of the same rank: memory, time an iteration, and held-out perplexity after equal wall time. SmolLM2
 // on one book, Qwen2.5-Coder on Python code (mpmath 1.3.0 of PyPI, BSD; fetched by pip). Alone on the machine.
 import { execFileSync, spawn } from "node:child_process";
@@ -140,13 +140,13 @@ for (const label of chosen) {
   result.cases[label] ??= { weightBytes: bytes, baseBytes: MEASURED_BASE_BYTES.native, ways: {} };
   const found = result.cases[label];
   for (const [way, { args, steps }] of Object.entries(WAYS)) {
-    if (flag("way") && flag("way") !== way) continue;
+    if (flag("ways") && !flag("ways").split(",").includes(way)) continue;
     const { msPerStep, peakBytes } = await tune(label, way, [...model, ...args, "--steps", String(steps(blocks))]);
     found.ways[way] = { msPerStep, peakBytes };
     Object.assign(found, stamp());
     save("tuning", result);
   }
-  if (!flag("quality")) continue;
+  if (!flag("quality")?.split(",").includes(label)) continue;
   found.quality = { seconds: SECONDS };
   for (const [way, argsOf] of Object.entries(QUALITY)) {
     const args = [...model, ...argsOf(blocks)];

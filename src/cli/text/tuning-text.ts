@@ -22,6 +22,17 @@ export function tuningText({ adapter, merged, losses, examples, took }: TuneRepo
     `${table}\n`,
     `${formatCount(examples.heldOutTokens)} held-out tokens; ${took.steps} steps${each}`,
     `adapter: ${adapter}`,
+    ...risen(losses),
     ...(merged === null ? [] : [`merged checkpoint: ${merged}`]),
   ].join("\n");
+}
+
+/** What to do where windows have learned to answer at their own ends, and the model itself has become worse by it. */
+function risen(losses: TuneReport["losses"]): string[] {
+  const own = losses[losses.length - 1];
+  if (losses.length === 1 || own.after <= own.before) return [];
+  return [
+    "the model's own perplexity has risen: what lower windows learned for their ends has changed what the last blocks read.",
+    "For it tune the last blocks alone (--first-block), with the loss after the last block (--exit last), or for longer",
+  ];
 }

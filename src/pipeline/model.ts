@@ -4,9 +4,8 @@ import { allocatorOf } from "../planning/allocators/index.ts";
 import { type MatrixToPlan, matricesToPlan } from "../planning/problem/matrices.ts";
 import { cutSpec } from "../pruning/cut.ts";
 import { prunedSource } from "../pruning/pruned-source.ts";
-import { exitShapeOf } from "./exit-settings.ts";
 import type { Job } from "./job.ts";
-import type { RunRequest } from "./plan-request.ts";
+import { addedShapes, type RunRequest } from "./plan-request.ts";
 import type { Recipe } from "./recipe.ts";
 import { hashOf } from "./step-key.ts";
 import { type PrunedModel, prunedBlocksOf, pruneStep } from "./steps/prune.ts";
@@ -47,9 +46,9 @@ export async function modelOf(job: Job): Promise<WorkModel> {
 }
 
 /** What is asked of a run, for what pruning has left of the model. */
-export function prunedRequest({ exits }: Recipe, request: RunRequest, { cuts }: PrunedModel): RunRequest {
+export function prunedRequest(recipe: Recipe, request: RunRequest, { cuts }: PrunedModel): RunRequest {
   const spec = cutSpec(request.spec, cuts);
-  return { ...request, spec, exits: exits && exitShapeOf(exits, spec) };
+  return { ...request, spec, ...addedShapes(recipe, spec) };
 }
 
 /** What the job's artifact says of its pruning; null: there is none, or none yet. */

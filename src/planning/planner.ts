@@ -1,6 +1,7 @@
 import type { MemorySum, Plan } from "../artifact/plan.ts";
 import { CODECS } from "../codecs/index.ts";
 import { UserError } from "../errors.ts";
+import type { AdapterShape } from "../model/adapter-bytes.ts";
 import { checkContextLength } from "../model/context-length.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import type { ExitShape } from "../model/exit-bytes.ts";
@@ -36,6 +37,8 @@ export interface PlanRequest {
   readonly runtimeBaseBytes?: number | undefined;
   /** What the process takes while it opens, before the model is there: a budget of the process is no smaller. */
   readonly openingBytes?: number | undefined;
+  /** Additions to matrices that will be learned on the packed model; null or absent: none. */
+  readonly adapter?: AdapterShape | null | undefined;
   /** Early exits that will be trained on the packed model; null or absent: none. */
   readonly exits?: ExitShape | null | undefined;
 }
@@ -181,6 +184,7 @@ function memoryOptions(request: PlanRequest): MemoryOptions {
     budgetCovers: request.budgetCovers ?? "model",
     runtimeBaseBytes: request.runtimeBaseBytes ?? 0,
     exits: request.exits ?? null,
+    adapter: request.adapter ?? undefined,
   };
 }
 

@@ -70,17 +70,23 @@ export type TensorRecord = z.infer<typeof TensorRecord>;
 const Divergence = z.strictObject({ mean: z.number(), meanError: z.number() });
 
 /**
- * The packed plan beside the best uniform plan of no more bytes, on text that nothing else saw, and which of them
- * ships.
+ * The packed plan beside the best uniform plan of no more bytes, and one that leaves blocks out beside the best one
+ * that does not, on text that nothing else saw, and which of them ships.
  */
 export const GuardResult = z.strictObject({
   tokens: positive,
   plan: Divergence,
   /** Null where no uniform plan takes as little. `codec`: of the blocks' matrices. */
   uniform: z.strictObject({ codec: z.string(), totalBytes: count, divergence: Divergence }).nullable(),
-  ships: z.enum(["plan", "uniform"]),
+  /** Absent where the plan leaves nothing out, or no plan of whole blocks fits. */
+  whole: z.strictObject({ totalBytes: count, divergence: Divergence }).optional(),
+  ships: z.enum(["plan", "uniform", "whole"]),
 });
 export type GuardResult = z.infer<typeof GuardResult>;
+
+/** Slices of a kind that a block keeps, of those that it had. */
+export const PrunedSlices = z.strictObject({ kind: z.string(), kept: count, slices: count });
+export type PrunedSlices = z.infer<typeof PrunedSlices>;
 
 /** What the artifact was made from and by; equal provenance gives equal bytes. */
 export const Provenance = z.strictObject({
@@ -92,8 +98,8 @@ export const Provenance = z.strictObject({
   }),
   /** Names the calibration set; null where none was used. */
   calibrationId: z.string().nullable(),
-  /** What was taken out of the source's blocks: slices that each keeps, of those that it had. Absent: nothing. */
-  pruning: z.strictObject({ kind: z.string(), kept: z.array(count), slices: z.array(count) }).optional(),
+  /** What was taken out of the source's blocks, one a block; null: nothing was to be. Absent: nothing was. */
+  pruning: z.array(PrunedSlices.nullable()).optional(),
   scorer: z.string().nullable(),
   quantizer: z.string(),
   /** Absent where no comparison was asked for. */

@@ -16,6 +16,26 @@ export const PlannedMatrix = z.strictObject({
 });
 export type PlannedMatrix = z.infer<typeof PlannedMatrix>;
 
+/** What a plan leaves out of a block: so many of its slices of a kind stay. */
+export const PlannedCut = z.strictObject({
+  kind: z.string(),
+  kept: z.number().int().nonnegative(),
+  slices: z.number().int().positive(),
+  /** What the model loses by it alone, as measured; in the unit of the plan's predicted loss. */
+  loss: z.number(),
+});
+export type PlannedCut = z.infer<typeof PlannedCut>;
+
+/** What a plan that may leave something out of blocks has chosen, beside what it has not. */
+const PlannedPruning = z.strictObject({
+  /** One a block; null: it stays whole. */
+  cuts: z.array(PlannedCut.nullable()),
+  /** Predicted loss of the best plan within the budget with every block whole; null: there is none. */
+  wholeLoss: z.number().nullable(),
+  /** Where every block stays whole: that of the best plan with the cheapest cut for its bytes; null: there is none. */
+  cutLoss: z.number().nullable(),
+});
+
 /** Every matrix's codec under a budget, with the itemised memory sum. */
 export const Plan = z.strictObject({
   formatVersion: z.literal(1),
@@ -30,5 +50,7 @@ export const Plan = z.strictObject({
   predictedLoss: z.number().nullable(),
   /** Sum over blocks of importance x bits lowered below 16, for rankings without a prediction. */
   importanceLowered: z.number().nullable(),
+  /** Absent: it could leave nothing out. */
+  pruning: PlannedPruning.optional(),
 });
 export type Plan = z.infer<typeof Plan>;

@@ -107,8 +107,8 @@ export async function inspectArtifact(folder: string, colours: Colours): Promise
       `manifest sha256 ${manifest.manifestSha256}`,
       provenanceText(manifest.provenance),
       ...(pruning ? [pruningText(pruning)] : []),
-      // What is predicted is the loss beside the pruned model.
-      ...(guard ? [guardText(guard, pruning ? null : manifest.plan.predictedLoss)] : []),
+      // What is predicted is the loss beside the pruned model, where the plan did not choose what to prune.
+      ...(guard ? [guardText(guard, pruning && !manifest.plan.pruning ? null : manifest.plan.predictedLoss)] : []),
       ...["", planText(manifest.plan, null, colours), ""],
       ...(manifest.exits ? [exitsText(manifest.exits, colours), ""] : []),
     ],

@@ -111,8 +111,8 @@ async function resultText(result: CompressResult, terminal: Terminal): Promise<s
     const { planText } = await import("./text/plan-text.ts");
     const text = planText(result.plan, result.scores?.importance ?? null, terminal.colours);
     const pruning = result.pruning ? `\n${pruningText(result.pruning)}` : "";
-    // What is predicted is the loss beside the pruned model.
-    const predicted = result.pruning ? null : result.plan.predictedLoss;
+    // What is predicted is the loss beside the pruned model, where the plan did not choose what to prune.
+    const predicted = result.pruning && !result.plan.pruning ? null : result.plan.predictedLoss;
     const guard = result.guard ? `\n${guardText(result.guard, predicted)}` : "";
     const exits = result.exits ? `\n\n${await exitLines(result.exits, terminal)}` : "";
     return result.artifact ? `${text}${pruning}${guard}${exits}\nartifact: ${result.artifact}` : text;

@@ -2,11 +2,15 @@ import path from "node:path";
 import { UserError } from "../errors.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import { prunedRequest } from "../pipeline/model.ts";
-import { planRequest } from "../pipeline/plan-request.ts";
+import { planRequest, type RunRequest } from "../pipeline/plan-request.ts";
+import { measuredForms } from "../pipeline/planned-pruning.ts";
+import { prunesByPlan } from "../pipeline/prune-settings.ts";
+import type { Recipe } from "../pipeline/recipe.ts";
 import { peek, readResult } from "../pipeline/run-folder.ts";
 import { type RunOptions, savedOptions } from "../pipeline/run-options.ts";
 import { pruneStep } from "../pipeline/steps/prune.ts";
 import { scoresStep } from "../pipeline/steps/scores.ts";
+import { sensitivityStep } from "../pipeline/steps/sensitivity.ts";
 import { allocatorOf, UNRANKED } from "../planning/allocators/index.ts";
 import type { Budget } from "../planning/budget/budget.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
@@ -44,10 +48,21 @@ export async function readPlanInput(choice: PlanChoice, terminal: Terminal): Pro
   const scores = await readScores(choice, saved !== null);
   const planned = scores === null && !choice.save ? withoutRanking(asked, choice, saved !== null, terminal) : asked;
   const whole = planRequest(checkpoint, planned, budget ?? NO_DEVICE);
-  const pruned = saved && asked.recipe.prune ? await peek(choice.source, pruneStep) : null;
-  const request = { ...(pruned ? prunedRequest(planned.recipe, whole, pruned) : whole), scores };
+  const request = { ...(saved ? await prunedInput(choice.source, planned.recipe, whole) : whole), scores };
   return { request, budget, options: asked, isRun: saved !== null };
 }
+
+/** What is planned in a run folder: the model as pruned, or what each of its blocks may lose by the plan. */
+async function prunedInput(run: string, recipe: Recipe, whole: RunRequest): Promise<PlanRequestOfRun> {
+  if (!prunesByPlan(recipe)) {
+    const pruned = recipe.prune ? await peek(run, pruneStep) : null;
+    return pruned ? prunedRequest(recipe, whole, pruned) : whole;
+  }
+  const measured = recipe.plan.allocator === UNRANKED ? null : await peek(run, sensitivityStep);
+  return measured ? { ...whole, forms: measuredForms(whole.spec, measured) } : whole;
+}
+
+type PlanRequestOfRun = Omit<PlanRequest, "scores">;
 
 const NO_DEVICE: Budget = { bytes: 0, kind: "expression", explanation: "", device: null };
 

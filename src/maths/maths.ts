@@ -20,12 +20,32 @@ export interface Maths {
   gptq(options: GptqOptions): Promise<void>;
   /** Lowers the error that a quantized matrix leaves under a gram; never raises it. The same bytes. */
   refine(options: RefineOptions): Promise<void>;
+  /** Takes groups of columns out of a matrix and repairs the others. The same bytes. */
+  takeGroups(options: GroupRemoval): Promise<void>;
   /** Mean over rows of d gram d^T, d = w - values: equal to some 5 digits. */
   hessianError(options: HessianErrorOptions): Promise<number>;
   /** Sums up and compares rows of logits; equal within the bounds that it states. */
   rowComparer(): RowComparer;
   /** Packs the numbers of a matrix: the bytes of `codec.pack`, and a RangeError where that throws one. */
   pack(codec: Codec, numbers: Quantized): Promise<Uint8Array>;
+}
+
+/** A matrix that loses groups of columns, and by what the others are repaired. */
+export interface GroupRemoval {
+  /** The matrix transposed, [columns, rows], changed: a column's numbers lie together. */
+  readonly weights: Float64Array;
+  readonly rows: number;
+  /** Columns of a group, a divisor of the columns. */
+  readonly size: number;
+  /** Upper factor u of the inverse of the inputs' damped gram H (H^-1 = u^T u), rows and columns in `order`. */
+  readonly factor: Float64Array;
+  readonly order: Int32Array;
+  /** What of H's diagonal is no input's: it counts for nothing in a cost. */
+  readonly damping: number;
+  /** The groups to take, in turn; -1: whichever then costs least, written here; it stays where no cost is finite. */
+  readonly taken: Int32Array;
+  /** What each that was taken has cost. */
+  readonly costs: Float64Array;
 }
 
 /** What the levels of a matrix's codes are. */

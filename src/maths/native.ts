@@ -14,6 +14,8 @@ export function nativeMaths(offline: NativeOffline): Maths {
     searchScales: (options) => offline.searchScales(options),
     gptq: (options) => offline.gptq({ ...options, blockCols: GPTQ_BLOCK_COLS }),
     refine: (options) => offline.refine(options),
+    takeGroups: (options) =>
+      offline.takeGroups({ ...options, cols: options.order.length, count: options.taken.length }),
     hessianError: (options) => offline.hessianError(options),
     rowComparer: () => nativeComparer(offline),
     async pack(codec, numbers) {

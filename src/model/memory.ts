@@ -1,8 +1,16 @@
 import { CODECS, type CodecId } from "../codecs/index.ts";
 import { type AdapterShape, memoryWithAdapter } from "./adapter-bytes.ts";
-import { type AttentionSpec, type DecoderSpec, headMatrixId, type MatrixInfo, matricesOf } from "./decoder-spec.ts";
+import {
+  type AttentionSpec,
+  type BlockSpec,
+  type DecoderSpec,
+  headMatrixId,
+  type MatrixInfo,
+  matricesOf,
+} from "./decoder-spec.ts";
 import { type ExitShape, memoryWithExits } from "./exit-bytes.ts";
 import { kvVectorBytes } from "./kv-type.ts";
+import { linearOf } from "./low-rank.ts";
 import { halfOf } from "./matrix-id.ts";
 import type { MemoryItem, MemorySum } from "./memory-sum.ts";
 import { type PackedLayout, type PackedTensor, packedLayout } from "./packed-layout.ts";
@@ -19,7 +27,7 @@ export interface MemoryOptions {
   readonly budgetCovers: MemorySum["budgetCovers"];
   /** Early exits; null or absent: none. */
   readonly exits?: ExitShape | null | undefined;
-  /** Additions to the blocks' matrices; absent: none. */
+  /** Additions to the blocks' matrices, of which those count that the model has; absent: none. */
   readonly adapter?: AdapterShape | undefined;
 }
 
@@ -48,8 +56,13 @@ export function layoutMemory(spec: DecoderSpec, layout: PackedLayout, options: M
     kvType,
     residency,
   };
-  const memory = options.adapter ? memoryWithAdapter(plain, spec, options.adapter) : plain;
+  const memory = options.adapter ? memoryWithAdapter(plain, spec, fitting(spec, options.adapter)) : plain;
   return options.exits ? memoryWithExits(memory, spec, options.exits, headCodecOf(spec, layout)) : memory;
+}
+
+/** The parts of a planned adapter that the model has a matrix for: pruning may leave out some. */
+function fitting(spec: DecoderSpec, { dtype, parts }: AdapterShape): AdapterShape {
+  return { dtype, parts: parts.filter((part) => linearOf(spec, part)) };
 }
 
 /** The codec of the output head. */
@@ -123,12 +136,18 @@ function runtimeItems(spec: DecoderSpec, options: MemoryOptions): MemoryItem[] {
 }
 
 /** Keys and values of one sequence at its longest. */
-function kvBytes(spec: DecoderSpec, { contextTokens, kvType }: MemoryOptions): number {
-  return spec.blocks.reduce((sum, { attention }) => {
-    if (!attention) return sum;
-    const { kvHeads, headDim } = attention;
-    return sum + heldPositions(attention, contextTokens) * kvHeads * 2 * kvVectorBytes(kvType, headDim);
-  }, 0);
+function kvBytes(spec: DecoderSpec, options: MemoryOptions): number {
+  return spec.blocks.reduce((sum, block) => sum + kvBytesOf(block, options), 0);
+}
+
+/** What of them is one block's. */
+export function kvBytesOf(
+  { attention }: BlockSpec,
+  { contextTokens, kvType }: Pick<MemoryOptions, "contextTokens" | "kvType">,
+): number {
+  if (!attention) return 0;
+  const { kvHeads, headDim } = attention;
+  return heldPositions(attention, contextTokens) * kvHeads * 2 * kvVectorBytes(kvType, headDim);
 }
 
 /** A sliding window keeps whole pages, and one more where it does not begin at a page. */

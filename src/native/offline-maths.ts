@@ -72,6 +72,20 @@ export interface NativeOffline {
     minima: Float32Array | null;
     codes: Uint8Array;
   }): Promise<void>;
+  /** maths/plain/take-groups.ts: the same bytes. Weights [cols, rows], `taken` and `costs` are written. */
+  takeGroups(options: {
+    weights: Float64Array;
+    rows: number;
+    cols: number;
+    size: number;
+    factor: Float64Array;
+    order: Int32Array;
+    damping: number;
+    /** Of `taken` and `costs`. */
+    count: number;
+    taken: Int32Array;
+    costs: Float64Array;
+  }): Promise<void>;
   /** Mean over rows of d gram d^T, d = w - values [rows, cols], products in f32 (maths/plain/hessian-error.ts). */
   hessianError(options: {
     w: Float32Array;

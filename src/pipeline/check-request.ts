@@ -3,13 +3,15 @@ import { openCheckpoint } from "../model/checkpoint.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
 import { allocatorOf } from "../planning/allocators/index.ts";
 import { readBudget } from "../planning/budget/device-file.ts";
-import { createPlanner } from "../planning/planner.ts";
+import { createPlanner, type PlanRequest } from "../planning/planner.ts";
 import { codecsToScore, matricesToPlan, outerCodecsToScore } from "../planning/problem/matrices.ts";
 import { SCORERS } from "../scoring/index.ts";
 import { checkPruning, leastSpec } from "./check-pruning.ts";
 import type { ExitSettings } from "./exit-settings.ts";
 import { EXIT_TEXTS } from "./exit-texts/index.ts";
 import { planRequest, type RunRequest } from "./plan-request.ts";
+import { offeredForms } from "./planned-pruning.ts";
+import { kindsOf } from "./prune-settings.ts";
 import { needsScores, type Recipe, sequenceTokensFor, usesLibrary } from "./recipe.ts";
 import type { RunOptions } from "./run-options.ts";
 
@@ -39,9 +41,15 @@ export function checkRequest(
     }
   }
   if (recipe.exits) checkExitTexts(recipe, recipe.exits, { spec, files: calibration.length });
-  const planned = recipe.prune ? leastSpec(spec, recipe.prune) : spec;
-  const planner = createPlanner({ ...request, spec: planned, scores: null });
+  const planner = createPlanner({ ...request, ...leastOf(recipe, spec), scores: null });
   if (budgetBytes !== null) planner.checkBudget(budgetBytes);
+}
+
+/** The model that is planned, of at most the bytes that pruning will leave. */
+function leastOf({ prune }: Recipe, spec: DecoderSpec): Pick<PlanRequest, "spec" | "forms"> {
+  if (!prune) return { spec };
+  if (prune.ratio === "auto") return { spec, forms: offeredForms(spec, prune) };
+  return { spec: leastSpec(spec, kindsOf(prune)[0], prune.ratio) };
 }
 
 /** The same for a run that has not begun: its checkpoint is opened and closed again. */

@@ -3,8 +3,8 @@ import type { Plan } from "../artifact/plan.ts";
 import type { Scores } from "../scoring/scores.ts";
 import type { Job } from "./job.ts";
 import { rangedRequest } from "./kv-range.ts";
-import { pruningOf } from "./model.ts";
 import { type CheckpointJob, withJob } from "./open-job.ts";
+import { pruningOf } from "./packed-model.ts";
 import type { CodecCost } from "./packing.ts";
 import { shippedPlan } from "./shipped.ts";
 import { artifactStep } from "./steps/artifact.ts";
@@ -69,7 +69,7 @@ async function report(job: Job): Promise<CompressResult> {
     artifact: artifact && job.artifactFolder,
     scores: await job.got(scoresStep),
     plan,
-    pruning: await pruningOf(job),
+    pruning: await pruningOf(job, shipped?.model ?? null),
     kvNote: plan && (await job.once(rangedRequest)).note,
     library: (await job.got(libraryStep))?.codecs ?? null,
     guard: shipped?.guard ?? null,

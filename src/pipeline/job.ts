@@ -48,7 +48,7 @@ export interface Done<T> {
 
 /** Where a job begins that has a checkpoint to compress. */
 export interface Origin {
-  /** What steps work on is {@link modelOf} this. */
+  /** What steps work on is made of this. */
   readonly checkpoint: Checkpoint;
   readonly request: RunRequest;
   readonly budget: Budget;

@@ -2,7 +2,7 @@ import { UserError } from "../errors.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { beyondHint, firstNotFinite } from "../passes/find-not-finite.ts";
 import type { Job } from "./job.ts";
-import { modelOf } from "./model.ts";
+import { plannedModelOf } from "./model.ts";
 import type { RunRequest } from "./plan-request.ts";
 import { calibrationStep } from "./steps/calibration.ts";
 import { weightsStep } from "./steps/weights.ts";
@@ -26,7 +26,7 @@ export interface RangedRequest {
  * them, else as calibration text shows. Throws UserError KV_RANGE where the run asks for f16 by name.
  */
 export async function rangedRequest(job: Job): Promise<RangedRequest> {
-  const { request } = await job.once(modelOf);
+  const { request } = await job.once(plannedModelOf);
   const { kvType, kvChoices = [], kvAsked } = request;
   const { keyValueBound } = (await job.get(weightsStep)).value;
   const kept = { request, note: null };
@@ -45,7 +45,7 @@ export async function rangedRequest(job: Job): Promise<RangedRequest> {
 
 async function firstBeyondF16(job: Job): Promise<string | null> {
   const { sequences } = (await job.get(calibrationStep)).value;
-  const executor = await job.executors((await job.once(modelOf)).source);
+  const executor = await job.executors((await job.once(plannedModelOf)).source);
   try {
     for (let i = 0, tokens = 0; i < sequences.length && tokens < PROBE_TOKENS; i++) {
       const found = await firstNotFinite(executor, Int32Array.from(sequences[i]), "f16", job.options.signal);

@@ -1,17 +1,16 @@
-import type { Provenance } from "../artifact/manifest.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { allocatorOf } from "../planning/allocators/index.ts";
 import { type MatrixToPlan, matricesToPlan } from "../planning/problem/matrices.ts";
 import { cutSpec } from "../pruning/cut.ts";
-import { prunedSource } from "../pruning/pruned-source.ts";
-import type { Job } from "./job.ts";
+import type { Done, Job } from "./job.ts";
 import { addedShapes, type RunRequest } from "./plan-request.ts";
+import { type PrunedModel, sourceOfPruned } from "./pruned-model.ts";
 import type { Recipe } from "./recipe.ts";
 import { hashOf } from "./step-key.ts";
-import { type PrunedModel, prunedBlocksOf, pruneStep } from "./steps/prune.ts";
+import { pruneStep } from "./steps/prune.ts";
 import { weightsStep } from "./steps/weights.ts";
 
-/** What is scored, planned and packed: the checkpoint, or what the recipe's pruning has left of it. */
+/** A model that is scored, planned or packed: the checkpoint, or what pruning has left of it. */
 export interface WorkModel {
   readonly source: WeightSource;
   /** Names its contents. */
@@ -23,25 +22,22 @@ export interface WorkModel {
   storedDtype(id: string): string;
 }
 
-/** The model of a job that begins at a checkpoint, for `job.once`. */
-export async function modelOf(job: Job): Promise<WorkModel> {
+/** What is scored and planned, for `job.once`: the checkpoint, less what the recipe takes out of it by a ratio. */
+export async function plannedModelOf(job: Job): Promise<WorkModel> {
+  const pruned = await job.ask(pruneStep);
+  return pruned ? modelOfPruned(job, pruned) : checkpointModel(job);
+}
+
+/** The checkpoint as a step has pruned it. */
+export async function modelOfPruned(job: Job, { value, id: prunedId }: Done<PrunedModel>): Promise<WorkModel> {
   const { checkpoint, request } = job.origin;
   const { id } = await job.get(weightsStep);
-  const pruned = await job.ask(pruneStep);
-  if (!pruned) {
-    const storedDtype = (matrix: string) => checkpoint.storedDtype(matrix);
-    return { source: checkpoint, id, request, matrices: matricesOf(job.recipe, request), storedDtype };
-  }
-  const { cuts, key, repaired } = pruned.value;
-  const asked = prunedRequest(job.recipe, request, pruned.value);
-  const source = prunedSource({
-    ...{ source: checkpoint, spec: asked.spec, cutOf: (block) => cuts[block] },
-    repaired: prunedBlocksOf(job, key),
-  });
+  if (value.changed.length === 0) return checkpointModel(job);
+  const asked = prunedRequest(job.recipe, request, value);
   return {
-    ...{ source, request: asked, matrices: matricesOf(job.recipe, asked) },
-    id: hashOf({ checkpoint: id, pruned: pruned.id }),
-    storedDtype: (matrix) => (repaired.includes(matrix) ? "F32" : checkpoint.storedDtype(matrix)),
+    ...{ source: sourceOfPruned(job, value), request: asked, matrices: matricesOf(job.recipe, asked) },
+    id: hashOf({ checkpoint: id, pruned: prunedId }),
+    storedDtype: (matrix) => (value.repaired.includes(matrix) ? "F32" : checkpoint.storedDtype(matrix)),
   };
 }
 
@@ -51,10 +47,11 @@ export function prunedRequest(recipe: Recipe, request: RunRequest, { cuts }: Pru
   return { ...request, spec, ...addedShapes(recipe, spec) };
 }
 
-/** What the job's artifact says of its pruning; null: there is none, or none yet. */
-export async function pruningOf(job: Job): Promise<NonNullable<Provenance["pruning"]> | null> {
-  const pruned = await job.got(pruneStep);
-  return pruned && { kind: pruned.kind, kept: pruned.kept, slices: pruned.slices };
+async function checkpointModel(job: Job): Promise<WorkModel> {
+  const { checkpoint, request } = job.origin;
+  const { id } = await job.get(weightsStep);
+  const storedDtype = (matrix: string) => checkpoint.storedDtype(matrix);
+  return { source: checkpoint, id, request, matrices: matricesOf(job.recipe, request), storedDtype };
 }
 
 function matricesOf({ plan }: Recipe, { spec, storedDtype }: RunRequest): MatrixToPlan[] {

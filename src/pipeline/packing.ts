@@ -6,7 +6,7 @@ import { matrixQuantizerOf } from "../quantization/index.ts";
 import type { BuildLibraryOptions } from "../quantization/library/build-library.ts";
 import { MatrixLibrary } from "../quantization/library/matrix-library.ts";
 import type { Job } from "./job.ts";
-import { modelOf } from "./model.ts";
+import { plannedModelOf, type WorkModel } from "./model.ts";
 import { calibrationStep, restoreCalibration } from "./steps/calibration.ts";
 
 /** What a codec adds to a library: seconds of packing and bytes on disk, over all its matrices. */
@@ -29,8 +29,9 @@ export type Pair = readonly [id: string, codec: string];
  * The library of a job, for `job.once`: every matrix at every codec that a plan may give it, by the original model's
  * statistics.
  */
-export function libraryOf(job: Job): Promise<MatrixLibrary> {
-  return openLibrary(job, { quantizer: matrixQuantizerOf(job.recipe.quantize.quantizer), plan: null });
+export async function libraryOf(job: Job): Promise<MatrixLibrary> {
+  const made = { quantizer: matrixQuantizerOf(job.recipe.quantize.quantizer), plan: null };
+  return openLibrary(job, await job.once(plannedModelOf), made);
 }
 
 /**
@@ -38,18 +39,18 @@ export function libraryOf(job: Job): Promise<MatrixLibrary> {
  */
 export async function openLibrary(
   job: Job,
+  model: WorkModel,
   made: { readonly quantizer: string; readonly plan: string | null },
 ): Promise<MatrixLibrary> {
-  const { id: checkpointId } = await job.once(modelOf);
+  const { id: checkpointId } = model;
   const { id: calibrationId } = await job.get(calibrationStep);
   return new MatrixLibrary(path.join(job.folder, "library"), { checkpointId, calibrationId, ...made }, () =>
     job.assertSource(),
   );
 }
 
-/** What a library is filled from, and by. */
-export async function packingOf(job: Job): Promise<Omit<BuildLibraryOptions, "codecsOf">> {
-  const { source } = await job.once(modelOf);
+/** What a library of a model is filled from, and by. */
+export async function packingOf(job: Job, { source }: WorkModel): Promise<Omit<BuildLibraryOptions, "codecsOf">> {
   const { maths } = job.origin;
   const { sequences } = restoreCalibration((await job.get(calibrationStep)).value);
   const { recipe, onProgress, signal } = job.options;
@@ -64,9 +65,8 @@ export async function missingIn(library: MatrixLibrary, pairs: readonly Pair[]):
   return null;
 }
 
-/** The model as a plan's artifact holds it, its matrices out of a library. */
-export async function underPlan(job: Job, library: MatrixLibrary, plan: Plan): Promise<WeightSource> {
-  const { source } = await job.once(modelOf);
+/** A model as a plan's artifact holds it, its matrices out of a library. */
+export function underPlan({ source }: WorkModel, library: MatrixLibrary, plan: Plan): WeightSource {
   return library.under(source, new Map(planPairs(plan)));
 }
 

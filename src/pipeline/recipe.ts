@@ -6,12 +6,12 @@ import { UserError } from "../errors.ts";
 import { readYamlText } from "../formats/files.ts";
 import { parseYamlDocument, YamlCount, YamlName, YamlSeed } from "../formats/yaml-document.ts";
 import { didYouMean } from "../near-names.ts";
-import { allocatorOf } from "../planning/allocators/index.ts";
+import { ALLOCATOR_IDS, ALLOCATORS, allocatorOf } from "../planning/allocators/index.ts";
 import { PlanSettings } from "../planning/plan-settings.ts";
 import { isBlockQuantizer, matrixQuantizerOf, QUANTIZERS, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
-import { SCORER_IDS, scorerOptions } from "../scoring/index.ts";
+import { SCORER_IDS, SCORERS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
-import { PruneSettings } from "./prune-settings.ts";
+import { PruneSettings, prunesByPlan } from "./prune-settings.ts";
 import { TuneRecipe } from "./tune-settings.ts";
 
 /** Where the recipes that ship lie; the same from src/ and from dist/. */
@@ -70,8 +70,7 @@ const GuardSettings = z.strictObject({
   tokens: YamlCount.or(z.literal(0)).default(0),
 });
 
-/** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
-export const Recipe = z.strictObject({
+const RecipeFields = z.strictObject({
   name: YamlName,
   description: z.string().default(""),
   calibration: CalibrationSettings,
@@ -89,6 +88,21 @@ export const Recipe = z.strictObject({
   context: YamlCount.default(2048),
   /** Of everything random but the choice of calibration text. */
   seed: YamlSeed.default(0),
+});
+
+/** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
+export const Recipe = RecipeFields.superRefine((recipe, context) => {
+  if (!prunesByPlan(recipe)) return;
+  const fault = (path: string[], expected: string, found: string) => {
+    const message = `expected ${expected} with prune.ratio: auto, found ${found}`;
+    context.addIssue({ code: "custom", path, message });
+  };
+  const { allocator } = recipe.plan;
+  const choosing = ALLOCATOR_IDS.filter((id) => ALLOCATORS[id].grain.name === "matrix");
+  if (!choosing.includes(allocator)) fault(["plan", "allocator"], choosing.join(" or "), allocator);
+  const { scorer } = recipe.score;
+  const inNats = SCORER_IDS.filter((id) => SCORERS[id].inNats);
+  if (!inNats.includes(scorer)) fault(["score", "scorer"], inNats.join(" or "), scorer);
 });
 export type Recipe = z.infer<typeof Recipe>;
 

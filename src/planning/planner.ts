@@ -3,18 +3,20 @@ import { CODECS } from "../codecs/index.ts";
 import { UserError } from "../errors.ts";
 import type { AdapterShape } from "../model/adapter-bytes.ts";
 import { checkContextLength } from "../model/context-length.ts";
-import type { DecoderSpec } from "../model/decoder-spec.ts";
+import type { BlockSpec, DecoderSpec } from "../model/decoder-spec.ts";
 import type { ExitShape } from "../model/exit-bytes.ts";
-import { type MemoryOptions, memorySum } from "../model/memory.ts";
+import { kvBytesOf, type MemoryOptions, memorySum } from "../model/memory.ts";
 import type { Scores } from "../scoring/scores.ts";
 import { allocatorOf } from "./allocators/index.ts";
 import { budgetTooSmall, opensTooLarge } from "./budget/infeasible.ts";
 import type { MilpSolver } from "./optimal/milp.ts";
 import type { PlanSettings } from "./plan-settings.ts";
 import { codecIn, importanceLowered, predictedLoss } from "./prediction.ts";
+import { type BlockForms, cutsOf, formedMatrices, formedSpec, wholeForms } from "./problem/block-forms.ts";
 import { type KvChoice, kvChoices } from "./problem/kv-choices.ts";
 import type { Assignment, MatrixToPlan } from "./problem/matrices.ts";
 import { memoryReader } from "./problem/memory-reader.ts";
+import type { Allocation } from "./problem/problem.ts";
 
 /** All that a plan depends on but the budget. */
 export interface PlanRequest {
@@ -37,6 +39,8 @@ export interface PlanRequest {
   readonly runtimeBaseBytes?: number | undefined;
   /** What the process takes while it opens, before the model is there: a budget of the process is no smaller. */
   readonly openingBytes?: number | undefined;
+  /** What blocks may be, for an allocator by matrix; absent: each as it is. */
+  readonly forms?: BlockForms | undefined;
   /** Additions to matrices that will be learned on the packed model; null or absent: none. */
   readonly adapter?: AdapterShape | null | undefined;
   /** Early exits that will be trained on the packed model; null or absent: none. */
@@ -71,8 +75,9 @@ export interface Planner {
 }
 
 /** A plan that fits, before it is described. */
-interface Found {
-  readonly assignment: Assignment;
+interface Found extends Allocation {
+  /** The matrices that it has, with their sizes. */
+  readonly matrices: readonly MatrixToPlan[];
   readonly memory: MemorySum;
   readonly loss: number | null;
 }
@@ -84,16 +89,18 @@ interface Found {
 export function createPlanner(request: PlanRequest, solver: MilpSolver = noSolver): Planner {
   const { spec, scores, recipe, storedDtype } = request;
   checkContextLength(spec, request.contextTokens);
+  const forms = request.forms ?? wholeForms(spec);
   const problem = allocatorOf(recipe.plan).open({
-    ...{ spec, scores, storedDtype, solver, settings: recipe.plan, allocator: recipe.plan.allocator },
+    ...{ spec, forms, scores, storedDtype, solver, settings: recipe.plan, allocator: recipe.plan.allocator },
     exits: request.exits ?? null,
     kvChoices: request.kvChoices ?? [],
   });
   const { matrices, narrowest } = problem;
   const options = memoryOptions(request);
   const choices = kvChoices(problem.kvChoices, options.kvType, scores);
-  const readers = new Map(choices.map((kv) => [kv, memoryReader(spec, { ...options, kvType: kv.type })]));
+  const readers = new Map(choices.map((kv) => [kv, memoryReader(spec, forms, { ...options, kvType: kv.type })]));
   const sums = [...readers.values()].map((sumOf) => sumOf(narrowest));
+  const least = formedSpec(spec, forms, narrowest.forms);
   const smallest = sums.reduce((least, sum) => (sum.totalBytes < least.totalBytes ? sum : least));
   const opening = options.budgetCovers === "process" ? (request.openingBytes ?? 0) : 0;
 
@@ -102,22 +109,27 @@ export function createPlanner(request: PlanRequest, solver: MilpSolver = noSolve
     return budgetTooSmall(
       budgetBytes,
       smallest,
-      (contextTokens) => memorySum(spec, narrowest, { ...options, kvType, contextTokens }).totalBytes,
+      (contextTokens) => memorySum(least, narrowest.assignment, { ...options, kvType, contextTokens }).totalBytes,
     );
   }
 
-  function foundOf(assignment: Assignment, kv: KvChoice, memory: MemorySum): Found {
-    const loss = scores?.losses ? predictedLoss(scores.losses, matrices, assignment) : null;
-    return { assignment, memory, loss: loss === null ? null : loss + kv.loss };
+  function foundOf({ forms: picks, assignment }: Allocation, kv: KvChoice, memory: MemorySum): Found {
+    const left = formedMatrices(matrices, formedSpec(spec, forms, picks));
+    const loss = scores?.losses ? predictedLoss(scores.losses, matrices, assignment, left) : null;
+    const cuts = cutsOf(forms, picks).reduce((sum, cut) => sum + (cut?.loss ?? 0), kv.loss);
+    return { forms: picks, assignment, matrices: left, memory, loss: loss === null ? null : loss + cuts };
   }
 
   function search(budgetBytes: number): Found | null {
     let best: Found | null = null;
     for (const [kv, sumOf] of readers) {
-      const bytesOf = (assignment: Assignment) => sumOf(assignment).totalBytes;
-      const assignment = problem.allocate({ budgetBytes, bytesOf });
-      if (!assignment) continue;
-      const found = foundOf(assignment, kv, sumOf(assignment));
+      const allocation = problem.allocate({
+        budgetBytes,
+        bytesOf: (one: Allocation) => sumOf(one).totalBytes,
+        kvBytesOf: (block: BlockSpec) => kvBytesOf(block, { ...options, kvType: kv.type }),
+      });
+      if (!allocation) continue;
+      const found = foundOf(allocation, kv, sumOf(allocation));
       if (!best || (found.loss ?? 0) < (best.loss ?? 0)) best = found;
     }
     return best;
@@ -127,7 +139,7 @@ export function createPlanner(request: PlanRequest, solver: MilpSolver = noSolve
     const limit = budgetBytes ?? Number.POSITIVE_INFINITY;
     if (opening > limit) throw opensTooLarge(limit, opening);
     const found = search(limit);
-    if (found) return describePlan(request, matrices, found, budgetBytes);
+    if (found) return describePlan(request, found, budgetBytes);
     throw smallest.totalBytes <= limit ? tooSlow(recipe.plan) : tooSmall(limit);
   }
 
@@ -144,8 +156,9 @@ export function createPlanner(request: PlanRequest, solver: MilpSolver = noSolve
     }),
     describe(assignment, name) {
       const [[kv, sumOf]] = readers;
-      const found = foundOf(assignment, kv, sumOf(assignment));
-      return { ...describePlan(request, matrices, found, null), allocator: name };
+      const allocation = { forms: spec.blocks.map(() => 0), assignment };
+      const found = foundOf(allocation, kv, sumOf(allocation));
+      return { ...describePlan(request, found, null), allocator: name };
     },
   };
 }
@@ -155,9 +168,8 @@ function noSolver(): never {
 }
 
 function describePlan(
-  { scores, recipe }: PlanRequest,
-  matrices: readonly MatrixToPlan[],
-  { assignment, memory, loss }: Found,
+  { scores, recipe, forms }: PlanRequest,
+  { forms: picks, assignment, matrices, memory, loss }: Found,
   budgetBytes: number | null,
 ): Plan {
   const ranked = allocatorOf(recipe.plan).needsScores;
@@ -173,6 +185,7 @@ function describePlan(
     memory,
     predictedLoss: loss,
     importanceLowered: scores?.importance ? importanceLowered(scores.importance, matrices, assignment) : null,
+    ...(forms && { pruning: { cuts: cutsOf(forms, picks), wholeLoss: null, cutLoss: null } }),
   };
 }
 

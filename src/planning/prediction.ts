@@ -8,16 +8,18 @@ import type { Assignment, MatrixToPlan } from "./problem/matrices.ts";
 /**
  * Loss that the scores predict: the sum over matrices (embedding and head too, where they were measured) of the loss at
  * the assigned codec. Where blocks were measured as wholes, a matrix counts by its share of its block's weights. Null
- * where a codec was not measured; a float codec without a measurement counts as no loss.
+ * where a codec was not measured; a float codec without a measurement counts as no loss. `left`: those of the matrices
+ * that the plan has, with their sizes there.
  */
 export function predictedLoss(
   losses: Losses,
   matrices: readonly MatrixToPlan[],
   assignment: Assignment,
+  left: readonly MatrixToPlan[] = matrices,
 ): number | null {
   const lossOf = lossReader(losses, matrices);
   let sum = 0;
-  for (const matrix of matrices) {
+  for (const matrix of left) {
     const loss = lossOf(matrix, codecIn(assignment, matrix.id));
     if (loss === null) return null;
     sum += loss;

@@ -34,6 +34,11 @@ function cutBlock(block: BlockSpec, cut: BlockCut): BlockSpec {
   };
 }
 
+/** Whether nothing of a block computes. */
+export function isLeftOut({ attention, mlp }: BlockSpec): boolean {
+  return attention === null && mlp === null;
+}
+
 /** The spec of a model as cut, a cut for each block. */
 export function cutSpec(spec: DecoderSpec, cuts: readonly BlockCut[]): DecoderSpec {
   return { ...spec, blocks: spec.blocks.map((block, i) => cutBlock(block, cuts[i])) };

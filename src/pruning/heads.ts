@@ -1,11 +1,13 @@
 import { UNCUT } from "./cut.ts";
-import { LUC_PROBES, type PruningKind } from "./kind.ts";
+import { LUC_PROBES, PLAN_RATIOS, type PruningKind } from "./kind.ts";
 import { removeSlices } from "./repaired-columns.ts";
 
 /** Key/value heads with the query heads that read them; what stays of o is repaired. The KV cache shrinks as well. */
 export const heads: PruningKind = {
   summary: "key/value heads with their query heads",
   probes: LUC_PROBES,
+  ratios: PLAN_RATIOS,
+  refits: true,
   slicesOf: ({ attention }) => attention && { slices: attention.kvHeads, step: 1, least: 1 },
   cutOf: (kvHeads) => ({ ...UNCUT, kvHeads: [...kvHeads] }),
   prune(block, counts) {

@@ -11,8 +11,9 @@ export const PRUNING_KINDS = { neurons, heads, block, attention, mlp } as const 
 export type PruningKindId = keyof typeof PRUNING_KINDS;
 
 /** All names, in the table's order. */
-export const PRUNING_KIND_IDS: readonly PruningKindId[] = Object.keys(PRUNING_KINDS).filter(isName);
+export const PRUNING_KIND_IDS: readonly PruningKindId[] = Object.keys(PRUNING_KINDS).filter(isPruningKind);
 
-function isName(name: string): name is PruningKindId {
+/** Whether there is a kind of that name. */
+export function isPruningKind(name: string): name is PruningKindId {
   return Object.hasOwn(PRUNING_KINDS, name);
 }

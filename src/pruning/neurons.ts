@@ -1,5 +1,5 @@
 import { UNCUT } from "./cut.ts";
-import { LUC_PROBES, type PruningKind } from "./kind.ts";
+import { LUC_PROBES, PLAN_RATIOS, type PruningKind } from "./kind.ts";
 import { removeSlices } from "./repaired-columns.ts";
 
 /** Columns of `down` that share a scale or a tile in most codecs: fewer would be padded. */
@@ -12,6 +12,9 @@ const STEP = 32;
 export const neurons: PruningKind = {
   summary: "feed-forward channels",
   probes: LUC_PROBES,
+  ratios: PLAN_RATIOS,
+  // Repaired, `down` gives what it gave already.
+  refits: false,
   slicesOf: ({ mlp }) => mlp && { slices: mlp.up.rows, step: STEP, least: Math.min(STEP, mlp.up.rows) },
   cutOf: (channels) => ({ ...UNCUT, channels: [...channels] }),
   prune(block, counts) {

@@ -1,6 +1,6 @@
 import { type DecoderSpec, linearsOf } from "../model/decoder-spec.ts";
 import { idOf, partsOf } from "../model/matrix-id.ts";
-import { type DenseMatrix, denseMatrix, type Matrix, type WeightSource } from "../model/weight-source.ts";
+import { type DenseMatrix, denseMatrix, type Matrix, matrixRows, type WeightSource } from "../model/weight-source.ts";
 import { type BlockCut, type KeptPlaces, keptOf } from "./cut.ts";
 
 /** Where a pruned model's weights come from. */
@@ -19,6 +19,17 @@ interface RepairedMatrices {
   matrixAt(id: string): Promise<DenseMatrix | null>;
   /** Rows [from, to). */
   rowsAt(id: string, from: number, to: number): Promise<Float32Array | null>;
+}
+
+/** Matrices that are in memory, by their ids. */
+export function heldMatrices(matrices: ReadonlyMap<string, DenseMatrix>): RepairedMatrices {
+  return {
+    matrixAt: async (id) => matrices.get(id) ?? null,
+    rowsAt: async (id, from, to) => {
+      const matrix = matrices.get(id);
+      return matrix ? matrixRows(matrix, from, to).slice() : null;
+    },
+  };
 }
 
 /** Rows or columns of a matrix, ascending. */

@@ -28,7 +28,7 @@ export async function* removeSlices(
   if (!input) throw new Error(`${id}: expected its inputs prepared, found none`);
   const removal = new Removal(maths, input, denseMatrix(await source.readMatrix(id)), size);
   for (const count of counts) {
-    while (removal.left.length > count) await removal.takeOne();
+    await removal.keepOnly(count);
     yield { cut: cutOf(removal.left), repaired: new Map([[role, removal.matrix()]]) };
   }
 }

@@ -8,6 +8,8 @@ export function wholeParts(summary: string, cut: Partial<BlockCut>, has: (block:
   return {
     summary,
     probes: [1],
+    ratios: [1],
+    refits: true,
     slicesOf: (block) => (has(block) ? { slices: 1, step: 1, least: 0 } : null),
     cutOf: () => left,
     async *prune(_, counts) {

@@ -66,6 +66,8 @@ interface ScorerFacts {
   readonly summary: string;
   /** True when `losses` are measured, so that a plan's loss can be predicted. */
   readonly predictsLoss: boolean;
+  /** Losses are divergences of the whole model's output, in nats: others that are measured so add to them. */
+  readonly inNats?: true;
   /** Calibration that the scorer is meant for; it uses no more tokens than these unless its option `tokens` says so. */
   readonly defaultCalibration: { readonly sequences: number; readonly sequenceTokens: number };
   /** What its options may be, but for `tokens`. */

@@ -3,6 +3,8 @@ import { checkExitTexts, checkRequest } from "../../src/pipeline/check-request.t
 import { parseRecipe } from "../../src/pipeline/recipe.ts";
 import { smolSpec } from "../planning/example-spec.ts";
 
+const AUTO =
+  "prune: { kind: [neurons, block], ratio: auto }\nscore: { scorer: kl }\nplan: { allocator: optimal, codecs: [q4s-g32] }";
 const CALIBRATION = [{ path: "a.txt", tokens: 4096 }];
 
 /** Checks a recipe by its own lines, against a budget where one is given. */
@@ -24,6 +26,7 @@ describe("a request", () => {
     ["PRUNE_RATIO", "prune: { kind: heads, ratio: 0.7 }", null],
     ["PRUNE_RATIO", "prune: { kind: neurons, ratio: 0.99 }", null],
     ["BUDGET_TOO_SMALL", "prune: { kind: neurons, ratio: 0.5 }", 2 ** 20],
+    ["BUDGET_TOO_SMALL", AUTO, 2 ** 20],
     ["RULE_MATCHES_NOTHING", "plan: { rules: { 'blocks.99.*': exclude } }", null],
     ["EXIT_TOKENS", "exits: { tokens: 2000 }", null],
     [
@@ -34,6 +37,12 @@ describe("a request", () => {
     ],
   ])("is refused by %s", (code, lines, budget) => {
     expect(() => check(lines, budget)).toThrow(expect.objectContaining({ code }));
+  });
+
+  it("may be for fewer bytes than whole blocks have, where the plan may leave them out", () => {
+    const whole = AUTO.replace(/^prune.*\n/, "");
+    expect(() => check(whole, 60 * 2 ** 20)).toThrow(expect.objectContaining({ code: "BUDGET_TOO_SMALL" }));
+    expect(() => check(AUTO, 60 * 2 ** 20)).not.toThrow();
   });
 
   it("may name probes of any codec where the matrices are rounded when they are needed", () => {

@@ -125,6 +125,16 @@ describe("a recipe", () => {
     ["prune: { kind: neurons, ratio: -0.1 }\n", "my.yaml:5: prune.ratio: expected"],
     ["prune: { kind: neurons, ratio: .nan }\n", "my.yaml:5: prune.ratio: expected"],
     ["prune: { kind: neuron, ratio: 0.1 }\n", "my.yaml:5: prune.kind: expected"],
+    [
+      "prune: { kind: [neurons, heads], ratio: 0.2 }\n",
+      "my.yaml:5: prune.kind: expected one kind with a ratio, found neurons, heads",
+    ],
+    ["prune: { kind: [neurons, head], ratio: auto }\n", "my.yaml:5: prune.kind.1: expected one of neurons"],
+    ["prune: { kind: neurons, ratio: auto }\n", "plan.allocator: expected optimal with prune.ratio: auto, found lsaq"],
+    [
+      "prune: { kind: neurons, ratio: auto }\nplan: { allocator: optimal }\nscore: { scorer: output-mse }\n",
+      "score.scorer: expected kl with prune.ratio: auto, found output-mse",
+    ],
     ["exits: { ranks: 3 }\n", 'my.yaml:5: exits.ranks: expected a known field, found "ranks"'],
     ["exits:\n  after: [4, 8]\n  count: 2\n", "my.yaml:7: exits.count: expected none beside the points"],
     [

@@ -6,8 +6,9 @@ import { openCheckpoint } from "../../src/model/checkpoint.ts";
 import { idOf } from "../../src/model/matrix-id.ts";
 import type { WeightSource } from "../../src/model/weight-source.ts";
 import { canLose, keptCounts } from "../../src/pruning/counts.ts";
-import { type BlockCut, cutSpec } from "../../src/pruning/cut.ts";
+import { type BlockCut, cutSpec, UNCUT } from "../../src/pruning/cut.ts";
 import { PRUNING_KIND_IDS, PRUNING_KINDS, type PruningKindId } from "../../src/pruning/index.ts";
+import type { BlockPruning, PruningKind } from "../../src/pruning/kind.ts";
 import { pruneModel } from "../../src/pruning/prune-model.ts";
 import { PrunedBlocks } from "../../src/pruning/pruned-blocks.ts";
 import { prunedSource } from "../../src/pruning/pruned-source.ts";
@@ -38,7 +39,12 @@ function workOf({ source, kind, executor = TEST_EXECUTORS[0], signal }: Given) {
     Int32Array.from({ length }, () => random.nextInt(source.spec.vocabSize)),
   );
   const createExecutor = executorsOf(executor, "streamed");
-  return { source, sequences, createExecutor, maths: plainMaths, kind: PRUNING_KINDS[kind], signal };
+  return { source, sequences, createExecutor, maths: plainMaths, signal, kind: PRUNING_KINDS[kind] };
+}
+
+/** What each block keeps of a kind. */
+function keeping(kind: PruningKind, kept: readonly number[]): BlockPruning[] {
+  return kept.map((count) => ({ kind, kept: count }));
 }
 
 let folders = 0;
@@ -48,7 +54,7 @@ async function prune(given: Given, blocks = new PrunedBlocks(path.join(base, `pr
   const work = workOf(given);
   const counts = source.spec.blocks.map(work.kind.slicesOf);
   const kept = keptCounts(counts, counts.map(() => ratio)); // biome-ignore format: short
-  const { cuts, repaired } = await pruneModel({ ...work, kept, blocks });
+  const { cuts, repaired } = await pruneModel({ ...work, prunings: keeping(work.kind, kept), blocks });
   return { pruned: sourceOf(source, cuts, blocks), cuts, kept, counts, repaired };
 }
 
@@ -107,12 +113,12 @@ describe.each(FAMILIES)("%s", (family) => {
     },
   );
 
-  it.each(["neurons", "heads"] as const)("with %s repaired is nearer to what it was", async (kind) => {
+  it.each(PRUNING_KIND_IDS)("with %s repaired is nearer to what it was", async (kind) => {
     const source = await open(family);
     const { pruned, cuts } = await prune({ source, kind, ratio: 0.4 });
     const plain = sourceOf(source, cuts, { matrixAt: async () => null, rowsAt: async () => null });
     // Of the first pruned block, on the text that it was repaired on.
-    const first = cuts.findIndex(({ channels, kvHeads }) => channels !== null || kvHeads !== null);
+    const first = cuts.findIndex((cut) => JSON.stringify(cut) !== JSON.stringify(UNCUT));
     const { sequences } = workOf({ source, kind, ratio: 0 });
     const errors = [];
     for (const model of [pruned, plain, source]) {
@@ -138,15 +144,18 @@ describe.each(FAMILIES)("%s", (family) => {
 
   it("has a larger error the more of a block goes", async () => {
     const source = await open(family);
-    const work = workOf({ source, kind: "neurons", ratio: 0 });
+    const { kind, ...own } = workOf({ source, kind: "neurons", ratio: 0 });
+    const tries = [{ kind, ratios: kind.probes }];
+    const work = { ...own, measured: own.sequences, tries, divergences: true };
     const found = await measureSensitivity({ ...work, saved: [], keep: async () => undefined });
     const kept: Sensitivities[] = [];
     const keep = async (blocks: Sensitivities) => void kept.push([...blocks]);
     expect(await measureSensitivity({ ...work, saved: found.slice(0, 1), keep })).toEqual(found);
     expect(kept).toEqual(found.slice(1).map((_, i) => found.slice(0, i + 2)));
     expect(found).toHaveLength(source.spec.blocks.length);
-    for (const block of found) {
-      expect(block?.relative).toHaveLength(PRUNING_KINDS.neurons.probes.length);
+    for (const [block] of found) {
+      expect(block?.relative).toHaveLength(kind.probes.length);
+      expect(block?.kl?.at(-1)).toBeGreaterThan(block?.kl?.[1] ?? 0);
       for (const errors of [block?.relative ?? [], block?.mse ?? []]) {
         expect(errors.at(-1)).toBeGreaterThan(errors[1]);
         for (const [i, error] of errors.entries()) expect(error).toBeGreaterThanOrEqual((errors[i - 1] ?? 0) * 0.999);
@@ -200,13 +209,15 @@ describe("pruneModel", () => {
     await source.close();
   });
 
-  it("runs nothing for a kind that repairs nothing, nor where all blocks are there", async () => {
+  it("runs nothing where nothing can be repaired, nor where all blocks are there", async () => {
     const source = await open("llama-gqa");
     const never = () => Promise.reject(new Error("an executor was made"));
     const blocks = new PrunedBlocks(path.join(base, "ran"), "key");
-    const work = { ...workOf({ source, kind: "block", ratio: 0 }), createExecutor: never };
-    await pruneModel({ ...work, kept: [1, 0, 1], blocks: new PrunedBlocks(path.join(base, "left-out"), "key") });
-    const neurons = { ...workOf({ source, kind: "neurons", ratio: 0 }), kept: [112, 64, 96], blocks };
+    const { kind, ...work } = { ...workOf({ source, kind: "block", ratio: 0 }), createExecutor: never };
+    const leftOut = new PrunedBlocks(path.join(base, "left-out"), "key");
+    await pruneModel({ ...work, prunings: keeping(kind, [0, 1, 1]), blocks: leftOut });
+    const { kind: channels, ...own } = workOf({ source, kind: "neurons", ratio: 0 });
+    const neurons = { ...own, prunings: keeping(channels, [112, 64, 96]), blocks };
     const first = await pruneModel(neurons);
     expect(await pruneModel({ ...neurons, createExecutor: never })).toEqual(first);
     await source.close();
@@ -220,7 +231,7 @@ describe("pruneModel", () => {
     const last = source.spec.blocks.length - 1;
     const kept = source.spec.blocks.map((_, i) => (i < last ? slices : (all.spec.blocks[last].mlp?.up.rows ?? 0)));
     const alone = new PrunedBlocks(path.join(base, "alone"), "key");
-    await pruneModel({ ...work, kept, blocks: alone });
+    await pruneModel({ ...work, prunings: keeping(work.kind, kept), blocks: alone });
     expect(await alone.matrixAt(idOf(last, "mlp.down"))).not.toEqual(await all.readMatrix(idOf(last, "mlp.down")));
     await source.close();
   });

@@ -20,7 +20,7 @@ const FLOORS: readonly (readonly string[])[] = [
 const NEIGHBOURS: Readonly<Record<string, readonly string[]>> = {
   native: ["codecs"],
   quantization: ["calibration", "training"],
-  pruning: ["calibration", "quantization"],
+  pruning: ["calibration", "evaluation", "quantization", "scoring"],
   evaluation: ["quantization"],
   scoring: ["calibration", "evaluation"],
   planning: ["scoring"],

@@ -4,21 +4,32 @@ import { shortBytes } from "../../size-text.ts";
 import { formatCount, formatDuration, formatNumber } from "./number-text.ts";
 
 /**
- * The plan beside the best uniform plan on held-out text, and which of them ships; how far what was predicted of that
+ * The plan beside the best uniform plan (and one that prunes beside the best that does not) on held-out text, and which
+ * of them ships; how far what was predicted of that
  * one was from what was measured, where it was predicted (`predictedLoss`, of the shipped plan): one line each.
  */
 export function guardText(guard: GuardResult, predictedLoss: number | null): string {
-  const shipped = guard.ships === "plan" ? guard.plan : guard.uniform?.divergence;
+  const shipped = guard.ships === "plan" ? guard.plan : guard[guard.ships]?.divergence;
   if (predictedLoss === null || !shipped) return comparisonText(guard);
   return `${comparisonText(guard)}\n${predictionText(predictedLoss, shipped.mean)}`;
 }
 
-function comparisonText({ tokens, plan, uniform, ships }: GuardResult): string {
+const SHIPS: Readonly<Record<GuardResult["ships"], string>> = {
+  plan: "the plan ships",
+  uniform: "the uniform plan ships instead of the plan",
+  whole: "the plan without pruning ships instead of the plan",
+};
+
+function comparisonText({ tokens, plan, uniform, whole, ships }: GuardResult): string {
   const nats = ({ mean, meanError }: GuardResult["plan"]) => `${formatNumber(mean)} ± ${formatNumber(meanError)}`;
   const own = `guard: KL divergence ${nats(plan)} nats on ${formatCount(tokens)} held-out tokens`;
-  if (!uniform) return `${own}; no uniform plan takes as few bytes`;
-  const rival = `the best uniform plan (${uniform.codec}, ${shortBytes(uniform.totalBytes)}) has ${nats(uniform.divergence)}`;
-  return `${own}; ${rival}: ${ships === "plan" ? "the plan ships" : "the uniform plan ships instead of the plan"}`;
+  const even =
+    uniform &&
+    `the best uniform plan (${uniform.codec}, ${shortBytes(uniform.totalBytes)}) has ${nats(uniform.divergence)}`;
+  const bits = whole && `the best plan without pruning (${shortBytes(whole.totalBytes)}) has ${nats(whole.divergence)}`;
+  const rivals = [even, bits].flatMap((rival) => rival ?? []);
+  if (rivals.length === 0) return `${own}; no uniform plan takes as few bytes`;
+  return `${own}; ${rivals.join("; ")}: ${SHIPS[ships]}`;
 }
 
 /** The scores are of the weights, in f32; the guard runs the model as a device does. */

@@ -3,6 +3,7 @@ import { blockName, blockOf, partsOf } from "../../model/matrix-id.ts";
 import { formatBytes, shortBytes } from "../../size-text.ts";
 import type { Colours } from "../terminal.ts";
 import { formatCount, formatNumber } from "./number-text.ts";
+import { plannedPruningText } from "./pruning-text.ts";
 import { renderTable } from "./table.ts";
 
 /** Units shown together: embedding, head, and each block. */
@@ -37,6 +38,7 @@ export function planText(plan: Plan, importance: readonly number[] | null, colou
     `allocator ${plan.allocator}${by}; budget ${budgetText(plan)}`,
   ];
   if (plan.predictedLoss !== null) lines.push(`predicted loss ${formatNumber(plan.predictedLoss)} (weights alone)`);
+  if (plan.pruning) lines.push(plannedPruningText(plan.pruning));
   if (plan.importanceLowered !== null) lines.push(`importance lowered ${formatNumber(plan.importanceLowered)}`);
   return lines.join("\n");
 }

@@ -5,6 +5,7 @@ import { accumulateGram, inverseUpperFactor } from "./linear-algebra.ts";
 import { refine } from "./refine.ts";
 import { plainComparer } from "./row-comparer.ts";
 import { searchScales } from "./search-scales.ts";
+import { takeGroups } from "./take-groups.ts";
 
 /**
  * The maths in TypeScript, on the caller's thread: what runs where there is no addon. Each call ends before it returns.
@@ -15,6 +16,7 @@ export const plainMaths: Maths = {
   searchScales: async (options) => searchScales(options),
   gptq: async (options) => gptqUpdate(options),
   refine: async (options) => refine(options),
+  takeGroups: async (options) => takeGroups(options),
   hessianError: async (options) => hessianError(options),
   rowComparer: plainComparer,
   pack: async (codec, numbers) => codec.pack(numbers),

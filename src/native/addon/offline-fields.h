@@ -101,6 +101,24 @@ struct FieldsOf<offline::Refine> {
 };
 
 template <>
+struct FieldsOf<offline::GroupRemoval> {
+  using Call = offline::GroupRemoval;
+  static constexpr const char* kType = "takeGroups";
+  static constexpr auto kTakenEach = [](const Call& call) { return call.count; };
+  static constexpr Field<Call> kTable[] = {
+      field<&Call::rows>("rows", 1, kMostRows),      field<&Call::cols>("cols", 1, kMostCols),
+      field<&Call::size>("size", 1, kMostCols),      field<&Call::count>("count", 1, kMostCols),
+      field<&Call::damping>("damping"),              field<&Call::weights>("weights", kWhole),
+      field<&Call::factor>("factor", kSquare),       field<&Call::order>("order", kColEach),
+      field<&Call::taken>("taken", kTakenEach),      field<&Call::costs>("costs", kTakenEach),
+  };
+  static void check(const Path& path, const Call& call) {
+    offline::checkOrder(path, call.order, call.cols);
+    offline::checkGroups(path, call);
+  }
+};
+
+template <>
 struct FieldsOf<offline::HessianError> {
   using Call = offline::HessianError;
   static constexpr const char* kType = "hessianError";

@@ -87,6 +87,7 @@ Napi::Function defineOffline(Napi::Env env) {
                                   Offline::method<ByFields<offline::gptq>::call>("gptq"),
                                   Offline::method<ByFields<searchScales>::call>("searchScales"),
                                   Offline::method<ByFields<offline::refine>::call>("refine"),
+                                  Offline::method<ByFields<offline::takeGroups>::call>("takeGroups"),
                                   Offline::method<ByFields<offline::hessianError>::call>("hessianError"),
                                   Offline::method<ByFields<offline::compareRows>::call>("compareRows"),
                                   Offline::method<pack>("pack"),

@@ -27,6 +27,22 @@ void checkOrder(const Path& path, const int32_t* order, int64_t cols) {
   }
 }
 
+void checkGroups(const Path& path, const GroupRemoval& call) {
+  if (call.cols % call.size != 0) refuse(Path{"size", &path}, "expected a divisor of the columns");
+  const Path at{"taken", &path};
+  const int64_t groups = call.cols / call.size;
+  if (call.count > groups) refuse(at, "expected at most " + std::to_string(groups) + " groups");
+  std::vector<bool> seen(static_cast<size_t>(groups), false);
+  for (int64_t i = 0; i < call.count; i++) {
+    const int32_t group = call.taken[i];
+    if (group == -1) continue;
+    if (group < -1 || group >= groups || seen[static_cast<size_t>(group)]) {
+      refuse(Path{nullptr, &at, i}, "expected every group at most once, found " + std::to_string(group));
+    }
+    seen[static_cast<size_t>(group)] = true;
+  }
+}
+
 void checkFinite(const Path& path, const float* numbers, int64_t count) {
   for (int64_t i = 0; i < count; i++) {
     if (!std::isfinite(numbers[i])) refuse(Path{nullptr, &path, i}, "expected a finite number");

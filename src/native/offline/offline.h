@@ -124,6 +124,21 @@ struct Refine {
 /** Moves codes, scales and minima to lower the error under the gram, group by group; never raises it. In doubles. */
 void refine(const Machine& on, const Refine& call);
 
+struct GroupRemoval {
+  double* weights;  // [cols, rows]: a column's numbers lie together
+  int64_t rows, cols;
+  int64_t size;          // columns of a group, a divisor of cols
+  const double* factor;  // [cols, cols] upper factor of the inverse of the damped gram, rows and columns in `order`
+  const int32_t* order;  // [cols], a permutation
+  double damping;
+  int64_t count;
+  int32_t* taken;  // [count]: groups to take in turn; -1: whichever costs least, written here; stays where none does
+  double* costs;   // [count]
+};
+
+/** Takes groups of columns out and repairs the others. In doubles; maths/plain/take-groups.ts. */
+void takeGroups(const Machine& on, const GroupRemoval& call);
+
 struct HessianError {
   int64_t rows, cols;
   const float* w;       // [rows, cols]

@@ -14,7 +14,7 @@ import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { quantizeModel } from "../../quantization/quantize-model.ts";
 import { TOOL_VERSION } from "../../version.ts";
 import type { Job, Step } from "../job.ts";
-import { modelOf, pruningOf } from "../model.ts";
+import { packedModelOf, pruningOf } from "../packed-model.ts";
 import type { Recipe } from "../recipe.ts";
 import { type ShippedPlan, shippedPlan } from "../shipped.ts";
 import { calibrationStep } from "./calibration.ts";
@@ -35,7 +35,7 @@ export const artifactStep: Step<ArtifactMade> = {
   id: ({ manifestSha256 }) => manifestSha256,
 
   async inputs(job) {
-    await job.once(modelOf);
+    await job.once(packedModelOf);
     await job.once(shippedPlan);
     const tokenizer = job.facts.tokenizer.files.map(({ name, sha256 }) => [name, sha256]);
     return { tokenizer, recipe: trunkRecipe(job.recipe) };
@@ -44,9 +44,9 @@ export const artifactStep: Step<ArtifactMade> = {
   async compute(job, { key }) {
     const { tokenizer } = job.facts;
     const { maths } = job.origin;
-    const { source } = await job.once(modelOf);
     const { recipe, onProgress, signal } = job.options;
     const shipped = await job.once(shippedPlan);
+    const { source } = shipped.model;
     const plan = { ...shipped.plan, memory: memoryOfWeights(source.spec, shipped.plan.memory) };
     const writer = await ArtifactWriter.open({
       ...{ folder: job.artifactFolder, key, spec: withStopTokens(source.spec, tokenizer), plan, overwrite: true },
@@ -108,10 +108,10 @@ async function assertContents(job: Job, signal: AbortSignal | undefined): Promis
   if ((await sourceContents(checkpoint, signal)).id !== checkpointId) throw changedSource(checkpoint.label);
 }
 
-async function provenanceOf(job: Job, { plan, guard, learning }: ShippedPlan): Promise<Provenance> {
+async function provenanceOf(job: Job, { model, plan, guard, learning }: ShippedPlan): Promise<Provenance> {
   const { recipe } = job;
   const { value: weights } = await job.get(weightsStep);
-  const pruning = await pruningOf(job);
+  const pruning = await pruningOf(job, model);
   return {
     toolVersion: TOOL_VERSION,
     source: { id: weights.checkpointId, files: weights.files },

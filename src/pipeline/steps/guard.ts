@@ -6,15 +6,16 @@ import { blockOf } from "../../model/matrix-id.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import { createExecutor } from "../../runtime/create-executor.ts";
 import type { Job, Step } from "../job.ts";
-import { packedPlan, uniformRival } from "../packed-plan.ts";
-import { libraryOf, planPairs, underPlan } from "../packing.ts";
+import { libraryPlan, packedPlan, uniformRival, wholeRival } from "../packed-plan.ts";
+import { planPairs } from "../packing.ts";
 import { usesLibrary } from "../recipe.ts";
 import { hashOf } from "../step-key.ts";
 import { calibrationStep } from "./calibration.ts";
 import { planStep } from "./plan.ts";
 
 /**
- * Compares the packed plan with the best uniform one of no more bytes, by KL divergence on text that nothing else saw.
+ * Compares the packed plan with the best uniform one of no more bytes, and one that leaves blocks out with the best one
+ * that does not, by KL divergence on text that nothing else saw.
  */
 export const guardStep: Step<GuardResult> = {
   name: "guard",
@@ -26,23 +27,35 @@ export const guardStep: Step<GuardResult> = {
     await job.once(packedPlan);
     const rival = await job.once(uniformRival);
     const { heldOut } = (await job.get(calibrationStep)).value;
-    return { rival: rival && planPairs(rival), text: hashOf(heldOut) };
+    const whole = await job.once(wholeRival);
+    return { rival: rival && planPairs(rival), ...(whole && { whole: planPairs(whole) }), text: hashOf(heldOut) };
   },
 
-  /** Measures both as they would run: the plan's own matrices, the rival's from the library. */
+  /** Measures all as they would run: the plan's own matrices, the rivals' from the library. */
   async compute(job) {
     const { value: plan } = await job.get(planStep);
     const { packed } = await job.once(packedPlan);
     if (!packed) throw new Error("a guard compares packed matrices, and there are none");
-    const rival = await job.once(uniformRival);
-    const sources = rival ? [packed, await underPlan(job, await job.once(libraryOf), rival)] : [packed];
+    const rivals = [await job.once(uniformRival), await job.once(wholeRival)];
+    const sources = [packed];
+    for (const rival of rivals) {
+      const source = rival && (await libraryPlan(job, rival)).packed;
+      if (source) sources.push(source);
+    }
     const { tokens, means } = await divergences(job, sources, plan.memory.kvType);
-    const [own, uniform] = means;
+    const [own, ...others] = means;
+    const [uniform, whole] = rivals.map((rival) => rival && { rival, divergence: others.shift() ?? own });
+    const best = Math.min(...means.map(({ mean }) => mean));
     return {
       tokens,
       plan: own,
-      uniform: rival && { codec: blockCodec(rival), totalBytes: rival.memory.totalBytes, divergence: uniform },
-      ships: rival !== null && uniform.mean < own.mean ? "uniform" : "plan",
+      uniform: uniform && {
+        codec: blockCodec(uniform.rival),
+        totalBytes: uniform.rival.memory.totalBytes,
+        divergence: uniform.divergence,
+      },
+      ...(whole && { whole: { totalBytes: whole.rival.memory.totalBytes, divergence: whole.divergence } }),
+      ships: own.mean === best ? "plan" : uniform?.divergence.mean === best ? "uniform" : "whole",
     };
   },
 };

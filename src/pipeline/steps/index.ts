@@ -7,6 +7,7 @@ import { exitsStep } from "./exits.ts";
 import { guardStep } from "./guard.ts";
 import { libraryStep } from "./library.ts";
 import { planStep } from "./plan.ts";
+import { plannedPruneStep } from "./planned-prune.ts";
 import { pruneStep } from "./prune.ts";
 import { requantizedStep } from "./requantized.ts";
 import { scoresStep } from "./scores.ts";
@@ -19,10 +20,11 @@ export const STEPS = {
   weights: weightsStep, // every weight is read once, and finite
   calibration: calibrationStep, // token sequences out of the text files
   sensitivity: sensitivityStep, // how much pruning changes each block
-  prune: pruneStep, // slices taken out, and the rest repaired
+  prune: pruneStep, // slices taken out by a ratio, and the rest repaired
   library: libraryStep, // every matrix packed at every codec, where the quantizer looks at what it multiplies
   scores: scoresStep, // how much each block or matrix matters
-  plan: planStep, // a codec for each matrix, within the budget
+  plan: planStep, // a codec for each matrix, within the budget; and what goes, where that is the plan's to choose
+  "planned-prune": plannedPruneStep, // what the plan leaves out, and the rest repaired
   requantized: requantizedStep, // the plan's matrices on the inputs that its own blocks produce
   guard: guardStep, // the plan beside the best uniform one
   artifact: artifactStep, // packed, hashed, with its manifest

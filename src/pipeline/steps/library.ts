@@ -1,7 +1,7 @@
 import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { buildLibrary } from "../../quantization/library/build-library.ts";
 import type { Step } from "../job.ts";
-import { modelOf, type WorkModel } from "../model.ts";
+import { plannedModelOf, type WorkModel } from "../model.ts";
 import { libraryOf, missingIn, PackingCosts, type Pair, packingOf } from "../packing.ts";
 import { usesLibrary } from "../recipe.ts";
 import { calibrationStep } from "./calibration.ts";
@@ -13,7 +13,7 @@ export const libraryStep: Step<PackingCosts> = {
   wanted: usesLibrary,
 
   async inputs(job) {
-    const model = await job.once(modelOf);
+    const model = await job.once(plannedModelOf);
     await job.get(calibrationStep);
     const quantizer = matrixQuantizerOf(job.recipe.quantize.quantizer);
     return { quantizer, codecs: Object.fromEntries(codecsOf(model)) };
@@ -21,13 +21,13 @@ export const libraryStep: Step<PackingCosts> = {
 
   async compute(job) {
     const library = await job.once(libraryOf);
-    const model = await job.once(modelOf);
+    const model = await job.once(plannedModelOf);
     const codecs = codecsOf(model);
-    await buildLibrary(library, { ...(await packingOf(job)), codecsOf: (id) => codecs.get(id) ?? [] });
+    await buildLibrary(library, { ...(await packingOf(job, model)), codecsOf: (id) => codecs.get(id) ?? [] });
     return { codecs: await library.costs(pairsOf(model)) };
   },
 
-  check: async (job) => missingIn(await job.once(libraryOf), pairsOf(await job.once(modelOf))),
+  check: async (job) => missingIn(await job.once(libraryOf), pairsOf(await job.once(plannedModelOf))),
 };
 
 function codecsOf({ matrices }: WorkModel) {

@@ -4,10 +4,16 @@ import { loadSolverFor } from "../../planning/optimal/highs-solver.ts";
 import { makePlan } from "../../planning/plan.ts";
 import type { Step } from "../job.ts";
 import { rangedRequest } from "../kv-range.ts";
-import { modelOf } from "../model.ts";
+import { plannedModelOf } from "../model.ts";
+import { measuredForms } from "../planned-pruning.ts";
+import { prunesByPlan } from "../prune-settings.ts";
 import { scoresStep } from "./scores.ts";
+import { sensitivityStep } from "./sensitivity.ts";
 
-/** Gives every matrix a codec so that the memory sum fits the budget; by scores where the allocator needs them. */
+/**
+ * Gives every matrix a codec so that the memory sum fits the budget, by scores where the allocator needs them; and
+ * chooses what each block loses, where the recipe leaves it to the plan.
+ */
 export const planStep: Step<Plan> = {
   name: "plan",
   schema: Plan,
@@ -15,8 +21,9 @@ export const planStep: Step<Plan> = {
 
   /** The spec is the model's. */
   async inputs(job) {
-    await job.once(modelOf);
+    await job.once(plannedModelOf);
     await job.ask(scoresStep);
+    if (prunesByPlan(job.recipe)) await job.get(sensitivityStep);
     const { budget } = job.origin;
     const { request } = await job.once(rangedRequest);
     const { spec: _, ...asked } = request;
@@ -27,7 +34,9 @@ export const planStep: Step<Plan> = {
     const { budget } = job.origin;
     const { request } = await job.once(rangedRequest);
     const scores = (await job.ask(scoresStep))?.value ?? null;
+    const pruning = prunesByPlan(job.recipe) ? (await job.get(sensitivityStep)).value : null;
+    const forms = pruning ? measuredForms(request.spec, pruning) : undefined;
     const solver = await loadSolverFor(allocatorOf(request.recipe.plan));
-    return makePlan({ ...request, scores, budgetBytes: budget.bytes }, solver);
+    return makePlan({ ...request, forms, scores, budgetBytes: budget.bytes }, solver);
   },
 };

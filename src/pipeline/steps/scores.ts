@@ -12,7 +12,7 @@ import { scoreModel } from "../../scoring/score-model.ts";
 import { Scores } from "../../scoring/scores.ts";
 import type { Job, Step } from "../job.ts";
 import { openKeptLosses } from "../kept-losses.ts";
-import { modelOf, type WorkModel } from "../model.ts";
+import { plannedModelOf, type WorkModel } from "../model.ts";
 import { libraryOf } from "../packing.ts";
 import { needsScores, usesLibrary } from "../recipe.ts";
 import { calibrationStep, restoreCalibration } from "./calibration.ts";
@@ -26,7 +26,7 @@ export const scoresStep: Step<Scores> = {
 
   /** Codecs and quantizer count only where losses are measured with them. */
   async inputs(job) {
-    const model = await job.once(modelOf);
+    const model = await job.once(plannedModelOf);
     await job.get(calibrationStep);
     const { recipe, origin } = job;
     const { scorer, options } = recipe.score;
@@ -38,7 +38,7 @@ export const scoresStep: Step<Scores> = {
 
   /** What is measured is kept, and a stopped run continues from there. */
   async compute(job, to) {
-    const model = await job.once(modelOf);
+    const model = await job.once(plannedModelOf);
     const { source, id: checkpointId, matrices } = model;
     const calibration = restoreCalibration((await job.get(calibrationStep)).value);
     const exact = exactCodecs({ spec: source.spec, storedDtype: model.storedDtype }, codecsOf(model));
@@ -66,7 +66,7 @@ function codecsOf({ matrices }: WorkModel) {
  * give it.
  */
 async function codecMatrices(job: Job): Promise<CodecMatrices> {
-  const { source, matrices } = await job.once(modelOf);
+  const { source, matrices } = await job.once(plannedModelOf);
   const { maths } = job.origin;
   if (!(await job.ask(libraryStep))) {
     const quantizer = matrixQuantizerOf(job.recipe.quantize.quantizer);

@@ -1,7 +1,7 @@
 import { BLOCK_GRAIN, type BlockProblem, openBlockProblem } from "../problem/block-problem.ts";
 import type { Assignment, Grain } from "../problem/matrices.ts";
 import { MATRIX_GRAIN, type MatrixProblem, openMatrixProblem } from "../problem/matrix-problem.ts";
-import type { Problem, ProblemRequest } from "../problem/problem.ts";
+import type { Allocation, Problem, ProblemRequest } from "../problem/problem.ts";
 
 /** Scores + budget -> codec of every matrix. Pure, and monotone in the budget. */
 export interface Allocator {
@@ -18,9 +18,12 @@ export interface BlockAllocator extends Allocator {
   allocate(problem: BlockProblem): Assignment | null;
 }
 
-/** An allocator that gives each matrix (or tied group) one codec, embedding and head too; null where nothing fits. */
+/**
+ * An allocator that gives each block a form and each matrix (or tied group) one codec, embedding and head too; null
+ * where nothing fits.
+ */
 export interface MatrixAllocator extends Allocator {
-  allocate(problem: MatrixProblem): Assignment | null;
+  allocate(problem: MatrixProblem): Allocation | null;
 }
 
 /** An allocator by block; with `needsScores` its problems have the blocks' importance. */

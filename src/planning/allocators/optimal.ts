@@ -1,61 +1,67 @@
 import { solveKnapsack } from "../optimal/knapsack.ts";
 import { solveWithLatency } from "../optimal/latency.ts";
-import { assignOptions, msOfOptions } from "../optimal/segments.ts";
-import type { Assignment } from "../problem/matrices.ts";
+import { allocationOf, costOf, narrowestChoices, type SegmentChoice } from "../optimal/segments.ts";
 import type { MatrixProblem } from "../problem/matrix-problem.ts";
+import type { Allocation } from "../problem/problem.ts";
 import { matrixAllocator } from "./allocator.ts";
 
-/** Budgets tried, each lower by what the last was over: the files' headers may differ by a page between plans. */
-const HEADER_TRIES = 8;
+/** Budgets tried: see `allocate`. */
+const TRIES = 8;
+/** What headers may differ by: no reason to search again. */
+const PAGE = 4096;
 
 /**
  * The least sum of losses under the budget, a codec a matrix (or tied group), embedding and output head among them: the
- * best ways to store each block (exact, with its padding), then one of them for every block by a multiple-choice
- * knapsack, proven by HiGHS. Optimal for the losses given; of equally good plans the first found, the same on every
- * machine.
+ * best ways to store each block (exact, with its padding; in any form that it may have), then one of them for every
+ * block by a multiple-choice knapsack, proven by HiGHS. Optimal for the losses given; of equally good plans the first
+ * found, the same on every machine.
  */
 export const optimal = matrixAllocator({
   needsSolver: true,
+  /**
+   * What segments do not hold differs between plans: the files' headers by a page, the workspace with the largest
+   * block. A plan that turns out over the budget is sought again with that much less, one that turns out to leave room
+   * with that much more.
+   */
   allocate(problem) {
-    const fronts = problem.fronts();
-    const narrowest = assignPoints(
-      problem,
-      fronts.map(() => 0),
-    );
-    const headerBytes = problem.bytesOf(narrowest) - fronts.reduce((sum, [first]) => sum + first.bytes, 0);
-    let capacityBytes = problem.budgetBytes - headerBytes;
-    for (let i = 0; i < HEADER_TRIES; i++) {
-      const assignment = allocateWithin(problem, capacityBytes);
-      if (assignment === null) break;
-      const over = problem.bytesOf(assignment) - problem.budgetBytes;
-      if (over <= 0) return assignment;
-      capacityBytes -= over;
+    const { segments, budgetBytes } = problem;
+    const outsideOf = (choices: readonly SegmentChoice[]) =>
+      problem.bytesOf(allocationOf(segments, choices)) - costOf(segments, choices).bytes;
+    const narrowest = narrowestChoices(segments);
+    let outside = outsideOf(narrowest);
+    let best: { readonly choices: readonly SegmentChoice[]; readonly loss: number } | null = null;
+    for (let i = 0; i < TRIES; i++) {
+      const choices = chooseWithin(problem, budgetBytes - outside);
+      if (choices === null) break;
+      const { bytes, loss } = costOf(segments, choices);
+      const own = outsideOf(choices);
+      const over = own + bytes - budgetBytes;
+      if (over > 0) outside += over;
+      else {
+        if (!best || loss < best.loss) best = { choices, loss };
+        if (outside - own <= PAGE) break;
+        outside = own;
+      }
     }
-    return narrowestIfItFits(problem, narrowest);
+    return best ? allocationOf(segments, best.choices) : smallestIfItFits(problem);
   },
 });
 
 /** Null where nothing fits. */
-function allocateWithin(problem: MatrixProblem, capacityBytes: number): Assignment | null {
+function chooseWithin(problem: MatrixProblem, capacityBytes: number): readonly SegmentChoice[] | null {
   const { segments, msPerToken, solver } = problem;
   const fronts = problem.fronts();
   const points = solveKnapsack(fronts, capacityBytes, solver);
   if (points === null) return null;
-  const options = points.map((point, segment) => fronts[segment][point].picks);
-  if (msPerToken === null || msOfOptions(segments, options) <= msPerToken) return assignOptions(segments, options);
-  const quicker = solveWithLatency(segments, capacityBytes, msPerToken, solver);
-  return quicker && assignOptions(segments, quicker);
+  const choices = points.map((point, segment) => fronts[segment][point]);
+  if (msPerToken === null || costOf(segments, choices).ms <= msPerToken) return choices;
+  return solveWithLatency(segments, capacityBytes, msPerToken, solver);
 }
 
-function assignPoints(problem: MatrixProblem, points: readonly number[]): Assignment {
-  const fronts = problem.fronts();
-  return assignOptions(
-    problem.segments,
-    points.map((point, segment) => fronts[segment][point].picks),
-  );
-}
-
-function narrowestIfItFits(problem: MatrixProblem, narrowest: Assignment) {
-  const fits = problem.bytesOf(narrowest) <= problem.budgetBytes;
-  return fits && problem.msPerToken === null ? narrowest : null;
+/** The plan of the least bytes. */
+function smallestIfItFits(problem: MatrixProblem): Allocation | null {
+  const points = problem.fronts().map(([first]) => first);
+  const smallest = allocationOf(problem.segments, points);
+  const fits = problem.bytesOf(smallest) <= problem.budgetBytes;
+  return fits && problem.msPerToken === null ? smallest : null;
 }

@@ -7,8 +7,9 @@ export interface Option {
 /** Matrices that share one codec, with an option for each codec that they may get. */
 export type Item = readonly Option[];
 
-/** A way to store a whole segment: the option of each of its items. */
+/** A way to store a whole segment: its form, and the option of each of the items that it then has. */
 interface Point extends Option {
+  readonly form: number;
   readonly picks: readonly number[];
 }
 
@@ -39,7 +40,26 @@ export function segmentFront(items: readonly Item[], { fixedBytes, align }: Segm
     if (!Number.isFinite(loss) || (last && loss >= last.loss)) continue;
     const bytes = Math.ceil((base + size * step) / align) * align;
     if (last?.bytes === bytes) front.pop();
-    front.push({ bytes, loss, picks: levels.picksAt(size) });
+    front.push({ bytes, loss, form: 0, picks: levels.picksAt(size) });
+  }
+  return front;
+}
+
+/** The front of a segment in one of the forms that it may have, and what the form itself adds to every point. */
+export interface FormFront extends Option {
+  readonly front: Front;
+}
+
+/** The front of a segment that may have several forms: of all their points those that no other one beats. */
+export function frontOfForms(forms: readonly FormFront[]): Front {
+  const points = forms.flatMap(({ front, bytes, loss }, form) =>
+    front.map((point): Point => ({ ...point, form, bytes: point.bytes + bytes, loss: point.loss + loss })),
+  );
+  points.sort((a, b) => a.bytes - b.bytes || a.loss - b.loss || a.form - b.form);
+  const front: Point[] = [];
+  for (const point of points) {
+    const last = front.at(-1);
+    if (!last || point.loss < last.loss) front.push(point);
   }
   return front;
 }

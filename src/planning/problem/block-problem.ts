@@ -2,11 +2,15 @@ import { CODECS, type CodecId } from "../../codecs/index.ts";
 import { UserError } from "../../errors.ts";
 import { assignBlocks } from "./assign-blocks.ts";
 import { type Assignment, blockCodecs, type Grain, type MatrixToPlan, matricesToPlan } from "./matrices.ts";
-import { type ByteBound, type Problem, type ProblemRequest, scoresMissing } from "./problem.ts";
+import { type Allocation, type Problem, type ProblemRequest, scoresMissing } from "./problem.ts";
 import { blockImportance } from "./ranking.ts";
 
 /** What an allocator by block decides on. Everything is given; it reads nothing and draws no random numbers. */
-export interface BlockProblem extends ByteBound {
+export interface BlockProblem {
+  /** Bytes that the whole run may use. */
+  readonly budgetBytes: number;
+  /** Bytes of the whole run under an assignment, exact. */
+  bytesOf(assignment: Assignment): number;
   readonly matrices: readonly MatrixToPlan[];
   /** Number of blocks. */
   readonly blocks: number;
@@ -43,16 +47,21 @@ export function openBlockProblem(
   const matrices = matricesToPlan(BLOCK_GRAIN, { spec, settings, storedDtype });
   const blocks = spec.blocks.length;
   const narrowest = codecs[codecs.length - 1];
+  const whole = (assignment: Assignment): Allocation => ({ forms: spec.blocks.map(() => 0), assignment });
   return {
     matrices,
     kvChoices: [],
-    narrowest: assignBlocks(
-      matrices,
-      spec.blocks.map(() => narrowest),
+    narrowest: whole(
+      assignBlocks(
+        matrices,
+        spec.blocks.map(() => narrowest),
+      ),
     ),
-    allocate(bound) {
+    allocate({ budgetBytes, bytesOf }) {
       const importance = ranks ? importanceFor(request, narrowest) : null;
-      return allocate({ matrices, blocks, codecs, importance, ...bound });
+      const bound = { budgetBytes, bytesOf: (assignment: Assignment) => bytesOf(whole(assignment)) };
+      const found = allocate({ matrices, blocks, codecs, importance, ...bound });
+      return found && whole(found);
     },
   };
 }

@@ -6,7 +6,8 @@ import type { MatrixToPlan } from "./matrices.ts";
 /**
  * The loss of a matrix at a codec: its own where it was measured or predicted by itself, else its share, by weights, of
  * its block's. Null where the codec has none; a float codec without one counts as no loss, and so do embedding and head
- * where the scorer measures none of theirs.
+ * where the scorer measures none of theirs. A matrix of which a part is left out has its share, by weights, of the
+ * whole one's loss; `matrices` are the whole ones.
  */
 export function lossReader(
   losses: Losses,
@@ -16,10 +17,14 @@ export function lossReader(
   for (const { block, weights } of matrices) {
     if (block !== null) weightsOfBlock.set(block, (weightsOfBlock.get(block) ?? 0) + weights);
   }
+  const whole = new Map(matrices.map(({ id, weights }) => [id, weights]));
   const unmeasured = (codec: CodecId) => (CODECS[codec].scheme === "float" ? 0 : null);
   return (matrix, codec) => {
     const own = losses[matrix.id];
-    if (own) return own[codec] ?? unmeasured(codec);
+    if (own) {
+      const loss = own[codec] ?? unmeasured(codec);
+      return loss === null ? null : loss * (matrix.weights / (whole.get(matrix.id) ?? matrix.weights));
+    }
     if (matrix.block === null) return 0;
     const ofBlock = losses[blockName(matrix.block)]?.[codec];
     if (ofBlock === undefined) return unmeasured(codec);

@@ -1,10 +1,18 @@
 import type { CodecId } from "../../codecs/index.ts";
 import { UserError } from "../../errors.ts";
 import type { MilpSolver } from "../optimal/milp.ts";
-import { type SegmentedCosts, segmentedCosts, smallestAssignment } from "../optimal/segments.ts";
+import { type SegmentedCosts, segmentedCosts } from "../optimal/segments.ts";
+import { formedUnits, smallestAllocation } from "./formed-units.ts";
 import { lossReader } from "./losses.ts";
-import { type Assignment, type Grain, type MatrixToPlan, matricesToPlan } from "./matrices.ts";
-import { type ByteBound, type LossOf, type Problem, type ProblemRequest, scoresMissing } from "./problem.ts";
+import { type Grain, type MatrixToPlan, matricesToPlan } from "./matrices.ts";
+import {
+  type Allocation,
+  type ByteBound,
+  type LossOf,
+  type Problem,
+  type ProblemRequest,
+  scoresMissing,
+} from "./problem.ts";
 import { unitsOf } from "./units.ts";
 
 /** What an allocator by matrix decides on: a codec for every unit, by what its codecs cost. */
@@ -25,19 +33,25 @@ export const MATRIX_GRAIN: Grain = {
 /** The problem of an allocator by matrix, which always needs losses. */
 export function openMatrixProblem(
   request: ProblemRequest,
-  allocate: (problem: MatrixProblem) => Assignment | null,
+  allocate: (problem: MatrixProblem) => Allocation | null,
 ): Problem {
-  const { spec, settings, storedDtype, exits, kvChoices, solver } = request;
+  const { spec, settings, storedDtype, exits, forms, kvChoices, solver } = request;
   const matrices = matricesToPlan(MATRIX_GRAIN, { spec, settings, storedDtype });
-  const units = unitsOf(matrices, settings.ties);
-  let costs: SegmentedCosts | undefined;
+  const units = formedUnits(unitsOf(matrices, settings.ties), spec, forms);
+  /** By what keys and values of the forms take: by KV type. */
+  const known = new Map<string, SegmentedCosts>();
   return {
     matrices,
     kvChoices,
-    narrowest: smallestAssignment(units),
+    narrowest: smallestAllocation(units),
     allocate(bound) {
       const { latency } = settings;
-      costs ??= segmentedCosts({ spec, units, exits, lossOf: requiredLosses(request, matrices), latency });
+      const kvBytes = forms.map((ofBlock) => ofBlock.map(({ block }) => bound.kvBytesOf(block)));
+      const key = JSON.stringify(kvBytes);
+      const costs =
+        known.get(key) ??
+        segmentedCosts({ spec, forms, units, kvBytes, exits, lossOf: requiredLosses(request, matrices), latency });
+      known.set(key, costs);
       return allocate({ ...costs, solver, ...bound });
     },
   };

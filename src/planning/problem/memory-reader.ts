@@ -1,17 +1,22 @@
 import type { MemorySum } from "../../artifact/plan.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import { type MemoryOptions, memorySum } from "../../model/memory.ts";
-import type { Assignment } from "./matrices.ts";
+import { type BlockForms, formedSpec } from "./block-forms.ts";
+import type { Allocation } from "./problem.ts";
 
 /**
- * Memory sums of one model, each assignment computed once: allocators and sweeps of budgets ask for the same ones
+ * Memory sums of one model, each allocation computed once: allocators and sweeps of budgets ask for the same ones
  * again.
  */
-export function memoryReader(spec: DecoderSpec, options: MemoryOptions): (assignment: Assignment) => MemorySum {
+export function memoryReader(
+  spec: DecoderSpec,
+  forms: BlockForms,
+  options: MemoryOptions,
+): (allocation: Allocation) => MemorySum {
   const known = new Map<string, MemorySum>();
-  return (assignment) => {
-    const key = [...assignment.values()].join();
-    const sum = known.get(key) ?? memorySum(spec, assignment, options);
+  return ({ forms: picks, assignment }) => {
+    const key = [...picks, ...assignment.values()].join();
+    const sum = known.get(key) ?? memorySum(formedSpec(spec, forms, picks), assignment, options);
     known.set(key, sum);
     return sum;
   };

@@ -16,6 +16,7 @@ export const kl: ModelScorer = {
   kind: "model",
   summary: "KL divergence of the model's output with one block or matrix (embedding, head) at each candidate codec",
   predictsLoss: true,
+  inNats: true,
   defaultCalibration: { sequences: 16, sequenceTokens: 128 },
   options: KlOptions,
   // A loss is the same whichever others are measured, in groups of any size.

@@ -2,7 +2,7 @@ import { rmSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import type { Job } from "../../../src/pipeline/job.ts";
-import { modelOf } from "../../../src/pipeline/model.ts";
+import { plannedModelOf } from "../../../src/pipeline/model.ts";
 import { packedPlan } from "../../../src/pipeline/packed-plan.ts";
 import { libraryOf } from "../../../src/pipeline/packing.ts";
 import { shippedPlan } from "../../../src/pipeline/shipped.ts";
@@ -20,7 +20,7 @@ describe("step library", () => {
   it("packs each matrix at each codec that a plan may give it, and again what is missing", () =>
     withRecipe(RECIPES.byInputs, async (job) => {
       const { value } = await job.get(libraryStep);
-      const { matrices, source } = await job.once(modelOf);
+      const { matrices, source } = await job.once(plannedModelOf);
       const blocks = matrices.filter(({ block }) => block !== null).length;
       expect(Object.fromEntries(value.codecs.map(({ codec, matrices }) => [codec, matrices]))).toEqual({
         "q8s-g32": matrices.length,

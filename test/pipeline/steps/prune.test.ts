@@ -3,9 +3,10 @@ import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { openArtifact } from "../../../src/artifact/reader.ts";
 import type { Job } from "../../../src/pipeline/job.ts";
-import { modelOf } from "../../../src/pipeline/model.ts";
 import { withJob } from "../../../src/pipeline/open-job.ts";
+import { packedModelOf } from "../../../src/pipeline/packed-model.ts";
 import { libraryOf } from "../../../src/pipeline/packing.ts";
+import type { PrunedModel } from "../../../src/pipeline/pruned-model.ts";
 import { artifactStep } from "../../../src/pipeline/steps/artifact.ts";
 import { calibrationStep } from "../../../src/pipeline/steps/calibration.ts";
 import { pruneStep } from "../../../src/pipeline/steps/prune.ts";
@@ -26,6 +27,10 @@ function withPruning<T>(recipe: string, prune: string, use: (job: Job) => Promis
   });
 }
 
+function keptOf({ blocks }: PrunedModel) {
+  return { kept: blocks.map((block) => block?.kept ?? 0), slices: blocks.map((block) => block?.slices ?? 0) };
+}
+
 const EVEN = "{ kind: neurons, ratio: 0.25, spread: uniform }";
 
 describe("step prune", () => {
@@ -33,14 +38,14 @@ describe("step prune", () => {
     withExampleJob(exampleOptions(RECIPES.rounded, { out: path.join(base, "whole") }), async (job) => {
       expect(await job.ask(pruneStep)).toBeNull();
       expect(await job.ask(sensitivityStep)).toBeNull();
-      const { source, id, request } = await job.once(modelOf);
+      const { source, id, request } = await job.once(packedModelOf);
       expect([source, id, request]).toEqual([job.origin.checkpoint, "w", job.origin.request]);
     }));
 
   it("spreads by what pruning does to each block: relative errors, or squared ones as the paper has it", async () => {
     const keptBy = (spread: string) =>
       withPruning(RECIPES.rounded, `{ kind: neurons, ratio: 0.3, spread: ${spread} }`, async (job) => {
-        const { kept, slices } = (await job.get(pruneStep)).value;
+        const { kept, slices } = keptOf((await job.get(pruneStep)).value);
         expect(Math.abs(kept.reduce((sum, count) => sum + count, 0) - 0.7 * 5 * 172)).toBeLessThanOrEqual(22);
         expect(slices).toEqual([172, 172, 172, 172, 172]);
         return { kept, sensitivity: (await job.ask(sensitivityStep))?.value ?? null };
@@ -51,7 +56,7 @@ describe("step prune", () => {
     expect(new Set(even.kept)).toEqual(new Set([128, 96]));
     expect(even.sensitivity).toBeNull();
     expect(luc.kept).not.toEqual(raw.kept);
-    const means = luc.sensitivity?.blocks.map((block) => block?.relative.reduce((sum, error) => sum + error, 0) ?? 0);
+    const means = luc.sensitivity?.blocks.map(([block]) => block?.relative.reduce((sum, error) => sum + error, 0) ?? 0);
     const most = means?.indexOf(Math.max(...means)) ?? -1;
     expect(luc.kept[most]).toBe(Math.max(...luc.kept));
     expect(luc.sensitivity).toEqual(raw.sensitivity);
@@ -60,12 +65,13 @@ describe("step prune", () => {
   it("makes what is scored, packed and shipped, and says so in the manifest", () =>
     withPruning(RECIPES.requantized, EVEN, async (job) => {
       const { value } = await job.get(pruneStep);
+      const { kept } = keptOf(value);
       await job.get(artifactStep);
       const library = await job.once(libraryOf);
-      expect((await library.matrixAt("blocks.0.mlp.up", "q4s-g32")).rows).toBe(value.kept[0]);
+      expect((await library.matrixAt("blocks.0.mlp.up", "q4s-g32")).rows).toBe(kept[0]);
       const artifact = await openArtifact(job.artifactFolder);
-      expect(artifact.spec.blocks.map(({ mlp }) => mlp?.down.cols)).toEqual(value.kept);
-      expect(artifact.manifest.provenance.pruning).toEqual({ kind: "neurons", kept: value.kept, slices: value.slices });
+      expect(artifact.spec.blocks.map(({ mlp }) => mlp?.down.cols)).toEqual(kept);
+      expect(artifact.manifest.provenance.pruning).toEqual(value.blocks);
       await artifact.close();
     }));
 
@@ -85,7 +91,7 @@ describe("step prune", () => {
         EVEN,
         async (job) => {
           const done = await job.get(pruneStep);
-          const { source } = await job.once(modelOf);
+          const { source } = await job.once(packedModelOf);
           return { done, down: await source.readMatrix("blocks.4.mlp.down") };
         },
         "again",

@@ -121,13 +121,16 @@ describe("solveWithLatency", () => {
     const random = new Random(9);
     let bound = 0;
     for (let round = 0; round < 12; round++) {
-      const parts = Array.from({ length: 3 }, (_, s) => {
-        const items = Array.from({ length: 2 }, () => {
-          const options = Array.from({ length: 4 }, () => ({ bytes: 4 * random.nextInt(60), loss: random.next() }));
-          return { matrices: [], candidates: [], options, ms: options.map(() => random.next()) };
-        });
-        return { items, fixedBytes: random.nextInt(20), align: s === 2 ? 1 : 32 };
-      });
+      const parts = Array.from({ length: 3 }, (_, s) => ({
+        forms: Array.from({ length: 1 + (s % 2) }, (_, form) => ({
+          items: Array.from({ length: 2 - form }, () => {
+            const options = Array.from({ length: 4 }, () => ({ bytes: 4 * random.nextInt(60), loss: random.next() }));
+            return { options, ms: options.map(() => random.next()) };
+          }),
+          ...{ fixedBytes: random.nextInt(20), outsideBytes: -30 * form, loss: 0.4 * form },
+        })),
+        align: s === 2 ? 1 : 32,
+      }));
       const [capacity, msPerToken] = [400 + random.nextInt(200), 1.5 + random.next()];
       const best = leastWithin(parts, capacity, msPerToken);
       const found = solveWithLatency(parts, capacity, msPerToken, highs);
@@ -147,35 +150,40 @@ describe("solveWithLatency", () => {
 });
 
 type Timed = Parameters<typeof solveWithLatency>[0];
+type Choices = NonNullable<ReturnType<typeof solveWithLatency>>;
 
-function sumsOf(parts: Timed, options: readonly (readonly number[])[]) {
+function sumsOf(parts: Timed, choices: Choices) {
   const sums = { bytes: 0, loss: 0, ms: 0 };
-  parts.forEach(({ items, fixedBytes, align }, s) => {
+  parts.forEach(({ forms, align }, s) => {
+    const { form, picks } = choices[s];
+    const { items, fixedBytes, outsideBytes, loss } = forms[form];
     let bytes = fixedBytes;
     items.forEach((one, i) => {
-      bytes += one.options[options[s][i]].bytes;
-      sums.loss += one.options[options[s][i]].loss;
-      sums.ms += one.ms[options[s][i]];
+      bytes += one.options[picks[i]].bytes;
+      sums.loss += one.options[picks[i]].loss;
+      sums.ms += one.ms[picks[i]];
     });
-    sums.bytes += Math.ceil(bytes / align) * align;
+    sums.loss += loss;
+    sums.bytes += Math.ceil(bytes / align) * align + outsideBytes;
   });
   return sums;
 }
 
 /** By trying all. */
 function leastWithin(parts: Timed, capacity: number, msPerToken: number): number | null {
-  const all = parts.reduce<number[][][]>(
-    (sets, { items }) => {
-      const own = items.reduce<number[][]>(
-        (picks, { options }) => picks.flatMap((p) => options.map((_, o) => [...p, o])),
-        [[]],
+  const all = parts.reduce<Choices[]>(
+    (sets, { forms }) => {
+      const own = forms.flatMap(({ items }, form) =>
+        items
+          .reduce<number[][]>((picks, { options }) => picks.flatMap((p) => options.map((_, o) => [...p, o])), [[]])
+          .map((picks) => ({ form, picks })),
       );
-      return sets.flatMap((set) => own.map((picks) => [...set, picks]));
+      return sets.flatMap((set) => own.map((choice) => [...set, choice]));
     },
     [[]],
   );
   const losses = all
-    .map((options) => sumsOf(parts, options))
+    .map((choices) => sumsOf(parts, choices))
     .filter(({ bytes, ms }) => bytes <= capacity && ms <= msPerToken)
     .map(({ loss }) => loss);
   return losses.length > 0 ? Math.min(...losses) : null;

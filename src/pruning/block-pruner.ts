@@ -1,0 +1,157 @@
+import type { BlockStatistics } from "../calibration/statistics.ts";
+import type { Maths } from "../maths/maths.ts";
+import { idOf } from "../model/matrix-id.ts";
+import { denseMatrix, type WeightSource } from "../model/weight-source.ts";
+import type { RowGroup } from "../passes/rows.ts";
+import { runNumbers } from "../passes/run-rows.ts";
+import type { WorkOptions } from "../progress.ts";
+import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
+import type { InputObserver } from "../runtime/input-capture.ts";
+import { cutSpec, isLeftOut, UNCUT } from "./cut.ts";
+import type { PrunedBlock, PruningKind } from "./kind.ts";
+import { heldMatrices, prunedSource } from "./pruned-source.ts";
+import { LackSum, lastRoleOf } from "./refit.ts";
+
+/** What blocks are pruned, or their pruning is tried, with. */
+export interface PruningWork extends WorkOptions {
+  /** The uncut model. */
+  readonly source: WeightSource;
+  /** What repairs go by. */
+  readonly sequences: readonly Int32Array[];
+  /** Makes a streamed executor. */
+  readonly createExecutor: ExecutorFactory;
+  readonly maths: Maths;
+}
+
+/** Hidden states of some sequences, [rows, hiddenSize]. */
+export interface Rows extends RowGroup {
+  readonly hidden: Float32Array;
+}
+
+/** A block that loses slices of a kind (null: none), and how many blocks after it are left out whole. */
+interface Stretch {
+  readonly block: number;
+  readonly kind: PruningKind | null;
+  /** What it keeps, once for each, falling. */
+  readonly counts: readonly number[];
+  readonly leftOut: number;
+}
+
+/** What the block of a stretch is given; asked for where it counts. */
+interface StretchInputs {
+  states(): Promise<readonly Rows[]>;
+  /** Of the inputs of the block's matrices on these states. */
+  statistics(): Promise<BlockStatistics>;
+}
+
+/** Prunes single blocks, and lets the last matrix of what is left of each make up for what is gone. */
+export class BlockPruner {
+  private readonly work: PruningWork;
+  /** Of the uncut model. */
+  private executor: AnyExecutor | null = null;
+
+  constructor(work: PruningWork) {
+    this.work = work;
+  }
+
+  /** The block of a stretch at each of the counts. */
+  async *prune({ block, kind, counts, leftOut }: Stretch, inputs: StretchInputs): AsyncIterable<PrunedBlock> {
+    const { source, maths } = this.work;
+    const wanted = { block, source, maths, statistics: () => inputs.statistics() };
+    let outputs: readonly Rows[] | undefined;
+    for await (const one of kind ? kind.prune(wanted, counts) : [UNTOUCHED]) {
+      if (leftOut === 0 && !kind?.refits) {
+        yield one;
+        continue;
+      }
+      if (isLeftOut(this.withPruned(block, one).spec.blocks[block])) {
+        yield one;
+        continue;
+      }
+      const given = await inputs.states();
+      outputs ??= await this.runWhole(given, [block, block + leftOut + 1]);
+      yield await this.refit(block, one, { given, outputs });
+    }
+  }
+
+  /** What a pruned block makes of some states; `inputs` is shown what its matrices are given of the i-th of them. */
+  async run(
+    block: number,
+    pruned: PrunedBlock,
+    states: readonly Rows[],
+    inputs?: (i: number) => InputObserver,
+  ): Promise<Rows[]> {
+    const executor = await this.work.createExecutor(this.withPruned(block, pruned));
+    try {
+      return await this.runOn(executor, states, [block, block + 1], inputs);
+    } finally {
+      await executor.dispose();
+    }
+  }
+
+  async close(): Promise<void> {
+    await this.executor?.dispose();
+  }
+
+  /** What the uncut model's blocks [from, to) make of some states. */
+  async runWhole(states: readonly Rows[], range: readonly [number, number]): Promise<Rows[]> {
+    this.executor ??= await this.work.createExecutor(this.work.source);
+    return this.runOn(this.executor, states, range);
+  }
+
+  /** The pruned block with its last matrix fitted so that it gives what is wanted of it. */
+  private async refit(
+    block: number,
+    pruned: PrunedBlock,
+    wanted: { readonly given: readonly Rows[]; readonly outputs: readonly Rows[] },
+  ): Promise<PrunedBlock> {
+    const source = this.withPruned(block, pruned);
+    const spec = source.spec.blocks[block];
+    const role = lastRoleOf(spec);
+    if (!role) return pruned;
+    const id = idOf(block, role);
+    const matrix = denseMatrix(await source.readMatrix(id));
+    const sum = new LackSum(this.work.maths, matrix.rows, matrix.cols);
+    const taken: Float32Array[] = [];
+    const found = await this.run(block, pruned, wanted.given, (i) => ({ matrices, data }) => {
+      if (matrices.includes(id)) taken[i] = data.slice();
+    });
+    for (const [i, { hidden }] of found.entries()) {
+      const whole = wanted.outputs[i].hidden;
+      await sum.add(
+        taken[i],
+        hidden.map((value, at) => (whole[at] - value) / spec.residualFactor),
+      );
+    }
+    const fitted = await sum.repaired(matrix, `what ${id} is to make up for`);
+    return { ...pruned, repaired: new Map([...pruned.repaired, [role, fitted]]) };
+  }
+
+  /** The model with one block pruned. */
+  private withPruned(block: number, { cut, repaired }: PrunedBlock): WeightSource {
+    const { source } = this.work;
+    const cuts = source.spec.blocks.map((_, i) => (i === block ? cut : UNCUT));
+    const matrices = new Map([...repaired].map(([role, matrix]) => [idOf(block, role), matrix]));
+    return prunedSource({
+      ...{ source, spec: cutSpec(source.spec, cuts), cutOf: (i) => cuts[i], repaired: heldMatrices(matrices) },
+    });
+  }
+
+  private async runOn(
+    executor: AnyExecutor,
+    states: readonly Rows[],
+    range: readonly [number, number],
+    inputs?: (i: number) => InputObserver,
+  ): Promise<Rows[]> {
+    const { signal } = this.work;
+    const outputs: Rows[] = [];
+    for (const [i, rows] of states.entries()) {
+      const options = { signal, inputs: inputs?.(i) };
+      const hidden = await runNumbers(executor, { data: rows.hidden, spans: rows.spans }, range, options);
+      outputs.push({ ...rows, hidden });
+    }
+    return outputs;
+  }
+}
+
+const UNTOUCHED: PrunedBlock = { cut: UNCUT, repaired: new Map() };

@@ -8,6 +8,7 @@ import { ffnDownText } from "./ffn-down-text.mjs";
 import { nativeText } from "./native-text.mjs";
 import { qualityPicture, qualityText } from "./quality-text.mjs";
 import { recipesText } from "./recipes-text.mjs";
+import { votingText } from "./voting-text.mjs";
 
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
 const mib = (bytes, digits = 1) => (bytes / MIB).toFixed(digits);
@@ -159,6 +160,14 @@ const SECTIONS = [
     },
     intro:
       "Three models packed by recipe `dssd` at 4 bits a weight, with three adapter exits each; their text, or the beginnings of what the model writes for them, is of the data folder (C4 and WikiText-like pages; TinyStories for the two story models). Fixed: one exit, a fixed number of drafts, the same heads. Waste: drafts that the full model did not take.",
+  },
+  {
+    file: "voting",
+    title: "Voting",
+    command: "npm run results:voting",
+    print: votingText,
+    intro:
+      "Exits of the model's own output head at the ends of the windows that `layerwise tune` learns in. Weights are fitted to a part of the book that is neither learned from nor evaluated. Errors are standard errors of each figure by itself.",
   },
   {
     file: "recipes",

@@ -4,8 +4,9 @@
 // weights of a vote are fitted to a part of the book that is neither learned from nor evaluated. Every state is saved
 // when it is done.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { flag, layerwise, save, smollm2Folder, stamp, table } from "./common.mjs";
+import { flag, layerwise, save, smollm2Folder, stamp } from "./common.mjs";
 import { dataFile } from "./data.mjs";
+import { votingText } from "./voting-text.mjs";
 
 const OUT = "outputs/results/voting";
 const FILE = "docs/results/voting.json";
@@ -89,14 +90,4 @@ for (const name of chosen) {
   }
 }
 
-const percent = ({ value, error }) => `${(100 * value).toFixed(1)} ± ${(100 * error).toFixed(1)}`;
-const rows = Object.entries(result.subjects).flatMap(([name, of]) =>
-  Object.entries(of).flatMap(([state, { rules }]) =>
-    Object.entries(rules).map(([rule, { perplexity, perplexityError, tasks, decoding }]) => [
-      ...[name, state, rule, `${perplexity.toFixed(2)} ± ${perplexityError.toFixed(2)}`],
-      ...tasks.map(({ accuracy }) => percent(accuracy)),
-      decoding.weights?.map((weight) => weight.toFixed(3)).join(", ") ?? "",
-    ]),
-  ),
-);
-process.stdout.write(`${table(["model", "tuning", "who answers", "perplexity", ...TASKS, "weights"], rows)}\n`);
+process.stdout.write(`${votingText(result)}\n`);

@@ -3,8 +3,8 @@ import path from "node:path";
 import { fileError } from "../formats/files.ts";
 import { makeFolders } from "../formats/make-folders.ts";
 import type { Job } from "./job.ts";
+import { trunkOf } from "./job-trunk.ts";
 import { hashOf } from "./step-key.ts";
-import { trunkOf } from "./steps/artifact.ts";
 import { exitPointsOf } from "./steps/exit-points.ts";
 import { exitTextStep } from "./steps/exit-text.ts";
 

@@ -9,6 +9,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   quantize: async () => (await import("./commands/quantize.ts")).quantizeCommand,
   adapt: async () => (await import("./commands/adapt.ts")).adaptCommand,
   exits: async () => (await import("./commands/exits.ts")).exitsCommand,
+  tune: async () => (await import("./commands/tune.ts")).tuneCommand,
   run: async () => (await import("./commands/run.ts")).runCommand,
   chat: async () => (await import("./commands/chat.ts")).chatCommand,
   eval: async () => (await import("./commands/eval.ts")).evalCommand,

@@ -20,6 +20,28 @@ export async function makeFolders(folder: string): Promise<void> {
   }
 }
 
+/** Makes a folder and removes those beside it: what is kept under one name at a time. */
+export async function makeOnly(folder: string): Promise<void> {
+  const parent = path.dirname(folder);
+  await makeFolders(folder);
+  try {
+    for (const name of await fs.readdir(parent)) {
+      if (name !== path.basename(folder)) await fs.rm(path.join(parent, name), { recursive: true, force: true });
+    }
+  } catch (error) {
+    throw fileError(error, parent, "write");
+  }
+}
+
+/** Removes a folder with all that it holds, where there is one. */
+export async function removeFolder(folder: string): Promise<void> {
+  try {
+    await fs.rm(folder, { recursive: true, force: true });
+  } catch (error) {
+    throw fileError(error, folder, "remove");
+  }
+}
+
 /** Another process may have made it meanwhile. */
 async function makeFolder(folder: string): Promise<void> {
   try {

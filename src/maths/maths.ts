@@ -1,4 +1,4 @@
-import type { Codec, Kept, Quantized } from "../codecs/codec.ts";
+import type { Codec, Kept, PackedShape, Quantized } from "../codecs/codec.ts";
 import type { RowComparer } from "./row-comparison.ts";
 
 /**
@@ -9,6 +9,12 @@ import type { RowComparer } from "./row-comparison.ts";
 export interface Maths {
   /** h [cols, cols] += factor * x^T x of x [rows, cols]; both triangles. Sums in f32 or wider. */
   accumulateGram(x: Float32Array, rows: number, cols: number, factor: number, h: Float32Array): Promise<void>;
+  /** c = a b, or c + a b: sums in f32 or wider, equal within rounding. */
+  multiply(product: Product): Promise<void>;
+  /** y [n, rows of w] = x [n, cols of w] w^T in f32 on the packed bytes themselves. */
+  multiplyPacked(w: PackedOperand, x: Float32Array, y: Float32Array): Promise<void>;
+  /** dx [n, cols of w] = dy [n, rows of w] w in f32: what passes back through {@link multiplyPacked}. */
+  multiplyPackedTransposed(w: PackedOperand, dy: Float32Array, dx: Float32Array): Promise<void>;
   /**
    * The upper factor u of the inverse of the symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower
    * triangle zeroed); false where h is not positive definite. The same bytes.
@@ -28,6 +34,32 @@ export interface Maths {
   rowComparer(): RowComparer;
   /** Packs the numbers of a matrix: the bytes of `codec.pack`, and a RangeError where that throws one. */
   pack(codec: Codec, numbers: Quantized): Promise<Uint8Array>;
+}
+
+/** A packed matrix with its codec; bytes as `aligned` of native/aligned.ts gives them. */
+export interface PackedOperand extends PackedShape {
+  readonly codec: Codec;
+}
+
+/** A product of f32 matrices. Arrays overlap nowhere; each is as long as from its first number to its last. */
+export interface Product {
+  /** [rows, depth], or stored as [depth, rows] where transposed */
+  readonly a: Float32Array;
+  /** [depth, cols], or stored as [cols, depth] where transposed */
+  readonly b: Float32Array;
+  /** [rows, cols] */
+  readonly c: Float32Array;
+  readonly rows: number;
+  readonly cols: number;
+  readonly depth: number;
+  readonly transposedA?: boolean | undefined;
+  readonly transposedB?: boolean | undefined;
+  /** Add to what c holds. */
+  readonly accumulate?: boolean | undefined;
+  /** Numbers from a stored row to the next; default: the length of a row. */
+  readonly strideA?: number | undefined;
+  readonly strideB?: number | undefined;
+  readonly strideC?: number | undefined;
 }
 
 /** A matrix that loses groups of columns, and by what the others are repaired. */

@@ -1,15 +1,20 @@
+import type { NativeEngine, NativeMatrix } from "../native/addon.ts";
 import { codecForm } from "../native/codec-form.ts";
 import type { NativeOffline } from "../native/offline-maths.ts";
-import type { Maths } from "./maths.ts";
+import type { Maths, PackedOperand } from "./maths.ts";
 import { emptyComparison, emptySummaries, type RowComparer } from "./row-comparison.ts";
 
 /** Columns between updates of the rest of a row: enough for whole cache lines, few enough to stay in the cache. */
 const GPTQ_BLOCK_COLS = 128;
 
-/** The maths on the threads of an engine, given by its `offline`; the engine stays the caller's to dispose of. */
-export function nativeMaths(offline: NativeOffline): Maths {
+/** The maths on the threads of an engine, which stays the caller's to dispose of. */
+export function nativeMaths(engine: NativeEngine): Maths {
+  const { offline } = engine;
   return {
     accumulateGram: (x, rows, cols, factor, h) => offline.accumulateGram(x, rows, cols, factor, h),
+    multiply: (options) => offline.multiply(options),
+    multiplyPacked: async (w, x, y) => engine.product(nativeOperand(w), x, y),
+    multiplyPackedTransposed: async (w, dy, dx) => engine.productTransposed(nativeOperand(w), dy, dx),
     inverseUpperFactor: (h, n) => offline.inverseUpperFactor(h, n),
     searchScales: (options) => offline.searchScales(options),
     gptq: ({ kept, ...options }) =>
@@ -29,6 +34,10 @@ export function nativeMaths(offline: NativeOffline): Maths {
       return bytes;
     },
   };
+}
+
+function nativeOperand({ codec, rows, cols, bytes }: PackedOperand): NativeMatrix {
+  return { ...codecForm(codec), rows, cols, bytes };
 }
 
 function nativeComparer(offline: NativeOffline): RowComparer {

@@ -16,5 +16,5 @@ export async function openMaths(options: {
   const { loadNative, openEngine } = await import("../native/load.ts");
   if (options.native === false || !loadNative().addon) return { ...plainMaths, [Symbol.dispose]: () => undefined };
   const engine = openEngine({ threads: options.threads });
-  return { ...nativeMaths(engine.offline), [Symbol.dispose]: () => engine.dispose() };
+  return { ...nativeMaths(engine), [Symbol.dispose]: () => engine.dispose() };
 }

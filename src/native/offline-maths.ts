@@ -5,6 +5,26 @@ export interface NativeOffline {
   /** h [cols, cols] += factor * x^T x of x [rows, cols]; both triangles. f32. */
   accumulateGram(x: Float32Array, rows: number, cols: number, factor: number, h: Float32Array): Promise<void>;
   /**
+   * c = a b, or c + a b where `accumulate`: f32, fma over the depth in order. a [rows, depth], or stored [depth, rows]
+   * where transposed; b [depth, cols], or stored [cols, depth]; c [rows, cols]. Strides: numbers from a stored row to
+   * the next, by default the length of a row; an array is exactly as long as from its first number to its last. Twin:
+   * maths/plain/multiply.ts.
+   */
+  multiply(options: {
+    a: Float32Array;
+    b: Float32Array;
+    c: Float32Array;
+    rows: number;
+    cols: number;
+    depth: number;
+    transposedA?: boolean | undefined;
+    transposedB?: boolean | undefined;
+    accumulate?: boolean | undefined;
+    strideA?: number | undefined;
+    strideB?: number | undefined;
+    strideC?: number | undefined;
+  }): Promise<void>;
+  /**
    * The upper factor u of the inverse of the symmetric positive definite h [n, n] in place (h^-1 = u^T u, lower
    * triangle zeroed), in half the work of a factor, its inverse and the inverse's factor, in f64; false where h is not
    * positive definite.

@@ -1,7 +1,5 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
-import { fileError } from "../formats/files.ts";
-import { makeFolders } from "../formats/make-folders.ts";
 import type { Job } from "./job.ts";
 import { trunkOf } from "./job-trunk.ts";
 import { hashOf } from "./step-key.ts";
@@ -21,19 +19,6 @@ export async function statesFolderOf(job: Job): Promise<string> {
   const points = await job.once(exitPointsOf);
   const name = hashOf({ trunk, text, points, seed: job.recipe.seed, executor }).slice(0, 16);
   return path.join(job.folder, job.named(STATES_FOLDER), name);
-}
-
-/** Makes a folder and removes those beside it: states of one text and set of points are kept, no more. */
-export async function makeOnly(folder: string): Promise<void> {
-  const parent = path.dirname(folder);
-  await makeFolders(folder);
-  try {
-    for (const name of await fs.readdir(parent)) {
-      if (name !== path.basename(folder)) await fs.rm(path.join(parent, name), { recursive: true, force: true });
-    }
-  } catch (error) {
-    throw fileError(error, parent, "write");
-  }
 }
 
 /** States that are there; null where they are not (any more). */

@@ -25,7 +25,7 @@ const mathsOf = (threads: number): Maths => {
   if (!HAS_ADDON) return plainMaths;
   const engine = openEngine({ threads });
   engines.push(engine);
-  return nativeMaths(engine.offline);
+  return nativeMaths(engine);
 };
 afterAll(() => {
   for (const engine of engines) engine.dispose();

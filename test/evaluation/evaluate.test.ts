@@ -178,7 +178,7 @@ describe("evaluate", () => {
       [Number.NaN, 1],
       [1, 1],
     ]);
-    const maths = nativeMaths(engineOf(ISAS[ISAS.length - 1]).offline);
+    const maths = nativeMaths(engineOf(ISAS[ISAS.length - 1]));
     const request = { reference: tableExecutor(uniform), noiseReference: tableExecutor(uniform), windows };
     const onEngine = { ...request, reference: { ...tableExecutor(uniform), maths } };
     const plain = await evaluate({ executor: tableExecutor(skewed), ...request });

@@ -13,7 +13,7 @@ export interface NamedMaths {
 const fastest = ISAS[ISAS.length - 1];
 const native = (isa: string, threads = 1): NamedMaths => ({
   name: `native, ${isa}, threads: ${threads}`,
-  maths: nativeMaths(engineOf(isa, threads).offline),
+  maths: nativeMaths(engineOf(isa, threads)),
 });
 
 /** The plain one. */

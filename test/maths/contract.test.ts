@@ -1,7 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
+import { CODECS } from "../../src/codecs/index.ts";
 import type { GptqOptions } from "../../src/maths/maths.ts";
 import { inverseUpperFactor } from "../../src/maths/plain/linear-algebra.ts";
+import { multiply } from "../../src/maths/plain/multiply.ts";
+import { aligned } from "../../src/native/aligned.ts";
 import { ADDON_STATE, normals } from "../native/engines.ts";
 import { expectClose, positiveDefinite, SIZES, shuffled } from "../native/offline-numbers.ts";
 import { ALL_MATHS, NATIVES, sameOnAll } from "./all-maths.ts";
@@ -33,6 +36,70 @@ describe.each(ALL_MATHS)(`maths: $name (${ADDON_STATE})`, ({ maths }) => {
         return { value: h0[at] + rounded * sum, bound };
       });
       for (let i = 0; i < cols; i++) for (let j = 0; j < i; j++) expect(found[i * cols + j]).toBe(found[j * cols + i]);
+    }
+  });
+
+  it("multiply: |c - exact| <= (depth + 1) 2^-24 (|c0| + sum |a b|), transposed, strided, added or not", async () => {
+    for (const [rows, cols, depth] of [
+      [1, 1, 1],
+      [7, 17, 5],
+      [97, 33, 300],
+      [6, 16, 513],
+    ]) {
+      for (let form = 0; form < 8; form++) {
+        const [transposedA, transposedB, accumulate] = [form & 1, form & 2, form & 4].map((bit) => bit > 0);
+        const [highA, wideA] = transposedA ? [depth, rows] : [rows, depth];
+        const [highB, wideB] = transposedB ? [cols, depth] : [depth, cols];
+        const [strideA, strideB, strideC] = [wideA + 3, wideB, cols + 1];
+        const a = normals((highA - 1) * strideA + wideA, "a");
+        const b = normals(highB * wideB, "b");
+        const before = normals((rows - 1) * strideC + cols, "c");
+        const c = before.slice();
+        await maths.multiply({ a, b, c, rows, cols, depth, transposedA, transposedB, accumulate, strideA, strideC });
+        expectClose(c, (at) => {
+          const [row, col] = [Math.floor(at / strideC), at % strideC];
+          if (col === cols) return { value: before[at], bound: 0 };
+          let [value, size] = accumulate ? [before[at], Math.abs(before[at])] : [0, 0];
+          for (let i = 0; i < depth; i++) {
+            const term =
+              a[transposedA ? i * strideA + row : row * strideA + i] *
+              b[transposedB ? col * strideB + i : i * strideB + col];
+            value += term;
+            size += Math.abs(term);
+          }
+          return { value, bound: (depth + 1) * 2 ** -24 * size };
+        });
+      }
+    }
+  });
+
+  it("multiply: refuses arrays that are not as long as from their first number to their last", async () => {
+    const array = (length: number) => new Float32Array(length);
+    const product = { a: array(6), b: array(6), c: array(4), rows: 2, cols: 2, depth: 3 };
+    await maths.multiply(product);
+    for (const wrong of [{ a: array(5) }, { b: array(7) }, { c: array(3) }, { strideA: 4 }, { strideC: 1 }]) {
+      await expect(async () => maths.multiply({ ...product, ...wrong })).rejects.toThrow(RangeError);
+    }
+  });
+
+  it("multiplyPacked and its transpose: the products of the unpacked matrix", async () => {
+    const [rows, cols, n] = [37, 70, 5];
+    for (const id of ["bf16", "f32"] as const) {
+      const codec = CODECS[id];
+      const values = normals(rows * cols, "w");
+      const bytes = aligned(codec.pack({ kind: "float", rows, cols, values }));
+      const w = { codec, rows, cols, bytes };
+      const dense = codec.unpackRows(w, 0, rows);
+      const [x, dy] = [normals(n * cols, "x"), normals(n * rows, "dy")];
+      const [y, dx] = [new Float32Array(n * rows), new Float32Array(n * cols)];
+      await maths.multiplyPacked(w, x, y);
+      await maths.multiplyPackedTransposed(w, dy, dx);
+      const [wantedY, wantedX] = [new Float32Array(n * rows), new Float32Array(n * cols)];
+      multiply({ a: x, b: dense, c: wantedY, rows: n, cols: rows, depth: cols, transposedB: true });
+      multiply({ a: dy, b: dense, c: wantedX, rows: n, cols, depth: rows });
+      const bound = (cols + rows) * 2 ** -22;
+      expectClose(y, (at) => ({ value: wantedY[at], bound: bound * 8 }));
+      expectClose(dx, (at) => ({ value: wantedX[at], bound: bound * 8 }));
     }
   });
 

@@ -7,7 +7,7 @@ import { ADDON_STATE, engineOf, HAS_ADDON, ISAS, normals } from "../native/engin
 
 const plain = plainMaths.rowComparer();
 const fastest = ISAS[ISAS.length - 1];
-const native = (isa = fastest, threads = 1): RowComparer => nativeMaths(engineOf(isa, threads).offline).rowComparer();
+const native = (isa = fastest, threads = 1): RowComparer => nativeMaths(engineOf(isa, threads)).rowComparer();
 
 interface Pairs {
   readonly reference: Float32Array;

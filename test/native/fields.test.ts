@@ -56,6 +56,10 @@ const capture: FieldsOf<NativeCapture> = { attention: true, output: true, mlp: t
 const streamedPart: FieldsOf<NativeStreamedPart> = { file: true, offset: true, bytes: true, buffer: true };
 const headRun: FieldsOf<NativeHeadRun> = { input: true, rows: true, head: true, norm: true };
 
+const multiply: OptionsOf<"multiply"> = {
+  ...{ a: true, b: true, c: true, rows: true, cols: true, depth: true, transposedA: true, transposedB: true },
+  ...{ accumulate: true, strideA: true, strideB: true, strideC: true },
+};
 const gptq: OptionsOf<"gptq"> = {
   ...{ w: true, rows: true, cols: true, u: true, bits: true, levels: true, group: true },
   ...{ scales: true, minima: true, order: true, keptCount: true, keptOf: true, blockCols: true, codes: true },
@@ -102,7 +106,7 @@ const TYPES = {
   NativeCapture: capture,
   NativeHeadRun: headRun,
   NativeStreamedPart: streamedPart,
-  ...{ gptq, searchScales, refine, hessianError, compareRows, pack },
+  ...{ multiply, gptq, searchScales, refine, hessianError, compareRows, pack },
 };
 
 describe.skipIf(!HAS_ADDON)(`fields that the ${ADDON_STATE} reads`, () => {

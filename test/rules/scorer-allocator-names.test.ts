@@ -11,6 +11,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "artifact/manifest.ts": "what a guard ships: the uniform rival's plan, or the plan",
   "pipeline/steps/guard.ts": "the same",
   "pipeline/shipped.ts": "the same",
+  "training/tuning/rates.ts": "half a cosine, by which a rate falls",
+  "cli/options/tune-options.ts": "the same",
   "cli/commands/plan.ts": "the option --uniform",
   "cli/options/run-options.ts": "the recipe of a run that names none",
   "bench/synthetic-artifact.ts": "a plan that no allocator has made",

@@ -51,6 +51,17 @@ export const NUMBER_BOUNDS: Readonly<Record<string, NumberBounds>> = {
   repeats: whole(1, 10_000),
   warmup: whole(0, 10_000),
   rows: whole(1, 1024),
+  turn: whole(1, 1_000_000),
+  "first-block": whole(0, 100_000),
+  alpha: real(0, 1e6),
+  steps: whole(1, 10_000_000),
+  accumulate: whole(1, 10_000),
+  sequence: tokens,
+  rate: real(0, 1),
+  decay: real(0, 1),
+  clip: real(0, 1e6),
+  "held-out": real(0, 0.5),
+  "save-every": whole(1, 1_000_000),
 };
 
 /** Numbers of a list, at most: each is measured. */

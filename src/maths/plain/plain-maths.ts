@@ -2,6 +2,7 @@ import type { Maths } from "../maths.ts";
 import { gptqUpdate } from "./gptq-update.ts";
 import { hessianError } from "./hessian-error.ts";
 import { accumulateGram, inverseUpperFactor } from "./linear-algebra.ts";
+import { multiply, multiplyPacked, multiplyPackedTransposed } from "./multiply.ts";
 import { refine } from "./refine.ts";
 import { plainComparer } from "./row-comparer.ts";
 import { searchScales } from "./search-scales.ts";
@@ -12,6 +13,9 @@ import { takeGroups } from "./take-groups.ts";
  */
 export const plainMaths: Maths = {
   accumulateGram: async (...of) => accumulateGram(...of),
+  multiply: async (options) => multiply(options),
+  multiplyPacked: async (...of) => multiplyPacked(...of),
+  multiplyPackedTransposed: async (...of) => multiplyPackedTransposed(...of),
   inverseUpperFactor: async (h, n) => inverseUpperFactor(h, n),
   searchScales: async (options) => searchScales(options),
   gptq: async (options) => gptqUpdate(options),

@@ -24,6 +24,44 @@ void readBits(Reader&, Napi::Value value, const Path& path, const Field<Call>&, 
   if (call.bits == 7) refuse(path, "expected 2, 3, 4, 5, 6 or 8, found 7");
 }
 
+/** Numbers from the first of so many stored rows to the end of the last. */
+constexpr int64_t spanOf(int64_t rows, int64_t width, int64_t stride) { return (rows - 1) * stride + width; }
+
+template <>
+struct FieldsOf<offline::Gemm> {
+  using Call = offline::Gemm;
+  static constexpr const char* kType = "multiply";
+  static constexpr auto kA = [](const Call& call) {
+    return call.transposedA ? spanOf(call.k, call.m, call.stepA()) : spanOf(call.m, call.k, call.stepA());
+  };
+  static constexpr auto kB = [](const Call& call) {
+    return call.transposedB ? spanOf(call.n, call.k, call.stepB()) : spanOf(call.k, call.n, call.stepB());
+  };
+  static constexpr auto kC = [](const Call& call) { return spanOf(call.m, call.n, call.stepC()); };
+  static constexpr Field<Call> kTable[] = {
+      field<&Call::m>("rows", 1, kMostRows),
+      field<&Call::n>("cols", 1, kMostRows),
+      field<&Call::k>("depth", 1, kMostRows),
+      optional(field<&Call::transposedA>("transposedA")),
+      optional(field<&Call::transposedB>("transposedB")),
+      optional(field<&Call::accumulate>("accumulate")),
+      optional(field<&Call::strideA>("strideA", 1, kMostRows)),
+      optional(field<&Call::strideB>("strideB", 1, kMostRows)),
+      optional(field<&Call::strideC>("strideC", 1, kMostRows)),
+      field<&Call::a>("a", kA),
+      field<&Call::b>("b", kB),
+      field<&Call::c>("c", kC),
+  };
+  static void check(const Path& path, const Call& call) {
+    const auto atLeast = [&path](const char* name, int64_t stride, int64_t width) {
+      if (stride < width) refuse(Path{name, &path}, "expected no less than the length of a row");
+    };
+    atLeast("strideA", call.stepA(), call.transposedA ? call.m : call.k);
+    atLeast("strideB", call.stepB(), call.transposedB ? call.k : call.n);
+    atLeast("strideC", call.stepC(), call.n);
+  }
+};
+
 template <>
 struct FieldsOf<offline::Gptq> {
   using Call = offline::Gptq;

@@ -84,6 +84,7 @@ Napi::Function defineOffline(Napi::Env env) {
   return Offline::define(env, {
                                   Offline::method<accumulateGram>("accumulateGram"),
                                   Offline::method<inverseUpperFactor>("inverseUpperFactor"),
+                                  Offline::method<ByFields<offline::gemm>::call>("multiply"),
                                   Offline::method<ByFields<offline::gptq>::call>("gptq"),
                                   Offline::method<ByFields<searchScales>::call>("searchScales"),
                                   Offline::method<ByFields<offline::refine>::call>("refine"),

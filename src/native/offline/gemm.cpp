@@ -24,8 +24,8 @@ class Product {
   Product(const Machine& on, const Gemm& call)
       : on_(on),
         call_(call),
-        rows_{call.a, call.k, 1},
-        cols_{call.b, 1, call.n},
+        rows_(strided(call.a, call.stepA(), !call.transposedA)),
+        cols_(strided(call.b, call.stepB(), call.transposedB)),
         a_(ceilDiv(least(call.m, kRows), kTileHeight) * kTileHeight * kDepth),
         b_(ceilDiv(least(call.n, kCols), kFloatWidth) * kFloatWidth * kDepth) {}
 
@@ -48,6 +48,11 @@ class Product {
   }
 
  private:
+  /** An operand whose stored rows are its lanes, or its depths. */
+  static Strided<float> strided(const float* data, int64_t step, bool rowsAreLanes) {
+    return rowsAreLanes ? Strided<float>{data, step, 1} : Strided<float>{data, 1, step};
+  }
+
   void packRows(Worker& me, const Region& at) {
     me.forParts(ceilDiv(at.rows, kTileHeight), 16, [&](int64_t from, int64_t to) {
       for (int64_t panel = from; panel < to; panel++) {
@@ -80,9 +85,9 @@ class Product {
     for (int64_t j = colFrom; j < colTo; j += kFloatWidth) {
       for (int64_t i = rowFrom; i < rowTo; i += kTileHeight) {
         on_.kernels.gemmTile(at.depths, a_.data() + i * at.depths, b_.data() + j * at.depths,
-                             call_.c + (at.row + i) * call_.n + at.col + j, call_.n,
+                             call_.c + (at.row + i) * call_.stepC() + at.col + j, call_.stepC(),
                              static_cast<int32_t>(least(kTileHeight, rowTo - i)),
-                             static_cast<int32_t>(least(kFloatWidth, colTo - j)), at.depth > 0);
+                             static_cast<int32_t>(least(kFloatWidth, colTo - j)), call_.accumulate || at.depth > 0);
       }
     }
   }

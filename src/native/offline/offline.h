@@ -23,15 +23,24 @@ struct Machine {
   bool aborted() const { return abort != nullptr && abort->load(std::memory_order_relaxed); }
 };
 
-/** Sizes of 1 or more. */
+/** Sizes of 1 or more. An operand that is transposed is stored as [k, m], [n, k]. */
 struct Gemm {
   int64_t m, n, k;
   const float* a;  // [m, k]
   const float* b;  // [k, n]
   float* c;        // [m, n]
+  bool transposedA = false, transposedB = false;
+  /** Add to c in place of overwriting it. */
+  bool accumulate = false;
+  /** Numbers from a stored row to the next; 0: rows lie side by side. */
+  int64_t strideA = 0, strideB = 0, strideC = 0;
+
+  int64_t stepA() const { return strideA ? strideA : transposedA ? m : k; }
+  int64_t stepB() const { return strideB ? strideB : transposedB ? k : n; }
+  int64_t stepC() const { return strideC ? strideC : n; }
 };
 
-/** c = a b: fma over k in order, from 0. */
+/** c = a b (or c + a b): fma over k in order, from 0 (or from c). */
 void gemm(const Machine& on, const Gemm& call);
 
 struct Gram {

@@ -102,7 +102,7 @@ export class NativeExecutor implements Executor<NativeHidden> {
   constructor(source: WeightSource, parts: Parts) {
     this.spec = source.spec;
     this.info = parts.info;
-    this.maths = nativeMaths(parts.engine.offline);
+    this.maths = nativeMaths(parts.engine);
     this.source = source;
     this.parts = parts;
     this.pool = new HiddenPool(source.spec.hiddenSize);

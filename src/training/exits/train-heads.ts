@@ -3,7 +3,7 @@ import { throwIfAborted } from "../../errors.ts";
 import type { NormSpec } from "../../model/decoder-spec.ts";
 import type { WorkOptions } from "../../progress.ts";
 import { Random } from "../../tensor/random.ts";
-import { adamStep, cosineRate } from "./adam.ts";
+import { adamStep, cosineRate } from "../adam.ts";
 import { allBatches, batchesPerEpoch, type StateBatch, trainingBatches } from "./batches.ts";
 import {
   headGradients,

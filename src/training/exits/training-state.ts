@@ -8,7 +8,7 @@ import {
   type SafetensorsFile,
   writeSafetensors,
 } from "../../formats/safetensors/index.ts";
-import type { Moments } from "./adam.ts";
+import type { Moments } from "../adam.ts";
 import type { HeadParameters } from "./head-parameters.ts";
 
 /** How a head does on the held-out tokens. */

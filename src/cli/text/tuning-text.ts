@@ -7,8 +7,13 @@ import { renderTable } from "./table.ts";
  * Tuning for people: perplexity on held-out text at the end of each window, before and after, and where the result is.
  */
 export function tuningText({ adapter, losses, examples }: TuneReport, colours: Colours): string {
+  return `${lossesText(losses, colours)}\n\n${examples.heldOutTokens} held-out tokens\nadapter: ${adapter}`;
+}
+
+/** The perplexities of its table. */
+export function lossesText(losses: TuneReport["losses"], colours: Colours): string {
   const right = { align: "right" as const };
-  const table = renderTable(
+  return renderTable(
     [{ head: "held-out perplexity" }, { head: "before", ...right }, { head: "after", ...right }],
     losses.map(({ blocks, before, after }, i) => [
       i + 1 === losses.length ? "the model" : `after ${blocks} blocks`,
@@ -17,5 +22,4 @@ export function tuningText({ adapter, losses, examples }: TuneReport, colours: C
     ]),
     colours,
   );
-  return `${table}\n\n${examples.heldOutTokens} held-out tokens\nadapter: ${adapter}`;
 }

@@ -34,6 +34,7 @@ export const tuneStep: Step<Tuned> = {
   schema: Tuned,
   perDevice: true,
   wanted: ({ tune }) => tune !== undefined,
+  id: ({ manifestSha256 }) => manifestSha256,
 
   async inputs(job) {
     await job.get(artifactStep);
@@ -44,7 +45,7 @@ export const tuneStep: Step<Tuned> = {
   },
 
   async compute(job) {
-    const { readExamples } = await import("../tune.ts");
+    const { tuningExamples } = await import("../tuning-text.ts");
     const { tuneModel } = await import("../../training/tuning/tune-model.ts");
     const { activeParts } = await import("../../training/tuning/parameters.ts");
     const { onProgress, signal } = job.options;
@@ -52,7 +53,7 @@ export const tuneStep: Step<Tuned> = {
     const { tokenizer, overBudget } = job.facts;
     const folder = path.join(job.folder, job.named(TUNING_FOLDER));
     await makeFolders(folder);
-    const examples = await readExamples({ data: textsOf(job), heldOutFile: null }, settings, tokenizer);
+    const examples = await tuningExamples({ data: textsOf(job), heldOutFile: null }, settings, tokenizer);
     await makeBare(job.artifactFolder);
     const trunk = await openTrunk(job.artifactFolder, job.options);
     const tuned = await trunk.use((executor, source) =>

@@ -6,8 +6,10 @@ import { dataList } from "./data.mjs";
 import { exitsText } from "./exits-text.mjs";
 import { ffnDownText } from "./ffn-down-text.mjs";
 import { nativeText } from "./native-text.mjs";
+import { pruningText, repairsText } from "./pruning-text.mjs";
 import { qualityPicture, qualityText } from "./quality-text.mjs";
 import { recipesText } from "./recipes-text.mjs";
+import { sparseText } from "./sparse-text.mjs";
 import { votingText } from "./voting-text.mjs";
 
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
@@ -160,6 +162,30 @@ const SECTIONS = [
     },
     intro:
       "Three models packed by recipe `dssd` at 4 bits a weight, with three adapter exits each; their text, or the beginnings of what the model writes for them, is of the data folder (C4 and WikiText-like pages; TinyStories for the two story models). Fixed: one exit, a fixed number of drafts, the same heads. Waste: drafts that the full model did not take.",
+  },
+  {
+    file: "pruning",
+    title: "Pruning",
+    command: "npm run results:pruning",
+    print: pruningText,
+    intro:
+      "KL divergence from the checkpoint on 8 windows of 512 tokens of wikitext-2, calibrated on 8,192 tokens of two books, no tuning but where it says so. By a ratio (neurons 20 %, block 10 %; spread over the blocks as named): at 4 bits `q4s-g32`, nearest, embedding 8 bits. Joint plans: `prune.ratio: auto` beside the same recipe without pruning, GPTQ from a library, losses by KL divergence, at the same total bytes (KV cache of 2,048 tokens included); 2.5 bits is half-way between uniform 2 and 3.",
+  },
+  {
+    file: "sparse",
+    title: "Sparse codecs",
+    command: "npm run results:sparse",
+    print: sparseText,
+    intro:
+      "SmolLM2-135M with all blocks at one codec, embedding 8 bits, by GPTQ (for the sparse ones SparseGPT in the same pass), calibrated on 16,384 tokens of two books. KL divergence from the checkpoint on 16 windows of 512 tokens of wikitext-2. `n16`: 16 of every 32 columns of a row are stored, `2of4`: two of every four. Speeds after a prompt of 64 tokens, 2 threads.",
+  },
+  {
+    file: "pruning-repairs",
+    title: "What a block's last matrix makes up for",
+    command: "npm run results:pruning-repairs",
+    print: (result) => `${repairsText(result)}\n\n${taken(result)}`,
+    intro:
+      "KL divergence of SmolLM2-135M's output on 1,024 tokens of wikitext-2 with one block's attention, MLP or all of it left out, mean over every fifth block, by what the last matrix that is left (of a whole block: the one before it) makes up for on 8,192 tokens of two books.",
   },
   {
     file: "voting",

@@ -1,6 +1,6 @@
 import { UserError } from "../errors.ts";
 import { didYouMean } from "../near-names.ts";
-import type { Codec } from "./codec.ts";
+import type { Codec, Kept } from "./codec.ts";
 import { FLOAT_CODECS } from "./float.ts";
 import { INTEGER_CODECS } from "./integer-codecs.ts";
 import { SPARSE_CODECS } from "./sparse-codecs.ts";
@@ -34,4 +34,14 @@ export function codecIdOf(id: string): CodecId {
 /** The codec of that name. Throws UserError CODEC_UNKNOWN. */
 export function codecOf(id: string): Codec {
   return CODECS[codecIdOf(id)];
+}
+
+/** The sparse codec that stores what is kept as `id` stores all; undefined where there is none. */
+export function sparseTwin(id: CodecId, kept: Kept): CodecId | undefined {
+  const { bits, scheme, group, scaleKind } = CODECS[id];
+  return CODEC_IDS.find((other) => {
+    const codec: Codec = CODECS[other];
+    const alike = codec.bits === bits && codec.scheme === scheme && codec.group === group;
+    return alike && codec.scaleKind === scaleKind && codec.kept?.count === kept.count && codec.kept.of === kept.of;
+  });
 }

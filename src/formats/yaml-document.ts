@@ -102,11 +102,15 @@ function checkUnfolded(value: unknown, depth: number, file: string): void {
   for (const inner of Object.values(value)) checkUnfolded(inner, depth + 1, file);
 }
 
-/** Of a union's failures the one that came furthest; other issues as they are. */
+/** Of a union's failures the one that came furthest, with what all of these expect there; other issues as they are. */
 function deepest(issue: Issue): Issue {
   if (issue.code !== "invalid_union" || issue.errors.length === 0) return issue;
-  const inner = issue.errors.flat().reduce((a, b) => (b.path.length > a.path.length ? b : a));
-  return { ...inner, path: [...issue.path, ...inner.path] };
+  const found = issue.errors.flat().map(deepest);
+  const longest = Math.max(...found.map(({ path }) => path.length));
+  const [inner, ...others] = found.filter(({ path }) => path.length === longest);
+  const named = [inner, ...others].flatMap((one) => (one.code === "invalid_value" ? one.values : []));
+  const values = inner.code === "invalid_value" ? { values: named } : {};
+  return { ...inner, ...values, path: [...issue.path, ...inner.path] };
 }
 
 function fieldError(issue: Issue, document: Document, lines: LineCounter, file: string): UserError {

@@ -14,8 +14,11 @@ export function measuredForms(spec: DecoderSpec, { tries, blocks }: Sensitivity)
   return spec.blocks.map((_, block) => [
     whole(spec, block),
     ...tries.flatMap(({ kind }, i) => {
-      const found = blocks[block][i];
-      return found ? found.kept.flatMap((kept, at) => formOf(spec, block, { kind, kept, loss: found.kl?.[at] })) : [];
+      const { kept: counts = [], kl } = blocks[block][i] ?? {};
+      // Shares that leave the same number of slices are one form.
+      return [...new Set(counts)].flatMap((kept) =>
+        formOf(spec, block, { kind, kept, loss: kl?.[counts.indexOf(kept)] }),
+      );
     }),
   ]);
 }
@@ -27,8 +30,8 @@ export function offeredForms(spec: DecoderSpec, settings: PruneSettings): BlockF
     ...kindsOf(settings).flatMap((kind) => {
       const { slicesOf, ratios } = PRUNING_KINDS[kind];
       const count = slicesOf(shape);
-      const kept = count ? ratios.map((ratio) => keptCounts([count], [ratio])[0]) : [];
-      return kept.flatMap((one) => formOf(spec, block, { kind, kept: one, loss: 0 }));
+      const kept = new Set(count ? ratios.map((ratio) => keptCounts([count], [ratio])[0]) : []);
+      return [...kept].flatMap((one) => formOf(spec, block, { kind, kept: one, loss: 0 }));
     }),
   ]);
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { PRUNING_KIND_IDS, type PruningKindId } from "../pruning/index.ts";
 import { SPREAD_IDS } from "../pruning/spreads.ts";
 
+/** Kinds that leave shapes as they are have settings of their own (mask-settings.ts). */
 const Kind = z.enum(PRUNING_KIND_IDS);
 
 /** What is taken out of the checkpoint before anything is quantized: a recipe's `prune`. */

@@ -11,6 +11,7 @@ import { PlanSettings } from "../planning/plan-settings.ts";
 import { isBlockQuantizer, matrixQuantizerOf, QUANTIZERS, RECIPE_QUANTIZER_IDS } from "../quantization/index.ts";
 import { SCORER_IDS, SCORERS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
+import { isMask, MaskSettings, sparseTwins } from "./mask-settings.ts";
 import { PruneSettings, prunesByPlan } from "./prune-settings.ts";
 import { TuneRecipe } from "./tune-settings.ts";
 
@@ -76,8 +77,8 @@ const RecipeFields = z.strictObject({
   calibration: CalibrationSettings,
   /** Folder of a PEFT adapter, relative to the recipe, that is merged into the checkpoint first; absent: none. */
   adapter: z.string().min(1).optional(),
-  /** What is taken out of the checkpoint then; absent: nothing. */
-  prune: PruneSettings.optional(),
+  /** What is taken out of the checkpoint then, or need not be stored; absent: nothing. */
+  prune: z.union([PruneSettings, MaskSettings]).optional(),
   score: ScoreSettings.prefault({}),
   plan: PlanSettings.prefault({}),
   quantize: QuantizeSettings.prefault({}),
@@ -92,8 +93,22 @@ const RecipeFields = z.strictObject({
   seed: YamlSeed.default(0),
 });
 
+type WrittenRecipe = z.infer<typeof RecipeFields>;
+type MasklessRecipe = Omit<WrittenRecipe, "prune"> & { readonly prune?: PruneSettings | undefined };
+
+/** A pruning that leaves shapes as they are is one more way to name codecs: nothing else of the pipeline knows it. */
+const MasklessRecipe = RecipeFields.transform((written, context): MasklessRecipe => {
+  const { prune, ...recipe } = written;
+  if (!prune) return recipe;
+  if (!isMask(prune)) return { ...written, prune };
+  const codecs = sparseTwins(prune, recipe.plan.codecs);
+  if (Array.isArray(codecs)) return { ...recipe, plan: { ...recipe.plan, codecs } };
+  context.addIssue({ code: "custom", path: ["plan", "codecs", codecs.at], message: codecs.fault });
+  return z.NEVER;
+});
+
 /** A compression from calibration to packing: the files of `pipelines/`. All defaults are here. */
-export const Recipe = RecipeFields.superRefine((recipe, context) => {
+export const Recipe = MasklessRecipe.superRefine((recipe, context) => {
   if (!prunesByPlan(recipe)) return;
   const fault = (path: string[], expected: string, found: string) => {
     const message = `expected ${expected} with prune.ratio: auto, found ${found}`;

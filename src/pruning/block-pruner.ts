@@ -49,6 +49,12 @@ export class BlockPruner {
   private readonly work: PruningWork;
   /** Of the uncut model. */
   private executor: AnyExecutor | null = null;
+  /** What it has made of some states last: kinds that are tried in turn want the same. */
+  private last: {
+    readonly states: readonly Rows[];
+    readonly range: readonly [number, number];
+    readonly outputs: readonly Rows[];
+  } | null = null;
 
   constructor(work: PruningWork) {
     this.work = work;
@@ -58,7 +64,6 @@ export class BlockPruner {
   async *prune({ block, kind, counts, leftOut }: Stretch, inputs: StretchInputs): AsyncIterable<PrunedBlock> {
     const { source, maths } = this.work;
     const wanted = { block, source, maths, statistics: () => inputs.statistics() };
-    let outputs: readonly Rows[] | undefined;
     for await (const one of kind ? kind.prune(wanted, counts) : [UNTOUCHED]) {
       if (leftOut === 0 && !kind?.refits) {
         yield one;
@@ -69,7 +74,7 @@ export class BlockPruner {
         continue;
       }
       const given = await inputs.states();
-      outputs ??= await this.runWhole(given, [block, block + leftOut + 1]);
+      const outputs = await this.runWhole(given, [block, block + leftOut + 1]);
       yield await this.refit(block, one, { given, outputs });
     }
   }
@@ -94,9 +99,13 @@ export class BlockPruner {
   }
 
   /** What the uncut model's blocks [from, to) make of some states. */
-  async runWhole(states: readonly Rows[], range: readonly [number, number]): Promise<Rows[]> {
+  async runWhole(states: readonly Rows[], range: readonly [number, number]): Promise<readonly Rows[]> {
+    const { last } = this;
+    if (last?.states === states && last.range.join() === range.join()) return last.outputs;
     this.executor ??= await this.work.createExecutor(this.work.source);
-    return this.runOn(this.executor, states, range);
+    const outputs = await this.runOn(this.executor, states, range);
+    this.last = { states, range, outputs };
+    return outputs;
   }
 
   /** The pruned block with its last matrix fitted so that it gives what is wanted of it. */
@@ -118,13 +127,11 @@ export class BlockPruner {
     });
     for (const [i, { hidden }] of found.entries()) {
       const whole = wanted.outputs[i].hidden;
-      await sum.add(
-        taken[i],
-        hidden.map((value, at) => (whole[at] - value) / spec.residualFactor),
-      );
+      const lacking = hidden.map((value, at) => (whole[at] - value) / spec.residualFactor);
+      await sum.add(taken[i], lacking, whole);
     }
     const fitted = await sum.repaired(matrix, `what ${id} is to make up for`);
-    return { ...pruned, repaired: new Map([...pruned.repaired, [role, fitted]]) };
+    return fitted ? { ...pruned, repaired: new Map([...pruned.repaired, [role, fitted]]) } : pruned;
   }
 
   /** The model with one block pruned. */

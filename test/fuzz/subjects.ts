@@ -4,6 +4,7 @@ import { readSourceText } from "../../src/calibration/documents.ts";
 import { loadRecipe } from "../../src/pipeline/recipe.ts";
 import { loadDeviceProfile } from "../../src/planning/budget/device-file.ts";
 import { openGguf } from "../support/gguf/reader.ts";
+import { ADAPTER_SUBJECTS } from "./adapter-subjects.ts";
 import { ARTIFACT_SUBJECTS } from "./artifact-subjects.ts";
 import { compressArguments, makeCheckpoint, makeRun, RECIPE } from "./bases.ts";
 import { CHECKPOINT_SUBJECTS } from "./checkpoint-subjects.ts";
@@ -134,5 +135,6 @@ const calibration: Subject = {
 export const SUBJECTS: readonly Subject[] = [
   ...CHECKPOINT_SUBJECTS,
   ...ARTIFACT_SUBJECTS,
+  ...ADAPTER_SUBJECTS,
   ...[recipe, device, gguf, steps, calibration],
 ];

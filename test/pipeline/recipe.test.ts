@@ -90,6 +90,16 @@ describe("a recipe", () => {
     expect([sequenceTokensFor(own, 2048), sequenceTokensFor(own, 128)]).toEqual([256, 256]);
   });
 
+  it("names sparse codecs by a kind of pruning that leaves shapes as they are", () => {
+    const given = (prune: string) => parseRecipe(`${LEAST}prune: ${prune}\nplan: { codecs: [16, q8s-g32, 4] }\n`, "x");
+    expect(given("{ kind: '2:4' }")).toEqual(
+      parseRecipe(`${LEAST}plan: { codecs: [16, q8s-g32-2of4, q4s-g32-2of4] }\n`, "x"),
+    );
+    expect(given("{ kind: unstructured }").plan.codecs).toEqual(["16", "q8s-g32-n16", "q4s-g32-n16"]);
+    expect(given("{ kind: unstructured, ratio: 0.25 }").plan.codecs).toEqual(["16", "q8s-g32-n24", "q4s-g32-n24"]);
+    expect(given("{ kind: unstructured, ratio: 0.75 }").plan.codecs).toEqual(["16", "q8s-g32-n8", "q4s-g32-n8"]);
+  });
+
   it("refuses an alias without its anchor in one line", () => {
     const { code, message } = refusal(`${LEAST}description: *nowhere\n`);
     expect(code).toBe("YAML_SYNTAX");
@@ -124,7 +134,18 @@ describe("a recipe", () => {
     ["prune: { kind: neurons, ratio: 1 }\n", "my.yaml:5: prune.ratio: expected"],
     ["prune: { kind: neurons, ratio: -0.1 }\n", "my.yaml:5: prune.ratio: expected"],
     ["prune: { kind: neurons, ratio: .nan }\n", "my.yaml:5: prune.ratio: expected"],
-    ["prune: { kind: neuron, ratio: 0.1 }\n", "my.yaml:5: prune.kind: expected"],
+    ["prune: { kind: neuron, ratio: 0.1 }\n", "my.yaml:5: prune.kind: expected one of neurons, heads, block"],
+    ["prune: { kind: '2:3' }\n", "attention, mlp, 2:4, unstructured, found"],
+    [
+      "prune: { kind: '2:4', ratio: 0.25 }\n",
+      "prune.ratio: expected 0.5, which is what 2:4 has codecs for, found 0.25",
+    ],
+    ["prune: { kind: unstructured, ratio: 1 }\n", "my.yaml:5: prune.ratio: expected 0.5 or 0.25 or 0.75"],
+    ["prune: { kind: '2:4', spread: luc }\n", 'prune.spread: expected a known field, found "spread"'],
+    [
+      "prune: { kind: '2:4' }\nplan: { codecs: [q4s-g32, q5a-g64] }\n",
+      "my.yaml:6: plan.codecs.1: expected q3s-g32, q4s-g32 or q8s-g32, which have a twin for 2:4, found q5a-g64",
+    ],
     [
       "prune: { kind: [neurons, heads], ratio: 0.2 }\n",
       "my.yaml:5: prune.kind: expected one kind with a ratio, found neurons, heads",

@@ -1,13 +1,20 @@
 import type { TuneReport } from "../../pipeline/tune.ts";
 import type { Colours } from "../terminal.ts";
-import { formatNumber } from "./number-text.ts";
+import { formatCount, formatDuration, formatNumber } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 /**
  * Tuning for people: perplexity on held-out text at the end of each window, before and after, and where the result is.
  */
-export function tuningText({ adapter, losses, examples }: TuneReport, colours: Colours): string {
-  return `${lossesText(losses, colours)}\n\n${examples.heldOutTokens} held-out tokens\nadapter: ${adapter}`;
+export function tuningText(report: TuneReport, colours: Colours): string {
+  const { adapter, merged, losses, examples, took } = report;
+  const each = took.steps > 0 ? `, ${formatDuration(took.ms / took.steps)} a step` : "";
+  return [
+    `${lossesText(losses, colours)}\n`,
+    `${formatCount(examples.heldOutTokens)} held-out tokens; ${took.steps} steps${each}`,
+    `adapter: ${adapter}`,
+    ...(merged === null ? [] : [`merged checkpoint: ${merged}`]),
+  ].join("\n");
 }
 
 /** The perplexities of its table. */

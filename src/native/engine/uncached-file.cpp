@@ -51,8 +51,8 @@ struct UncachedFile::State {
 
 namespace {
 
-/** What the system reads in one call at most, in whole pages. */
-constexpr size_t kMostRead = size_t{1} << 30;
+/** Bytes of one read at most: a longer one first finds all its pages, while the disk waits. */
+constexpr size_t kMostRead = size_t{4} << 20;
 
 int openDirect(const std::string& path) {
 #ifdef O_DIRECT

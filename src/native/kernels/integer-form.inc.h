@@ -30,16 +30,16 @@ static inline int32_t chunkBytesOf(const PackedMatrix& w) {
 
 /** Room that a product needs for a chunk's codes. */
 template <bool kMasked>
-struct ChunkRoom : ExpandedChunk {};
+struct ChunkRoom : SparseRoom<kStreamedChunks> {};
 template <>
 struct ChunkRoom<false> {};
 
 /** Codes of a chunk as planes: where they lie, or as `room` has got them. */
 template <class F>
-static inline const uint8_t* planesOf(const PackedMatrix& w, const uint8_t* levels, ChunkRoom<F::kSparse>* room) {
+static inline const uint8_t* planesOf(const PackedMatrix& w, const uint8_t* levels, int32_t chunk,
+                                      ChunkRoom<F::kSparse>* room) {
   if constexpr (F::kSparse) {
-    placeCodes<F::kStoredBits>(levels, w.sections, room);
-    return room->codes;
+    return placeCodes<F::kStoredBits, kStreamedChunks>(w, levels, chunk, room);
   } else {
     return levels;
   }

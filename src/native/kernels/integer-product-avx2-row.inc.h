@@ -73,7 +73,7 @@ static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w
                                                            const QuantizedRows& x, float* y) {
   const int64_t bytesApart = apart * w.tileStride;
   const int32_t chunkBytes = chunkBytesOf<F>(w);
-  ChunkRoom<F::kSparse> room;
+  ChunkRoom<F::kSparse> rooms[kStreams];
   TileStream at = TileStream::of(w, tile);
   OwnScales own[kStreams];
   __m256 sums[kStreams][2];
@@ -90,7 +90,7 @@ static inline __attribute__((always_inline)) void addTiles(const PackedMatrix& w
     for (int s = 0; s < kStreams; s++) {
       const TileStream one = at.moved(s * bytesApart);
       one.prefetch(chunkBytes);
-      const uint8_t* planes = planesOf<F>(w, one.levels, &room);
+      const uint8_t* planes = planesOf<F>(w, one.levels, c, &rooms[s]);
       LAYERWISE_UNROLL
       for (int half = 0; half < 2; half++) {
         const HalfScales scales = halfScales<F::kAsymmetric, F::kTwoLevel>(one.header, half, own[s]);

@@ -174,7 +174,7 @@ static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMat
   for (int s = 0; w.twoLevel && s < kTiles; s++) readOwnScales(w, tile + s * apart, &own[s]);
   const int header = groupHeaderBytes(F::kAsymmetric, w.twoLevel);
   const int32_t chunkBytes = chunkBytesOf<F>(w);
-  ChunkRoom<F::kSparse> room;
+  ChunkRoom<F::kSparse> rooms[kTiles];
   TileStream at = TileStream::of(w, tile);
   for (int32_t c = 0; c < w.chunks; c++) {
     const int64_t i = static_cast<int64_t>(c) * x.stride + from;
@@ -183,7 +183,7 @@ static inline __attribute__((always_inline)) void addTilesOfRows(const PackedMat
       const TileStream one = at.moved(s * bytesApart);
       float* sums = acc + s * rows * kTileRows;
       if (ahead) one.prefetch(chunkBytes);
-      const LevelCodes<F> codes{planesOf<F>(w, one.levels, &room)};
+      const LevelCodes<F> codes{planesOf<F>(w, one.levels, c, &rooms[s])};
       const ChunkScales scales = chunkScales<F::kAsymmetric>(w.twoLevel, one.header, own[s]);
       if constexpr (kRows > 0) {
         addRows<F::kLevelBits, F::kAsymmetric, kRows>(codes, scales, chunk, sums);

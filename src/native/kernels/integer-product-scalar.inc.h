@@ -41,7 +41,7 @@ static void productTile(const PackedMatrix& w, int32_t tile, const QuantizedRows
   for (int32_t chunk = 0; chunk < w.chunks; chunk++) {
     const TileScales scales = tileScales<F>(groupAt(w, tile, chunk / w.chunksPerGroup), rows);
     ChunkLevels levels;
-    readLevels<F>(planesOf<F>(w, levelsAt(w, tile, chunk), &room), &levels);
+    readLevels<F>(planesOf<F>(w, levelsAt(w, tile, chunk), chunk, &room), &levels);
     for (int32_t r = from; r < to; r++) {
       addChunk(levels, scales, F::kAsymmetric, x, static_cast<int64_t>(chunk) * x.stride + r, acc[r - from]);
     }

@@ -35,7 +35,7 @@ static void productOfRow(const PackedMatrix& w, int32_t tileFrom, int32_t tileTo
     int64_t i = 0;
     for (int32_t c = 0; c < w.chunks; c++, i += x.stride) {
       at.prefetch(chunkBytes);
-      acc = addChunk<F>(chunkCodes<F>(planesOf<F>(w, at.levels, &room)), tileScales<F>(at.header, own),
+      acc = addChunk<F>(chunkCodes<F>(planesOf<F>(w, at.levels, c, &room)), tileScales<F>(at.header, own),
                                          x.levels + i * kChunkCols, x.scales[i], x.sums[i], acc);
       at = at.next(chunkBytes, F::kHeader, w.chunksPerGroup);
     }
@@ -56,7 +56,7 @@ static void productOfRows(const PackedMatrix& w, int32_t tileFrom, int32_t tileT
     const TileScales own = rowScales<F>(w, tile);
     for (int32_t c = 0; c < w.chunks; c++) {
       at.prefetch(chunkBytes);
-      const ChunkCodes codes = chunkCodes<F>(planesOf<F>(w, at.levels, &room));
+      const ChunkCodes codes = chunkCodes<F>(planesOf<F>(w, at.levels, c, &room));
       const TileScales scales = tileScales<F>(at.header, own);
       const int64_t i = static_cast<int64_t>(c) * x.stride + from;
       for (int32_t r = 0; r < rows; r++) {

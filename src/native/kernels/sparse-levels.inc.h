@@ -4,63 +4,93 @@
 /** Codes of a section, and those of a chunk: 16 rows x 8 and x 32 columns. */
 static constexpr int kSectionCodes = 128, kChunkCodes = 512;
 
-/** Room for a chunk of a sparse matrix. */
-struct ExpandedChunk {
+/**
+ * Chunks of a tile whose codes are out of their planes at a time: they are written some chunks before they are read,
+ * since a load of bytes that two stores have just written waits for both.
+ */
+static constexpr int kStreamedChunks = 4;
+
+/** Room for some chunks of a tile of a sparse matrix. */
+template <int kChunks>
+struct SparseRoom {
   /**
-   * The codes that are stored, then zeros: as many as a damaged mask could ask for, and what a whole register reads
+   * The codes that chunks store, then zeros: as many as a damaged mask could ask for, and what a whole register reads
    * beyond them.
    */
-  alignas(64) uint8_t stream[kChunkCodes + 64] = {};
-  /** All codes, as planes of 8 bits have them. */
+  alignas(64) uint8_t streams[kChunks][kChunkCodes + 64] = {};
+  /** All codes of one chunk, as planes of 8 bits have them. */
   alignas(64) uint8_t codes[kChunkCodes];
 };
+
+/** The fields of kWidth bits of a section's plane, a byte each, one field after the other. */
+template <int kWidth>
+static inline void fieldsOf(const uint8_t* p, uint64_t* out) {
+  constexpr int words = 2 * kWidth;
+  constexpr uint64_t mask = 0x0101010101010101u * ((1u << kWidth) - 1u);
+  uint64_t plane[words];
+  memcpy(plane, p, sizeof plane);
+  LAYERWISE_UNROLL
+  for (int field = 0; field < 8 / kWidth; field++) {
+    LAYERWISE_UNROLL
+    for (int i = 0; i < words; i++) out[field * words + i] = plane[i] >> (field * kWidth) & mask;
+  }
+}
 
 /** The 128 codes of a section, a byte each. */
 template <int kBits>
 static inline void sectionCodes(const uint8_t* p, uint8_t* out) {
-  if constexpr (kBits == 8) {
-    memcpy(out, p, kSectionCodes);
-  } else {
-    constexpr int first = firstPlaneBits(kBits), second = kBits - first;
-    constexpr int bytes = 16 * first, more = 16 * second;
-    for (int field = 0; field < 8 / first; field++) {
-      for (int i = 0; i < bytes; i++) {
-        out[field * bytes + i] = static_cast<uint8_t>(p[i] >> (field * first) & ((1 << first) - 1));
-      }
-    }
-    if constexpr (second > 0) {
-      for (int field = 0; field < 8 / second; field++) {
-        for (int i = 0; i < more; i++) {
-          const int bits = p[bytes + i] >> (field * second) & ((1 << second) - 1);
-          out[field * more + i] = static_cast<uint8_t>(out[field * more + i] | bits << first);
-        }
-      }
-    }
+  constexpr int words = kSectionCodes / 8, first = firstPlaneBits(kBits), second = kBits - first;
+  uint64_t codes[words];
+  fieldsOf<first>(p, codes);
+  if constexpr (second > 0) {
+    uint64_t high[words];
+    fieldsOf<second>(p + 16 * first, high);
+    for (int i = 0; i < words; i++) codes[i] |= high[i] << first;
+  }
+  memcpy(out, codes, sizeof codes);
+}
+
+/** The codes that the chunk whose mask begins at `p` stores, in `sections`. */
+template <int kBits>
+static inline void streamCodes(const uint8_t* p, int32_t sections, uint8_t* stream) {
+  for (int32_t s = 0; s < sections; s++) {
+    sectionCodes<kBits>(p + kMaskBytes + s * 16 * kBits, stream + s * kSectionCodes);
   }
 }
 
-/** The chunk whose mask begins at `p`, and which has so many sections of codes, with level 0's code where none is. */
+/** All codes of the chunk whose mask begins at `p`, with level 0's where it stores none. */
 template <int kBits>
-static inline void placeCodes(const uint8_t* p, int32_t sections, ExpandedChunk* out) {
-  for (int32_t s = 0; s < sections; s++) {
-    sectionCodes<kBits>(p + kMaskBytes + s * 16 * kBits, out->stream + s * kSectionCodes);
-  }
-  const uint8_t* next = out->stream;
+static inline void spreadCodes(const uint8_t* p, const uint8_t* stream, uint8_t* codes) {
   LAYERWISE_UNROLL
   for (int quad = 0; quad < 8; quad++) {
     uint64_t mask;
     memcpy(&mask, p + 8 * quad, sizeof mask);
-    spreadBytes(next, mask, 1 << (kBits - 1), out->codes + 64 * quad);
-    next += __builtin_popcountll(mask);
+    spreadBytes(stream, mask, 1 << (kBits - 1), codes + 64 * quad);
+    stream += __builtin_popcountll(mask);
   }
 }
 
-/** Codes of a chunk of a sparse matrix as planes of 8 bits, in `room`. */
-static inline const uint8_t* placedCodes(const PackedMatrix& w, const uint8_t* levels, ExpandedChunk* room) {
-  switch (w.kind) {
-    case CodecKind::Q3: placeCodes<3>(levels, w.sections, room); break;
-    case CodecKind::Q4: placeCodes<4>(levels, w.sections, room); break;
-    default: placeCodes<8>(levels, w.sections, room);
+/**
+ * Codes of a tile's chunk, whose levels begin at `levels`, as planes of 8 bits in `room`; chunks are asked for from 0
+ * on.
+ */
+template <int kBits, int kChunks>
+static inline const uint8_t* placeCodes(const PackedMatrix& w, const uint8_t* levels, int32_t chunk,
+                                        SparseRoom<kChunks>* room) {
+  const int32_t end = chunk + kChunks < w.chunks ? chunk + kChunks : w.chunks;
+  for (int32_t c = chunk == 0 ? 0 : chunk + kChunks - 1; c < end; c++) {
+    streamCodes<kBits>(levels + (c - chunk) * w.groupStride, w.sections, room->streams[c % kChunks]);
   }
+  spreadCodes<kBits>(levels, room->streams[chunk % kChunks], room->codes);
   return room->codes;
+}
+
+/** The same where the kind is found out when running. */
+static inline const uint8_t* placeCodes(const PackedMatrix& w, const uint8_t* levels, int32_t chunk,
+                                        SparseRoom<1>* room) {
+  switch (w.kind) {
+    case CodecKind::Q3: return placeCodes<3>(w, levels, chunk, room);
+    case CodecKind::Q4: return placeCodes<4>(w, levels, chunk, room);
+    default: return placeCodes<8>(w, levels, chunk, room);
+  }
 }

@@ -46,16 +46,16 @@ static inline void expandCodes(bool table, const uint8_t* levels, GroupScales sc
 }
 
 /** Kept out of the other kinds' way: its room is large. */
-static __attribute__((noinline)) void expandSparse(const PackedMatrix& w, const uint8_t* levels, GroupScales scales,
-                                                   float* panel) {
-  ExpandedChunk room;
-  expandLevels<8, false>(placedCodes(w, levels, &room), scales, panel);
+static __attribute__((noinline)) void expandSparse(const PackedMatrix& w, const uint8_t* levels, int32_t chunk,
+                                                   GroupScales scales, float* panel) {
+  SparseRoom<1> room;
+  expandLevels<8, false>(placeCodes(w, levels, chunk, &room), scales, panel);
 }
 
 static void expandIntegers(const PackedMatrix& w, int32_t tile, int32_t chunk, float* panel) {
   const uint8_t* levels = levelsAt(w, tile, chunk);
   const GroupScales scales = groupScales(w, tile, chunk / w.chunksPerGroup);
-  if (w.sections > 0) return expandSparse(w, levels, scales, panel);
+  if (w.sections > 0) return expandSparse(w, levels, chunk, scales, panel);
   switch (w.kind) {
     case CodecKind::Q2: return expandCodes<2>(w.table, levels, scales, panel);
     case CodecKind::Q3: return expandCodes<3>(w.table, levels, scales, panel);

@@ -13,16 +13,24 @@ export function needsPeft(name: string): string {
   return HAS_PEFT ? name : `${name} (skipped: ${PYTHON} has no packages peft, torch and transformers)`;
 }
 
-const View = z.object({ logits: z.array(z.number()), names: z.array(z.string()) });
+const Views = z.array(z.object({ logits: z.array(z.number()), names: z.array(z.string()) }));
 
-/** What the peft package makes of an adapter, or of one that it writes itself (with_peft.py). */
-export function withPeft(how: "read" | "write", checkpoint: string, adapter: string, ids: readonly number[]) {
-  const script = path.resolve("test/model/peft/with_peft.py");
-  const output = execFileSync(PYTHON, [script, how, checkpoint, adapter, JSON.stringify(ids)], {
+/** What the peft package is to do with an adapter: read it, or write one of its own there. */
+export interface PeftJob {
+  readonly how: "read" | "write";
+  readonly checkpoint: string;
+  readonly adapter: string;
+  readonly ids: readonly number[];
+}
+
+/** What it makes of adapters, in one process (with_peft.py). */
+export function withPeft(jobs: readonly PeftJob[]): z.infer<typeof Views> {
+  const output = execFileSync(PYTHON, [path.resolve("test/model/peft/with_peft.py")], {
     encoding: "utf8",
+    input: JSON.stringify(jobs),
     maxBuffer: 2 ** 28,
-    stdio: ["ignore", "pipe", "ignore"],
+    stdio: ["pipe", "pipe", "ignore"],
     env: { ...process.env, HF_HUB_OFFLINE: "1", TRANSFORMERS_OFFLINE: "1" },
   });
-  return View.parse(JSON.parse(output));
+  return Views.parse(JSON.parse(output));
 }

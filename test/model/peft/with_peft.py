@@ -1,7 +1,7 @@
-"""The peft package's view of an adapter: python3 with_peft.py (read | write) CHECKPOINT ADAPTER IDS.
+"""The peft package's view of adapters: python3 with_peft.py < JOBS, a JSON list of {how, checkpoint, adapter, ids}.
 
 read: loads the adapter. write: makes one with random numbers, different ranks and rslora, and saves it.
-Prints JSON: the logits [ids, vocabulary] of the model with the adapter, and the names of its LoRA tensors.
+Prints a JSON list: for each the logits [ids, vocabulary] of the model with the adapter, and the names of its tensors.
 """
 
 import json
@@ -11,10 +11,12 @@ import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from transformers import AutoModelForCausalLM
 
-how, checkpoint, adapter, ids = sys.argv[1:]
-torch.manual_seed(1)
-model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="eager")
-if how == "write":
+
+def adapted(how, checkpoint, adapter):
+    torch.manual_seed(1)
+    model = AutoModelForCausalLM.from_pretrained(checkpoint, dtype=torch.float32, attn_implementation="eager")
+    if how == "read":
+        return PeftModel.from_pretrained(model, adapter)
     config = LoraConfig(
         task_type="CAUSAL_LM",
         r=4,
@@ -27,10 +29,15 @@ if how == "write":
     )
     model = get_peft_model(model, config)
     model.save_pretrained(adapter)
-else:
-    model = PeftModel.from_pretrained(model, adapter)
-model.eval()
-with torch.no_grad():
-    logits = model(torch.tensor([json.loads(ids)])).logits[0]
-names = sorted(name for name, _ in model.named_parameters() if "lora_" in name)
-print(json.dumps({"logits": logits.flatten().tolist(), "names": names}))
+    return model
+
+
+def view(how, checkpoint, adapter, ids):
+    model = adapted(how, checkpoint, adapter).eval()
+    with torch.no_grad():
+        logits = model(torch.tensor([ids])).logits[0]
+    names = sorted(name for name, _ in model.named_parameters() if "lora_" in name)
+    return {"logits": logits.flatten().tolist(), "names": names}
+
+
+print(json.dumps([view(**job) for job in json.load(sys.stdin)]))

@@ -3,10 +3,12 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Artifact, openArtifact } from "../../../src/artifact/reader.ts";
+import { adaptedSource } from "../../../src/model/adapted-source.ts";
 import { leastStreamBytes, planStream } from "../../../src/model/stream-plan.ts";
 import { createNativeExecutor, type NativeExecutor } from "../../../src/runtime/native/executor.ts";
 import { Random } from "../../../src/tensor/random.ts";
 import { makeArtifactOf } from "../../decoding/artifact-with-exits.ts";
+import { randomParts } from "../../support/adapters.ts";
 import { ARCHITECTURES, NEOX, STORIES } from "../../support/fixtures.ts";
 import { tokens } from "../executor-cases.ts";
 import { HAS_ADDON, needsAddon } from "./addon-state.ts";
@@ -77,6 +79,18 @@ describe.skipIf(!HAS_ADDON)(needsAddon("streamed weights"), () => {
       expect(await pieces(streamed, seed)).toEqual(await pieces(mapped, seed));
       expect(streamed.liveHidden).toBe(0);
     }
+  });
+
+  test("have what is added beside them as mapped ones have", async () => {
+    const source = await artifactOf("Phi", null);
+    const parts = randomParts(source.spec, { scale: 0.3 });
+    await using mapped = await createNativeExecutor(adaptedSource(await artifactOf("Phi"), parts));
+    await using streamed = await createNativeExecutor(adaptedSource(source, parts), { residency: "streamed" });
+    await using plain = await createNativeExecutor(await artifactOf("Phi"));
+    expect(streamed.info.streamed?.tokenBytes).toBeGreaterThan(0);
+    const found = await pieces(streamed, 3);
+    expect(found).toEqual(await pieces(mapped, 3));
+    expect(found).not.toEqual(await pieces(plain, 3));
   });
 
   test("stop between blocks where they are told to", async () => {

@@ -22,6 +22,8 @@ const SOME_CODECS: readonly CodecId[] = [
   "q4a-g32",
   "q4s-row",
   "q4t-g32-s8",
+  "q4s-g32-n16",
+  "q3s-g32-2of4",
   "q3a-g64-s8",
 ];
 const SHAPES = [

@@ -16,6 +16,7 @@ import { hashFile } from "./content-hash.ts";
 import { readExitsFile } from "./exits/file.ts";
 import { fileNames, MANIFEST_NAME, type Manifest, PART_NAMES, waitingName } from "./manifest.ts";
 import { type Artifact, openArtifact, readManifest } from "./reader.ts";
+import { readSchedule, SCHEDULE_NAME } from "./schedule.ts";
 
 /**
  * Checks an artifact to the last byte: all that opening it checks, every file's and every tensor's sha256, and the
@@ -32,6 +33,7 @@ export async function verifyArtifact(folder: string, work: WorkOptions = {}): Pr
     }
     if (artifact.manifest.exits) await readExitsFile(folder, artifact.spec, artifact.manifest.exits);
     if (artifact.manifest.adapter) await readAdapterFile(folder, artifact.spec, artifact.manifest.adapter);
+    await readSchedule(folder);
   });
   const manifest = await readManifest(folder).catch(rethrowMissing);
   if (!manifest) return opening;
@@ -121,7 +123,7 @@ const READ_BY_SOMEBODY = /\.(safetensors|json|jinja|model|bin|gguf)$|^(vocab|mer
  * they lead to. What is for people (a README) and names that begin with a dot may lie there.
  */
 async function unlistedFiles(folder: string, manifest: Manifest): Promise<string[]> {
-  const listed = new Set([MANIFEST_NAME, ...PART_NAMES.map(waitingName), ...fileNames(manifest)]);
+  const listed = new Set([MANIFEST_NAME, SCHEDULE_NAME, ...PART_NAMES.map(waitingName), ...fileNames(manifest)]);
   const found = (await entriesOf(folder)).filter(({ name }) => !listed.has(name));
   return found
     .filter(({ name, isLink }) => isLink || READ_BY_SOMEBODY.test(path.basename(name)))

@@ -4,6 +4,8 @@ import { executorOver, type OpenModelOptions, openWeights } from "../decoding/op
 /** A model opened to be measured: as much of one as needs no tokenizer, since the prompts are random ids. */
 export interface OpenSubject
   extends Pick<OpenModel, "kind" | "folder" | "artifact" | "executor" | "contextTokens" | "kvType" | "weightBytes"> {
+  /** Rows of a prompt that pass through the blocks at a time. */
+  readonly promptChunk: number;
   /** Opening it, executor included. */
   readonly loadMs: number;
   close(): Promise<void>;
@@ -16,10 +18,10 @@ export async function openSubject(target: string, options: OpenModelOptions): Pr
   try {
     const executor = await executorOver(weights, options);
     const loadMs = performance.now() - started;
-    const { kind, folder, artifact, contextTokens, weightBytes, source } = weights;
+    const { kind, folder, artifact, contextTokens, weightBytes, source, promptChunk } = weights;
     return {
       ...{ kind, folder, artifact, executor, contextTokens, kvType: options.kvType ?? weights.kvType, weightBytes },
-      loadMs,
+      ...{ loadMs, promptChunk },
       async close() {
         await executor.dispose();
         await source.close();

@@ -24,6 +24,8 @@ export interface BenchOptions extends WorkOptions {
   readonly warmupRuns: number;
   readonly contextTokens: number;
   readonly kvType: KvType;
+  /** Rows of the prompt that pass through the blocks at a time; default: a session's. */
+  readonly promptChunk?: number | undefined;
   /** Further measurements; null or absent: left out. */
   readonly passRows?: readonly number[] | null | undefined;
   /** Length of the context at whose end the speed is measured. */
@@ -89,8 +91,8 @@ interface Run {
 
 async function runOnce(executor: AnyExecutor, prompt: Int32Array, options: BenchOptions): Promise<Run> {
   const now = options.now ?? (() => performance.now());
-  const { contextTokens, kvType, signal } = options;
-  const session = new Session(executor, { contextTokens, kvType });
+  const { contextTokens, kvType, promptChunk, signal } = options;
+  const session = new Session(executor, { contextTokens, kvType, promptChunk });
   try {
     const started = now();
     // As plain decoding does it.

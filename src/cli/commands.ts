@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   run: async () => (await import("./commands/run.ts")).runCommand,
   chat: async () => (await import("./commands/chat.ts")).chatCommand,
   eval: async () => (await import("./commands/eval.ts")).evalCommand,
+  schedule: async () => (await import("./commands/schedule.ts")).scheduleCommand,
   bench: async () => (await import("./commands/bench.ts")).benchCommand,
   "export-gguf": async () => (await import("./commands/export-gguf.ts")).exportGgufCommand,
   inspect: async () => (await import("./commands/inspect.ts")).inspectCommand,

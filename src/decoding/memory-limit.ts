@@ -4,6 +4,7 @@ import { UserError } from "../errors.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { layoutMemory } from "../model/memory.ts";
 import { leastStreamBytes } from "../model/stream-plan.ts";
+import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import { plannedBase } from "../runtime/base-bytes.ts";
 import type { ExecutorOptions } from "../runtime/create-executor.ts";
 import { formatBytes, shortBytes } from "../size-text.ts";
@@ -15,6 +16,16 @@ import { formatBytes, shortBytes } from "../size-text.ts";
  */
 export const WEIGHT_PLACES = ["mapped", "memory", "streamed"] as const;
 export type WeightPlace = (typeof WEIGHT_PLACES)[number];
+
+/** Hidden states of a pass alive at most: embedded, input and output. */
+const HIDDEN_STATES = 3;
+/** Rows of a prompt that streamed blocks are read for, where nothing else is asked for. */
+const STREAMED_CHUNK_ROWS = 512;
+
+/** Rows of a prompt that pass through the blocks at a time, by where the weights are. */
+export function chunkRowsOf(place: WeightPlace): number {
+  return place === "streamed" ? STREAMED_CHUNK_ROWS : PROMPT_CHUNK_ROWS;
+}
 
 /** What a process that runs an artifact takes beside blocks and output head, and what those take. */
 export interface RunMemory {
@@ -36,6 +47,7 @@ export function runMemory(
   artifact: Artifact,
   { executor = "auto", backend = "auto" }: Pick<ExecutorOptions, "executor" | "backend">,
   kvType: KvType,
+  promptChunk: number = STREAMED_CHUNK_ROWS,
 ): RunMemory {
   const { spec, manifest } = artifact;
   const { plan, maxFileBytes, exits, adapter } = manifest;
@@ -45,11 +57,17 @@ export function runMemory(
   const small = filed.filter(({ key }) => SMALL.has(key));
   const smallBytes = small.reduce((bytes, item) => bytes + item.bytes, 0);
   return {
-    besideBytes: sum.modelBytes - sum.fileBytes + smallBytes + runtimeBaseBytes,
+    besideBytes: sum.modelBytes - sum.fileBytes + smallBytes + runtimeBaseBytes + chunkBytes(artifact, promptChunk),
     weightBytes: sum.fileBytes - smallBytes,
     leastWeightBytes: leastStreamBytes(artifact),
     openingBytes,
   };
+}
+
+/** Hidden states of a pass of so many rows beyond those that the workspace provides for. */
+function chunkBytes({ spec, memory }: Artifact, rows: number): number {
+  const more = Math.min(rows, memory.contextTokens) - PROMPT_CHUNK_ROWS;
+  return Math.max(0, more) * spec.hiddenSize * HIDDEN_STATES * 4;
 }
 
 /** Where weights go, and what blocks and output head may take there; undefined: the least. */

@@ -41,7 +41,7 @@ export interface OpenModel {
 export async function openModel(target: string, options: OpenModelOptions = {}): Promise<OpenModel> {
   const weights = await openWeights(target, options);
   try {
-    const { kind, folder, artifact, listed, contextTokens, weightBytes, source } = weights;
+    const { kind, folder, artifact, listed, contextTokens, weightBytes, source, promptChunk } = weights;
     const tokenizer = await loadTokenizer(folder, { spec: source.spec, listed });
     const executor = await executorOver(weights, options);
     const kvType = options.kvType ?? weights.kvType;
@@ -53,7 +53,7 @@ export async function openModel(target: string, options: OpenModelOptions = {}):
     return {
       ...{ kind, folder, artifact, executor, tokenizer, contextTokens, kvType, weightBytes, kept: new KeptState() },
       adapter: options.adapter ?? null,
-      createSession: () => new Session(executor, { contextTokens, kvType }),
+      createSession: () => new Session(executor, { contextTokens, kvType, promptChunk }),
       loadExits: () => {
         exits ??= exitsOf(artifact, executor);
         return exits;

@@ -7,12 +7,13 @@ import { openCheckpoint } from "../model/checkpoint.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { readPeftAdapter } from "../model/peft/read.ts";
 import type { WeightSource } from "../model/weight-source.ts";
+import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import { chooseExecutor, createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import type { ActivationType, Residency } from "../runtime/executor-info.ts";
 import { EXECUTORS } from "../runtime/executors.ts";
 import { type FoundModel, findModel } from "./find-model.ts";
-import { type PlacedWeights, placeWeights, runMemory, type WeightPlace } from "./memory-limit.ts";
+import { chunkRowsOf, type PlacedWeights, placeWeights, runMemory, type WeightPlace } from "./memory-limit.ts";
 
 /** How a model is to run. */
 export interface OpenModelOptions extends Omit<ExecutorOptions, "residency" | "weightRoomBytes"> {
@@ -25,6 +26,11 @@ export interface OpenModelOptions extends Omit<ExecutorOptions, "residency" | "w
   readonly weights?: WeightPlace | undefined;
   /** What the process may take, files that the system keeps in memory for it included. Of artifacts only. */
   readonly memoryLimitBytes?: number | undefined;
+  /**
+   * Rows of a prompt that pass through the blocks at a time; changes no number where rows are exact. Default:
+   * PROMPT_CHUNK_ROWS, and STREAMED_CHUNK_ROWS of streamed weights, which are read once for each.
+   */
+  readonly promptChunk?: number | undefined;
   /** Default: as planned for an artifact, f32 for a checkpoint. */
   readonly kvType?: KvType | undefined;
   /** Folder of a PEFT adapter that is added to the blocks' matrices, on top of an artifact's own; default: none. */
@@ -50,6 +56,7 @@ export interface OpenWeights extends FoundModel {
   readonly weightBytes: number;
   /** Of streamed weights: what blocks and output head may take in memory. */
   readonly roomBytes: number | undefined;
+  readonly promptChunk: number;
 }
 
 /**
@@ -57,17 +64,22 @@ export interface OpenWeights extends FoundModel {
  * MEMORY_LIMIT, and RESIDENCY where a place for weights was asked for that they cannot have.
  */
 export async function openWeights(target: string, options: OpenModelOptions = {}): Promise<OpenWeights> {
+  const { promptChunk } = options;
+  if (promptChunk !== undefined && (!Number.isInteger(promptChunk) || promptChunk < 1)) {
+    throw new UserError("PROMPT_CHUNK", `prompt chunk: expected a whole number from 1 up, found ${promptChunk}`);
+  }
   const found = await findModel(target);
   return found.kind === "artifact" ? artifactWeights(found, options) : checkpointWeights(found, options);
 }
 
 async function artifactWeights(found: FoundModel, options: OpenModelOptions): Promise<OpenWeights> {
   const { place, roomBytes } = await placeFor(found.folder, options);
+  const promptChunk = options.promptChunk ?? chunkRowsOf(place);
   const source = await openArtifact(found.folder, { mapFile: MAPPERS[place]() });
   const { contextTokens, kvType, residency, fileBytes } = source.memory;
   return {
     ...{ ...found, source, artifact: source, listed: fileNames(source.manifest) },
-    ...{ contextTokens, kvType, residency: place === "streamed" ? place : residency, roomBytes },
+    ...{ contextTokens, kvType, residency: place === "streamed" ? place : residency, roomBytes, promptChunk },
     ...{ compact: place === "streamed" ? place : "packed", activations: null, weightBytes: fileBytes },
   };
 }
@@ -87,7 +99,7 @@ async function placeFor(folder: string, options: OpenModelOptions): Promise<Plac
   const artifact = await openArtifact(folder, { mapFile: null });
   try {
     const how = { executor: kind, backend };
-    const memory = runMemory(artifact, how, kvType ?? artifact.memory.kvType);
+    const memory = runMemory(artifact, how, kvType ?? artifact.memory.kvType, options.promptChunk);
     const placed = placeWeights(memory, weights, memoryLimitBytes);
     if (placed.place !== "streamed" || EXECUTORS[kind].traits.streams) return placed;
     throw new UserError("RESIDENCY", `weights streamed: expected an executor that streams, found ${kind}`, STREAM_HINT);
@@ -116,6 +128,7 @@ async function checkpointWeights(found: FoundModel, options: OpenModelOptions): 
     // Its matrices are floats, whose products take nothing else.
     activations: "f32",
     roomBytes: undefined,
+    promptChunk: options.promptChunk ?? PROMPT_CHUNK_ROWS,
   };
 }
 

@@ -14,6 +14,8 @@ export interface SessionOptions {
   /** Positions that the sequence may reach: the artifact's context. */
   readonly contextTokens: number;
   readonly kvType?: KvType | undefined;
+  /** Rows of a prompt that pass through the blocks at a time; default: PROMPT_CHUNK_ROWS. */
+  readonly promptChunk?: number | undefined;
 }
 
 /** How ids are fed. */
@@ -32,6 +34,7 @@ export class Session {
   /** What drafters have learned here. */
   readonly kept = new KeptState();
   private readonly cache: KvCache;
+  private readonly promptChunk: number;
   private tokens: number[];
   /** Positions that every block of the cache holds; below `tokens.length` only after a rebuild was interrupted. */
   private cached: number;
@@ -45,6 +48,7 @@ export class Session {
   ) {
     this.executor = executor;
     this.contextTokens = options.contextTokens;
+    this.promptChunk = options.promptChunk ?? PROMPT_CHUNK_ROWS;
     this.cache = copyOf?.cache ?? createCache(executor, options);
     this.tokens = copyOf?.ids ?? [];
     this.cached = copyOf?.cached ?? 0;
@@ -128,7 +132,8 @@ export class Session {
   /** An independent session with the same contents; full pages of the cache are shared. */
   fork(): Session {
     const copyOf = { cache: this.cache.fork(), ids: [...this.tokens], cached: this.cached };
-    return new Session(this.executor, { contextTokens: this.contextTokens }, copyOf);
+    const { contextTokens, promptChunk } = this;
+    return new Session(this.executor, { contextTokens, promptChunk }, copyOf);
   }
 
   close(): void {
@@ -144,7 +149,7 @@ export class Session {
     while (this.cached < total) {
       if (!traitsOf(this.executor.info).yields) await nextTurn();
       throwIfAborted(options.signal);
-      await this.runChunk(Math.min(total, this.cached + PROMPT_CHUNK_ROWS), wanted, options);
+      await this.runChunk(Math.min(total, this.cached + this.promptChunk), wanted, options);
       onProgress?.({ stage: "prompt", done: this.cached, total });
     }
     this.output.check();

@@ -88,6 +88,11 @@ export class Checkpoint implements WeightSource {
     return this.locate(id).info.dtype;
   }
 
+  /** The weights files themselves. */
+  get shards(): readonly SafetensorsFile[] {
+    return this.open;
+  }
+
   async readMatrix(id: string): Promise<DenseMatrix> {
     const parameter = this.locate(id);
     const rows = parameterRows(parameter);

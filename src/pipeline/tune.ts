@@ -13,6 +13,7 @@ import { Random } from "../tensor/random.ts";
 import { type Example, examplesOf } from "../training/tuning/examples.ts";
 import { TuneSettings } from "../training/tuning/settings.ts";
 import { type TunedModel, tuneModel } from "../training/tuning/tune-model.ts";
+import { checkMergeTarget, writeMergedCheckpoint } from "./merged-checkpoint.ts";
 
 /** Files are read whole, so there is a limit. */
 const MAX_TEXT_BYTES = 256 * 1024 * 1024;
@@ -31,7 +32,11 @@ export interface TuneRequest extends WorkOptions {
   readonly settings: Partial<Record<keyof TuneSettings, unknown>>;
   /** The folder for all results; the same request continues in it. */
   readonly out: string;
+  /** A new folder for a checkpoint with the adapter merged into it; null: none is wanted. */
+  readonly merge: string | null;
   readonly execution: OpenModelOptions;
+  /** Called when model and text have been read: much of what that took is not needed again. */
+  readonly onRead?: (() => void) | undefined;
 }
 
 /** A loss at a depth. */
@@ -44,9 +49,13 @@ interface DepthLoss {
 /** What tuning gave, and where it is. */
 export interface TuneReport {
   readonly adapter: string;
+  /** Folder of the merged checkpoint, where one was wanted. */
+  readonly merged: string | null;
   readonly settings: TuneSettings;
   readonly windows: TunedModel["windows"];
   readonly turns: TunedModel["turns"];
+  /** Steps of this call, and how long they took. */
+  readonly took: TunedModel["took"];
   readonly examples: { readonly train: number; readonly heldOut: number; readonly heldOutTokens: number };
   /** Mean held-out loss in nats at the end of each window; the last is the model's own. */
   readonly losses: readonly DepthLoss[];
@@ -62,6 +71,7 @@ export async function tune(target: string, request: TuneRequest): Promise<TuneRe
   try {
     checkSettings(settings, weights);
     const { source, folder, listed } = weights;
+    await checkModel(target, weights, request.merge);
     const tokenizer = await loadTokenizer(folder, { spec: source.spec, listed });
     const { train, heldOut } = await readExamples(request, settings, tokenizer);
     await makeFolders(request.out);
@@ -70,12 +80,13 @@ export async function tune(target: string, request: TuneRequest): Promise<TuneRe
       const executor = await executorOver(weights, request.execution);
       try {
         const { onProgress, signal } = request;
+        request.onRead?.();
         const modelId = source instanceof Checkpoint ? source.id : await trunkSha256(folder);
         const tuned = await tuneModel({
           ...{ source, executor, modelId, train, heldOut, settings, folder: request.out, onProgress, signal },
         });
         lock.assertHeld();
-        return await writeResults(target, request.out, { weights, settings, tuned, train, heldOut });
+        return await writeResults(target, request, { weights, settings, tuned, train, heldOut });
       } finally {
         await executor.dispose();
       }
@@ -85,6 +96,21 @@ export async function tune(target: string, request: TuneRequest): Promise<TuneRe
   } finally {
     await weights.source.close();
   }
+}
+
+/** Throws UserError where the model is none to learn an adapter of, or to merge it into. */
+async function checkModel(target: string, { source }: OpenWeights, merge: string | null): Promise<void> {
+  if ((await source.readAdditions?.())?.length) {
+    throw new UserError(
+      "TUNING_ADAPTER",
+      `${target}: expected a model without an adapter, found one with`,
+      "tune the model as it was, or merge the adapter first",
+    );
+  }
+  if (merge === null) return;
+  if (source instanceof Checkpoint) return checkMergeTarget(merge);
+  const found = `merge: expected a checkpoint, whose weights are floats, found the artifact ${target}`;
+  throw new UserError("TUNING_MERGE", found, "leave --merge out: layerwise adapt puts the adapter into the artifact");
 }
 
 function checkSettings({ window, firstBlock, sequence, warmup, steps }: TuneSettings, weights: OpenWeights): void {
@@ -135,7 +161,7 @@ function firstTokens(examples: readonly Example[]): Example[] {
 
 async function writeResults(
   target: string,
-  out: string,
+  { out, merge }: TuneRequest,
   found: {
     readonly weights: OpenWeights;
     readonly settings: TuneSettings;
@@ -144,16 +170,18 @@ async function writeResults(
     readonly heldOut: readonly Example[];
   },
 ): Promise<TuneReport> {
-  const { weights, settings, tuned, train, heldOut } = found;
+  const { settings, tuned, train, heldOut } = found;
+  const { source } = found.weights;
   const { windows, turns, before, after } = tuned;
   const adapter = path.join(out, "adapter");
   const ends = path.join(adapter, ENDS_NAME);
   // The adapter's folder says by its config alone that it is whole: nothing of an older one may stand beside it.
   await removeFile(ends);
-  await writePeftAdapter(adapter, weights.source.spec, tuned.parts, { base: target });
+  await writePeftAdapter(adapter, source.spec, tuned.parts, { base: target });
   await writeFileAtomic(ends, `${JSON.stringify({ blocks: windows.map(({ to }) => to) })}\n`);
-  const report: TuneReport = {
-    ...{ adapter, settings, windows, turns },
+  if (merge !== null && source instanceof Checkpoint) await writeMergedCheckpoint(source, tuned.parts, merge);
+  const report: Omit<TuneReport, "took"> = {
+    ...{ adapter, merged: merge, settings, windows, turns },
     examples: {
       train: train.length,
       heldOut: heldOut.length,
@@ -161,6 +189,7 @@ async function writeResults(
     },
     losses: windows.map(({ to }, i) => ({ blocks: to, before: before[i], after: after[i] })),
   };
+  // Without what another run of the same would find otherwise.
   await writeFileAtomic(path.join(out, "tuning.json"), `${JSON.stringify(report, null, 2)}\n`);
-  return report;
+  return { ...report, took: tuned.took };
 }

@@ -182,7 +182,7 @@ function describePlan(
     memory,
     predictedLoss: loss,
     importanceLowered: scores?.importance ? importanceLowered(scores.importance, matrices, assignment) : null,
-    ...(forms && { pruning: { cuts: cutsOf(forms, picks), wholeLoss: null, cutLoss: null } }),
+    ...(forms && { pruning: { cuts: cutsOf(forms, picks) } }),
   };
 }
 

@@ -127,13 +127,11 @@ export class BlockPruner {
     });
     for (const [i, { hidden }] of found.entries()) {
       const whole = wanted.outputs[i].hidden;
-      await sum.add(
-        taken[i],
-        hidden.map((value, at) => (whole[at] - value) / spec.residualFactor),
-      );
+      const lacking = hidden.map((value, at) => (whole[at] - value) / spec.residualFactor);
+      await sum.add(taken[i], lacking, whole);
     }
     const fitted = await sum.repaired(matrix, `what ${id} is to make up for`);
-    return { ...pruned, repaired: new Map([...pruned.repaired, [role, fitted]]) };
+    return fitted ? { ...pruned, repaired: new Map([...pruned.repaired, [role, fitted]]) } : pruned;
   }
 
   /** The model with one block pruned. */

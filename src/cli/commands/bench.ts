@@ -8,8 +8,9 @@ import { parseJson } from "../../formats/json.ts";
 import { BACKEND_CHOICES } from "../../runtime/backend-names.ts";
 import { defineCommand } from "../command.ts";
 import { checkDraftersArguments, draftersOptions } from "../options/drafters-options.ts";
-import { type ExecutionArguments, executionOptions, openOptions } from "../options/execution-options.ts";
+import { executionOptions, openOptions } from "../options/execution-options.ts";
 import { checkedNumbers } from "../options/number-bounds.ts";
+import { type ScheduledArguments, scheduleOption, withSchedule } from "../options/schedule-use.ts";
 import { collectGarbage } from "../process-memory.ts";
 import type { Terminal } from "../terminal.ts";
 import { benchText } from "../text/bench-text.ts";
@@ -29,13 +30,15 @@ export const benchCommand = defineCommand({
   repeatable: ["models", "backends"],
   options: (yargs) =>
     draftersOptions(
-      executionOptions(
-        yargs.positional("models", {
-          type: "string",
-          array: true,
-          default: [] as string[],
-          describe: "Artifacts, run folders or checkpoints",
-        }),
+      scheduleOption(
+        executionOptions(
+          yargs.positional("models", {
+            type: "string",
+            array: true,
+            default: [] as string[],
+            describe: "Artifacts, run folders or checkpoints",
+          }),
+        ),
       ),
     )
       .option("backends", { choices: BACKEND_CHOICES, array: true, describe: "Several backends, one after the other" })
@@ -86,7 +89,7 @@ export const benchCommand = defineCommand({
   },
 });
 
-interface Subject extends ExecutionArguments {
+interface Subject extends ScheduledArguments {
   model: string;
   promptTokens: number;
   generateTokens: number;
@@ -110,19 +113,21 @@ async function synthetic(
   return folder;
 }
 
-async function measureHere(subject: Subject, terminal: Terminal): Promise<BenchResult> {
+async function measureHere(given: Subject, terminal: Terminal): Promise<BenchResult> {
+  const { args: subject, taken } = await withSchedule(given.model, given, terminal);
+  if (taken !== null) terminal.note(`layerwise: ${taken}`);
   const { openSubject } = await import("../../bench/bench-subject.ts");
   const { benchmark } = await import("../../bench/benchmark.ts");
   const passRows = subject.rows === undefined ? null : checkedNumbers("rows", subject.rows);
   const open = await openSubject(subject.model, await openOptions(subject));
   collectGarbage();
   try {
-    const { kind, folder, executor, weightBytes, contextTokens, kvType, loadMs, artifact } = open;
+    const { kind, folder, executor, weightBytes, contextTokens, kvType, promptChunk, loadMs, artifact } = open;
     const adapter = subject.adapter ?? null;
     const facts = { model: folder, kind, adapter, executor: executor.info, loadMs, weightBytes };
     const { promptTokens, generateTokens, repeats, warmup, context, opening } = subject;
     const options = {
-      ...{ promptTokens, generateTokens, repeats, warmupRuns: warmup, contextTokens, kvType },
+      ...{ promptTokens, generateTokens, repeats, warmupRuns: warmup, contextTokens, kvType, promptChunk },
       ...{ passRows, longContextTokens: context, opening },
       signal: terminal.signal,
       onProgress: terminal.onProgress,
@@ -143,7 +148,8 @@ async function measureApart(subject: Subject, terminal: Terminal): Promise<Bench
   const values = {
     ...{ backend, "prompt-tokens": promptTokens, "generate-tokens": generateTokens, repeats, warmup },
     ...{ rows, context, opening, executor, isa, threads, activations, resident, residency, kv, adapter },
-    "memory-limit": subject["memory-limit"],
+    schedule: subject.schedule,
+    ...{ "memory-limit": subject["memory-limit"], "prompt-chunk": subject["prompt-chunk"] },
   };
   const flags = Object.entries(values).flatMap(([name, value]) => (value === undefined ? [] : [`--${name}=${value}`]));
   const output = await runSelf(["bench", model, "--json", ...flags], terminal.signal);

@@ -8,6 +8,7 @@ import { defineCommand } from "../command.ts";
 import { decodeDocument, decodeOptions, decodingOptions } from "../options/decoding-options.ts";
 import { executionOptions, openToRun } from "../options/execution-options.ts";
 import { samplerOptions, samplingOptions } from "../options/sampling-options.ts";
+import { scheduleOption, withSchedule } from "../options/schedule-use.ts";
 import { turnEndTokens } from "../options/turn-end.ts";
 import { exitMarks } from "../text/exit-marks.ts";
 
@@ -23,14 +24,16 @@ export const chatCommand = defineCommand({
   onDevice: true,
   repeatable: ["stop"],
   options: (yargs) =>
-    executionOptions(
-      decodingOptions(
-        samplingOptions(
-          yargs.positional("model", {
-            type: "string",
-            demandOption: true,
-            describe: "Artifact, run folder or checkpoint",
-          }),
+    scheduleOption(
+      executionOptions(
+        decodingOptions(
+          samplingOptions(
+            yargs.positional("model", {
+              type: "string",
+              demandOption: true,
+              describe: "Artifact, run folder or checkpoint",
+            }),
+          ),
         ),
       ),
     )
@@ -50,13 +53,15 @@ export const chatCommand = defineCommand({
     const sessionFile = args.session ?? null;
     const kept = sessionFile === null ? null : await readChatSession(sessionFile);
     const system = systemOf(args, kept);
-    const model = await openToRun(args.model, args, terminal);
+    const scheduled = await withSchedule(args.model, args, terminal);
+    if (args.verbose && scheduled.taken !== null) terminal.note(scheduled.taken);
+    const model = await openToRun(args.model, scheduled.args, terminal);
     const session = model.createSession();
     try {
       const render = await renderer(model, { raw: args.raw, system });
       const conversation = new Conversation(session, model.tokenizer, render, kept?.messages);
       const sampler = samplerOptions(args);
-      const decode = await decodeOptions(model, args, sampler);
+      const decode = await decodeOptions(model, scheduled.args, sampler);
       const marks = exitMarks(args.showExits, { decode, blocks: model.executor.spec.blocks.length, terminal });
       const verbose = args.verbose ? model : null;
       const turns = await converse(

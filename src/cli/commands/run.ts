@@ -8,6 +8,7 @@ import { defineCommand } from "../command.ts";
 import { decodeDocument, decodeOptions, decodingOptions } from "../options/decoding-options.ts";
 import { executionOptions, openToRun } from "../options/execution-options.ts";
 import { samplerOptions, samplingOptions } from "../options/sampling-options.ts";
+import { scheduleOption, withSchedule } from "../options/schedule-use.ts";
 import { turnEndTokens } from "../options/turn-end.ts";
 import { exitMarks } from "../text/exit-marks.ts";
 import { generationStatistics, statisticsLines } from "../text/generation-statistics.ts";
@@ -34,16 +35,22 @@ export const runCommand = defineCommand({
   onDevice: true,
   repeatable: ["stop"],
   options: (yargs) =>
-    executionOptions(
-      decodingOptions(
-        samplingOptions(
-          yargs
-            .positional("model", { type: "string", demandOption: true, describe: "Artifact, run folder or checkpoint" })
-            .positional("prompt", {
-              type: "string",
-              demandOption: true,
-              describe: "Text to continue; - reads standard input",
-            }),
+    scheduleOption(
+      executionOptions(
+        decodingOptions(
+          samplingOptions(
+            yargs
+              .positional("model", {
+                type: "string",
+                demandOption: true,
+                describe: "Artifact, run folder or checkpoint",
+              })
+              .positional("prompt", {
+                type: "string",
+                demandOption: true,
+                describe: "Text to continue; - reads standard input",
+              }),
+          ),
         ),
       ),
     )
@@ -56,11 +63,12 @@ export const runCommand = defineCommand({
   async run(args, terminal) {
     const prompt = args.prompt === "-" ? await readPrompt() : args.prompt;
     const { generate } = await import("../../decoding/generate.ts");
-    const model = await openToRun(args.model, args, terminal);
+    const scheduled = await withSchedule(args.model, args, terminal);
+    const model = await openToRun(args.model, scheduled.args, terminal);
     const session = model.createSession();
     try {
       const sampler = samplerOptions(args);
-      const decode = await decodeOptions(model, args, sampler);
+      const decode = await decodeOptions(model, scheduled.args, sampler);
       const marks = exitMarks(args.showExits, { decode, blocks: model.executor.spec.blocks.length, terminal });
       const ids = await encodePrompt(model, prompt, args);
       if (!args.chat && !args.raw && beginsTwice(model.tokenizer, ids)) {
@@ -84,6 +92,7 @@ export const runCommand = defineCommand({
       const generation: Generation = step.value;
       if (!terminal.json && process.stdout.isTTY) terminal.write("\n");
       const statistics = generationStatistics(generation);
+      if (args.verbose && scheduled.taken !== null) terminal.note(scheduled.taken);
       if (args.verbose) for (const line of statisticsLines(statistics, model.executor.info)) terminal.note(line);
       else terminal.note(`layerwise: ended by ${endingText(generation)} after ${generation.ids.length} tokens`);
       if (marks) terminal.note(marks.legend(generation.depths));

@@ -1,6 +1,7 @@
 import { defineCommand } from "../command.ts";
 import { executorOptions } from "../options/execution-options.ts";
 import { tuneOptions, tuneSettingsOf } from "../options/tune-options.ts";
+import { collectGarbage } from "../process-memory.ts";
 import { tuningText } from "../text/tuning-text.ts";
 
 /** `layerwise tune`: low-rank adapters, learned a window of blocks at a time. */
@@ -30,7 +31,8 @@ export const tuneCommand = defineCommand({
     const { executor, isa, backend, threads } = args;
     const { signal, onProgress } = terminal;
     const report = await tune(args.model, {
-      ...{ data: args.data, heldOutFile: args.heldOutFile ?? null, settings: tuneSettingsOf(args), out: args.out },
+      ...{ data: args.data, heldOutFile: args.heldOutFile ?? null, settings: tuneSettingsOf(args) },
+      ...{ out: args.out, merge: args.merge ?? null, onRead: collectGarbage },
       ...{ execution: { executor, isa, backend, threads }, signal, onProgress },
     });
     terminal.print(tuningText(report, terminal.colours));

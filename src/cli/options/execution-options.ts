@@ -23,6 +23,7 @@ export interface ExecutionArguments extends ExecutorArguments {
   resident: boolean | undefined;
   residency: WeightPlace | undefined;
   "memory-limit": string | undefined;
+  "prompt-chunk": number | undefined;
   kv: KvType | undefined;
   adapter: string | undefined;
 }
@@ -79,6 +80,11 @@ export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments
       type: "string",
       describe: "Size that the whole process may take, files that the system keeps in memory for it included",
     })
+    .option("prompt-chunk", {
+      type: "number",
+      describe:
+        "Tokens of a prompt that pass through the blocks at a time; default: 128, 512 where weights are streamed",
+    })
     .option("kv", {
       choices: KV_TYPES,
       describe: "How keys and values are kept; default: as planned, f32 for checkpoints",
@@ -87,7 +93,7 @@ export function executionOptions<T>(yargs: Argv<T>): Argv<T & ExecutionArguments
       type: "string",
       describe: "Folder of a PEFT adapter (LoRA) that is added beside the weights",
     })
-    .group(["activations", "resident", "residency", "memory-limit", "kv", "adapter"], "Execution:");
+    .group(["activations", "resident", "residency", "memory-limit", "prompt-chunk", "kv", "adapter"], "Execution:");
 }
 
 /** The arguments as the library takes them. */
@@ -95,7 +101,7 @@ export async function openOptions(args: ExecutionArguments): Promise<OpenModelOp
   const { executor, isa, backend, threads, activations, resident, residency, kv, adapter } = args;
   const limit = args["memory-limit"];
   const memoryLimitBytes = limit === undefined ? undefined : await sizeOf(limit);
-  const where = { weights: residency, memoryLimitBytes, kvType: kv };
+  const where = { weights: residency, memoryLimitBytes, promptChunk: args["prompt-chunk"], kvType: kv };
   return { executor, isa, backend, threads, activations, resident, ...where, adapter };
 }
 

@@ -48,6 +48,7 @@ export const NUMBER_BOUNDS: Readonly<Record<string, NumberBounds>> = {
   "prompt-tokens": tokens,
   "generate-tokens": whole(2, MOST_TOKENS),
   "prompt-count": whole(1, 10_000),
+  "prompt-chunk": tokens,
   repeats: whole(1, 10_000),
   warmup: whole(0, 10_000),
   rows: whole(1, 1024),

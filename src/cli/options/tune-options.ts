@@ -16,6 +16,7 @@ export interface TuneArguments {
   data: string[];
   "held-out-file": string | undefined;
   out: string;
+  merge: string | undefined;
   window: string;
   order: WindowOrder | undefined;
   exit: LossExit | undefined;
@@ -53,6 +54,10 @@ export function tuneOptions<T>(yargs: Argv<T>): Argv<T & TuneArguments> {
       type: "string",
       demandOption: true,
       describe: "Folder of the results; the same command continues",
+    })
+    .option("merge", {
+      type: "string",
+      describe: "New folder for a checkpoint with the adapter merged into its weights",
     })
     .option("window", { type: "string", default: "4", describe: "Blocks that are tuned at a time, or all" })
     .option("order", {

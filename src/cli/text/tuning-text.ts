@@ -1,12 +1,12 @@
 import type { TuneReport } from "../../pipeline/tune.ts";
 import type { Colours } from "../terminal.ts";
-import { formatNumber } from "./number-text.ts";
+import { formatCount, formatDuration, formatNumber } from "./number-text.ts";
 import { renderTable } from "./table.ts";
 
 /**
  * Tuning for people: perplexity on held-out text at the end of each window, before and after, and where the result is.
  */
-export function tuningText({ adapter, losses, examples }: TuneReport, colours: Colours): string {
+export function tuningText({ adapter, merged, losses, examples, took }: TuneReport, colours: Colours): string {
   const right = { align: "right" as const };
   const table = renderTable(
     [{ head: "held-out perplexity" }, { head: "before", ...right }, { head: "after", ...right }],
@@ -17,5 +17,11 @@ export function tuningText({ adapter, losses, examples }: TuneReport, colours: C
     ]),
     colours,
   );
-  return `${table}\n\n${examples.heldOutTokens} held-out tokens\nadapter: ${adapter}`;
+  const each = took.steps > 0 ? `, ${formatDuration(took.ms / took.steps)} a step` : "";
+  return [
+    `${table}\n`,
+    `${formatCount(examples.heldOutTokens)} held-out tokens; ${took.steps} steps${each}`,
+    `adapter: ${adapter}`,
+    ...(merged === null ? [] : [`merged checkpoint: ${merged}`]),
+  ].join("\n");
 }

@@ -21,6 +21,8 @@ export interface TunedModel {
   /** Mean held-out loss in nats at each window's end, before and after; the last is the model's own. */
   readonly before: readonly number[];
   readonly after: readonly number[];
+  /** Steps of this call, and how long they took in milliseconds, saving and reading of blocks included. */
+  readonly took: { readonly steps: number; readonly ms: number };
 }
 
 /**
@@ -44,6 +46,7 @@ export async function tuneModel(options: TuneModelOptions): Promise<TunedModel> 
   const state = (await restoreTuning(stateFile, key, parts)) ?? newState(parts, windows.length, await lossesNow(parts));
   const draws = new Draws(options.train.length, settings.seed);
   const work: TuningWork = { options, windows, head, draws, key, save: () => saveTuning(stateFile, key, state) };
+  const [startedAt, startedMs] = [state.step, performance.now()];
   for (;;) {
     const turn = nextTurn(settings.order, { ...settings, windows: windows.length, past: state.past });
     if (!turn) break;
@@ -54,8 +57,9 @@ export async function tuneModel(options: TuneModelOptions): Promise<TunedModel> 
     if (settings.order === "shallow-to-deep") state.moments.clear();
     await work.save();
   }
+  const took = { steps: state.step - startedAt, ms: performance.now() - startedMs };
   await removeFolder(path.join(folder, STATES_FOLDER));
-  return { parts, windows, turns: state.past, before: state.before, after: await lossesNow(parts) };
+  return { parts, windows, turns: state.past, before: state.before, after: await lossesNow(parts), took };
 }
 
 function newState(parts: readonly LowRankPart[], windows: number, before: number[]): TuningState {

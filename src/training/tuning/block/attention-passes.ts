@@ -3,7 +3,7 @@ import { exponentials } from "./exponentials.ts";
 import type { PassTools } from "./linear-passes.ts";
 
 /** Rows of queries whose scores are in memory at a time. */
-const TILE = 128;
+const TILE = 256;
 
 /** Queries [rows, heads, headDim], keys and values [rows, kvHeads, headDim], rotated. */
 export interface HeadRows {

@@ -1,0 +1,115 @@
+import type { ScheduleRow } from "../../artifact/schedule.ts";
+import type { RunMemory } from "../../decoding/memory-limit.ts";
+import type { KvType } from "../../model/kv-type.ts";
+import type { ComputeCosts, StreamCosts } from "./costs.ts";
+
+/** A way to decode, and how many times as fast as plain decoding it is. */
+export interface MeasuredDecode {
+  readonly decode: ScheduleRow["decode"];
+  readonly lossless: boolean;
+  readonly ratio: number;
+}
+
+/** What of an artifact the search needs. */
+export interface ScheduledArtifact {
+  readonly plannedKvType: KvType;
+  memoryOf(kvType: KvType, promptChunk: number): RunMemory;
+  /** What weights streamed within so much room take, and what a token reads; null: too little room. */
+  streamedIn(roomBytes: number): { readonly heldBytes: number; readonly tokenBytes: number } | null;
+}
+
+export interface SearchOptions {
+  readonly memoryLimitBytes: number | null;
+  readonly turn: { readonly promptTokens: number; readonly generateTokens: number };
+}
+
+/** Everything that was measured. */
+export interface ScheduleCosts {
+  readonly compute: readonly ComputeCosts[];
+  readonly stream: StreamCosts;
+  /** With weights that stay, and with streamed ones. Plain decoding is among them. */
+  readonly decodes: Readonly<Record<"held" | "streamed", readonly MeasuredDecode[]>>;
+}
+
+/** Shares of the weights that stay in streamed rows where no limit says how many. */
+const STREAMED_SHARES = [0, 0.25, 0.5, 0.75];
+/** Rows that are as fast as the fastest but for this share are as good: then less memory counts. */
+const AS_FAST = 0.01;
+
+/** Every combination of settings with its memory and its speeds by the cost model. */
+export function scheduleRows(
+  artifact: ScheduledArtifact,
+  { compute, stream, decodes }: ScheduleCosts,
+  { memoryLimitBytes }: SearchOptions,
+): ScheduleRow[] {
+  const rows: ScheduleRow[] = [];
+  // What stays of streamed weights is in memory.
+  const streamedLike = compute.some(({ residency }) => residency === "memory") ? "memory" : "mapped";
+  for (const { threads, kvType, residency, tokenMs, chunks } of compute) {
+    for (const { rows: promptChunk, ms } of chunks) {
+      const memory = artifact.memoryOf(kvType, promptChunk);
+      const add = (
+        place: ScheduleRow["residency"],
+        bytes: number,
+        { memoryBytes, limit }: { memoryBytes: number; limit: number | null },
+      ) => {
+        const readMs = (1000 * bytes) / stream.bytesPerSecond;
+        for (const { decode, lossless, ratio } of decodes[place === "streamed" ? "streamed" : "held"]) {
+          rows.push({
+            ...{ threads, promptChunk, kvType, residency: place, memoryLimitBytes: limit, decode },
+            memoryBytes: Math.max(memoryBytes, memory.openingBytes),
+            promptTokensPerSecond: (1000 * promptChunk) / Math.max(ms, readMs),
+            generateTokensPerSecond: (1000 * ratio) / Math.max(tokenMs, readMs),
+            sameText: lossless && kvType === artifact.plannedKvType,
+          });
+        }
+      };
+      add(residency, 0, { memoryBytes: memory.besideBytes + memory.weightBytes, limit: null });
+      if (residency === streamedLike) {
+        for (const roomBytes of roomsOf(memory, memoryLimitBytes)) {
+          const streamed = artifact.streamedIn(roomBytes);
+          if (!streamed || streamed.tokenBytes === 0) continue;
+          const limit = memory.besideBytes + roomBytes;
+          add("streamed", streamed.tokenBytes, { memoryBytes: memory.besideBytes + streamed.heldBytes, limit });
+        }
+      }
+    }
+  }
+  return rows;
+}
+
+/** Rooms that streamed weights are tried in. */
+function roomsOf(memory: RunMemory, limitBytes: number | null): number[] {
+  const { leastWeightBytes: least, weightBytes } = memory;
+  const shares = STREAMED_SHARES.map((share) => Math.ceil(least + (weightBytes - least) * share));
+  return limitBytes === null ? shares : [...shares, limitBytes - memory.besideBytes].filter((room) => room >= least);
+}
+
+/** Seconds of a turn. */
+export function turnSeconds(row: ScheduleRow, { promptTokens, generateTokens }: SearchOptions["turn"]): number {
+  return promptTokens / row.promptTokensPerSecond + generateTokens / row.generateTokensPerSecond;
+}
+
+/**
+ * The row within the limit whose turn is shortest; of those that are as fast but for 1 % the one of the least memory,
+ * and of these the first. Null where none is within it.
+ */
+export function chooseRow(rows: readonly ScheduleRow[], { memoryLimitBytes, turn }: SearchOptions): ScheduleRow | null {
+  const allowed = rows.filter(({ memoryBytes }) => memoryBytes <= (memoryLimitBytes ?? Number.POSITIVE_INFINITY));
+  if (allowed.length === 0) return null;
+  const least = Math.min(...allowed.map((row) => turnSeconds(row, turn)));
+  return allowed
+    .filter((row) => turnSeconds(row, turn) <= least * (1 + AS_FAST))
+    .reduce((best, row) => (row.memoryBytes < best.memoryBytes ? row : best));
+}
+
+/** By rising memory, the rows that no row of as little memory is faster than. */
+export function frontOf(rows: readonly ScheduleRow[], { turn }: SearchOptions): ScheduleRow[] {
+  const sorted = rows.toSorted((a, b) => a.memoryBytes - b.memoryBytes || turnSeconds(a, turn) - turnSeconds(b, turn));
+  const front: ScheduleRow[] = [];
+  for (const row of sorted) {
+    const last = front.at(-1);
+    if (!last || turnSeconds(row, turn) < turnSeconds(last, turn) * (1 - AS_FAST)) front.push(row);
+  }
+  return front;
+}

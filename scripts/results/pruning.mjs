@@ -3,7 +3,7 @@
 // (16 bits) and with 4 bits, and decode tokens/s beside the unpruned model, on the best table and on AVX2 (`speed`);
 // and plans that choose cuts and codecs together beside plans of bits alone, at the same bytes (`joint`). `--tuned`
 // measures a variant's artifact after tuning. Whatever is done is saved. Alone on the machine.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { flag, layerwise, save, smollm2Folder, stamp } from "./common.mjs";
 import { dataFile } from "./data.mjs";
@@ -15,9 +15,9 @@ const FILE = "docs/results/pruning.json";
 const WINDOWS = Number(flag("windows") ?? 8);
 const ROUNDS = 3;
 const TABLES = [null, "avx2"];
-/** Calibration tokens of a book; sensitivity by divergence takes long: so many tokens of them. */
-const BOOK_TOKENS = Number(flag("book-tokens") ?? 8192);
-const TRIED_TOKENS = Number(flag("tried") ?? 512);
+/** Calibration tokens of a book, and those that divergences are measured on. */
+const BOOK_TOKENS = Number(flag("book-tokens") ?? 4096);
+const TRIED_TOKENS = Number(flag("tried") ?? 256);
 /** Pruning, and what an artifact's blocks are packed at. */
 const VARIANTS = {
   none: null,
@@ -72,9 +72,12 @@ async function divergence(artifact) {
   return { mean: found.mean, meanError: found.meanError, perplexity: own.perplexity };
 }
 
+const artifactOf = (name) => `${OUT}/artifact-${name}`;
+
 /** A variant at 16 bits and at 4. */
 async function variant(name) {
-  const out = `${OUT}/${name}`;
+  // Variants of a kind share what is measured of it.
+  const out = `${OUT}/${VARIANTS[name]?.kind ?? "none"}`;
   const prune = VARIANTS[name] ? { prune: VARIANTS[name] } : {};
   const score = { scorer: "kl", options: { tokens: TRIED_TOKENS } };
   const make = async (as) =>
@@ -95,18 +98,20 @@ async function variant(name) {
     },
     ...{ divergence: { exact, packed: await divergence(`${out}/artifact`) }, ...stamp() },
   };
+  rmSync(artifactOf(name), { recursive: true, force: true });
+  renameSync(`${out}/artifact`, artifactOf(name));
 }
 
 /** Decode tokens/s of the variants' artifacts, measured in turn so that the machine's moods meet all: medians. */
 async function speed() {
-  const names = Object.keys(model.variants).filter((name) => existsSync(`${OUT}/${name}/artifact/manifest.json`));
+  const names = Object.keys(model.variants).filter((name) => existsSync(`${artifactOf(name)}/manifest.json`));
   for (const isa of TABLES) {
     const found = names.map(() => []);
     for (let round = 0; round < ROUNDS; round++) {
       for (const [i, name] of names.entries()) {
         const table = isa ? ["--isa", isa] : [];
         const counts = ["--prompt-tokens", "32", "--generate-tokens", "64", ...table];
-        const { document } = await layerwise("bench", `${OUT}/${name}/artifact`, ...counts);
+        const { document } = await layerwise("bench", artifactOf(name), ...counts);
         found[i].push(document.results[0].generateTokensPerSecond.median);
       }
     }

@@ -12,7 +12,7 @@ import { openModel } from "../../dist/decoding/open-model.js";
 import { flag, layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
 
 const OUT = "outputs/results/schedule";
-const ROUNDS = 7;
+const ROUNDS = 5;
 const TURN = { promptTokens: 256, generateTokens: 32 };
 const THREADS = [1, 2];
 const CHUNKS = [64, 256];

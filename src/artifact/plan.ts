@@ -30,10 +30,10 @@ export type PlannedCut = z.infer<typeof PlannedCut>;
 const PlannedPruning = z.strictObject({
   /** One a block; null: it stays whole. */
   cuts: z.array(PlannedCut.nullable()),
-  /** Predicted loss of the best plan within the budget with every block whole; null: there is none. */
-  wholeLoss: z.number().nullable(),
-  /** Where every block stays whole: that of the best plan with the cheapest cut for its bytes; null: there is none. */
-  cutLoss: z.number().nullable(),
+  /** Predicted loss of the best plan within the budget with every block whole; null: none fits; absent: not asked. */
+  wholeLoss: z.number().nullable().optional(),
+  /** Where every block stays whole: that of the best plan with the cheapest cut for its bytes; null: none fits. */
+  cutLoss: z.number().nullable().optional(),
 });
 
 /** Every matrix's codec under a budget, with the itemised memory sum. */

@@ -55,7 +55,7 @@ export async function libraryPlan(job: Job, plan: Plan): Promise<PackedPlan> {
  */
 export async function wholeRival(job: Job): Promise<Plan | null> {
   const { value: plan } = await job.get(planStep);
-  if (!plan.pruning?.cuts.some((cut) => cut !== null) || plan.pruning.wholeLoss === null) return null;
+  if (!plan.pruning?.cuts.some((cut) => cut !== null) || (plan.pruning.wholeLoss ?? null) === null) return null;
   const scores = (await job.ask(scoresStep))?.value ?? null;
   const { request } = await job.once(rangedRequest);
   const solver = await loadSolverFor(allocatorOf(request.recipe.plan));

@@ -30,5 +30,5 @@ export async function shippedPlan(job: Job): Promise<ShippedPlan> {
 /** A plan of whole blocks, with what the plan that it stands for has left out, and would lose. */
 function wholeInstead(rival: Plan, { pruning, predictedLoss }: Plan): Plan {
   const cuts = pruning?.cuts.map(() => null) ?? [];
-  return { ...rival, pruning: { cuts, wholeLoss: pruning?.wholeLoss ?? null, cutLoss: predictedLoss } };
+  return { ...rival, pruning: { cuts, wholeLoss: pruning?.wholeLoss, cutLoss: predictedLoss } };
 }

@@ -2,7 +2,7 @@ import type { Plan } from "../artifact/plan.ts";
 import { UserError } from "../errors.ts";
 import { matricesOf } from "../model/decoder-spec.ts";
 import type { MilpSolver } from "./optimal/milp.ts";
-import { createPlanner, type FeasibleRange, type PlanRequest } from "./planner.ts";
+import { createPlanner, type FeasibleRange, type Planner, type PlanRequest } from "./planner.ts";
 import { type BlockForms, formedSpec } from "./problem/block-forms.ts";
 
 /** Of errors those that say that nothing fits. */
@@ -15,16 +15,21 @@ type OnePlan = PlanRequest & { readonly budgetBytes: number | null };
  * The plan of one budget (null: no limit): every matrix's codec, the itemised memory sum, the predicted loss. Where
  * blocks may have other forms it also says what the best plan without any, or with some, would lose. Pure: reads
  * nothing, needs no weights; `solver` as in createPlanner. Throws UserError `BUDGET_TOO_SMALL` with the nearest
- * feasible requests, and whatever {@link createPlanner} throws.
+ * feasible requests, and whatever {@link createPlanner} throws. `planner`: the request's, where there is one already.
  */
-export function makePlan(request: OnePlan, solver?: MilpSolver | undefined): Plan {
-  const plan = createPlanner(request, solver).plan(request.budgetBytes);
+export function makePlan(
+  request: OnePlan,
+  solver?: MilpSolver | undefined,
+  planner: Planner = createPlanner(request, solver),
+): Plan {
+  const plan = planner.plan(request.budgetBytes);
   if (!plan.pruning || !request.forms) return plan;
   const lossWith = (forms: BlockForms | undefined) => lossOf({ ...request, forms }, solver);
   const { cuts } = plan.pruning;
   const isWhole = cuts.every((cut) => cut === null);
   const wholeLoss = isWhole ? plan.predictedLoss : lossWith(undefined);
-  const cut = isWhole ? withCheapestCut(request, request.forms) : null;
+  if (!isWhole) return { ...plan, pruning: { cuts, wholeLoss } };
+  const cut = withCheapestCut(request, request.forms);
   return { ...plan, pruning: { cuts, wholeLoss, cutLoss: cut && lossWith(cut) } };
 }
 

@@ -53,6 +53,10 @@ describe("what is said of the guard and of the library", () => {
     expect(guardText({ tokens: 64, plan, uniform, ships: "uniform" }, null)).toMatch(
       /: the uniform plan ships instead of the plan$/,
     );
+    const whole = { totalBytes: 2 ** 20, divergence: { mean: 0.002, meanError: 0.0001 } };
+    expect(guardText({ tokens: 64, plan, uniform: null, whole, ships: "whole" }, null)).toMatch(
+      /; the best plan without pruning \(1.00 MiB\) has 0.002 ± 0.0001: the plan without pruning ships instead/,
+    );
     expect(guardText({ tokens: 64, plan, uniform: null, ships: "plan" }, null)).toMatch(
       /; no uniform plan takes as few bytes$/,
     );

@@ -97,7 +97,8 @@ export const planCommand = defineCommand({
       return terminal.note("layerwise: --budget SIZE shows the plan of one, --sweep what some of them buy");
     }
     terminal.note(`layerwise: ${budget.explanation}`);
-    const plan = planner.plan(budget.bytes);
+    const { makePlan } = await import("../../planning/plan.ts");
+    const plan = makePlan({ ...request, budgetBytes: budget.bytes }, solver, planner);
     terminal.document({ source: args.source, plan, range, budget });
     if (args.csv) return terminal.print(planCsv(plan));
     const { planText } = await import("../text/plan-text.ts");

@@ -15,8 +15,8 @@ export function pruningText(blocks: NonNullable<Provenance["pruning"]>): string 
   return `pruned: ${kinds.length > 0 ? kinds.join("; ") : "nothing"}`;
 }
 
-/** What a plan chose that could leave something out, beside what it did not choose: one line. */
-export function plannedPruningText({ cuts, wholeLoss, cutLoss }: NonNullable<Plan["pruning"]>): string {
+/** What a plan chose that could leave something out, beside what it did not choose, where that is known: one line. */
+export function plannedPruningText({ cuts, wholeLoss = null, cutLoss = null }: NonNullable<Plan["pruning"]>): string {
   const cut = cuts.filter((one) => one !== null).length;
   if (cut > 0) {
     const whole = wholeLoss === null ? "bits alone do not fit" : `bits alone would lose ${formatNumber(wholeLoss)}`;

@@ -135,7 +135,7 @@ describe("forms of blocks beside codecs", () => {
     const forms = formsOf([1, 1, 1]);
     const budgetBytes = createPlanner(asked, highs).range().smallestBytes - 5000;
     const plan = makePlan({ ...asked, forms, budgetBytes }, highs);
-    expect(plan.pruning).toMatchObject({ wholeLoss: null, cutLoss: null });
+    expect(plan.pruning).toMatchObject({ wholeLoss: null });
     expect(plan.memory.totalBytes).toBeLessThanOrEqual(budgetBytes);
   });
 

@@ -1,6 +1,7 @@
-// npm run results:tuning [-- --only=smollm2-1024,…] [--ways=window,all] [--quality=smollm2-256,…] [--seconds=60]: adaptive layer tuning beside LoRA of all blocks in
-// the same tool, of the same rank: memory, time an iteration, and held-out perplexity after equal wall time. SmolLM2
-// on one book, Qwen2.5-Coder on Python code (mpmath 1.3.0 of PyPI, BSD; fetched by pip). Alone on the machine.
+// npm run results:tuning [-- --only=smollm2-1024,…] [--ways=window,all] [--quality=smollm2-256,…] [--seconds=60]:
+// adaptive layer tuning beside LoRA of all blocks in the same tool, of the same rank: memory, time an iteration, and
+// held-out perplexity after equal wall time. SmolLM2 on one book, Qwen2.5-Coder on Python code (mpmath 1.3.0 of PyPI,
+// BSD; fetched by pip). Alone on the machine.
 import { execFileSync, spawn } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";

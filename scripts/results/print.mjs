@@ -9,6 +9,7 @@ import { nativeText } from "./native-text.mjs";
 import { pruningText, repairsText } from "./pruning-text.mjs";
 import { qualityPicture, qualityText } from "./quality-text.mjs";
 import { recipesText } from "./recipes-text.mjs";
+import { sparseText } from "./sparse-text.mjs";
 import { votingText } from "./voting-text.mjs";
 
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
@@ -169,6 +170,14 @@ const SECTIONS = [
     print: pruningText,
     intro:
       "KL divergence from the checkpoint on windows of 512 tokens of wikitext-2, calibrated on two books, no tuning but where it says so. By a ratio (neurons 20 %, block 10 %; spread over the blocks as named): at 4 bits `q4s-g32`, nearest, embedding 8 bits. Joint plans: `prune.ratio: auto` beside the same recipe without pruning, GPTQ from a library, losses by KL divergence, at the same total bytes (KV cache of 2,048 tokens included); 2.5 bits is half-way between uniform 2 and 3.",
+  },
+  {
+    file: "sparse",
+    title: "Sparse codecs",
+    command: "npm run results:sparse",
+    print: sparseText,
+    intro:
+      "SmolLM2-135M with all blocks at one codec, embedding 8 bits, by GPTQ (for the sparse ones SparseGPT in the same pass), calibrated on 16,384 tokens of two books. KL divergence from the checkpoint on 16 windows of 512 tokens of wikitext-2. `n16`: 16 of every 32 columns of a row are stored, `2of4`: two of every four. Speeds after a prompt of 64 tokens, 2 threads.",
   },
   {
     file: "pruning-repairs",

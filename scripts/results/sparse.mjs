@@ -3,8 +3,9 @@
 // and decode tokens/s, alone on the machine. Every variant is saved when it is done.
 import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { flag, layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
+import { flag, layerwise, save, smollm2Folder, stamp } from "./common.mjs";
 import { dataFile } from "./data.mjs";
+import { sparseText } from "./sparse-text.mjs";
 
 const OUT = "outputs/results/sparse";
 const FILE = "docs/results/sparse.json";
@@ -63,16 +64,25 @@ async function divergence(artifact) {
   return { mean: found.mean, meanError: found.meanError, perplexity: model.perplexity };
 }
 
-/** Decode tokens/s of artifacts, measured in turn so that the machine's moods meet all: the median of the rounds. */
+/** Decode tokens/s of an artifact by the fastest table of kernels, or by the one named. */
+async function speedOf(artifact, isa) {
+  const { document } = await layerwise(
+    ...["bench", artifact, "--prompt-tokens", "64", "--generate-tokens", "64", ...(isa ? ["--isa", isa] : [])],
+  );
+  return document.results[0].generateTokensPerSecond.median;
+}
+
+/** Speeds of artifacts, measured in turn so that the machine's moods meet all: the median of the rounds. */
 async function speeds(artifacts) {
-  const found = artifacts.map(() => []);
+  const median = (numbers) => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
+  const found = artifacts.map(() => ({ best: [], avx2: [] }));
   for (let round = 0; round < ROUNDS; round++) {
     for (const [i, artifact] of artifacts.entries()) {
-      const { document } = await layerwise("bench", artifact, "--prompt-tokens", "64", "--generate-tokens", "64");
-      found[i].push(document.results[0].generateTokensPerSecond.median);
+      found[i].best.push(await speedOf(artifact));
+      found[i].avx2.push(await speedOf(artifact, "avx2"));
     }
   }
-  return found.map((rounds) => rounds.sort((a, b) => a - b)[Math.floor(ROUNDS / 2)]);
+  return found.map(({ best, avx2 }) => ({ best: median(best), avx2: median(avx2) }));
 }
 
 const result = existsSync(FILE) ? JSON.parse(readFileSync(FILE, "utf8")) : { windows: WINDOWS, codecs: {} };
@@ -90,12 +100,4 @@ const measured = await speeds(timed.map((codec) => `${OUT}/${codec}`));
 for (const [i, codec] of timed.entries()) result.codecs[codec].tokensPerSecond = measured[i];
 save("sparse", result);
 
-const rows = Object.entries(result.codecs)
-  .sort(([, a], [, b]) => b.fileBytes - a.fileBytes)
-  .map(([codec, { divergence: of, fileBytes, tokensPerSecond }]) => [
-    codec,
-    (fileBytes / MIB).toFixed(1),
-    `${of.mean.toFixed(4)} ± ${of.meanError.toFixed(4)}`,
-    tokensPerSecond?.toFixed(1) ?? "",
-  ]);
-process.stdout.write(`${table(["codec of the blocks", "MiB", "KL divergence", "decode tokens/s"], rows)}\n`);
+process.stdout.write(`${sparseText(result)}\n`);

@@ -170,7 +170,7 @@ const SECTIONS = [
     command: "npm run results:pruning",
     print: pruningText,
     intro:
-      "KL divergence from the checkpoint on 8 windows of 512 tokens of wikitext-2, calibrated on 8,192 tokens of two books, no tuning but where it says so. By a ratio (neurons 20 %, block 10 %; spread over the blocks as named): at 4 bits `q4s-g32`, nearest, embedding 8 bits. Joint plans: `prune.ratio: auto` beside the same recipe without pruning, GPTQ from a library, losses by KL divergence, at the same total bytes (KV cache of 2,048 tokens included); 2.5 bits is half-way between uniform 2 and 3.",
+      "KL divergence from the checkpoint on windows of 512 tokens of wikitext-2, calibrated on two books, no tuning but where it says so. By a ratio (neurons 20 %, block 10 %; spread over the blocks as named): at 4 bits `q4s-g32`, nearest, embedding 8 bits. Joint plans: `prune.ratio: auto` beside the same recipe without pruning, GPTQ from a library, losses by KL divergence, at the same total bytes (KV cache of 2,048 tokens included); 2.5 bits is half-way between uniform 2 and 3.",
   },
   {
     file: "sparse",

@@ -12,10 +12,10 @@ import { openModel } from "../../dist/decoding/open-model.js";
 import { flag, layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
 
 const OUT = "outputs/results/schedule";
-const ROUNDS = 7;
-const TURN = { promptTokens: 256, generateTokens: 32 };
+const ROUNDS = 5;
+const TURN = { promptTokens: 128, generateTokens: 32 };
 const THREADS = [1, 2];
-const CHUNKS = [64, 256];
+const CHUNKS = [64, 128];
 
 async function smollm2Artifact() {
   if (existsSync(`${OUT}/smollm2/artifact/manifest.json`)) return `${OUT}/smollm2/artifact`;

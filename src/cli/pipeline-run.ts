@@ -5,6 +5,7 @@ import type { StepReport } from "../pipeline/run-folder.ts";
 import type { RunOptions } from "../pipeline/run-options.ts";
 import type { TrainedArtifactExits } from "../pipeline/steps/exits.ts";
 import type { StepName } from "../pipeline/steps/index.ts";
+import type { Tuned } from "../pipeline/steps/tune.ts";
 import type { Terminal } from "./terminal.ts";
 import { codecCostText, guardText } from "./text/guard-text.ts";
 import { formatDuration } from "./text/number-text.ts";
@@ -106,6 +107,11 @@ async function exitLines(exits: TrainedArtifactExits, terminal: Terminal): Promi
   return exitTrainingText(exits, terminal.colours);
 }
 
+async function tuningLines({ losses }: Tuned, terminal: Terminal): Promise<string> {
+  const { lossesText } = await import("./text/tuning-text.ts");
+  return lossesText(losses, terminal.colours);
+}
+
 async function resultText(result: CompressResult, terminal: Terminal): Promise<string> {
   if (result.plan) {
     const { planText } = await import("./text/plan-text.ts");
@@ -114,8 +120,9 @@ async function resultText(result: CompressResult, terminal: Terminal): Promise<s
     // What is predicted is the loss beside the pruned model, where the plan did not choose what to prune.
     const predicted = result.pruning && !result.plan.pruning ? null : result.plan.predictedLoss;
     const guard = result.guard ? `\n${guardText(result.guard, predicted)}` : "";
+    const tuning = result.tuning ? `\n\n${await tuningLines(result.tuning, terminal)}` : "";
     const exits = result.exits ? `\n\n${await exitLines(result.exits, terminal)}` : "";
-    return result.artifact ? `${text}${pruning}${guard}${exits}\nartifact: ${result.artifact}` : text;
+    return result.artifact ? `${text}${pruning}${guard}${tuning}${exits}\nartifact: ${result.artifact}` : text;
   }
   if (result.scores) {
     const { scoresText } = await import("./text/scores-text.ts");

@@ -10,6 +10,7 @@ import {
 } from "./decoder-spec.ts";
 import { type ExitShape, memoryWithExits } from "./exit-bytes.ts";
 import { kvVectorBytes } from "./kv-type.ts";
+import { linearOf } from "./low-rank.ts";
 import { halfOf } from "./matrix-id.ts";
 import type { MemoryItem, MemorySum } from "./memory-sum.ts";
 import { type PackedLayout, type PackedTensor, packedLayout } from "./packed-layout.ts";
@@ -26,7 +27,7 @@ export interface MemoryOptions {
   readonly budgetCovers: MemorySum["budgetCovers"];
   /** Early exits; null or absent: none. */
   readonly exits?: ExitShape | null | undefined;
-  /** Additions to the blocks' matrices; absent: none. */
+  /** Additions to the blocks' matrices, of which those count that the model has; absent: none. */
   readonly adapter?: AdapterShape | undefined;
 }
 
@@ -55,8 +56,13 @@ export function layoutMemory(spec: DecoderSpec, layout: PackedLayout, options: M
     kvType,
     residency,
   };
-  const memory = options.adapter ? memoryWithAdapter(plain, spec, options.adapter) : plain;
+  const memory = options.adapter ? memoryWithAdapter(plain, spec, fitting(spec, options.adapter)) : plain;
   return options.exits ? memoryWithExits(memory, spec, options.exits, headCodecOf(spec, layout)) : memory;
+}
+
+/** The parts of a planned adapter that the model has a matrix for: pruning may leave out some. */
+function fitting(spec: DecoderSpec, { dtype, parts }: AdapterShape): AdapterShape {
+  return { dtype, parts: parts.filter((part) => linearOf(spec, part)) };
 }
 
 /** The codec of the output head. */

@@ -14,6 +14,7 @@ import { offeredForms } from "./planned-pruning.ts";
 import { kindsOf } from "./prune-settings.ts";
 import { needsScores, type Recipe, sequenceTokensFor, usesLibrary } from "./recipe.ts";
 import type { RunOptions } from "./run-options.ts";
+import { checkTuning } from "./tuning-text.ts";
 
 /** Fewest sequences that can be split by use. */
 const LEAST_EXIT_SEQUENCES = 4;
@@ -40,6 +41,7 @@ export function checkRequest(
       });
     }
   }
+  if (recipe.tune) checkTuning(recipe.tune, { blocks: spec.blocks.length, contextTokens: request.contextTokens });
   if (recipe.exits) checkExitTexts(recipe, recipe.exits, { spec, files: calibration.length });
   const planner = createPlanner({ ...request, ...leastOf(recipe, spec), scores: null });
   if (budgetBytes !== null) planner.checkBudget(budgetBytes);

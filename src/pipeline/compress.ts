@@ -13,6 +13,7 @@ import { type StepName, stepsUntil } from "./steps/index.ts";
 import { libraryStep } from "./steps/library.ts";
 import { planStep } from "./steps/plan.ts";
 import { scoresStep } from "./steps/scores.ts";
+import { type Tuned, tuneStep } from "./steps/tune.ts";
 
 export interface CompressOptions extends CheckpointJob {
   /** The last step to run; default: all. */
@@ -34,6 +35,8 @@ export interface CompressResult {
   readonly library: readonly CodecCost[] | null;
   /** The plan beside the best uniform one; null where the recipe asks for no comparison. */
   readonly guard: GuardResult | null;
+  /** What tuning learned; null: the recipe does not tune, or the run ended before. */
+  readonly tuning: Tuned | null;
   /** The artifact's early exits as the recipe asked for them; null where it asks for none, or the run ended before. */
   readonly exits: TrainedArtifactExits | null;
   /** Where the budget came from, one line for people. */
@@ -73,10 +76,9 @@ async function report(job: Job): Promise<CompressResult> {
     kvNote: plan && (await job.once(rangedRequest)).note,
     library: (await job.got(libraryStep))?.codecs ?? null,
     guard: shipped?.guard ?? null,
+    tuning: await job.got(tuneStep),
     exits: (await job.got(exitsStep)) && (await trainedExits(job)),
-    budget: budget.explanation,
-    budgetBytes: budget.bytes,
-    unusedTensors: checkpoint.unused,
-    tokenizerRemarks: job.facts.tokenizer.remarks,
+    ...{ budget: budget.explanation, budgetBytes: budget.bytes },
+    ...{ unusedTensors: checkpoint.unused, tokenizerRemarks: job.facts.tokenizer.remarks },
   };
 }

@@ -14,7 +14,7 @@ import { HeadScore } from "../training/exits/training-state.ts";
 import { exitRank, exitSettingsOf } from "./exit-settings.ts";
 import { stateBytes } from "./exit-states.ts";
 import type { Job } from "./job.ts";
-import { trunkOf } from "./steps/artifact.ts";
+import { trunkOf } from "./job-trunk.ts";
 import { exitPointsOf } from "./steps/exit-points.ts";
 import { exitTextStep, sequencesOf } from "./steps/exit-text.ts";
 

@@ -16,8 +16,11 @@ const DEFAULT_RANK = 128;
 /** Which early exits are trained, and on what: a recipe's `exits`. */
 export const ExitSettings = z
   .strictObject({
-    /** Blocks that run before each exit, evenly spaced points, or those where the answers by depth promise most. */
-    after: z.union([z.enum(["even", "auto"]), z.array(YamlCount).min(1)]).default("even"),
+    /**
+     * Blocks that run before each exit, evenly spaced points, those where the answers by depth promise most, or the
+     * ends of the windows that were tuned.
+     */
+    after: z.union([z.enum(["even", "auto", "windows"]), z.array(YamlCount).min(1)]).default("even"),
     /** How many, where `after` names no points; 3 by default. */
     count: YamlCount.optional(),
     /** `shared`: the model's own final norm and output head, which read the whole vocabulary and learn nothing. */
@@ -38,6 +41,7 @@ export const ExitSettings = z
     const refuse = (field: string, message: string) => context.addIssue({ code: "custom", path: [field], message });
     if (Array.isArray(after) && count !== undefined) refuse("count", "expected none beside the points of `after`");
     if (kind !== "adapter" && rank !== undefined) refuse("rank", `expected none with kind ${kind}`);
+    if (after === "windows" && count !== undefined) refuse("count", "expected none beside the ends of windows");
     if (!Array.isArray(after)) return;
     const wrong = after.findIndex((blocks, i) => i > 0 && blocks <= after[i - 1]);
     if (wrong > 0) context.addIssue({ code: "custom", path: ["after", wrong], message: "expected rising points" });
@@ -71,9 +75,20 @@ export function mergeExitSettings(
   return parseWith(ExitSettings, merged, "exits");
 }
 
-/** How many exits these settings ask for. */
-export function exitCount({ after, count }: ExitSettings): number {
-  return Array.isArray(after) ? after.length : (count ?? DEFAULT_COUNT);
+/** The points that settings name; null: they are to be found. `ends`: of the windows that are tuned, null for none. */
+export function namedPoints({ after }: ExitSettings, ends: readonly number[] | null): readonly number[] | null {
+  if (after !== "windows") return Array.isArray(after) ? after : null;
+  if (ends?.length) return ends;
+  throw new UserError(
+    "EXIT_POINTS",
+    "exits.after: expected windows of a recipe's tune that end below the last block, found none",
+    "name the blocks before each exit",
+  );
+}
+
+/** How many exits settings that name no points ask for. */
+export function exitCount({ count }: ExitSettings): number {
+  return count ?? DEFAULT_COUNT;
 }
 
 /** The rank of their adapters in this model. */
@@ -86,11 +101,15 @@ export function exitRank({ rank }: ExitSettings, { hiddenSize }: Pick<DecoderSpe
  * Throws UserError
  * `EXIT_POINTS` or `EXIT_RANK` where the model is too small for them.
  */
-export function exitShapeOf(settings: ExitSettings, spec: DecoderSpec): ExitShape {
+export function exitShapeOf(
+  settings: ExitSettings,
+  spec: DecoderSpec,
+  ends: readonly number[] | null = null,
+): ExitShape {
   const { blocks, hiddenSize, vocabSize } = spec;
-  const { after, kind, vocabulary } = settings;
-  const points = Array.isArray(after) ? after : null;
-  const count = exitCount(settings);
+  const { kind, vocabulary } = settings;
+  const points = namedPoints(settings, ends);
+  const count = points?.length ?? exitCount(settings);
   const deepest = points?.[points.length - 1] ?? count;
   if (deepest >= blocks.length) {
     throw new UserError(

@@ -1,8 +1,8 @@
 import { promises as fs } from "node:fs";
 import path from "node:path";
 import type { Job } from "./job.ts";
+import { trunkOf } from "./job-trunk.ts";
 import { hashOf } from "./step-key.ts";
-import { trunkOf } from "./steps/artifact.ts";
 import { exitPointsOf } from "./steps/exit-points.ts";
 import { exitTextStep } from "./steps/exit-text.ts";
 

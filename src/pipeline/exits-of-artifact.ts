@@ -17,6 +17,8 @@ import type { RunOptions } from "./run-options.ts";
 import { artifactStep } from "./steps/artifact.ts";
 import { calibrationStep } from "./steps/calibration.ts";
 import { type TrainedArtifactExits, trainedExits } from "./steps/exits.ts";
+import { tuneStep } from "./steps/tune.ts";
+import { windowEndsOf } from "./tune-settings.ts";
 
 /** The recipe whose text and settings serve where no run folder has any. */
 const DEFAULT_RECIPE = "dssd";
@@ -60,7 +62,7 @@ export async function exitsOfArtifact(target: string, request: ExitsRequest): Pr
   const manifest = await readManifest(artifactFolder);
   const { spec } = manifest;
   const tokenizer = await loadTokenizer(artifactFolder, { spec, listed: fileNames(manifest) });
-  const shape = exitShapeOf(exits, spec);
+  const shape = exitShapeOf(exits, spec, windowEndsOf(recipe, spec));
   checkExitTexts(recipe, exits, { spec, files: options.calibration.length });
   if (!overBudget) checkExitBudget(manifest, shape, artifactFolder);
   const calibration = made && (await peek(made.folder, calibrationStep));
@@ -71,6 +73,8 @@ export async function exitsOfArtifact(target: string, request: ExitsRequest): Pr
   try {
     const job = new Job({ run, options, spec, tokenizer, device, origin: null, artifactFolder, overBudget });
     job.give(artifactStep, { manifestSha256: await bareSha256(artifactFolder) });
+    const named = { ...tuneStep, name: job.named(tuneStep.name) };
+    job.give(tuneStep, made && (await peek(made.folder, named)));
     job.give(calibrationStep, calibration);
     const trained = { ...(await trainedExits(job)), artifact: artifactFolder };
     if (isKept) return trained;

@@ -3,9 +3,8 @@ import type { WeightSource } from "../model/weight-source.ts";
 import { allocatorOf } from "../planning/allocators/index.ts";
 import { type MatrixToPlan, matricesToPlan } from "../planning/problem/matrices.ts";
 import { cutSpec } from "../pruning/cut.ts";
-import { exitShapeOf } from "./exit-settings.ts";
 import type { Done, Job } from "./job.ts";
-import type { RunRequest } from "./plan-request.ts";
+import { addedShapes, type RunRequest } from "./plan-request.ts";
 import { type PrunedModel, sourceOfPruned } from "./pruned-model.ts";
 import type { Recipe } from "./recipe.ts";
 import { hashOf } from "./step-key.ts";
@@ -50,9 +49,9 @@ function storedDtypeIn({ origin: { checkpoint, adapter } }: Job, matrix: string)
 }
 
 /** What is asked of a run, for what pruning has left of the model. */
-export function prunedRequest({ exits }: Recipe, request: RunRequest, { cuts }: PrunedModel): RunRequest {
+export function prunedRequest(recipe: Recipe, request: RunRequest, { cuts }: PrunedModel): RunRequest {
   const spec = cutSpec(request.spec, cuts);
-  return { ...request, spec, exits: exits && exitShapeOf(exits, spec) };
+  return { ...request, spec, ...addedShapes(recipe, spec) };
 }
 
 async function checkpointModel(job: Job): Promise<WorkModel> {

@@ -44,6 +44,7 @@ export async function withJob<T>(
   if (usesCalibration(options.recipe)) {
     for (const { path } of options.calibration) await sizeOfFile(path);
   }
+  for (const file of options.recipe.tune?.data ?? []) await sizeOfFile(file);
   const checkpoint = await openCheckpoint(options.checkpoint);
   try {
     const { spec } = checkpoint;

@@ -1,13 +1,14 @@
 import type { Checkpoint } from "../model/checkpoint.ts";
-import { headMatrixId } from "../model/decoder-spec.ts";
+import { type DecoderSpec, headMatrixId } from "../model/decoder-spec.ts";
 import type { KvType } from "../model/kv-type.ts";
 import { idOf } from "../model/matrix-id.ts";
 import type { Budget } from "../planning/budget/budget.ts";
 import type { PlanRequest } from "../planning/planner.ts";
 import { plannedBase } from "../runtime/base-bytes.ts";
 import { exitShapeOf } from "./exit-settings.ts";
-import { contextFor } from "./recipe.ts";
+import { contextFor, type Recipe } from "./recipe.ts";
 import type { RunOptions } from "./run-options.ts";
+import { tunedShapeOf, windowEndsOf } from "./tune-settings.ts";
 
 /** What a plan of a run depends on but its scores and budget. */
 export interface RunRequest extends Omit<PlanRequest, "scores" | "kvType"> {
@@ -22,7 +23,6 @@ export interface RunRequest extends Omit<PlanRequest, "scores" | "kvType"> {
  */
 export function planRequest(checkpoint: Checkpoint, options: RunOptions, { device }: Budget): RunRequest {
   const { spec } = checkpoint;
-  const { exits } = options.recipe;
   const kvAsked = options.kvType ?? device?.kvType ?? null;
   return {
     spec,
@@ -35,7 +35,16 @@ export function planRequest(checkpoint: Checkpoint, options: RunOptions, { devic
     residency: options.residency ?? device?.residency ?? "packed",
     budgetCovers: options.budgetCovers ?? device?.budgetCovers ?? "model",
     ...plannedBase(options, spec),
-    exits: exits && exitShapeOf(exits, spec),
+    ...addedShapes(options.recipe, spec),
+  };
+}
+
+/** What is added to the packed model of a recipe: its plan leaves room for that. Throws as {@link planRequest}. */
+export function addedShapes(recipe: Recipe, spec: DecoderSpec): Pick<PlanRequest, "adapter" | "exits"> {
+  const { exits } = recipe;
+  return {
+    adapter: tunedShapeOf(recipe, spec),
+    exits: exits && exitShapeOf(exits, spec, windowEndsOf(recipe, spec)),
   };
 }
 

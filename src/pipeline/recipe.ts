@@ -13,6 +13,7 @@ import { SCORER_IDS, SCORERS, scorerOptions } from "../scoring/index.ts";
 import { ExitSettings } from "./exit-settings.ts";
 import { isMask, MaskSettings, sparseTwins } from "./mask-settings.ts";
 import { PruneSettings, prunesByPlan } from "./prune-settings.ts";
+import { TuneRecipe } from "./tune-settings.ts";
 
 /** Where the recipes that ship lie; the same from src/ and from dist/. */
 const RECIPES_FOLDER = fileURLToPath(new URL("../../pipelines/", import.meta.url));
@@ -82,6 +83,8 @@ const RecipeFields = z.strictObject({
   plan: PlanSettings.prefault({}),
   quantize: QuantizeSettings.prefault({}),
   guard: GuardSettings.prefault({}),
+  /** How the packed model is tuned to text; its adapter is part of the budget. Absent: not. */
+  tune: TuneRecipe.optional(),
   /** Early exits that are trained on the packed model, and are part of its budget; absent: none. */
   exits: ExitSettings.optional(),
   /** Context in tokens where the command names none; a model made for less gets its own longest. */
@@ -136,7 +139,14 @@ export async function loadRecipe(pathOrName: string): Promise<LoadedRecipe> {
   const file = isFile ? pathOrName : path.join(RECIPES_FOLDER, `${pathOrName}.yaml`);
   if (!isFile && !recipeNames().includes(pathOrName)) throw unknownRecipe(pathOrName);
   const text = await readYamlText(file);
-  return { recipe: parseRecipe(text, file), file, folder: path.dirname(file) };
+  const folder = path.dirname(file);
+  const { tune, ...recipe } = parseRecipe(text, file);
+  return { recipe: { ...recipe, ...(tune && { tune: atFolder(tune, folder) }) }, file, folder };
+}
+
+/** Tuning with the paths of its text from the current folder. */
+function atFolder({ data, ...tune }: TuneRecipe, folder: string): TuneRecipe {
+  return data ? { ...tune, data: data.map((file) => path.resolve(folder, file)) } : tune;
 }
 
 /** A recipe from its text; `file` is for messages. Throws as {@link loadRecipe}. */

@@ -2,23 +2,19 @@ import path from "node:path";
 import { trunkSha256 } from "../artifact/exits/add.ts";
 import { executorOver, type OpenModelOptions, type OpenWeights, openWeights } from "../decoding/open-weights.ts";
 import { UserError } from "../errors.ts";
-import { parseWith, readFileBytes, removeFile, writeFileAtomic } from "../formats/files.ts";
+import { parseWith, removeFile, writeFileAtomic } from "../formats/files.ts";
 import { lockFolder } from "../formats/lock.ts";
 import { makeFolders } from "../formats/make-folders.ts";
 import { Checkpoint } from "../model/checkpoint.ts";
 import { writePeftAdapter } from "../model/peft/write.ts";
-import { loadTokenizer, type Tokenizer } from "../model/tokenizer.ts";
+import { loadTokenizer } from "../model/tokenizer.ts";
 import type { WorkOptions } from "../progress.ts";
-import { Random } from "../tensor/random.ts";
-import { type Example, examplesOf } from "../training/tuning/examples.ts";
+import type { Example } from "../training/tuning/examples.ts";
 import { TuneSettings } from "../training/tuning/settings.ts";
 import { type TunedModel, tuneModel } from "../training/tuning/tune-model.ts";
 import { checkMergeTarget, writeMergedCheckpoint } from "./merged-checkpoint.ts";
+import { checkTuning, tuningExamples } from "./tuning-text.ts";
 
-/** Files are read whole, so there is a limit. */
-const MAX_TEXT_BYTES = 256 * 1024 * 1024;
-/** Tokens that are looked at before and after, at most: what more would say is not worth the time. */
-const MAX_HELD_OUT_TOKENS = 32 * 1024;
 /** Beside the adapter: blocks run at the end of each window, where the shared output head gives an answer. */
 const ENDS_NAME = "layerwise_exits.json";
 
@@ -69,11 +65,11 @@ export async function tune(target: string, request: TuneRequest): Promise<TuneRe
   const settings = parseWith(TuneSettings, request.settings, "tuning");
   const weights = await openWeights(target);
   try {
-    checkSettings(settings, weights);
+    checkTuning(settings, { blocks: weights.source.spec.blocks.length, contextTokens: weights.contextTokens });
     const { source, folder, listed } = weights;
     await checkModel(target, weights, request.merge);
     const tokenizer = await loadTokenizer(folder, { spec: source.spec, listed });
-    const { train, heldOut } = await readExamples(request, settings, tokenizer);
+    const { train, heldOut } = await tuningExamples(request, settings, tokenizer);
     await makeFolders(request.out);
     const lock = await lockFolder(request.out);
     try {
@@ -111,52 +107,6 @@ async function checkModel(target: string, { source }: OpenWeights, merge: string
   if (source instanceof Checkpoint) return checkMergeTarget(merge);
   const found = `merge: expected a checkpoint, whose weights are floats, found the artifact ${target}`;
   throw new UserError("TUNING_MERGE", found, "leave --merge out: layerwise adapt puts the adapter into the artifact");
-}
-
-function checkSettings({ window, firstBlock, sequence, warmup, steps }: TuneSettings, weights: OpenWeights): void {
-  const { contextTokens, source } = weights;
-  const blocks = source.spec.blocks.length;
-  const bad = (what: string, expected: string, found: number) =>
-    new UserError("TUNING_SETTINGS", `${what}: expected ${expected}, found ${found}`);
-  if (firstBlock >= blocks) throw bad("first-block", `a block below ${blocks}`, firstBlock);
-  if (window !== "all" && window > blocks - firstBlock) {
-    throw bad("window", `at most ${blocks - firstBlock} blocks`, window);
-  }
-  if (sequence > contextTokens)
-    throw bad("sequence", `at most the model's context of ${contextTokens} tokens`, sequence);
-  if (warmup > steps) throw bad("warmup", `at most the ${steps} steps`, warmup);
-}
-
-/** Examples to learn from, and those that are held out. */
-async function readExamples(
-  { data, heldOutFile }: TuneRequest,
-  { sequence, heldOut: share, seed }: TuneSettings,
-  tokenizer: Tokenizer,
-): Promise<Record<"train" | "heldOut", Example[]>> {
-  const read = async (file: string) =>
-    examplesOf({ label: file, bytes: await readFileBytes(file, MAX_TEXT_BYTES) }, { tokenizer, sequence });
-  const all: Example[] = [];
-  for (const file of data) all.push(...(await read(file)));
-  if (heldOutFile !== null) return { train: all, heldOut: firstTokens(await read(heldOutFile)) };
-  const count = Math.max(1, Math.round(share * all.length));
-  if (count >= all.length) {
-    const found = `tuning text: expected two sequences or more, one of them to be held out, found ${all.length}`;
-    throw new UserError("TUNING_TEXT", found, "give more text, a smaller --sequence, or --held-out FILE");
-  }
-  const order = new Random(seed).fork("held out").shuffle([...all.keys()]);
-  const apart = new Set(order.slice(0, count));
-  return {
-    train: all.filter((_, i) => !apart.has(i)),
-    heldOut: firstTokens(all.filter((_, i) => apart.has(i))),
-  };
-}
-
-function firstTokens(examples: readonly Example[]): Example[] {
-  let tokens = 0;
-  return examples.filter(({ ids }, i) => {
-    tokens += ids.length;
-    return i === 0 || tokens <= MAX_HELD_OUT_TOKENS;
-  });
 }
 
 async function writeResults(

@@ -1,6 +1,7 @@
 import type { MemorySum, Plan } from "../artifact/plan.ts";
 import { CODECS } from "../codecs/index.ts";
 import { UserError } from "../errors.ts";
+import type { AdapterShape } from "../model/adapter-bytes.ts";
 import { checkContextLength } from "../model/context-length.ts";
 import type { BlockSpec, DecoderSpec } from "../model/decoder-spec.ts";
 import type { ExitShape } from "../model/exit-bytes.ts";
@@ -40,6 +41,8 @@ export interface PlanRequest {
   readonly openingBytes?: number | undefined;
   /** What blocks may be, for an allocator by matrix; absent: each as it is. */
   readonly forms?: BlockForms | undefined;
+  /** Additions to matrices that will be learned on the packed model; null or absent: none. */
+  readonly adapter?: AdapterShape | null | undefined;
   /** Early exits that will be trained on the packed model; null or absent: none. */
   readonly exits?: ExitShape | null | undefined;
 }
@@ -194,6 +197,7 @@ function memoryOptions(request: PlanRequest): MemoryOptions {
     budgetCovers: request.budgetCovers ?? "model",
     runtimeBaseBytes: request.runtimeBaseBytes ?? 0,
     exits: request.exits ?? null,
+    adapter: request.adapter ?? undefined,
   };
 }
 

@@ -36,6 +36,7 @@ describe("exit settings", () => {
       ["kind: adaptor", /^my\.yaml:1: kind: expected one of adapter, linear, shared, found "adaptor"$/],
       ["kind: linear\nrank: 8", /^my\.yaml:2: rank: expected none with kind linear, found 8$/],
       ["kind: shared\nrank: 8", /^my\.yaml:2: rank: expected none with kind shared, found 8$/],
+      ["after: windows\ncount: 2", /^my\.yaml:2: count: expected none beside the ends of windows, found 2$/],
       ["vote: most", /^my\.yaml:1: vote: expected one of max, weighted, found "most"$/],
       ["after: [4, 8]\ncount: 2", /^my\.yaml:2: count: expected none beside the points/],
       ["after: [8, 4]", /after\.1: expected rising points, found 4$/],
@@ -63,6 +64,15 @@ describe("exitShapeOf", () => {
     const shared = { kind: "shared", rank: null };
     expect(shape).toEqual({ exits: [shared, shared], vocabulary: "full" });
     expect(exitFileLayout(smolSpec(), shape).tensors.size).toBe(0);
+  });
+
+  it("is of as many exits as tuned windows end below the last block, and refused where none does", () => {
+    const settings = parse("{ after: windows, kind: shared }");
+    expect(exitShapeOf(settings, smolSpec(), [8, 16]).exits).toHaveLength(2);
+    for (const ends of [null, []]) {
+      const { code, message } = refusal(() => exitShapeOf(settings, smolSpec(), ends));
+      expect([code, message]).toEqual(["EXIT_POINTS", expect.stringContaining("expected windows of a recipe's tune")]);
+    }
   });
 
   it("gives a small model all its ids and a rank that fits", () => {

@@ -6,9 +6,22 @@ import { renderTable } from "./table.ts";
 /**
  * Tuning for people: perplexity on held-out text at the end of each window, before and after, and where the result is.
  */
-export function tuningText({ adapter, merged, losses, examples, took }: TuneReport, colours: Colours): string {
+export function tuningText(report: TuneReport, colours: Colours): string {
+  const { adapter, merged, losses, examples, took } = report;
+  const each = took.steps > 0 ? `, ${formatDuration(took.ms / took.steps)} a step` : "";
+  return [
+    `${lossesText(losses, colours)}\n`,
+    `${formatCount(examples.heldOutTokens)} held-out tokens; ${took.steps} steps${each}`,
+    `adapter: ${adapter}`,
+    ...risen(losses),
+    ...(merged === null ? [] : [`merged checkpoint: ${merged}`]),
+  ].join("\n");
+}
+
+/** The perplexities of its table. */
+export function lossesText(losses: TuneReport["losses"], colours: Colours): string {
   const right = { align: "right" as const };
-  const table = renderTable(
+  return renderTable(
     [{ head: "held-out perplexity" }, { head: "before", ...right }, { head: "after", ...right }],
     losses.map(({ blocks, before, after }, i) => [
       i + 1 === losses.length ? "the model" : `after ${blocks} blocks`,
@@ -17,11 +30,14 @@ export function tuningText({ adapter, merged, losses, examples, took }: TuneRepo
     ]),
     colours,
   );
-  const each = took.steps > 0 ? `, ${formatDuration(took.ms / took.steps)} a step` : "";
+}
+
+/** What to do where windows have learned to answer at their own ends, and the model itself has become worse by it. */
+function risen(losses: TuneReport["losses"]): string[] {
+  const own = losses[losses.length - 1];
+  if (losses.length === 1 || own.after <= own.before) return [];
   return [
-    `${table}\n`,
-    `${formatCount(examples.heldOutTokens)} held-out tokens; ${took.steps} steps${each}`,
-    `adapter: ${adapter}`,
-    ...(merged === null ? [] : [`merged checkpoint: ${merged}`]),
-  ].join("\n");
+    "the model's own perplexity has risen: what lower windows learned for their ends changed what the last blocks read",
+    "to lower it, tune the last blocks alone (--first-block), or by the loss after the last block (--exit last)",
+  ];
 }

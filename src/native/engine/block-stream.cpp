@@ -1,7 +1,6 @@
 // The reader's thread, and what it reads next.
 #include "block-stream.h"
 
-#include <algorithm>
 #include <chrono>
 #include <map>
 #include <stdexcept>
@@ -83,8 +82,7 @@ void BlockStream::readAhead() {
       counts_.bytes += from.bytes;
     } else {
       failed_ = part;
-      failure_ = {from.path, found < 0 ? error : 0, from.offset + from.bytes,
-                  from.offset + static_cast<uint64_t>(std::max<int64_t>(found, 0))};
+      failure_ = {from.path, found < 0 ? error : 0, from.offset + from.bytes, from.file->length()};
       // Nothing more ahead until somebody asks for a part; who waits for another gets it.
       next_ = wanted_ == part ? -1 : wanted_;
     }

@@ -86,7 +86,7 @@ std::shared_ptr<MemoryBlock> MemoryBlock::readFile(const std::string& path, uint
   const int64_t found = file->read(offset, bytes, block->data, error);
   if (found < 0) return nullptr;
   *error = 0;
-  *fileBytes = offset + static_cast<uint64_t>(found);
+  *fileBytes = file->length();
   return static_cast<size_t>(found) < bytes ? nullptr : block;
 }
 

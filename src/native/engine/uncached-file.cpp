@@ -41,6 +41,13 @@ int64_t UncachedFile::read(uint64_t offset, size_t bytes, uint8_t* into, int* er
   return stream.bad() ? -1 : static_cast<int64_t>(stream.gcount());
 }
 
+uint64_t UncachedFile::length() {
+  std::ifstream& stream = state_->stream;
+  stream.clear();
+  stream.seekg(0, std::ios::end);
+  return stream ? static_cast<uint64_t>(stream.tellg()) : 0;
+}
+
 #else
 
 struct UncachedFile::State {
@@ -129,6 +136,11 @@ int64_t UncachedFile::read(uint64_t offset, size_t bytes, uint8_t* into, int* er
   }
   if (!state.direct) giveUp(state.file, offset, done);
   return static_cast<int64_t>(std::min(done, bytes));
+}
+
+uint64_t UncachedFile::length() {
+  struct stat info;
+  return fstat(state_->file, &info) == 0 ? static_cast<uint64_t>(info.st_size) : 0;
 }
 
 #endif

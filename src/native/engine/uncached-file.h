@@ -29,6 +29,8 @@ class UncachedFile {
    * file ends before; negative with the system's error number where it cannot be read.
    */
   int64_t read(uint64_t offset, size_t bytes, uint8_t* into, int* error);
+  /** How long the file is now; 0 where that cannot be told. */
+  uint64_t length();
 
  private:
   struct State;

@@ -5,8 +5,10 @@ import { sourceContents } from "../../artifact/source-contents.ts";
 import { ArtifactWriter } from "../../artifact/writer.ts";
 import { Interrupted, UserError } from "../../errors.ts";
 import { changedSource } from "../../formats/file-mark.ts";
+import { memoryWithAdapter } from "../../model/adapter-bytes.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import { memoryWithoutExits } from "../../model/exit-bytes.ts";
+import type { MemorySum } from "../../model/memory-sum.ts";
 import type { Tokenizer } from "../../model/tokenizer.ts";
 import { matrixQuantizerOf } from "../../quantization/index.ts";
 import { quantizeModel } from "../../quantization/quantize-model.ts";
@@ -15,7 +17,6 @@ import type { Job, Step } from "../job.ts";
 import { packedModelOf, pruningOf } from "../packed-model.ts";
 import type { Recipe } from "../recipe.ts";
 import { type ShippedPlan, shippedPlan } from "../shipped.ts";
-import { openTrunk, type Trunk } from "../trunk.ts";
 import { calibrationStep } from "./calibration.ts";
 import { weightsStep } from "./weights.ts";
 
@@ -25,7 +26,7 @@ export type ArtifactMade = z.infer<typeof ArtifactMade>;
 
 /**
  * Quantizes and packs in execution order; a stopped run keeps its finished blocks and goes on from there. The artifact
- * has no exits yet: the plan left room for them, its own memory sum is of what is there.
+ * has no adapter and no exits yet: the plan left room for them, its own memory sum is of what is there.
  */
 export const artifactStep: Step<ArtifactMade> = {
   name: "artifact",
@@ -46,7 +47,7 @@ export const artifactStep: Step<ArtifactMade> = {
     const { recipe, onProgress, signal } = job.options;
     const shipped = await job.once(shippedPlan);
     const { source } = shipped.model;
-    const plan = { ...shipped.plan, memory: memoryWithoutExits(shipped.plan.memory) };
+    const plan = { ...shipped.plan, memory: memoryOfWeights(source.spec, shipped.plan.memory) };
     const writer = await ArtifactWriter.open({
       ...{ folder: job.artifactFolder, key, spec: withStopTokens(source.spec, tokenizer), plan, overwrite: true },
     });
@@ -69,12 +70,6 @@ export const artifactStep: Step<ArtifactMade> = {
   check: (job, done) => sameArtifact(job.artifactFolder, done),
 };
 
-/** The packed model as exits are trained on it, for `job.once`. Throws UserError as {@link openTrunk}. */
-export async function trunkOf(job: Job): Promise<Trunk> {
-  await job.get(artifactStep);
-  return openTrunk(job.artifactFolder, job.options);
-}
-
 /** Null when the artifact of a finished step is still there, whatever was added to it, else why it is written anew. */
 export async function sameArtifact(folder: string, { manifestSha256 }: ArtifactMade): Promise<string | null> {
   try {
@@ -86,11 +81,15 @@ export async function sameArtifact(folder: string, { manifestSha256 }: ArtifactM
 }
 
 /**
- * What of a recipe the packed model depends on: exits that are trained on it leave it as it is, but for the room that
- * its plan left them.
+ * What of a recipe the packed model depends on: what is added to it later leaves it as it is, but for the room that its
+ * plan left for that.
  */
-function trunkRecipe({ exits: _, ...recipe }: Recipe): Omit<Recipe, "exits"> {
+function trunkRecipe({ tune: _tune, exits: _exits, ...recipe }: Recipe): Omit<Recipe, "tune" | "exits"> {
   return recipe;
+}
+
+function memoryOfWeights(spec: DecoderSpec, memory: MemorySum): MemorySum {
+  return memoryWithAdapter(memoryWithoutExits(memory), spec, null);
 }
 
 /** Chat models name some of their stop tokens beside the tokenizer only. */

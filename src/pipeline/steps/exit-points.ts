@@ -2,9 +2,10 @@ import { z } from "zod";
 import { limitTokens } from "../../calibration/sequences.ts";
 import { choosePoints, evenly, lensAgreement } from "../../training/exits/points.ts";
 import { splitSequences } from "../../training/exits/splits.ts";
-import { exitCount, exitSettingsOf } from "../exit-settings.ts";
+import { exitCount, exitSettingsOf, namedPoints } from "../exit-settings.ts";
 import type { Job, Step } from "../job.ts";
-import { trunkOf } from "./artifact.ts";
+import { trunkOf } from "../job-trunk.ts";
+import { windowEndsOf } from "../tune-settings.ts";
 import { exitTextStep, sequencesOf } from "./exit-text.ts";
 
 /**
@@ -42,7 +43,8 @@ export const exitPointsStep: Step<number[]> = {
 /** Blocks run before each exit, for `job.once`: as named, evenly spaced, or as measured. */
 export async function exitPointsOf(job: Job): Promise<readonly number[]> {
   const settings = exitSettingsOf(job.recipe);
+  const { spec } = job.facts;
   const measured = await job.ask(exitPointsStep);
   if (measured) return measured.value;
-  return Array.isArray(settings.after) ? settings.after : evenly(job.facts.spec.blocks.length, exitCount(settings));
+  return namedPoints(settings, windowEndsOf(job.recipe, spec)) ?? evenly(spec.blocks.length, exitCount(settings));
 }

@@ -3,9 +3,9 @@ import { calibrationFromSequences } from "../../calibration/sequences.ts";
 import { exitSettingsOf } from "../exit-settings.ts";
 import { EXIT_TEXTS } from "../exit-texts/index.ts";
 import type { Job, Step } from "../job.ts";
+import { trunkOf } from "../job-trunk.ts";
 import { sequenceTokensFor } from "../recipe.ts";
 import { textFilesOf, tokenizerSha256 } from "../text-files.ts";
-import { trunkOf } from "./artifact.ts";
 import { calibrationStep } from "./calibration.ts";
 
 /** What `exit-text.json` holds: the token ids that exits are trained, calibrated and reported on. */

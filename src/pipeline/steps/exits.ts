@@ -9,7 +9,7 @@ import { ExitTraining, madeExits } from "../exit-heads.ts";
 import { exitSettingsOf } from "../exit-settings.ts";
 import { statesFolderOf, statesIn } from "../exit-states.ts";
 import type { Job, Step } from "../job.ts";
-import { trunkOf } from "./artifact.ts";
+import { trunkOf } from "../job-trunk.ts";
 import { exitPointsOf } from "./exit-points.ts";
 import { exitTextStep } from "./exit-text.ts";
 

@@ -12,6 +12,7 @@ import { pruneStep } from "./prune.ts";
 import { requantizedStep } from "./requantized.ts";
 import { scoresStep } from "./scores.ts";
 import { sensitivityStep } from "./sensitivity.ts";
+import { tuneStep } from "./tune.ts";
 import { weightsStep } from "./weights.ts";
 
 /** The steps of a compression, as they are told. Each gets what it needs: a new one is a file and a line here. */
@@ -27,6 +28,7 @@ export const STEPS = {
   requantized: requantizedStep, // the plan's matrices on the inputs that its own blocks produce
   guard: guardStep, // the plan beside the best uniform one
   artifact: artifactStep, // packed, hashed, with its manifest
+  tune: tuneStep, // an adapter that is learned on the packed model, and added to it
   "exit-text": exitTextStep, // what exits learn from
   "exit-points": exitPointsStep, // where they promise most
   exits: exitsStep, // trained on the packed model, and added to it

@@ -9,7 +9,10 @@ const ENGINE = path.join(HERE, "../../../src/native/engine");
 const SOURCES = [
   path.join(HERE, "main.cpp"),
   path.join(HERE, "page-memory-check.cpp"),
-  ...["page-memory.cpp", "slab-memory.cpp", "cpu-quota.cpp"].map((name) => path.join(ENGINE, name)),
+  path.join(HERE, "block-stream-check.cpp"),
+  ...["page-memory.cpp", "slab-memory.cpp", "cpu-quota.cpp", "block-stream.cpp", "uncached-file.cpp"].map((name) =>
+    path.join(ENGINE, name),
+  ),
 ];
 const TIMEOUT_MS = 300_000;
 const folder = mkdtempSync(path.join(tmpdir(), "layerwise-engine-"));
@@ -46,6 +49,16 @@ describe("memory of keys and values", { timeout: TIMEOUT_MS }, () => {
 
   it.skipIf(!threads)(`is safe between threads${skipped(threads)}`, () => {
     expect(run(threads ?? "", "page-memory")).toEqual({ status: 0, output: "page memory: 0 promises broken\n" });
+  });
+});
+
+describe("parts that are streamed", { timeout: TIMEOUT_MS }, () => {
+  it.skipIf(!addresses)(`keep their promises and their bounds${skipped(addresses)}`, () => {
+    expect(run(addresses ?? "", "block-stream")).toEqual({ status: 0, output: "block stream: 0 promises broken\n" });
+  });
+
+  it.skipIf(!threads)(`are safe between threads${skipped(threads)}`, () => {
+    expect(run(threads ?? "", "block-stream")).toEqual({ status: 0, output: "block stream: 0 promises broken\n" });
   });
 });
 

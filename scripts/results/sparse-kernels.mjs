@@ -1,5 +1,6 @@
-// npm run results:sparse-kernels: microseconds of one row of activations times a matrix of 512 x 1536 that stays in the
-// cache, one thread, sparse codecs beside dense ones, on every table of kernels that this machine runs: the best of many.
+// npm run results:sparse-kernels: microseconds of one row of activations times a matrix of 512 x 1536 that stays in
+// the cache, one thread, sparse codecs beside dense ones, on every table of kernels that this machine runs: the best of
+// many.
 import { existsSync, readFileSync } from "node:fs";
 import { RandomTiles } from "../../dist/bench/random-tiles.js";
 import { CODECS } from "../../dist/codecs/index.js";

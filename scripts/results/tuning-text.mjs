@@ -5,9 +5,9 @@ const mib = (bytes) => (bytes / MIB).toFixed(0);
 
 /** Memory and time an iteration, then perplexity after equal wall time. */
 export function tuningText({ cases }) {
-  const rows = Object.entries(cases).flatMap(([label, { baseBytes, weightBytes, ways }]) => {
-    const aboveOf = (way) => ways[way].peakBytes - baseBytes - weightBytes;
-    return Object.entries(ways).map(([way, { msPerStep, peakBytes }]) => {
+  const rows = Object.entries(cases).flatMap(([label, { weightBytes, ways }]) => {
+    const aboveOf = (way) => ways[way].peakBytes - ways[way].baseBytes - weightBytes;
+    return Object.entries(ways).map(([way, { msPerStep, peakBytes, baseBytes }]) => {
       const rival = way.replace("window", "all");
       const beside = rival !== way && ways[rival];
       const ratio = beside ? `${(aboveOf(rival) / aboveOf(way)).toFixed(1)} x` : "";

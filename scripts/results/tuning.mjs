@@ -2,16 +2,14 @@
 // adaptive layer tuning beside LoRA of all blocks in the same tool, of the same rank: memory, time an iteration, and
 // held-out perplexity after equal wall time. SmolLM2 on one book, Qwen2.5-Coder on Python code (mpmath 1.3.0 of PyPI,
 // BSD; fetched by pip). Alone on the machine.
-import { execFileSync, spawn } from "node:child_process";
+import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
-import { MEASURED_BASE_BYTES } from "../../dist/runtime/base-bytes-measured.js";
 import { flag, layerwise, save, smollm2Folder, stamp } from "./common.mjs";
 import { tuningText } from "./tuning-text.mjs";
 
 const OUT = "outputs/results/tuning";
 const FILE = "docs/results/tuning.json";
-const MAIN = "dist/cli/main.js";
 const PYTHON = { package: "mpmath==1.3.0", bytes: 400_000 };
 /** Wall time in seconds that both ways of tuning get where perplexity is compared. */
 const SECONDS = Number(flag("seconds") ?? 60);
@@ -85,50 +83,14 @@ async function artifactOf(name) {
   return { artifact: path.join(out, "artifact"), bytes: document.plan.memory.fileBytes };
 }
 
-const statusOf = (pid, field) => {
-  const line = readFileSync(`/proc/${pid}/status`, "utf8")
-    .split("\n")
-    .find((one) => one.startsWith(`${field}:`));
-  return 1024 * Number(line?.match(/\d+/)?.[0] ?? 0);
-};
-
-/**
- * Runs `tune`; its document, and the most resident memory from the first line about an iteration on: reading model and
- * text before, whose memory is given back, is not what is compared.
- */
-function tune(name, way, args) {
+/** Runs `tune`: time a step, memory as it says itself, and held-out losses. */
+async function tune(name, way, args) {
   const out = path.join(OUT, "runs", `${name}-${way.replaceAll(/\W+/g, "-")}`);
   rmSync(out, { recursive: true, force: true });
-  const child = spawn(process.execPath, [MAIN, "tune", ...args, ...COMMON, "--out", out, "--json"], {
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  const texts = { stdout: "", stderr: "" };
-  let [peakBytes, begun] = [0, false];
-  for (const stream of ["stdout", "stderr"]) {
-    child[stream].setEncoding("utf8").on("data", (text) => {
-      texts[stream] += text;
-    });
-  }
-  const sampler = setInterval(() => {
-    try {
-      if (!begun && texts.stderr.includes("tuning ")) {
-        begun = true;
-        // Linux takes the resident memory of now as the most so far.
-        writeFileSync(`/proc/${child.pid}/clear_refs`, "5");
-      }
-      if (begun) peakBytes = Math.max(peakBytes, statusOf(child.pid, "VmHWM"));
-    } catch {
-      // The process has ended.
-    }
-  }, 25);
-  return new Promise((resolve, reject) => {
-    child.on("close", (code) => {
-      clearInterval(sampler);
-      const { took, losses, error } = texts.stdout ? JSON.parse(texts.stdout) : {};
-      if (code !== 0) reject(new Error(`tune ${args.join(" ")}: ${JSON.stringify(error)}${texts.stderr}`));
-      else resolve({ msPerStep: took.ms / took.steps, steps: took.steps, peakBytes, losses });
-    });
-  });
+  const { document } = await layerwise("tune", ...args, ...COMMON, "--out", out);
+  if (document.error) throw new Error(`tune ${args.join(" ")}: ${JSON.stringify(document.error)}`);
+  const { took, losses, memory } = document;
+  return { msPerStep: took.ms / took.steps, steps: took.steps, losses, memory };
 }
 
 const result = existsSync(FILE) ? JSON.parse(readFileSync(FILE, "utf8")) : { seconds: SECONDS, cases: {} };
@@ -138,12 +100,12 @@ for (const label of chosen) {
   const { blocks, text } = MODELS[name];
   const { artifact, bytes } = await artifactOf(name);
   const model = [artifact, "--data", text(), "--sequence", sequence];
-  result.cases[label] ??= { weightBytes: bytes, baseBytes: MEASURED_BASE_BYTES.native, ways: {} };
+  result.cases[label] ??= { weightBytes: bytes, ways: {} };
   const found = result.cases[label];
   for (const [way, { args, steps }] of Object.entries(WAYS)) {
     if (flag("ways") && !flag("ways").split(",").includes(way)) continue;
-    const { msPerStep, peakBytes } = await tune(label, way, [...model, ...args, "--steps", String(steps(blocks))]);
-    found.ways[way] = { msPerStep, peakBytes };
+    const { msPerStep, memory } = await tune(label, way, [...model, ...args, "--steps", String(steps(blocks))]);
+    found.ways[way] = { msPerStep, ...memory };
     Object.assign(found, stamp());
     save("tuning", result);
   }

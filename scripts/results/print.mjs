@@ -10,6 +10,7 @@ import { pruningText, repairsText } from "./pruning-text.mjs";
 import { qualityPicture, qualityText } from "./quality-text.mjs";
 import { recipesText } from "./recipes-text.mjs";
 import { sparseText } from "./sparse-text.mjs";
+import { tuningText } from "./tuning-text.mjs";
 import { votingText } from "./voting-text.mjs";
 
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
@@ -186,6 +187,14 @@ const SECTIONS = [
     print: (result) => `${repairsText(result)}\n\n${taken(result)}`,
     intro:
       "KL divergence of SmolLM2-135M's output on 1,024 tokens of wikitext-2 with one block's attention, MLP or all of it left out, mean over every fifth block, by what the last matrix that is left (of a whole block: the one before it) makes up for on 8,192 tokens of two books.",
+  },
+  {
+    file: "tuning",
+    title: "Tuning a window of blocks",
+    command: "npm run results:tuning",
+    print: (result) => `${tuningText(result)}\n\n${taken(Object.values(result.cases).at(-1))}`,
+    intro:
+      "`layerwise tune` on artifacts of 4 bits (`q4s-g32`, embedding 8 bits), rank 8 beside all matrices, one sequence an iteration: windows of four blocks beside all blocks at once, by the same code, nothing recomputed unless it says so. Peak resident memory is that of the whole process while it tunes; process base and weights stand by themselves. Time an iteration is a mean over all windows, two in each, reading of blocks included. Perplexity is that of held-out sequences of the same text after equal wall time, the window being the last four blocks.",
   },
   {
     file: "voting",

@@ -10,6 +10,7 @@ import { pruningText, repairsText } from "./pruning-text.mjs";
 import { qualityPicture, qualityText } from "./quality-text.mjs";
 import { recipesText } from "./recipes-text.mjs";
 import { sparseText } from "./sparse-text.mjs";
+import { tuningText } from "./tuning-text.mjs";
 import { votingText } from "./voting-text.mjs";
 
 const percent = (share, digits = 1) => `${(100 * share).toFixed(digits)} %`;
@@ -169,7 +170,7 @@ const SECTIONS = [
     command: "npm run results:pruning",
     print: pruningText,
     intro:
-      "KL divergence from the checkpoint on 8 windows of 512 tokens of wikitext-2, calibrated on 8,192 tokens of two books, no tuning but where it says so. By a ratio (neurons 20 %, block 10 %; spread over the blocks as named): at 4 bits `q4s-g32`, nearest, embedding 8 bits. Joint plans: `prune.ratio: auto` beside the same recipe without pruning, GPTQ from a library, losses by KL divergence, at the same total bytes (KV cache of 2,048 tokens included); 2.5 bits is half-way between uniform 2 and 3.",
+      "KL divergence from the checkpoint on windows of 512 tokens of wikitext-2, calibrated on two books, no tuning but where it says so. By a ratio (neurons 20 %, block 10 %; spread over the blocks as named): at 4 bits `q4s-g32`, nearest, embedding 8 bits. Joint plans: `prune.ratio: auto` beside the same recipe without pruning, GPTQ from a library, losses by KL divergence, at the same total bytes (KV cache of 2,048 tokens included); 2.5 bits is half-way between uniform 2 and 3.",
   },
   {
     file: "sparse",
@@ -186,6 +187,14 @@ const SECTIONS = [
     print: (result) => `${repairsText(result)}\n\n${taken(result)}`,
     intro:
       "KL divergence of SmolLM2-135M's output on 1,024 tokens of wikitext-2 with one block's attention, MLP or all of it left out, mean over every fifth block, by what the last matrix that is left (of a whole block: the one before it) makes up for on 8,192 tokens of two books.",
+  },
+  {
+    file: "tuning",
+    title: "Tuning a window of blocks",
+    command: "npm run results:tuning",
+    print: (result) => `${tuningText(result)}\n\n${taken(Object.values(result.cases).at(-1))}`,
+    intro:
+      "`layerwise tune` on artifacts of 4 bits (`q4s-g32`, embedding 8 bits), rank 8 beside all matrices, one sequence an iteration: windows of four blocks beside all blocks at once, by the same code, nothing recomputed unless it says so. Peak resident memory is that of the whole process while it tunes; process base and weights stand by themselves. Time an iteration is a mean over all windows, two in each, reading of blocks included. Perplexity is that of held-out sequences of the same text after equal wall time, the window being the last four blocks.",
   },
   {
     file: "voting",

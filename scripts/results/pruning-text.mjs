@@ -34,17 +34,26 @@ function variantsText(variants) {
     ...[speedOf(tokensPerSecond, "best"), speedOf(tokensPerSecond, "avx2")],
   ]);
   const head = ["pruned", "KL divergence at 16 bits", "at 4 bits", "at 4 bits, tuned", "MiB at 4 bits"];
-  return table([...head, "decode tokens/s at 4 bits", "on AVX2"], rows);
+  const places = Object.values(variants).map(takenText);
+  const notes = [...new Set(places)].map((place) => {
+    const names = Object.keys(variants).filter((_, i) => places[i] === place);
+    return `${names.join(", ")}: ${place}`;
+  });
+  return [table([...head, "decode tokens/s at 4 bits", "on AVX2"], rows), ...notes].join("\n\n");
 }
 
-function jointText({ budgets }) {
+const takenText = ({ windows, calibrationTokens = 16384, machine, date, commit }) =>
+  `${windows} windows, ${calibrationTokens.toLocaleString("en")} calibration tokens. *${machine}; ${date}; commit ${commit}.*`;
+
+function jointText({ budgets, kinds, tokens, ...taken }) {
   const figures = ({ predictedLoss, divergence }) => `${predictedLoss.toFixed(4)}, ${nats(divergence)}`;
   const rows = budgets.map(({ width, budgetBytes, bits, joint }) => [
     `${width} bits, ${(budgetBytes / MIB).toFixed(1)} MiB`,
     ...[figures(bits), figures(joint), leftOutText(joint), guardText(joint)],
   ]);
   const head = ["total bytes of uniform", "bits alone: predicted, measured", "what ships: predicted, measured"];
-  return table([...head, "the joint plan leaves out", "guard: joint plan, bits alone; ships"], rows);
+  const how = `May leave out ${kinds.join(", ")}; losses of ${tokens} tokens. ${takenText(taken)}`;
+  return `${table([...head, "the joint plan leaves out", "guard: joint plan, bits alone; ships"], rows)}\n\n${how}`;
 }
 
 /** What the joint plan takes, whether it ships or not; or what taking something would have lost. */

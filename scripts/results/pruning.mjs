@@ -158,7 +158,7 @@ async function joint() {
     budgets: [],
     ...stamp(),
   };
-  for (const [width, budget] of Object.entries(budgets).sort(([a], [b]) => b - a)) {
+  for (const [width, budget] of Object.entries(budgets).sort(([a], [b]) => a - b)) {
     const found = { width: Number(width), budgetBytes: budget };
     for (const name of ["bits", "joint"]) {
       const document = await compress(plansRecipe(name === "joint"), `${budget} B`, out);

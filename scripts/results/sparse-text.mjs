@@ -5,7 +5,7 @@ import { MIB, table } from "./common.mjs";
 const BLOCK_WEIGHTS = 106_168_320;
 
 /** The measured codecs by falling bytes. */
-export function sparseText({ codecs }) {
+export function sparseText({ codecs, kernels }) {
   const rows = Object.entries(codecs)
     .sort(([, a], [, b]) => b.blockBytes - a.blockBytes)
     .map(([codec, { divergence: of, blockBytes, fileBytes, tokensPerSecond }]) => [
@@ -18,5 +18,19 @@ export function sparseText({ codecs }) {
     ]);
   const { machine, date, commit } = Object.values(codecs).at(-1);
   const head = ["codec of the blocks", "bits a weight", "MiB", "KL divergence", "decode tokens/s", "on AVX2"];
-  return `${table(head, rows)}\n\n*${machine}; ${date}; commit ${commit}.*`;
+  const figures = `${table(head, rows)}\n\n*${machine}; ${date}; commit ${commit}.*`;
+  if (!kernels) return figures;
+  const what = `Microseconds of one row of activations times ${kernels.rows} x ${kernels.cols} in the cache, one thread, the best of many (\`npm run results:sparse-kernels\`):`;
+  return `${figures}\n\n${what}\n\n${kernelsText(kernels)}`;
+}
+
+/** Microseconds of a product by codec and table of kernels. */
+export function kernelsText({ codecs }) {
+  const tables = Object.keys(Object.values(codecs)[0].microseconds);
+  const rows = Object.entries(codecs).map(([codec, { bytes, microseconds }]) => [
+    `\`${codec}\``,
+    (bytes / 1024).toFixed(0),
+    ...tables.map((isa) => microseconds[isa].toFixed(1)),
+  ]);
+  return table(["codec", "KiB", ...tables], rows);
 }

@@ -116,7 +116,7 @@ const rows = Object.entries(result).map(([name, one]) => [
   `${(one.tokenBytes / MIB).toFixed(1)}`,
   `${(one.bytesPerSecond / 1e9).toFixed(2)} GB/s`,
   `${one.bound.toFixed(1)}`,
-  `${one.tokensPerSecond.toFixed(1)} (${(100 * one.ofBound).toFixed(0)} %)`,
+  `${one.tokensPerSecond.toFixed(1)} (${(100 * one.ofBound).toFixed(1)} %)`,
 ]);
 const head = ["model", "weights, MiB", "limit, MiB", "peak of the group, MiB", "text"];
 const more = ["MiB read a token", "disk", "bound, tokens/s", "tokens/s (of the bound)"];

@@ -21,7 +21,7 @@ function withFactors<T>(
 ): Promise<T> {
   return withJob(exampleOptions(RECIPES.rounded, { out, ...changes }), { plans: false }, async (job) => {
     const origin = job.origin;
-    Object.assign(origin, { checkpoint: scaledSource(origin.checkpoint, factors) });
+    Object.assign(origin, { source: scaledSource(origin.source, factors) });
     job.give(weightsStep, { checkpointId: "w", files: [], keyValueBound });
     job.give(calibrationStep, TOKENS);
     return use(job);

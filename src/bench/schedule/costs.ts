@@ -47,7 +47,10 @@ interface Bed {
 /** What is measured: threads, and where the weights are. */
 export type ComputeSetup = Pick<ComputeCosts, "threads" | "kvType" | "residency">;
 
-/** Measures all setups turn about: a machine that slows down slows all alike. */
+/**
+ * Measures all setups turn about, and takes the fastest of the repeats: other programs on the machine only add to a
+ * time.
+ */
 export async function measureCompute(
   folder: string,
   setups: readonly ComputeSetup[],
@@ -65,8 +68,8 @@ export async function measureCompute(
     });
     return setups.map((setup, i) => ({
       ...setup,
-      tokenMs: timer.spread(`${i} token`).median / TOKENS,
-      chunks: options.chunkRows.map((rows) => ({ rows, ms: timer.spread(`${i} ${rows}`).median })),
+      tokenMs: timer.spread(`${i} token`).min / TOKENS,
+      chunks: options.chunkRows.map((rows) => ({ rows, ms: timer.spread(`${i} ${rows}`).min })),
     }));
   } finally {
     for (const bed of beds) await closeBed(bed);
@@ -84,7 +87,7 @@ export async function measureStream(
     const timer = new Timer(options);
     await timer.rounds((time) => time("token", () => tokens(bed)));
     const tokenBytes = bed.subject.executor.info.streamed?.tokenBytes ?? 0;
-    return { bytesPerSecond: (1000 * TOKENS * tokenBytes) / timer.spread("token").median };
+    return { bytesPerSecond: (1000 * TOKENS * tokenBytes) / timer.spread("token").min };
   } finally {
     await closeBed(bed);
   }

@@ -177,7 +177,8 @@ interface Way extends Omit<MeasuredDecode, "ratio"> {
 async function waysToDecode(model: OpenModel, otherText: boolean): Promise<Way[]> {
   const ways: Way[] = [];
   for (const { kind, needs, lossless, options } of ALL_DRAFTERS) {
-    if (needs === null || !(lossless || otherText) || !(await needs.isThere(model))) continue;
+    if (kind === PLAIN_SETUP.decode.kind || !(lossless || otherText)) continue;
+    if (needs !== null && !(await needs.isThere(model))) continue;
     const limits = "draftLimit" in options.shape ? DRAFT_LIMITS.map((draftLimit) => ({ draftLimit })) : [];
     for (const request of [{}, ...limits]) ways.push(await wayOf(model, kind, request, lossless));
   }

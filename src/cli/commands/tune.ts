@@ -30,12 +30,19 @@ export const tuneCommand = defineCommand({
     const { tune } = await import("../../pipeline/tune.ts");
     const { executor, isa, backend, threads } = args;
     const { signal, onProgress } = terminal;
+    let baseBytes = 0;
+    const onRead = () => {
+      collectGarbage();
+      baseBytes = process.memoryUsage.rss();
+    };
     const report = await tune(args.model, {
       ...{ data: args.data, heldOutFile: args.heldOutFile ?? null, settings: tuneSettingsOf(args) },
-      ...{ out: args.out, merge: args.merge ?? null, onRead: collectGarbage },
+      ...{ out: args.out, merge: args.merge ?? null, onRead },
       ...{ execution: { executor, isa, backend, threads }, signal, onProgress },
     });
     terminal.print(tuningText(report, terminal.colours));
-    terminal.document(report);
+    // What of the process is not tuning's own, weights aside: modules, tokenizer and text.
+    const memory = { baseBytes, peakBytes: 1024 * process.resourceUsage().maxRSS };
+    terminal.document({ ...report, memory });
   },
 });

@@ -13,6 +13,7 @@ export function tuningText(report: TuneReport, colours: Colours): string {
     `${lossesText(losses, colours)}\n`,
     `${formatCount(examples.heldOutTokens)} held-out tokens; ${took.steps} steps${each}`,
     `adapter: ${adapter}`,
+    ...risen(losses),
     ...(merged === null ? [] : [`merged checkpoint: ${merged}`]),
   ].join("\n");
 }
@@ -29,4 +30,14 @@ export function lossesText(losses: TuneReport["losses"], colours: Colours): stri
     ]),
     colours,
   );
+}
+
+/** What to do where windows have learned to answer at their own ends, and the model itself has become worse by it. */
+function risen(losses: TuneReport["losses"]): string[] {
+  const own = losses[losses.length - 1];
+  if (losses.length === 1 || own.after <= own.before) return [];
+  return [
+    "the model's own perplexity has risen: what lower windows learned for their ends changed what the last blocks read",
+    "to lower it, tune the last blocks alone (--first-block), or by the loss after the last block (--exit last)",
+  ];
 }

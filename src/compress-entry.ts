@@ -26,6 +26,7 @@ export { openMaths } from "./maths/open-maths.ts";
 export { openCheckpoint } from "./model/checkpoint.ts";
 export { loadTokenizer } from "./model/tokenizer.ts";
 export * from "./pipeline/compress.ts";
+export type { CompressResult } from "./pipeline/compress-result.ts";
 export { ExitSettings, exitShapeOf } from "./pipeline/exit-settings.ts";
 export { type ExitsOfArtifact, type ExitsRequest, exitsOfArtifact } from "./pipeline/exits-of-artifact.ts";
 export { planRequest, storedDtypeOf } from "./pipeline/plan-request.ts";

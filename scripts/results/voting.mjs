@@ -13,7 +13,7 @@ const FILE = "docs/results/voting.json";
 const TASKS = ["piqa", "lambada"];
 const LIMIT = 200;
 const WINDOWS = 16;
-const STEPS = 150;
+const STEPS = 60;
 /** Blocks of a window, so that each model has four or five exits. */
 const SUBJECTS = {
   smollm2: { folder: smollm2Folder, blocks: 30, window: 6 },
@@ -30,6 +30,7 @@ function bookParts() {
   const text = readFileSync(dataFile("corpora/darwin.txt"), "utf8");
   const at = (share) => text.indexOf("\n", Math.floor(share * text.length));
   const bounds = { train: [0, at(0.2)], fit: [at(0.2), at(0.22)], test: [at(0.22), at(0.25)] };
+  bounds.look = [bounds.fit[0], bounds.fit[0] + 8000];
   return Object.fromEntries(
     Object.entries(bounds).map(([name, [from, to]]) => {
       const file = `${OUT}/book-${name}.txt`;
@@ -47,8 +48,8 @@ function exitsOf({ blocks, window }) {
 async function tuned(name, folder, { window }, book) {
   const out = `${OUT}/${name}-tuned`;
   const { document, seconds } = await layerwise(
-    ...["tune", folder, "--data", book.train, "--held-out-file", book.fit, "--window", String(window)],
-    ...["--steps", String(STEPS), "--sequence", "256", "--out", out],
+    ...["tune", folder, "--data", book.train, "--held-out-file", book.look, "--window", String(window)],
+    ...["--steps", String(STEPS), "--accumulate", "1", "--rate", "1e-3", "--sequence", "256", "--out", out],
   );
   if (document.error) throw new Error(`${name}: ${JSON.stringify(document.error)}`);
   return { adapter: document.adapter, losses: document.losses, seconds };

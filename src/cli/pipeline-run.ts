@@ -1,6 +1,6 @@
 import path from "node:path";
 import { UserError } from "../errors.ts";
-import type { CompressResult } from "../pipeline/compress.ts";
+import type { CompressResult } from "../pipeline/compress-result.ts";
 import type { StepReport } from "../pipeline/run-folder.ts";
 import type { RunOptions } from "../pipeline/run-options.ts";
 import type { TrainedArtifactExits } from "../pipeline/steps/exits.ts";
@@ -38,7 +38,7 @@ export async function runForDevices(
   const documents: Awaited<ReturnType<typeof runOnce>>[] = [];
   for (const { name, device, options } of named) {
     terminal.note(`layerwise: for ${device}`);
-    documents.push(await runOnce(out, options, { until: "exits", device: name }, terminal));
+    documents.push(await runOnce(out, options, { until: undefined, device: name }, terminal));
   }
   terminal.document({ devices: documents });
 }
@@ -63,7 +63,7 @@ function sameName(name: string, device: string, count: number): UserError {
 async function runOnce(
   out: string,
   options: RunOptions,
-  { until, device }: { readonly until: StepName; readonly device?: string },
+  { until, device }: { readonly until: StepName | undefined; readonly device?: string },
   terminal: Terminal,
 ) {
   const { compress } = await import("../pipeline/compress.ts");

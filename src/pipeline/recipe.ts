@@ -71,6 +71,13 @@ const GuardSettings = z.strictObject({
   tokens: YamlCount.or(z.literal(0)).default(0),
 });
 
+/** The turn that the schedule is made for, and how often each part of it is measured. */
+const ScheduleSettings = z.strictObject({
+  promptTokens: YamlCount.default(256),
+  generateTokens: YamlCount.default(64),
+  repeats: YamlCount.default(5),
+});
+
 const RecipeFields = z.strictObject({
   name: YamlName,
   description: z.string().default(""),
@@ -87,6 +94,8 @@ const RecipeFields = z.strictObject({
   tune: TuneRecipe.optional(),
   /** Early exits that are trained on the packed model, and are part of its budget; absent: none. */
   exits: ExitSettings.optional(),
+  /** Whether it is measured how the artifact runs fastest on this machine; absent: not. */
+  schedule: ScheduleSettings.optional(),
   /** Context in tokens where the command names none; a model made for less gets its own longest. */
   context: YamlCount.default(2048),
   /** Of everything random but the choice of calibration text. */

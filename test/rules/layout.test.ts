@@ -25,6 +25,7 @@ const NEIGHBOURS: Readonly<Record<string, readonly string[]>> = {
   scoring: ["calibration", "evaluation"],
   planning: ["scoring"],
   training: ["calibration"],
+  pipeline: ["bench"],
   "compress-entry": ["plan-entry"],
 };
 

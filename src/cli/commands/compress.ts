@@ -40,7 +40,7 @@ export const compressCommand = defineCommand({
     }
     const { runForDevices, runPipeline } = await import("../pipeline-run.ts");
     if (!args.device?.length) {
-      await runPipeline(args.out, await mergeRunOptions(args.checkpoint, args, null), "exits", terminal);
+      await runPipeline(args.out, await mergeRunOptions(args.checkpoint, args, null), "scheduled", terminal);
       return;
     }
     const { checkDeviceName } = await import("../../planning/budget/device-file.ts");

@@ -84,8 +84,9 @@ export async function sameArtifact(folder: string, { manifestSha256 }: ArtifactM
  * What of a recipe the packed model depends on: what is added to it later leaves it as it is, but for the room that its
  * plan left for that.
  */
-function trunkRecipe({ tune: _tune, exits: _exits, ...recipe }: Recipe): Omit<Recipe, "tune" | "exits"> {
-  return recipe;
+function trunkRecipe(recipe: Recipe): Omit<Recipe, "tune" | "exits" | "schedule"> {
+  const { tune: _tune, exits: _exits, schedule: _schedule, ...trunk } = recipe;
+  return trunk;
 }
 
 function memoryOfWeights(spec: DecoderSpec, memory: MemorySum): MemorySum {

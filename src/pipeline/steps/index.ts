@@ -10,6 +10,7 @@ import { planStep } from "./plan.ts";
 import { plannedPruneStep } from "./planned-prune.ts";
 import { pruneStep } from "./prune.ts";
 import { requantizedStep } from "./requantized.ts";
+import { scheduledStep } from "./scheduled.ts";
 import { scoresStep } from "./scores.ts";
 import { sensitivityStep } from "./sensitivity.ts";
 import { tuneStep } from "./tune.ts";
@@ -32,6 +33,7 @@ export const STEPS = {
   "exit-text": exitTextStep, // what exits learn from
   "exit-points": exitPointsStep, // where they promise most
   exits: exitsStep, // trained on the packed model, and added to it
+  scheduled: scheduledStep, // how the artifact runs fastest on this machine
 } as const satisfies Record<string, Step<unknown>>;
 
 export type StepName = keyof typeof STEPS;

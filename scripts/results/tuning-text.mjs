@@ -27,12 +27,15 @@ export function tuningText({ cases }) {
     "s",
     "faster",
   ];
-  const compared = Object.entries(cases).flatMap(([label, { quality }]) =>
-    quality?.window
-      ? [[label, ...["all", "window"].flatMap((way) => [String(quality[way].steps), quality[way].after.toFixed(2)])]]
-      : [],
-  );
-  const before = Object.values(cases).find(({ quality }) => quality?.all)?.quality.all.before;
-  const second = table(["model, tokens", "steps, all", "perplexity", "steps, window", "perplexity"], compared);
-  return before === undefined ? table(head, rows) : `${table(head, rows)}\n\n${second}`;
+  const compared = Object.entries(cases).flatMap(([label, { quality }]) => {
+    if (!quality?.window) return [];
+    const cells = ["all", "window"].flatMap((way) => {
+      const { steps, seconds, after } = quality[way];
+      return [`${steps} in ${seconds.toFixed(0)} s`, after.toFixed(2)];
+    });
+    return [[label, quality.all.before.toFixed(2), ...cells]];
+  });
+  if (compared.length === 0) return table(head, rows);
+  const quality = ["model, tokens", "before", "all blocks, steps", "perplexity", "window, steps", "perplexity"];
+  return `${table(head, rows)}\n\n${table(quality, compared)}`;
 }

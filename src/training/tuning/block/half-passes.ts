@@ -4,7 +4,7 @@ import type { RopeTable } from "../../../model/rope.ts";
 import { activateBackward, activateForward } from "./activation-passes.ts";
 import { type Attended, attendBackward, attendForward, type HeadRows } from "./attention-passes.ts";
 import type { FrozenBlock, FrozenLinear, FrozenNorm } from "./frozen-block.ts";
-import { linearBackward, linearForward, type PassTools } from "./linear-passes.ts";
+import { type LinearSlopes, linearBackward, linearForward, type PassTools } from "./linear-passes.ts";
 import type { BlockAdditions } from "./low-rank.ts";
 import { normBackward, normForward } from "./norm-passes.ts";
 import { rotate } from "./rotary-passes.ts";
@@ -76,20 +76,20 @@ export async function attentionBackward(
 ): Promise<void> {
   const { buffers } = tools;
   const { heads, attended, unnormed } = saved;
-  const back = (role: BlockRole, x: Float32Array, dy: Float32Array, dx: Float32Array | null) =>
-    linearBackward(tools, linearAt(block, role), block.additions.get(role), { x, dy, dx });
+  const back = (role: BlockRole, slopes: LinearSlopes) =>
+    linearBackward(tools, linearAt(block, role), block.additions.get(role), slopes);
   const like = ({ length }: Float32Array) => zeros(tools, length / tools.rows);
-  const dMixed = like(attended.mixed);
-  await back("attn.o", attended.mixed, d, dMixed);
+  const dMixed = buffers.take(tools.rows, attended.mixed.length / tools.rows);
+  await back("attn.o", { x: attended.mixed, dy: d, dx: dMixed, fresh: true });
   const to = { q: like(heads.q), k: like(heads.k), v: like(heads.v) };
   await attendBackward(tools, spec, { heads, attended, dMixed, to });
   for (const one of [dMixed, attended.mixed, attended.logSums, heads.q, heads.k, heads.v]) buffers.release(one);
   turn(tools, block, spec, { q: to.q, k: to.k, back: true });
   const dq = unnorm(tools, block.frozen.norms["attn.qNorm"], unnormed.q, to.q);
   const dk = unnorm(tools, block.frozen.norms["attn.kNorm"], unnormed.k, to.k);
-  await back("attn.q", input, dq, dInput);
-  await back("attn.k", input, dk, dInput);
-  await back("attn.v", input, to.v, dInput);
+  await back("attn.q", { x: input, dy: dq, dx: dInput });
+  await back("attn.k", { x: input, dy: dk, dx: dInput });
+  await back("attn.v", { x: input, dy: to.v, dx: dInput });
   for (const one of [dq, dk, to.v]) buffers.release(one);
 }
 
@@ -119,18 +119,18 @@ export async function mlpBackward(
   { saved, input, d, dInput }: HalfSlopes<SavedMlp>,
 ): Promise<void> {
   const { buffers, rows } = tools;
-  const back = (role: BlockRole, x: Float32Array, dy: Float32Array, dx: Float32Array | null) =>
-    linearBackward(tools, linearAt(block, role), block.additions.get(role), { x, dy, dx });
+  const back = (role: BlockRole, slopes: LinearSlopes) =>
+    linearBackward(tools, linearAt(block, role), block.additions.get(role), slopes);
   const { gate, up } = saved;
   const inner = buffers.take(rows, spec.up.rows);
   activateForward(spec.activation, saved, inner);
-  const dInner = zeros(tools, spec.up.rows);
-  await back("mlp.down", inner, d, dInner);
+  const dInner = buffers.take(rows, spec.up.rows);
+  await back("mlp.down", { x: inner, dy: d, dx: dInner, fresh: true });
   buffers.release(inner);
   activateBackward(spec.activation, saved, dInner);
   buffers.release(dInner);
-  if (gate) await back("mlp.gate", input, gate, dInput);
-  await back("mlp.up", input, up, dInput);
+  if (gate) await back("mlp.gate", { x: input, dy: gate, dx: dInput });
+  await back("mlp.up", { x: input, dy: up, dx: dInput });
   buffers.release(gate);
   buffers.release(up);
 }

@@ -35,18 +35,26 @@ export async function linearForward(
   return y;
 }
 
-/**
- * What passes back through {@link linearForward}: adds the slope of x to `dx` [rows, cols] (null: it is not wanted),
- * and the slopes of a learned addition to its own.
- */
+/** What passes back through a matrix. */
+export interface LinearSlopes {
+  readonly x: Float32Array;
+  readonly dy: Float32Array;
+  /** [rows, cols]: the slope of x is added to it; null: it is not wanted. */
+  readonly dx: Float32Array | null;
+  /** dx holds nothing yet, and is written over. */
+  readonly fresh?: boolean;
+}
+
+/** What passes back through {@link linearForward}; the slopes of a learned addition are added to its own. */
 export async function linearBackward(
   tools: PassTools,
   { operand }: FrozenLinear,
   addition: LowRank | undefined,
-  { x, dy, dx }: { readonly x: Float32Array; readonly dy: Float32Array; readonly dx: Float32Array | null },
+  { x, dy, dx, fresh = false }: LinearSlopes,
 ): Promise<void> {
   const { maths, buffers, rows } = tools;
-  if (dx) {
+  if (dx && fresh) await maths.multiplyPackedTransposed(operand, dy, dx);
+  else if (dx) {
     const through = buffers.take(rows, operand.cols);
     await maths.multiplyPackedTransposed(operand, dy, through);
     addTo(dx, through);
@@ -59,7 +67,7 @@ export async function linearBackward(
 async function additionBackward(
   { maths, buffers, rows }: PassTools,
   { part: { a, b, rank, factor }, slopes }: LowRank,
-  { x, dy, dx }: { readonly x: Float32Array; readonly dy: Float32Array; readonly dx: Float32Array | null },
+  { x, dy, dx }: LinearSlopes,
 ): Promise<void> {
   const [cols, outputs] = [a.length / rank, b.length / rank];
   const inner = buffers.take(rows, rank);

@@ -1,5 +1,5 @@
-// npm run results:voting [SMOLLM2_FOLDER] [--qwen=FOLDER] [--only=stories260k,smollm2] [--state=before,…]: what exits and
-// the output head say together, beside the output head alone: perplexity of the end of a text and two zero-shot tasks,
+// npm run results:voting [SMOLLM2_FOLDER] [--qwen=FOLDER] [--only=stories260k,smollm2] [--state=before,…]: what exits
+// and the output head say together, beside the output head alone: perplexity of a text's end and two zero-shot tasks,
 // before and after `layerwise tune` on its beginning, with the loss at windows' ends or after the last block. Exits are
 // the ends of the windows that are tuned; weights of a vote are fitted to a part of the text that is neither learned
 // from nor evaluated. Every state is saved when it is done.

@@ -4,6 +4,7 @@ import { removeFolder } from "../../formats/make-folders.ts";
 import type { LowRankPart } from "../../model/low-rank.ts";
 import { executorName } from "../../runtime/executor-info.ts";
 import { TOOL_VERSION } from "../../version.ts";
+import { RowBuffers } from "./block/row-buffers.ts";
 import { Draws } from "./draws.ts";
 import { openHeadLoss } from "./head-loss.ts";
 import { heldOutLosses } from "./held-out.ts";
@@ -45,7 +46,16 @@ export async function tuneModel(options: TuneModelOptions): Promise<TunedModel> 
   const parts = startParts(source.spec, settings);
   const state = (await restoreTuning(stateFile, key, parts)) ?? newState(parts, windows.length, await lossesNow(parts));
   const draws = new Draws(options.train.length, settings.seed);
-  const work: TuningWork = { options, windows, head, draws, key, save: () => saveTuning(stateFile, key, state) };
+  const buffers = new RowBuffers(options.train.reduce((most, { ids }) => Math.max(most, ids.length), 0));
+  const work: TuningWork = {
+    options,
+    windows,
+    head,
+    draws,
+    buffers,
+    key,
+    save: () => saveTuning(stateFile, key, state),
+  };
   const [startedAt, startedMs] = [state.step, performance.now()];
   for (;;) {
     const turn = nextTurn(settings.order, { ...settings, windows: windows.length, past: state.past });

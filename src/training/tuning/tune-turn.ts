@@ -5,6 +5,7 @@ import { makeOnly } from "../../formats/make-folders.ts";
 import type { LowRankPart } from "../../model/low-rank.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import type { BelowOptions } from "./below.ts";
+import type { RowBuffers } from "./block/row-buffers.ts";
 import type { Draws } from "./draws.ts";
 import type { HeadLoss } from "./head-loss.ts";
 import { activeParts } from "./parameters.ts";
@@ -26,6 +27,7 @@ export interface TuningWork {
   readonly windows: readonly Window[];
   readonly head: HeadLoss;
   readonly draws: Draws;
+  readonly buffers: RowBuffers;
   /** Names all that decides what is learned. */
   readonly key: string;
   /** Keeps the state. */
@@ -70,13 +72,13 @@ export async function tuneTurn(work: TuningWork, state: TuningState, turn: Turn)
 }
 
 async function openTuner(work: TuningWork, state: TuningState, turn: Turn): Promise<WindowTuner> {
-  const { source, executor, settings, train } = work.options;
+  const { source, executor, settings } = work.options;
   const window = work.windows[turn.window];
   return WindowTuner.open({
     ...{ source, executor, head: work.head, state, window, recompute: settings.recompute },
     exit: settings.exit === "last" ? source.spec.blocks.length : window.to,
     below: await belowOf(work, state, turn),
-    maxRows: train.reduce((most, { ids }) => Math.max(most, ids.length), 0),
+    buffers: work.buffers,
   });
 }
 

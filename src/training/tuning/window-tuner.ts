@@ -4,7 +4,7 @@ import type { AnyExecutor } from "../../runtime/executor.ts";
 import { type BelowOptions, statesBelow } from "./below.ts";
 import { type FrozenBlock, frozenBytes, loadFrozenBlock } from "./block/frozen-block.ts";
 import type { BlockAdditions } from "./block/low-rank.ts";
-import { RowBuffers } from "./block/row-buffers.ts";
+import type { RowBuffers } from "./block/row-buffers.ts";
 import type { Example } from "./examples.ts";
 import type { HeadLoss } from "./head-loss.ts";
 import { targetsOf } from "./held-out.ts";
@@ -25,8 +25,8 @@ export interface WindowTunerOptions {
   readonly exit: number;
   readonly below: BelowOptions;
   readonly recompute: boolean;
-  /** Most tokens of an example. */
-  readonly maxRows: number;
+  /** Of as many rows as the longest example has; those of all windows in turn. */
+  readonly buffers: RowBuffers;
 }
 
 /** An example, and its number among all. */
@@ -40,7 +40,6 @@ export class WindowTuner {
   private readonly options: WindowTunerOptions;
   private readonly blocks: WindowBlocks;
   private readonly learned: readonly LearnedPart[];
-  private readonly buffers: RowBuffers;
 
   private constructor(options: WindowTunerOptions, frozen: readonly FrozenBlock[]) {
     const { state, window, source, exit } = options;
@@ -48,7 +47,6 @@ export class WindowTuner {
     this.options = options;
     this.blocks = { spec: source.spec, blocks: frozen, additions: additions.slice(window.from, exit) };
     this.learned = learnedOf(state, additions);
-    this.buffers = new RowBuffers(options.maxRows);
   }
 
   /** Reads the window's blocks, and those above it up to the loss. */
@@ -89,14 +87,14 @@ export class WindowTuner {
     number: number,
     { targets, weight }: { readonly targets: Int32Array; readonly weight: number },
   ): Promise<number> {
-    const { head, executor, below, recompute } = this.options;
+    const { head, executor, below, recompute, buffers } = this.options;
     const x = await statesBelow(ids, number, below);
-    const tools = { maths: executor.maths, buffers: this.buffers, recompute };
+    const tools = { maths: executor.maths, buffers, recompute };
     const run = await runWindow(tools, this.blocks, x);
-    const slope = this.buffers.take(ids.length, executor.spec.hiddenSize).fill(0);
+    const slope = buffers.take(ids.length, executor.spec.hiddenSize).fill(0);
     const { sum } = await head.run({ hidden: run.output, targets }, { weight, to: slope });
     await run.backward(slope);
-    this.buffers.release(slope);
+    buffers.release(slope);
     return sum;
   }
 }

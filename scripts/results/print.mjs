@@ -202,7 +202,7 @@ const SECTIONS = [
     command: "npm run results:voting",
     print: votingText,
     intro:
-      "Exits of the model's own output head at the ends of the windows that `layerwise tune` learns in. Weights are fitted to a part of the book that is neither learned from nor evaluated. Errors are standard errors of each figure by itself.",
+      "Exits of the model's own output head at the ends of the windows that `layerwise tune` learns in. Weights are fitted to a part of the text that is neither learned from nor evaluated. Errors are standard errors of each figure by itself.",
   },
   {
     file: "recipes",

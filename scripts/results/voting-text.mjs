@@ -19,15 +19,15 @@ export function votingText({ subjects }) {
     const { plain, max } = first.rules;
     const head = ["tuning", "who answers", "perplexity", ...plain.tasks.map(({ task }) => `${task}, %`), "weights"];
     const tokens = plain.scoredTokens.toLocaleString("en");
-    const how = `${name}, exits after ${max.decoding.exits.join(", ")} blocks; ${tokens} tokens of the book, the first ${plain.tasks[0].examples} examples of each task.`;
-    const tuned = states.after && tuningText(states.after.tuning);
-    return [table(head, rows), `${how}${tuned ? ` ${tuned}` : ""} ${taken(Object.values(states).at(-1))}`].join("\n\n");
+    const how = `${name}, exits after ${max.decoding.exits.join(", ")} blocks; ${tokens} tokens of the text, the first ${plain.tasks[0].examples} examples of each task.`;
+    const tuned = Object.entries(states).flatMap(([state, { tuning }]) => (tuning ? [tuningText(state, tuning)] : []));
+    return [table(head, rows), [how, ...tuned, taken(Object.values(states).at(-1))].join(" ")].join("\n\n");
   });
   return parts.join("\n\n");
 }
 
 /** What tuning did at the ends of its windows, on the text that weights are fitted to. */
-function tuningText({ losses, seconds }) {
+function tuningText(state, { losses, seconds }) {
   const falls = losses.map(({ blocks, before, after }) => `${blocks}: ${before.toFixed(2)} to ${after.toFixed(2)}`);
-  return `Tuning took ${seconds.toFixed(0)} s; held-out loss by the output head after so many blocks, in nats: ${falls.join(", ")}.`;
+  return `Tuned ${state} in ${seconds.toFixed(0)} s: held-out loss by the output head after so many blocks, in nats: ${falls.join(", ")}.`;
 }

@@ -86,7 +86,7 @@ describe("run with exits", () => {
     needsBuild(needsScript("--show-exits colours at a terminal, in one legend")),
     async () => {
       const line = `$LAYERWISE run ${folder} Once ${LITTLE.join(" ")} --executor ${kind} --decode early-exit --show-exits`;
-      const { stdout } = await shell(`script -qec "${line}" /dev/null`);
+      const { stdout } = await shell(`env -u NO_COLOR script -qec "${line}" /dev/null`);
       expect(stdout).toContain("\u001b[32m");
       expect(stdout).toMatch(/exits: .*green.* after 1 blocks \d+ %, .*cyan.* after 2 blocks \d+ %/);
     },

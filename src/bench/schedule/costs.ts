@@ -19,8 +19,9 @@ export interface ComputeCosts {
   readonly chunks: readonly { readonly rows: number; readonly ms: number }[];
 }
 
-/** Reading weights while they are computed with. */
+/** Reading weights while a number of threads computes with them: it takes of the processors' time as well. */
 export interface StreamCosts {
+  readonly threads: number;
   /** Of a token whose blocks are all read: at least what the disk gives. */
   readonly bytesPerSecond: number;
 }
@@ -56,9 +57,7 @@ export async function measureCompute(
   setups: readonly ComputeSetup[],
   options: CostOptions,
 ): Promise<ComputeCosts[]> {
-  const beds: Bed[] = [];
-  try {
-    for (const setup of setups) beds.push(await makeBed(folder, setup, options));
+  return withBeds(folder, setups, options, async (beds) => {
     const timer = new Timer(options);
     await timer.rounds(async (time) => {
       for (const [i, bed] of beds.entries()) {
@@ -71,25 +70,42 @@ export async function measureCompute(
       tokenMs: timer.spread(`${i} token`).min / TOKENS,
       chunks: options.chunkRows.map((rows) => ({ rows, ms: timer.spread(`${i} ${rows}`).min })),
     }));
-  } finally {
-    for (const bed of beds) await closeBed(bed);
-  }
+  });
 }
 
-/** What streaming gives where as little as possible stays in memory, with the threads that compute fastest. */
+/** What streaming gives each number of threads where as little as possible stays in memory. */
 export async function measureStream(
   folder: string,
-  { threads, kvType }: ComputeSetup,
+  threadCounts: readonly number[],
+  kvType: KvType,
   options: CostOptions,
-): Promise<StreamCosts> {
-  const bed = await makeBed(folder, { threads, kvType, residency: "streamed" }, options);
-  try {
+): Promise<StreamCosts[]> {
+  const setups = threadCounts.map((threads) => ({ threads, kvType, residency: "streamed" }) as const);
+  return withBeds(folder, setups, options, async (beds) => {
     const timer = new Timer(options);
-    await timer.rounds((time) => time("token", () => tokens(bed)));
-    const tokenBytes = bed.subject.executor.info.streamed?.tokenBytes ?? 0;
-    return { bytesPerSecond: (1000 * TOKENS * tokenBytes) / timer.spread("token").min };
+    await timer.rounds(async (time) => {
+      for (const [i, bed] of beds.entries()) await time(`${i}`, () => tokens(bed));
+    });
+    return beds.map(({ subject }, i) => {
+      const tokenBytes = subject.executor.info.streamed?.tokenBytes ?? 0;
+      return { threads: threadCounts[i], bytesPerSecond: (1000 * TOKENS * tokenBytes) / timer.spread(`${i}`).min };
+    });
+  });
+}
+
+/** Work on executors that are all open; they are closed after it. */
+async function withBeds<T>(
+  folder: string,
+  setups: readonly Parameters<typeof makeBed>[1][],
+  options: CostOptions,
+  work: (beds: readonly Bed[]) => Promise<T>,
+): Promise<T> {
+  const beds: Bed[] = [];
+  try {
+    for (const setup of setups) beds.push(await makeBed(folder, setup, options));
+    return await work(beds);
   } finally {
-    await closeBed(bed);
+    for (const bed of beds) await closeBed(bed);
   }
 }
 

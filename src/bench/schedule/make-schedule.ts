@@ -61,7 +61,7 @@ export async function makeSchedule(artifact: Artifact, options: ScheduleOptions)
   const { weightBytes, besideBytes } = scheduled.memoryOf(kvType, CHUNK_ROWS[0]);
   const inMemory = besideBytes + weightBytes <= (memoryLimitBytes ?? os.freemem());
   const compute = inMemory ? [...mapped, ...(await measureMemory(artifact.label, mapped, fastest, costing))] : mapped;
-  const stream = await measureStream(artifact.label, fastest, costing);
+  const stream = await measureStream(artifact.label, threadsUpTo(mostThreads), kvType, costing);
   const { threads } = fastest;
   const decodes = {
     held: await measureDecodes(artifact.label, "mapped", threads, options),

@@ -26,7 +26,8 @@ export interface SearchOptions {
 /** Everything that was measured. */
 export interface ScheduleCosts {
   readonly compute: readonly ComputeCosts[];
-  readonly stream: StreamCosts;
+  /** By number of threads, every one of `compute`'s. */
+  readonly stream: readonly StreamCosts[];
   /** With weights that stay, and with streamed ones. Plain decoding is among them. */
   readonly decodes: Readonly<Record<"held" | "streamed", readonly MeasuredDecode[]>>;
 }
@@ -46,6 +47,7 @@ export function scheduleRows(
   // What stays of streamed weights is in memory.
   const streamedLike = compute.some(({ residency }) => residency === "memory") ? "memory" : "mapped";
   for (const { threads, kvType, residency, tokenMs, chunks } of compute) {
+    const { bytesPerSecond } = streamOf(stream, threads);
     for (const { rows: promptChunk, ms } of chunks) {
       const memory = artifact.memoryOf(kvType, promptChunk);
       const add = (
@@ -53,7 +55,7 @@ export function scheduleRows(
         bytes: number,
         { memoryBytes, limit }: { memoryBytes: number; limit: number | null },
       ) => {
-        const readMs = (1000 * bytes) / stream.bytesPerSecond;
+        const readMs = (1000 * bytes) / bytesPerSecond;
         for (const { decode, lossless, ratio } of decodes[place === "streamed" ? "streamed" : "held"]) {
           rows.push({
             ...{ threads, promptChunk, kvType, residency: place, memoryLimitBytes: limit, decode },
@@ -76,6 +78,12 @@ export function scheduleRows(
     }
   }
   return rows;
+}
+
+function streamOf(stream: readonly StreamCosts[], threads: number): StreamCosts {
+  const found = stream.find((costs) => costs.threads === threads);
+  if (!found) throw new Error(`schedule: streaming was not measured with ${threads} threads`);
+  return found;
 }
 
 /** Rooms that streamed weights are tried in. */

@@ -34,7 +34,7 @@ const costs: ScheduleCosts = {
     { threads: 2, kvType: "f16", residency: "mapped", tokenMs: 6, chunks: chunks(5) },
     { threads: 2, kvType: "f16", residency: "memory", tokenMs: 5.99, chunks: chunks(5) },
   ],
-  stream: { bytesPerSecond: 2e9 },
+  stream: [1, 2].map((threads) => ({ threads, bytesPerSecond: 2e9 })),
   decodes: { held: [plain], streamed: [plain] },
 };
 const turn = { promptTokens: 100, generateTokens: 50 };
@@ -59,6 +59,13 @@ describe("the search for a schedule", () => {
     );
     expect(turnSeconds(row, turn)).toBeLessThanOrEqual(1.01 * least);
     expect(chosen(100 * MIB)).toBeNull();
+  });
+
+  test("streams with fewer threads where more of them take the disk's share of the processors", () => {
+    const crowded = [2e9, 1e9].map((bytesPerSecond, i) => ({ threads: i + 1, bytesPerSecond }));
+    const both = costs.compute.map((cost) => ({ ...cost, residency: "memory" as const }));
+    const row = chosen(130 * MIB, { ...costs, compute: both, stream: crowded });
+    expect(row).toMatchObject({ residency: "streamed", threads: 1 });
   });
 
   test("a larger chunk pays where blocks are read for each", () => {

@@ -16,9 +16,13 @@ const SECONDS = Number(flag("seconds") ?? 60);
 const COMMON = ["--accumulate", "1", "--held-out", "0.08", "--rank", "8", "--alpha", "16", "--save-every", "1000000"];
 /** What time and memory are taken of: two iterations in each window, or of all blocks. */
 const WAYS = {
-  window: { args: ["--window", "4"], steps: (blocks) => 2 * Math.ceil(blocks / 4) },
+  window: { args: ["--window", "4", "--exit", "window"], steps: (blocks) => 2 * Math.ceil(blocks / 4) },
   all: { args: ["--window", "all"], steps: () => 3 },
-  "window, recomputed": { args: ["--window", "4", "--recompute"], steps: (blocks) => 2 * Math.ceil(blocks / 4) },
+  "window, loss after the last block": { args: ["--window", "4"], steps: (blocks) => 2 * Math.ceil(blocks / 4) },
+  "window, recomputed": {
+    args: ["--window", "4", "--exit", "window", "--recompute"],
+    steps: (blocks) => 2 * Math.ceil(blocks / 4),
+  },
   "all, recomputed": { args: ["--window", "all", "--recompute"], steps: () => 3 },
 };
 /**

@@ -65,7 +65,7 @@ export function tuneOptions<T>(yargs: Argv<T>): Argv<T & TuneArguments> {
       describe: "Windows one after another, in turns, or where the loss fell most; default: shallow-to-deep",
     })
     .option("turn", { type: "number", describe: "Steps of a turn, with the other orders; default: 8" })
-    .option("exit", { choices: EXITS, describe: "Loss at the window's end, or after the last block; default: window" })
+    .option("exit", { choices: EXITS, describe: "Loss after the last block, or at the window's end; default: last" })
     .option("first-block", { type: "number", describe: "Blocks below it are left as they are; default: 0" })
     .option("rank", { type: "number", describe: "Of the adapters; default: 8" })
     .option("alpha", { type: "number", describe: "They count alpha / rank times; default: 16" })

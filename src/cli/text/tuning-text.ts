@@ -13,7 +13,7 @@ export function tuningText(report: TuneReport, colours: Colours): string {
     `${lossesText(losses, colours)}\n`,
     `${formatCount(examples.heldOutTokens)} held-out tokens; ${took.steps} steps${each}`,
     `adapter: ${adapter}`,
-    ...risen(losses),
+    ...risen(report),
     ...(merged === null ? [] : [`merged checkpoint: ${merged}`]),
   ].join("\n");
 }
@@ -32,12 +32,16 @@ export function lossesText(losses: TuneReport["losses"], colours: Colours): stri
   );
 }
 
-/** What to do where windows have learned to answer at their own ends, and the model itself has become worse by it. */
-function risen(losses: TuneReport["losses"]): string[] {
+/** What to do where the model itself has become worse on other text than it learned from. */
+function risen({ losses, settings, windows }: TuneReport): string[] {
   const own = losses[losses.length - 1];
-  if (losses.length === 1 || own.after <= own.before) return [];
+  if (own.after <= own.before) return [];
+  const risen = "the model's own perplexity has risen";
+  if (settings.exit === "last" || windows.length === 1) {
+    return [`${risen}: it learned what is true of its own text alone; take fewer --steps, a lower --rate or more text`];
+  }
   return [
-    "the model's own perplexity has risen: what lower windows learned for their ends changed what the last blocks read",
+    `${risen}: what lower windows learned for their ends changed what the last blocks read`,
     "to lower it, tune the last blocks alone (--first-block), or by the loss after the last block (--exit last)",
   ];
 }

@@ -13,7 +13,7 @@ export const TuneSettings = z.strictObject({
   /** Blocks of a window; `all`: one window of all blocks, which is LoRA as it is known. */
   window: z.union([count, z.literal("all")]).default(4),
   order: z.enum(WINDOW_ORDERS).default("shallow-to-deep"),
-  exit: z.enum(LOSS_EXITS).default("window"),
+  exit: z.enum(LOSS_EXITS).default("last"),
   /** Blocks below it are left as they are. */
   firstBlock: z.number().int().nonnegative().default(0),
   rank: count.max(1024).default(8),

@@ -4,8 +4,8 @@ import { tuningText } from "../../../src/cli/text/tuning-text.ts";
 import type { TuneReport } from "../../../src/pipeline/tune.ts";
 import { TuneSettings } from "../../../src/training/tuning/settings.ts";
 
-const report = (after: number): TuneReport => ({
-  ...{ adapter: "out/adapter", merged: null, settings: TuneSettings.parse({}), turns: [] },
+const report = (after: number, exit: TuneSettings["exit"]): TuneReport => ({
+  ...{ adapter: "out/adapter", merged: null, settings: TuneSettings.parse({ exit }), turns: [] },
   windows: [
     { from: 0, to: 4 },
     { from: 4, to: 8 },
@@ -17,7 +17,8 @@ const report = (after: number): TuneReport => ({
     { blocks: 8, before: 3, after },
   ],
 });
-const textOf = (after: number) => tuningText(report(after), pc.createColors(false));
+const textOf = (after: number, exit: TuneSettings["exit"] = "last") =>
+  tuningText(report(after, exit), pc.createColors(false));
 
 it("perplexity at the windows' ends, before and after", () => {
   expect(textOf(2.5).split("\n")).toEqual([
@@ -32,5 +33,6 @@ it("perplexity at the windows' ends, before and after", () => {
 
 it("says what to do where the model itself has become worse", () => {
   expect(textOf(3.1)).toContain("the model's own perplexity has risen");
-  expect(textOf(3.1)).toContain("--first-block");
+  expect(textOf(3.1)).toContain("--steps");
+  expect(textOf(3.1, "window")).toContain("--first-block");
 });

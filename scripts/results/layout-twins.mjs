@@ -68,14 +68,14 @@ export async function writeSeparateNeox(formats, folder, out) {
 export function separateNeox(family) {
   return {
     ...family,
-    describe(config) {
-      const { spec, names } = family.describe(config);
+    names(spec) {
+      const names = family.names(spec);
       const part = (i, name) => ({ tensor: `gpt_neox.layers.${i}.attention.${name}` });
       const block = (i) => ({
         ...names.block(i),
         ...{ "attn.q": part(i, "query"), "attn.k": part(i, "key"), "attn.v": part(i, "value") },
       });
-      return { spec, names: { ...names, block } };
+      return { ...names, block };
     },
   };
 }

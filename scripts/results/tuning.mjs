@@ -18,12 +18,12 @@ const COMMON = ["--accumulate", "1", "--held-out", "0.08", "--rank", "8", "--alp
 const WAYS = {
   window: { args: ["--window", "4", "--exit", "window"], steps: (blocks) => 2 * Math.ceil(blocks / 4) },
   all: { args: ["--window", "all"], steps: () => 3 },
-  "window, loss after the last block": { args: ["--window", "4"], steps: (blocks) => 2 * Math.ceil(blocks / 4) },
-  "window, recomputed": {
+  "window to the end": { args: ["--window", "4"], steps: (blocks) => 2 * Math.ceil(blocks / 4) },
+  "window recomputed": {
     args: ["--window", "4", "--exit", "window", "--recompute"],
     steps: (blocks) => 2 * Math.ceil(blocks / 4),
   },
-  "all, recomputed": { args: ["--window", "all", "--recompute"], steps: () => 3 },
+  "all recomputed": { args: ["--window", "all", "--recompute"], steps: () => 3 },
 };
 /**
  * The two whose perplexity is compared: the window at the end of the model, where its exit is the model's own. The

@@ -194,7 +194,7 @@ const SECTIONS = [
     command: "npm run results:tuning",
     print: (result) => `${tuningText(result)}\n\n${taken(Object.values(result.cases).at(-1))}`,
     intro:
-      "`layerwise tune` on artifacts of 4 bits (`q4s-g32`, embedding 8 bits), rank 8 beside all matrices, one sequence an iteration: windows of four blocks beside all blocks at once, by the same code, nothing recomputed unless it says so. Peak resident memory is that of the whole process while it tunes; process base and weights stand by themselves. Time an iteration is a mean over all windows, two in each, reading of blocks included. Perplexity is that of held-out sequences of the same text after equal wall time, the window being the last four blocks.",
+      "`layerwise tune` on artifacts of 4 bits (`q4s-g32`, embedding 8 bits), rank 8 beside all matrices, one sequence an iteration: windows of four blocks, the loss at their own ends, beside all blocks at once, by the same code, nothing recomputed unless it says so. Peak resident memory is that of the whole process while it tunes; process base and weights stand by themselves. Time an iteration is a mean over all windows, two in each, reading of blocks included. Perplexity is that of held-out sequences of the same text after equal wall time, the window being the last four blocks.",
   },
   {
     file: "voting",

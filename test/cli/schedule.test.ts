@@ -1,7 +1,8 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { SCHEDULE_NAME, Schedule } from "../../src/artifact/schedule.ts";
+import { SCHEDULE_NAME } from "../../src/artifact/manifest.ts";
+import { Schedule } from "../../src/artifact/schedule.ts";
 import { makeStoriesWithExits } from "../decoding/artifact-with-exits.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";

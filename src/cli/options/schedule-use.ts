@@ -3,15 +3,15 @@ import type { Argv } from "yargs";
 import type { Schedule, ScheduleSettings } from "../../artifact/schedule.ts";
 import { flagOf } from "../../decoding/drafters/drafter.ts";
 import { type DecodeKind, OPTION_SCHEMAS } from "../../decoding/drafters/index.ts";
+import { drawsTokens, type SamplerOptions } from "../../decoding/sampler.ts";
 import { nullOn } from "../../errors.ts";
 import type { Terminal } from "../terminal.ts";
 import type { ExecutionArguments } from "./execution-options.ts";
 
 /** What a schedule may fill in, and what keeps it from doing so. */
-export interface ScheduledArguments extends ExecutionArguments {
+export interface ScheduledArguments extends ExecutionArguments, Partial<Pick<SamplerOptions, "temperature" | "topK">> {
   schedule: boolean | undefined;
   decode?: DecodeKind | undefined;
-  temperature?: number | undefined;
 }
 
 /** Adds `--no-schedule`. */
@@ -84,11 +84,10 @@ function settingsFor(args: ScheduledArguments, chosen: ScheduleSettings): Readon
   const placed = args.residency !== undefined || args["memory-limit"] !== undefined || args.resident !== undefined;
   const limit = memoryLimitBytes === null ? {} : { "memory-limit": `${memoryLimitBytes} B` };
   const drafted = args.decode !== undefined || Object.keys(OPTION_SCHEMAS).some((name) => isAsked(args, name));
-  const draws = (args.temperature ?? 0) > 0;
   return {
     ...{ threads, "prompt-chunk": promptChunk, kv: kvType },
     ...(placed ? {} : { residency, ...limit }),
-    ...(drafted || draws ? {} : { decode: decode.kind, ...decode.options }),
+    ...(drafted || drawsTokens(args) ? {} : { decode: decode.kind, ...decode.options }),
   };
 }
 

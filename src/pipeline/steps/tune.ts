@@ -1,4 +1,3 @@
-import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { addAdapter } from "../../artifact/adapter/add.ts";
@@ -7,7 +6,7 @@ import { hashFile } from "../../artifact/content-hash.ts";
 import { trunkSha256 } from "../../artifact/exits/add.ts";
 import { Sha256 } from "../../artifact/manifest.ts";
 import { nullOn } from "../../errors.ts";
-import { makeFolders } from "../../formats/make-folders.ts";
+import { makeFolders, removeFolder } from "../../formats/make-folders.ts";
 import type { Job, Step } from "../job.ts";
 import { openTrunk } from "../trunk.ts";
 import { TUNED_DTYPE, tuneSettingsOf } from "../tune-settings.ts";
@@ -62,7 +61,7 @@ export const tuneStep: Step<Tuned> = {
     const { manifestSha256 } = await addAdapter(job.artifactFolder, {
       ...{ parts: activeParts(tuned.parts), dtype: TUNED_DTYPE, origin: { tuning: settings }, overBudget, signal },
     });
-    await fs.rm(folder, { recursive: true, force: true });
+    await removeFolder(folder);
     const { windows, before, after } = tuned;
     return {
       manifestSha256,

@@ -47,8 +47,7 @@ export async function readAdapterFile(folder: string, spec: DecoderSpec, table: 
 }
 
 async function readFactor(file: SafetensorsFile, name: string): Promise<Float32Array> {
-  const [rows, cols] = file.tensor(name).shape;
-  const numbers = await file.readF32(name, 0, rows * cols);
+  const numbers = await file.readF32(name);
   const bad = countNonFinite(numbers);
   if (bad === 0) return numbers;
   throw badArtifact(file.label, `tensor ${name}: expected finite numbers, found ${bad} that are not`);

@@ -7,6 +7,7 @@ import { trunkSha256 } from "../../artifact/exits/add.ts";
 import { Sha256 } from "../../artifact/manifest.ts";
 import { nullOn } from "../../errors.ts";
 import { makeFolders, removeFolder } from "../../formats/make-folders.ts";
+import { DepthLoss, depthLosses } from "../depth-losses.ts";
 import type { Job, Step } from "../job.ts";
 import { openTrunk } from "../trunk.ts";
 import { TUNED_DTYPE, tuneSettingsOf } from "../tune-settings.ts";
@@ -19,8 +20,8 @@ const TUNING_FOLDER = "tuning";
 export const Tuned = z.strictObject({
   manifestSha256: Sha256,
   examples: z.strictObject({ train: z.number().int(), heldOut: z.number().int() }),
-  /** Mean held-out loss in nats after so many blocks, at the end of each window; the last is the model's own. */
-  losses: z.array(z.strictObject({ blocks: z.number().int(), before: z.number(), after: z.number() })),
+  /** At the end of each window; the last is the model's own. */
+  losses: z.array(DepthLoss),
 });
 export type Tuned = z.infer<typeof Tuned>;
 
@@ -62,11 +63,10 @@ export const tuneStep: Step<Tuned> = {
       ...{ parts: activeParts(tuned.parts), dtype: TUNED_DTYPE, origin: { tuning: settings }, overBudget, signal },
     });
     await removeFolder(folder);
-    const { windows, before, after } = tuned;
     return {
       manifestSha256,
       examples: { train: examples.train.length, heldOut: examples.heldOut.length },
-      losses: windows.map(({ to }, i) => ({ blocks: to, before: before[i], after: after[i] })),
+      losses: depthLosses(tuned),
     };
   },
 

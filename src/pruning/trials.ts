@@ -2,7 +2,7 @@ import type { StatisticsDescent } from "../calibration/statistics.ts";
 import type { BlockSpec, DecoderSpec } from "../model/decoder-spec.ts";
 import type { BlockPruner, Rows } from "./block-pruner.ts";
 import { canLose, keptCounts } from "./counts.ts";
-import { cutSpec, isLeftOut } from "./cut.ts";
+import { cutBlock, isLeftOut } from "./cut.ts";
 import type { PruningKind } from "./kind.ts";
 import type { OutputDivergence } from "./output-divergence.ts";
 
@@ -88,8 +88,7 @@ export class Trials {
     const { pruner, repairs, tried } = this.parts;
     const block = tried.at;
     const { earlier } = this;
-    const [left] = cutSpec({ ...this.spec, blocks: [this.spec.blocks[block]] }, [kind.cutOf([])]).blocks;
-    const isGone = isLeftOut(left);
+    const isGone = isLeftOut(cutBlock(this.spec.blocks[block], kind.cutOf([])));
     const place =
       isGone && earlier ? { block: block - 1, ...earlier } : { block, repairs: repairs.states, tried: tried.states };
     const leftOut = block - place.block;

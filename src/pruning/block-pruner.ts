@@ -89,16 +89,6 @@ export class BlockPruner {
     await this.executor?.dispose();
   }
 
-  /** What the uncut model's blocks [from, to) make of some states. */
-  async runWhole(states: readonly Rows[], range: readonly [number, number]): Promise<readonly Rows[]> {
-    const { last } = this;
-    if (last?.states === states && last.range.join() === range.join()) return last.outputs;
-    this.executor ??= await this.work.createExecutor(this.work.source);
-    const outputs = await this.runOn(this.executor, states, range);
-    this.last = { states, range, outputs };
-    return outputs;
-  }
-
   /** The pruned block with its last matrix fitted so that it gives what the whole blocks of a stretch gave. */
   private async refit(
     [block, end]: readonly [number, number],
@@ -125,6 +115,16 @@ export class BlockPruner {
     }
     const fitted = await sum.repaired(matrix, `what ${id} is to make up for`);
     return fitted ? { ...pruned, repaired: new Map([...pruned.repaired, [role, fitted]]) } : pruned;
+  }
+
+  /** What the uncut model's blocks [from, to) make of some states. */
+  private async runWhole(states: readonly Rows[], range: readonly [number, number]): Promise<readonly Rows[]> {
+    const { last } = this;
+    if (last?.states === states && last.range.join() === range.join()) return last.outputs;
+    this.executor ??= await this.work.createExecutor(this.work.source);
+    const outputs = await this.runOn(this.executor, states, range);
+    this.last = { states, range, outputs };
+    return outputs;
   }
 
   /** The model with one block pruned. */

@@ -50,9 +50,9 @@ export class Trials {
 
   /** Of the block that the descents are at, for each kind; null where it has nothing of it to lose. */
   async ofBlock(): Promise<(BlockSensitivity | null)[]> {
-    const { pruner, tried, divergence } = this.parts;
+    const { tried, divergence } = this.parts;
     const block = tried.at;
-    const expected = await pruner.runWhole(tried.states, [block, block + 1]);
+    const expected = await tried.outputs();
     const found: (BlockSensitivity | null)[] = [];
     for (const one of this.tries) {
       const counts = countsOf(this.spec.blocks[block], one);

@@ -2,7 +2,7 @@ import { promises as fs } from "node:fs";
 import path from "node:path";
 import { UserError } from "../errors.ts";
 import { fileError, partialPath, syncFolder } from "../formats/files.ts";
-import { makeFolders } from "../formats/make-folders.ts";
+import { makeFolders, removeFolder } from "../formats/make-folders.ts";
 import { MANIFEST_NAME } from "./manifest.ts";
 
 /** Names in a folder; null where there is nothing of that name. */
@@ -33,11 +33,7 @@ export async function checkTarget(folder: string, overwrite: boolean): Promise<v
 
 /** An empty folder, whatever was there before. */
 export async function emptyFolder(folder: string): Promise<void> {
-  try {
-    await fs.rm(folder, { recursive: true, force: true });
-  } catch (error) {
-    throw fileError(error, folder, "write");
-  }
+  await removeFolder(folder);
   await makeFolders(folder);
 }
 

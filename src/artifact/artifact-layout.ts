@@ -1,8 +1,11 @@
 import type { Codec } from "../codecs/codec.ts";
 import { CODECS } from "../codecs/index.ts";
+import type { SafetensorsLayout } from "../formats/safetensors/layout.ts";
+import { adapterFileLayout } from "../model/adapter-bytes.ts";
 import type { DecoderSpec } from "../model/decoder-spec.ts";
+import { exitFileLayout } from "../model/exit-bytes.ts";
 import { type PackedFile, type PackedLayout, type PackedTensor, packedLayout } from "../model/packed-layout.ts";
-import type { Manifest, TensorRecord } from "./manifest.ts";
+import { ADAPTER_NAME, EXITS_NAME, type Manifest, type TensorRecord } from "./manifest.ts";
 import type { Plan } from "./plan.ts";
 
 /** A tensor's record without its hash: what spec and plan alone say. */
@@ -17,6 +20,18 @@ export function planLayout(spec: DecoderSpec, plan: Plan, maxFileBytes: number):
     throw new Error(`plan: expected ${matrices.length} units, one a matrix, found ${plan.units.length}`);
   }
   return layout;
+}
+
+/** The files of what was added to the weights; null: the artifact has no such part. */
+export function partLayouts({
+  spec,
+  exits,
+  adapter,
+}: Manifest): readonly { readonly name: string; readonly layout: SafetensorsLayout | null }[] {
+  return [
+    { name: EXITS_NAME, layout: exits && exitFileLayout(spec, exits) },
+    { name: ADAPTER_NAME, layout: adapter ? adapterFileLayout(spec, adapter) : null },
+  ];
 }
 
 /** Every tensor of the weights files in order, as the manifest records it. */

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from "node:util";
-import type { ByteSource } from "../formats/byte-source.ts";
+import { type ByteSource, openFile } from "../formats/byte-source.ts";
+import { fileError } from "../formats/files.ts";
 import type { SafetensorsLayout } from "../formats/safetensors/layout.ts";
 import { readSafetensors, type SafetensorsFile } from "../formats/safetensors/reader.ts";
 import { badArtifact } from "./artifact-error.ts";
@@ -12,6 +13,36 @@ export async function checkHeader(file: ByteSource, layout: SafetensorsLayout): 
   const { header, dataOffset } = layout;
   const isOurs = file.byteLength >= dataOffset && isDeepStrictEqual(await file.read(0, dataOffset), header);
   if (!isOurs) compareTensors(await readSafetensors(file), layout);
+}
+
+/** The same of a file that is not open. Throws UserError also where it cannot be read. */
+export function checkFileHeader(name: string, layout: SafetensorsLayout): Promise<void> {
+  return withChecked(name, layout, async () => undefined);
+}
+
+/** What `read` makes of a file, its header checked; open for so long. Throws as {@link checkFileHeader}. */
+export function readChecked<T>(
+  name: string,
+  layout: SafetensorsLayout,
+  read: (file: SafetensorsFile) => Promise<T>,
+): Promise<T> {
+  return withChecked(name, layout, async (source) => read(await readSafetensors(source)));
+}
+
+async function withChecked<T>(
+  name: string,
+  layout: SafetensorsLayout,
+  use: (source: ByteSource) => Promise<T>,
+): Promise<T> {
+  const source = await openFile(name);
+  try {
+    await checkHeader(source, layout);
+    return await use(source);
+  } catch (error) {
+    throw fileError(error, name, "read");
+  } finally {
+    await source.close();
+  }
 }
 
 function compareTensors(found: SafetensorsFile, layout: SafetensorsLayout): void {

@@ -1,15 +1,13 @@
 import { isDeepStrictEqual } from "node:util";
 import { UserError } from "../errors.ts";
 import type { SafetensorsLayout } from "../formats/safetensors/layout.ts";
-import { adapterFileLayout } from "../model/adapter-bytes.ts";
-import { exitFileLayout } from "../model/exit-bytes.ts";
 import { layoutMemory } from "../model/memory.ts";
 import type { PackedLayout } from "../model/packed-layout.ts";
 import { checkAdapterTable } from "./adapter/check.ts";
 import { badArtifact } from "./artifact-error.ts";
-import { codecRecords, planLayout, tensorPlaces } from "./artifact-layout.ts";
+import { codecRecords, partLayouts, planLayout, tensorPlaces } from "./artifact-layout.ts";
 import { checkExits } from "./exits/check.ts";
-import { ADAPTER_NAME, EXITS_NAME, type Manifest } from "./manifest.ts";
+import type { Manifest } from "./manifest.ts";
 import { checkSpec } from "./spec-check.ts";
 
 /**
@@ -67,15 +65,15 @@ function checkTensors({ tensors }: Manifest, layout: PackedLayout, label: string
   });
 }
 
-function checkFiles({ spec, exits, adapter, files }: Manifest, layout: PackedLayout, label: string): void {
+function checkFiles(manifest: Manifest, layout: PackedLayout, label: string): void {
+  const { files } = manifest;
   layout.files.forEach(({ name, layout: { totalBytes } }, i) => {
     const found = files[i];
     if (found?.name === name && found.bytes === totalBytes) return;
     const text = found ? `${found.name} of ${found.bytes} bytes` : "none";
     throw badArtifact(label, `files.${i}: expected ${name} of ${totalBytes} bytes, found ${text}`);
   });
-  checkPart(files, EXITS_NAME, exits && exitFileLayout(spec, exits), label);
-  checkPart(files, ADAPTER_NAME, adapter ? adapterFileLayout(spec, adapter) : null, label);
+  for (const part of partLayouts(manifest)) checkPart(files, part.name, part.layout, label);
   const names = files.map(({ name }) => name);
   const twice = names.find((name, i) => names.indexOf(name) !== i);
   if (twice !== undefined) throw badArtifact(label, `files: expected each name once, found ${twice} twice`);

@@ -6,6 +6,8 @@ import { Plan } from "./plan.ts";
 
 /** Name of the manifest in the artifact's folder; everything else is listed in it. */
 export const MANIFEST_NAME = "manifest.json";
+/** How the artifact runs best on a machine. Beside the manifest's files: it changes nothing of the artifact. */
+export const SCHEDULE_NAME = "schedule.json";
 /** Heads of the early exits, where there are any. */
 export const EXITS_NAME = "exits.safetensors";
 /** Additions to the blocks' matrices, where there are any. */

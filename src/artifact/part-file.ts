@@ -25,8 +25,6 @@ export interface PartFile {
 /** A part that an artifact gets. */
 export interface NewPart {
   readonly name: string;
-  /** It has such a part already. */
-  readonly replaces: boolean;
   /** Writes the file under this name. */
   write(file: string): Promise<void>;
   /** What the manifest says with that file, or without any. */
@@ -46,7 +44,8 @@ export async function putPart(folder: string, manifest: Manifest, part: NewPart)
   const added = part.part({ name: part.name, bytes, sha256 });
   const next = await manifestWith(manifest, folder, [added]);
   // The old manifest vouches for the old file: it may not be there any more when that goes.
-  const bare = part.replaces ? await manifestWith(manifest, folder, [part.part(null)]) : null;
+  const replaces = manifest.files.some(({ name }) => name === part.name);
+  const bare = replaces ? await manifestWith(manifest, folder, [part.part(null)]) : null;
   if (bare) await writeFileAtomic(path.join(folder, MANIFEST_NAME), bare.text);
   await rename(waiting, path.join(folder, part.name));
   await writeFileAtomic(path.join(folder, MANIFEST_NAME), next.text);

@@ -9,10 +9,10 @@ import type { MemorySum } from "../model/memory-sum.ts";
 import type { PackedFile } from "../model/packed-layout.ts";
 import type { MatrixPlace, PackedMatrix, WeightSource } from "../model/weight-source.ts";
 import { loadNative } from "../native/load.ts";
-import { checkAdapterHeader, readAdapterFile } from "./adapter/file.ts";
+import { readAdapterFile } from "./adapter/file.ts";
 import { badArtifact } from "./artifact-error.ts";
-import { checkExitsHeader } from "./exits/file.ts";
-import { checkHeader } from "./header-check.ts";
+import { partLayouts } from "./artifact-layout.ts";
+import { checkFileHeader, checkHeader } from "./header-check.ts";
 import { MANIFEST_NAME, type Manifest, type TensorRecord } from "./manifest.ts";
 import { checkManifest } from "./manifest-check.ts";
 import { parseManifest } from "./manifest-text.ts";
@@ -131,8 +131,9 @@ export async function openArtifact(
     for (const file of layout.files) {
       files.set(file.name, await openWeights(path.join(folder, file.name), file, mapFile));
     }
-    if (manifest.exits) await checkExitsHeader(folder, manifest.spec, manifest.exits);
-    if (manifest.adapter) await checkAdapterHeader(folder, manifest.spec, manifest.adapter);
+    for (const { name, layout: found } of partLayouts(manifest)) {
+      if (found) await checkFileHeader(path.join(folder, name), found);
+    }
     return new Artifact(folder, manifest, files);
   } catch (error) {
     await closeAll(files);

@@ -4,10 +4,7 @@ import { z } from "zod";
 import { nullOn } from "../errors.ts";
 import { readJsonFile, writeFileAtomic } from "../formats/files.ts";
 import { KvType } from "../model/kv-type.ts";
-import { Sha256 } from "./manifest.ts";
-
-/** How the artifact runs best on a machine. Beside the manifest's files: it changes nothing of the artifact. */
-export const SCHEDULE_NAME = "schedule.json";
+import { SCHEDULE_NAME, Sha256 } from "./manifest.ts";
 
 const positive = z.number().int().positive();
 const speed = z.number().positive();

@@ -14,9 +14,9 @@ import { badArtifact } from "./artifact-error.ts";
 import { planLayout } from "./artifact-layout.ts";
 import { hashFile } from "./content-hash.ts";
 import { readExitsFile } from "./exits/file.ts";
-import { fileNames, MANIFEST_NAME, type Manifest, PART_NAMES, waitingName } from "./manifest.ts";
+import { fileNames, MANIFEST_NAME, type Manifest, PART_NAMES, SCHEDULE_NAME, waitingName } from "./manifest.ts";
 import { type Artifact, openArtifact, readManifest } from "./reader.ts";
-import { readSchedule, SCHEDULE_NAME } from "./schedule.ts";
+import { readSchedule } from "./schedule.ts";
 
 /**
  * Checks an artifact to the last byte: all that opening it checks, every file's and every tensor's sha256, and the

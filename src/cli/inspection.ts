@@ -15,7 +15,7 @@ import { shortBytes } from "../size-text.ts";
 import type { Colours } from "./terminal.ts";
 import { adapterText } from "./text/adapter-text.ts";
 import { exitsText } from "./text/exits-text.ts";
-import { guardText } from "./text/guard-text.ts";
+import { guardPrediction, guardText } from "./text/guard-text.ts";
 import { formatCount } from "./text/number-text.ts";
 import { memoryText, planText } from "./text/plan-text.ts";
 import { pruningText } from "./text/pruning-text.ts";
@@ -108,8 +108,7 @@ export async function inspectArtifact(folder: string, colours: Colours): Promise
       `manifest sha256 ${manifest.manifestSha256}`,
       provenanceText(manifest.provenance),
       ...(pruning ? [pruningText(pruning)] : []),
-      // What is predicted is the loss beside the pruned model, where the plan did not choose what to prune.
-      ...(guard ? [guardText(guard, pruning && !manifest.plan.pruning ? null : manifest.plan.predictedLoss)] : []),
+      ...(guard ? [guardText(guard, guardPrediction(manifest.plan, pruning))] : []),
       ...["", planText(manifest.plan, null, colours), ""],
       ...(manifest.adapter ? [adapterText(manifest.adapter, memory), ""] : []),
       ...(manifest.exits ? [exitsText(manifest.exits, colours), ""] : []),

@@ -7,7 +7,7 @@ import type { TrainedArtifactExits } from "../pipeline/steps/exits.ts";
 import type { StepName } from "../pipeline/steps/index.ts";
 import type { Tuned } from "../pipeline/steps/tune.ts";
 import type { Terminal } from "./terminal.ts";
-import { codecCostText, guardText } from "./text/guard-text.ts";
+import { codecCostText, guardPrediction, guardText } from "./text/guard-text.ts";
 import { formatDuration } from "./text/number-text.ts";
 import { pruningText } from "./text/pruning-text.ts";
 
@@ -117,8 +117,7 @@ async function resultText(result: CompressResult, terminal: Terminal): Promise<s
     const { planText } = await import("./text/plan-text.ts");
     const text = planText(result.plan, result.scores?.importance ?? null, terminal.colours);
     const pruning = result.pruning ? `\n${pruningText(result.pruning)}` : "";
-    // What is predicted is the loss beside the pruned model, where the plan did not choose what to prune.
-    const predicted = result.pruning && !result.plan.pruning ? null : result.plan.predictedLoss;
+    const predicted = guardPrediction(result.plan, result.pruning);
     const guard = result.guard ? `\n${guardText(result.guard, predicted)}` : "";
     const tuning = result.tuning ? `\n\n${await tuningLines(result.tuning, terminal)}` : "";
     const exits = result.exits ? `\n\n${await exitLines(result.exits, terminal)}` : "";

@@ -16,9 +16,8 @@ interface Lanes {
 /**
  * Rows of a packed matrix as a packed matrix of their own, in the order of `ids`; one may come several times. Their
  * bytes are moved (those of a sparse codec packed anew): levels and scales stay what they are, rows beyond the last are
- * zero. Returns
- * packedBytes(ids.length, cols) bytes. Throws a RangeError on an id that is no row of the matrix, no ids at all, or
- * bytes that do not fit the shape.
+ * zero. Returns packedBytes(ids.length, cols) bytes. Throws a RangeError on an id that is no row of the matrix, no ids
+ * at all, or bytes that do not fit the shape.
  */
 export function gatherPackedRows(codec: Codec, { rows, cols, bytes }: PackedShape, ids: Int32Array): Uint8Array {
   checkLength(`${codec.id} bytes`, bytes.length, codec.packedBytes(rows, cols));

@@ -2,10 +2,8 @@ import { fileNames } from "../artifact/manifest.ts";
 import { type Artifact, nativeMapper, nativeReader, openArtifact } from "../artifact/reader.ts";
 import type { FileMapper } from "../artifact/tensor-file.ts";
 import { UserError } from "../errors.ts";
-import { adaptedSource } from "../model/adapted-source.ts";
 import { openCheckpoint } from "../model/checkpoint.ts";
 import type { KvType } from "../model/kv-type.ts";
-import { readPeftAdapter } from "../model/peft/read.ts";
 import type { WeightSource } from "../model/weight-source.ts";
 import { PROMPT_CHUNK_ROWS } from "../model/workspace.ts";
 import { chooseExecutor, createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
@@ -150,5 +148,8 @@ export async function executorOver(weights: OpenWeights, options: OpenModelOptio
 }
 
 async function withAdapter(source: WeightSource, folder: string): Promise<WeightSource> {
+  // Loaded here: few runs have an adapter.
+  const { adaptedSource } = await import("../model/adapted-source.ts");
+  const { readPeftAdapter } = await import("../model/peft/read.ts");
   return adaptedSource(source, (await readPeftAdapter(folder, source.spec)).parts);
 }

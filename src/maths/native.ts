@@ -18,11 +18,7 @@ export function nativeMaths(engine: NativeEngine): Maths {
     inverseUpperFactor: (h, n) => offline.inverseUpperFactor(h, n),
     searchScales: (options) => offline.searchScales(options),
     gptq: ({ kept, ...options }) =>
-      offline.gptq({
-        ...options,
-        ...(kept ? { keptCount: kept.count, keptOf: kept.of } : {}),
-        blockCols: GPTQ_BLOCK_COLS,
-      }),
+      offline.gptq({ ...options, keptCount: kept?.count ?? 0, keptOf: kept?.of ?? 0, blockCols: GPTQ_BLOCK_COLS }),
     refine: (options) => offline.refine(options),
     takeGroups: (options) =>
       offline.takeGroups({ ...options, cols: options.order.length, count: options.taken.length }),

@@ -97,7 +97,7 @@ function shapeOf(source: PlacedSource): Shape {
 }
 
 /** The pages in which matrices lie that follow one another. */
-function spanOf(places: readonly MatrixPlace[]): FileSpan {
+export function spanOf(places: readonly MatrixPlace[]): FileSpan {
   const offset = pageBefore(Math.min(...places.map((place) => place.offset)));
   const end = Math.max(...places.map((place) => place.offset + place.bytes));
   return { file: places[0].file, offset, bytes: end - offset };

@@ -8,6 +8,7 @@ import { VOTE_RULES } from "../decoding/exits/vote-rules/index.ts";
 import { fitVoteWeights, reportVote } from "../evaluation/voting/calibrate-vote.ts";
 import { separateWindows } from "../evaluation/windows.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
+import { shortBytes } from "../size-text.ts";
 import { exitWeightsOf } from "../training/exits/head-parameters.ts";
 import { splitSequences } from "../training/exits/splits.ts";
 import { HeadScore } from "../training/exits/training-state.ts";
@@ -40,14 +41,14 @@ interface MadeExits {
 }
 
 /** The artifact that exits are made for, what runs it, and where states of its text are kept. */
-interface Trunk {
+interface OpenTrunk {
   readonly executor: AnyExecutor;
   readonly source: Artifact;
   readonly folder: string;
 }
 
 /** The exits that the job's recipe asks for, with weights of a vote where it asks for a rule that has some. */
-export async function madeExits(job: Job, trunk: Trunk): Promise<MadeExits> {
+export async function madeExits(job: Job, trunk: OpenTrunk): Promise<MadeExits> {
   const { vote } = exitSettingsOf(job.recipe);
   const made = await headsOf(job, trunk);
   if (vote === undefined || !VOTE_RULES[vote].weighted) return made;
@@ -55,7 +56,7 @@ export async function madeExits(job: Job, trunk: Trunk): Promise<MadeExits> {
 }
 
 /** Trains the heads, or takes the output head for all of them; the executor knows them afterwards. */
-async function headsOf(job: Job, { executor, source, folder }: Trunk): Promise<MadeExits> {
+async function headsOf(job: Job, { executor, source, folder }: OpenTrunk): Promise<MadeExits> {
   const { backend, threads, onProgress, signal } = job.options;
   const { seed } = job.recipe;
   const settings = exitSettingsOf(job.recipe);
@@ -72,7 +73,7 @@ async function headsOf(job: Job, { executor, source, folder }: Trunk): Promise<M
     return { table: await sharedExits(options), contents: { ids: null, exits: points.map(() => nothing) }, heads: [] };
   }
   const bytes = stateBytes(text.tokens, points.length + 1, source.spec.hiddenSize);
-  onProgress?.({ stage: "exit states", done: 1, total: 1, note: `${toMiB(bytes)} MiB in ${folder}` });
+  onProgress?.({ stage: "exit states", done: 1, total: 1, note: `${shortBytes(bytes)} in ${folder}` });
   const { trainExits } = await import("../training/exits/train-exits.ts");
   const trained = await trainExits({ ...options, kind, rank: exitRank(settings, source.spec), vocabulary });
   return {
@@ -83,7 +84,7 @@ async function headsOf(job: Job, { executor, source, folder }: Trunk): Promise<M
 }
 
 /** Weights from tokens that thresholds are fitted to, and what they do on those that these are reported on. */
-async function votingOf(job: Job, { executor }: Trunk, { table, contents }: MadeExits): Promise<VoteWeights> {
+async function votingOf(job: Job, { executor }: OpenTrunk, { table, contents }: MadeExits): Promise<VoteWeights> {
   const { onProgress, signal } = job.options;
   const { value: text } = await job.get(exitTextStep);
   const split = splitSequences(sequencesOf(text), job.recipe.seed);
@@ -92,5 +93,3 @@ async function votingOf(job: Job, { executor }: Trunk, { table, contents }: Made
   const { weights, tokens } = await fitVoteWeights(asked, windowsOf(split.calibrate));
   return { weights, tokens, report: await reportVote(asked, weights, windowsOf(split.report)) };
 }
-
-const toMiB = (bytes: number) => (bytes / 2 ** 20).toFixed(1);

@@ -54,11 +54,7 @@ export async function writeMergedCheckpoint(
     own.set(info.name, [...(own.get(info.name) ?? []), id]);
   }
   const numbersOf = async (file: SafetensorsFile, info: TensorInfo, ids: readonly string[]) => {
-    const numbers = await file.readF32(
-      info.name,
-      0,
-      info.shape.reduce((product, one) => product * one, 1),
-    );
+    const numbers = await file.readF32(info.name);
     const cols = info.shape[1];
     for (const id of ids) {
       let row = 0;

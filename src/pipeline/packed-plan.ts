@@ -33,8 +33,7 @@ export async function packedPlan(job: Job): Promise<PackedPlan> {
   const { value: plan } = await job.get(planStep);
   const model = await job.once(packedModelOf);
   if (!(await job.ask(libraryStep))) return { model, packed: null, learning: null };
-  if (!(await job.ask(requantizedStep)))
-    return { model, packed: underPlan(model, await job.once(libraryOf), plan), learning: null };
+  if (!(await job.ask(requantizedStep))) return libraryPlan(job, plan);
   const learning = await job.once(learningOf);
   return {
     model,

@@ -1,16 +1,13 @@
 import { trunkSha256 } from "../artifact/exits/add.ts";
-import type { Manifest } from "../artifact/manifest.ts";
-import { type Artifact, openArtifact, readManifest } from "../artifact/reader.ts";
+import { type Artifact, openArtifact } from "../artifact/reader.ts";
 import { chooseExecutor, createExecutor, type ExecutorOptions } from "../runtime/create-executor.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { EXECUTORS, type ExecutorKind } from "../runtime/executors.ts";
 
 /** A packed model that exits are trained on: opened as it will run, when it is needed. */
 export interface Trunk {
-  readonly folder: string;
   /** Names it: the hash of its manifest without exits. */
   readonly sha256: string;
-  readonly manifest: Manifest;
   /** The executor that will run it. */
   readonly executor: ExecutorKind;
   /** Opens it for the time of a piece of work. */
@@ -27,11 +24,8 @@ export async function openTrunk(
 ): Promise<Trunk> {
   const { kind: executor } = await chooseExecutor({ executor: options.executor });
   const backend = EXECUTORS[executor].traits.hasBackends ? options.backend : "auto";
-  const manifest = await readManifest(folder);
   return {
-    folder,
     sha256: await trunkSha256(folder),
-    manifest,
     executor,
     async use(work) {
       const artifact = await openArtifact(folder);

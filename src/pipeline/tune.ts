@@ -12,6 +12,7 @@ import type { WorkOptions } from "../progress.ts";
 import type { Example } from "../training/tuning/examples.ts";
 import { TuneSettings } from "../training/tuning/settings.ts";
 import { type TunedModel, tuneModel } from "../training/tuning/tune-model.ts";
+import { type DepthLoss, depthLosses } from "./depth-losses.ts";
 import { checkMergeTarget, writeMergedCheckpoint } from "./merged-checkpoint.ts";
 import { checkTuning, tuningExamples } from "./tuning-text.ts";
 
@@ -35,13 +36,6 @@ export interface TuneRequest extends WorkOptions {
   readonly onRead?: (() => void) | undefined;
 }
 
-/** A loss at a depth. */
-interface DepthLoss {
-  readonly blocks: number;
-  readonly before: number;
-  readonly after: number;
-}
-
 /** What tuning gave, and where it is. */
 export interface TuneReport {
   readonly adapter: string;
@@ -53,7 +47,7 @@ export interface TuneReport {
   /** Steps of this call, and how long they took. */
   readonly took: TunedModel["took"];
   readonly examples: { readonly train: number; readonly heldOut: number; readonly heldOutTokens: number };
-  /** Mean held-out loss in nats at the end of each window; the last is the model's own. */
+  /** At the end of each window; the last is the model's own. */
   readonly losses: readonly DepthLoss[];
 }
 
@@ -122,7 +116,7 @@ async function writeResults(
 ): Promise<TuneReport> {
   const { settings, tuned, train, heldOut } = found;
   const { source } = found.weights;
-  const { windows, turns, before, after } = tuned;
+  const { windows, turns } = tuned;
   const adapter = path.join(out, "adapter");
   const ends = path.join(adapter, ENDS_NAME);
   // The adapter's folder says by its config alone that it is whole: nothing of an older one may stand beside it.
@@ -137,7 +131,7 @@ async function writeResults(
       heldOut: heldOut.length,
       heldOutTokens: heldOut.reduce((sum, { ids }) => sum + ids.length, 0),
     },
-    losses: windows.map(({ to }, i) => ({ blocks: to, before: before[i], after: after[i] })),
+    losses: depthLosses(tuned),
   };
   // Without what another run of the same would find otherwise.
   await writeFileAtomic(path.join(out, "tuning.json"), `${JSON.stringify(report, null, 2)}\n`);

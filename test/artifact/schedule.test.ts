@@ -1,10 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
+import { SCHEDULE_NAME } from "../../src/artifact/manifest.ts";
 import { readManifest } from "../../src/artifact/reader.ts";
 import {
   readSchedule,
-  SCHEDULE_NAME,
   type Schedule,
   scheduleMachine,
   scheduleMismatch,

@@ -1,7 +1,8 @@
 import { readFileSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { beforeAll, describe, expect, test } from "vitest";
-import { SCHEDULE_NAME, Schedule } from "../../src/artifact/schedule.ts";
+import { SCHEDULE_NAME } from "../../src/artifact/manifest.ts";
+import { Schedule } from "../../src/artifact/schedule.ts";
 import { makeStoriesWithExits } from "../decoding/artifact-with-exits.ts";
 import { temporaryFolder } from "../formats/temporary-folder.ts";
 import { HAS_ADDON, needsAddon } from "../runtime/native/addon-state.ts";
@@ -12,6 +13,7 @@ const root = temporaryFolder();
 const artifact = path.join(root, "stories");
 const file = path.join(artifact, SCHEDULE_NAME);
 const QUICK = ["--repeats", "1", "--prompt-tokens", "16", "--generate-tokens", "8", "--threads", "1"];
+const DRAW = ["--temperature", "1"];
 const run = (...args: string[]) => commandLine(["run", artifact, "Once upon a", "--max-tokens", "12", ...args]);
 const read = () => Schedule.parse(JSON.parse(readFileSync(file, "utf8")));
 const change = (fields: Partial<Schedule>) => writeFileSync(file, JSON.stringify({ ...read(), ...fields }));
@@ -36,6 +38,9 @@ describe.skipIf(!HAS_ADDON)(needsAddon("schedule"), () => {
   test("an option goes before it, and --no-schedule leaves it out", async () => {
     const asked = await run("--verbose", "--kv", "f32", "--residency", "memory", "--decode", "plain");
     expect(asked.stderr).toMatch(/^schedule: threads 1, prompt-chunk \d+$/m);
+    const [drawn, greedy] = [await run("--verbose", ...DRAW), await run("--verbose", ...DRAW, "--top-k", "1")];
+    expect(drawn.stderr).toMatch(/^schedule: ((?!decode).)*$/m);
+    expect(greedy.stderr).toMatch(/^schedule: .*, decode \w+/m);
     expect((await run("--verbose", "--no-schedule")).stderr).not.toContain("schedule");
     const chosen = { ...read().chosen, residency: "streamed", memoryLimitBytes: 2 ** 30 } as const;
     change({ chosen });

@@ -3,7 +3,6 @@ import { UserError } from "../../src/errors.ts";
 import { applyChatTemplate, type ChatMessage } from "../../src/model/chat-template.ts";
 import { templateTokenizer } from "./template-tokenizer.ts";
 
-/** Only what a template sees. */
 const CHATML = `{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}{{ '<|im_start|>system
 You are helpful<|im_end|>
 ' }}{% endif %}{{'<|im_start|>' + message['role'] + '

@@ -1,6 +1,6 @@
 import type { Tokenizer } from "../../src/model/tokenizer.ts";
 
-/** A tokenizer that has a chat template, and no tokens. */
+/** A tokenizer with only what a chat template sees: no tokens. */
 export function templateTokenizer(chatTemplate: string | null): Tokenizer {
   return {
     label: "some/model",

@@ -72,6 +72,10 @@ const refine: OptionsOf<"refine"> = {
   ...{ w: true, rows: true, cols: true, bits: true, levels: true, group: true, gram: true, damping: true },
   ...{ passes: true, rowScales: true, rowMinima: true, zerosStay: true, scales: true, minima: true, codes: true },
 };
+const takeGroups: OptionsOf<"takeGroups"> = {
+  ...{ weights: true, rows: true, cols: true, size: true, factor: true, order: true, damping: true },
+  ...{ count: true, taken: true, costs: true },
+};
 const hessianError: OptionsOf<"hessianError"> = { w: true, values: true, gram: true, rows: true, cols: true };
 const compareRows: OptionsOf<"compareRows"> = {
   ...{ logits: true, rows: true, vocab: true, logSumExps: true, argmaxes: true, reference: true },
@@ -106,7 +110,7 @@ const TYPES = {
   NativeCapture: capture,
   NativeHeadRun: headRun,
   NativeStreamedPart: streamedPart,
-  ...{ multiply, gptq, searchScales, refine, hessianError, compareRows, pack },
+  ...{ multiply, gptq, searchScales, refine, takeGroups, hessianError, compareRows, pack },
 };
 
 describe.skipIf(!HAS_ADDON)(`fields that the ${ADDON_STATE} reads`, () => {

@@ -9,6 +9,7 @@ import { nearest } from "../../src/quantization/nearest.ts";
 import type { QuantizeOptions } from "../../src/quantization/quantizer.ts";
 import { roundToF16 } from "../../src/tensor/half.ts";
 import { Random } from "../../src/tensor/random.ts";
+import { largestKept } from "../codecs/largest-kept.ts";
 import { exactValuesOf, valuesOf } from "../codecs/sample-numbers.ts";
 
 const INTEGER_IDS = CODEC_IDS.filter((id) => CODECS[id].scheme !== "float" && !CODECS[id].kept);
@@ -106,12 +107,7 @@ describe("nearest", () => {
     const random = new Random(6);
     // Many of the same magnitude, of which the first stay.
     const matrix = matrixOf(5, 75, () => Math.round(4 * random.nextNormal()));
-    const largest = matrix.data.map((x, i) => {
-      const from = i - ((i % 75) % kept.of);
-      const run = matrix.data.subarray(from, Math.min(from + kept.of, 75 * Math.floor(i / 75) + 75));
-      const before = run.filter((y, j) => Math.abs(y) > Math.abs(x) || (Math.abs(y) === Math.abs(x) && from + j < i));
-      return before.length < kept.count ? x : 0;
-    });
+    const largest = largestKept(matrix.data, 75, kept);
     const dense = CODECS[codecIdOf(id.replace(/-[^-]+$/, ""))];
     const found = await quantizeNearest(matrix, codec);
     expect(found).toEqual(await quantizeNearest({ ...matrix, data: largest }, dense));

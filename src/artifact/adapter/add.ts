@@ -47,7 +47,6 @@ export async function addAdapter(folder: string, added: AddedAdapter): Promise<W
   throwIfAborted(signal);
   return putPart(folder, manifest, {
     name: ADAPTER_NAME,
-    replaces: manifest.adapter !== undefined,
     write: (file) => writeAdapterFile(file, spec, dtype, parts),
     part: (file) => adapterPart(spec, file && { table, file }),
   });

@@ -1,7 +1,5 @@
 import path from "node:path";
-import { openFile } from "../../formats/byte-source.ts";
-import { fileError } from "../../formats/files.ts";
-import { openSafetensors, type SafetensorsFile } from "../../formats/safetensors/reader.ts";
+import type { SafetensorsFile } from "../../formats/safetensors/reader.ts";
 import { type TensorPiece, writeSafetensors } from "../../formats/safetensors/writer.ts";
 import { type AdapterDtype, adapterFileLayout } from "../../model/adapter-bytes.ts";
 import { countNonFinite } from "../../model/checkpoint.ts";
@@ -10,7 +8,7 @@ import type { LowRankPart } from "../../model/low-rank.ts";
 import { idOf } from "../../model/matrix-id.ts";
 import { f32ToF16Array } from "../../tensor/half.ts";
 import { badArtifact } from "../artifact-error.ts";
-import { checkHeader } from "../header-check.ts";
+import { readChecked } from "../header-check.ts";
 import { ADAPTER_NAME } from "../manifest.ts";
 import type { AdapterTable } from "./table.ts";
 
@@ -33,43 +31,23 @@ function stored(numbers: Float32Array, dtype: AdapterDtype): Uint8Array {
   return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
-/** The header of a folder's adapter file must be that of the table. Throws UserError. */
-export async function checkAdapterHeader(folder: string, spec: DecoderSpec, table: AdapterTable): Promise<void> {
-  const file = path.join(folder, ADAPTER_NAME);
-  const source = await openFile(file);
-  try {
-    await checkHeader(source, adapterFileLayout(spec, table));
-  } catch (error) {
-    throw fileError(error, file, "read");
-  } finally {
-    await source.close();
-  }
-}
-
 /**
  * Reads a folder's `adapter.safetensors` and checks header and numbers. Throws UserError, naming the tensor, for
  * numbers that are not finite.
  */
 export async function readAdapterFile(folder: string, spec: DecoderSpec, table: AdapterTable): Promise<LowRankPart[]> {
-  await checkAdapterHeader(folder, spec, table);
-  const file = await openSafetensors(path.join(folder, ADAPTER_NAME));
-  try {
+  return readChecked(path.join(folder, ADAPTER_NAME), adapterFileLayout(spec, table), async (file) => {
     const parts: LowRankPart[] = [];
     for (const part of table.parts) {
       const id = idOf(part.block, part.role);
       parts.push({ ...part, a: await readFactor(file, `${id}.a`), b: await readFactor(file, `${id}.b`) });
     }
     return parts;
-  } catch (error) {
-    throw fileError(error, file.label, "read");
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 async function readFactor(file: SafetensorsFile, name: string): Promise<Float32Array> {
-  const [rows, cols] = file.tensor(name).shape;
-  const numbers = await file.readF32(name, 0, rows * cols);
+  const numbers = await file.readF32(name);
   const bad = countNonFinite(numbers);
   if (bad === 0) return numbers;
   throw badArtifact(file.label, `tensor ${name}: expected finite numbers, found ${bad} that are not`);

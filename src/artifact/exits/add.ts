@@ -35,7 +35,6 @@ export async function addExits(folder: string, { table, contents, ...options }: 
   throwIfAborted(options.signal);
   return putPart(folder, manifest, {
     name: EXITS_NAME,
-    replaces: manifest.exits !== null,
     write: (file) => writeExitsFile(file, manifest.spec, table, contents),
     part: (file) => exitsPart(manifest, file && { table, file }),
   });

@@ -1,13 +1,11 @@
 import path from "node:path";
-import { openFile } from "../../formats/byte-source.ts";
-import { fileError } from "../../formats/files.ts";
-import { openSafetensors, type SafetensorsFile } from "../../formats/safetensors/reader.ts";
+import type { SafetensorsFile } from "../../formats/safetensors/reader.ts";
 import { type TensorPiece, writeSafetensors } from "../../formats/safetensors/writer.ts";
 import type { DecoderSpec } from "../../model/decoder-spec.ts";
 import { type ExitShape, exitFileLayout } from "../../model/exit-bytes.ts";
 import { f32ToF16Array } from "../../tensor/half.ts";
 import { badArtifact } from "../artifact-error.ts";
-import { checkHeader } from "../header-check.ts";
+import { readChecked } from "../header-check.ts";
 import { EXITS_NAME } from "../manifest.ts";
 
 /**
@@ -95,36 +93,17 @@ function fieldsOf(exit: ExitWeights): [keyof typeof PARTS, Float32Array][] {
   return all.flatMap(([field, numbers]): [keyof typeof PARTS, Float32Array][] => (numbers ? [[field, numbers]] : []));
 }
 
-/** The header of a folder's exits file must be that of the table. Throws UserError. */
-export async function checkExitsHeader(folder: string, spec: DecoderSpec, shape: ExitShape): Promise<void> {
-  const file = path.join(folder, EXITS_NAME);
-  const source = await openFile(file);
-  try {
-    await checkHeader(source, exitFileLayout(spec, shape));
-  } catch (error) {
-    throw fileError(error, file, "read");
-  } finally {
-    await source.close();
-  }
-}
-
 /**
  * Reads a folder's `exits.safetensors` and checks header, ids and numbers. Throws UserError, naming the tensor, for ids
  * outside the vocabulary or not rising and for numbers that are not finite.
  */
 export async function readExitsFile(folder: string, spec: DecoderSpec, shape: ExitShape): Promise<ExitsContents> {
-  await checkExitsHeader(folder, spec, shape);
-  const file = await openSafetensors(path.join(folder, EXITS_NAME));
-  try {
+  return readChecked(path.join(folder, EXITS_NAME), exitFileLayout(spec, shape), async (file) => {
     const ids = shape.vocabulary === "full" ? null : await readIds(file, spec);
     const exits: ExitWeights[] = [];
     for (const i of shape.exits.keys()) exits.push(await readExit(file, i));
     return { ids, exits };
-  } catch (error) {
-    throw fileError(error, file.label, "read");
-  } finally {
-    await file.close();
-  }
+  });
 }
 
 async function readIds(file: SafetensorsFile, { vocabSize }: DecoderSpec): Promise<Int32Array> {
@@ -138,13 +117,8 @@ async function readIds(file: SafetensorsFile, { vocabSize }: DecoderSpec): Promi
 async function readExit(file: SafetensorsFile, exit: number): Promise<ExitWeights> {
   const read = async (part: string): Promise<Float32Array | null> => {
     const name = `exits.${exit}.${part}`;
-    const info = file.tensors.get(name);
-    if (!info) return null;
-    const numbers = await file.readF32(
-      name,
-      0,
-      info.shape.reduce((product, n) => product * n, 1),
-    );
+    if (!file.tensors.has(name)) return null;
+    const numbers = await file.readF32(name);
     const fault = numberFault(numbers, false);
     if (fault) throw badArtifact(file.label, `tensor ${name}: ${fault}`);
     return numbers;

@@ -197,7 +197,7 @@ async function wayOf(
   return { decode: { kind, options: request }, lossless, setup };
 }
 
-/** To three figures: more is noise. */
+/** Speeds to four figures: more is noise. */
 function rounded(row: ScheduleRow): ScheduleRow {
   const figures = (value: number) => Number(value.toPrecision(4));
   const { promptTokensPerSecond: prompt, generateTokensPerSecond: generate } = row;

@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import type { DecodeRequest } from "../../decoding/choose-decode.ts";
 import type { OpenModel } from "../../decoding/open-model.ts";
 import { UserError } from "../../errors.ts";
@@ -35,8 +34,8 @@ export async function fittedRequest(
   const { fitVoteWeights } = await import("../../evaluation/voting/calibrate-vote.ts");
   const { cutWindows } = await import("../../evaluation/windows.ts");
   const bytes = await readFileBytes(file, MAX_TEXT_BYTES);
-  if (args.text !== undefined && (await sha256Of(args.text)) === sha256(bytes)) {
-    throw new UserError("VOTE_TEXT", `vote-text: expected another text than --text, found the same`);
+  if (args.text !== undefined && Buffer.compare(await readFileBytes(args.text, MAX_TEXT_BYTES), bytes) === 0) {
+    throw new UserError("VOTE_TEXT", "vote-text: expected another text than --text, found the same");
   }
   const decode = await chooseDecode(model, { ...request, vote: ruleWith(false) });
   if (!("weights" in decode)) throw new Error("vote-text: what was chosen does not vote");
@@ -51,6 +50,3 @@ export async function fittedRequest(
   const { weights } = await fitVoteWeights(asked, windows);
   return { ...request, voteWeights: weights };
 }
-
-const sha256 = (bytes: Uint8Array) => createHash("sha256").update(bytes).digest("hex");
-const sha256Of = async (file: string) => sha256(await readFileBytes(file, MAX_TEXT_BYTES));

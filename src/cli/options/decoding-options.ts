@@ -32,7 +32,7 @@ export function decodingOptions<T>(yargs: Argv<T>): Argv<T & DecodingArguments> 
 /** Adds options of drafters: a number, a switch, a choice, or numbers in a list (8,16,24), as their schemas say. */
 export function drafterOptions<T>(yargs: Argv<T>, schemas: Readonly<Record<string, ZodType>>): Argv<T> {
   for (const [name, schema] of Object.entries(schemas)) {
-    const kind = schema instanceof ZodOptional ? schema.unwrap() : schema;
+    const kind = valueSchema(schema);
     const { description: describe } = schema;
     if (kind instanceof ZodBoolean) yargs.option(flagOf(name), { type: "boolean", describe });
     else if (kind instanceof ZodEnum) yargs.option(flagOf(name), { choices: kind.options, describe });
@@ -66,10 +66,14 @@ export function decodeRequest(
   return { kind: args.decode, ...asked };
 }
 
+/** What an option is where it is given. */
+function valueSchema(schema: ZodType) {
+  return schema instanceof ZodOptional ? schema.unwrap() : schema;
+}
+
 /** Of drafters' options only lists are text. */
 function askedValue(name: string, value: unknown): unknown {
-  const schema = OPTION_SCHEMAS[name];
-  const isList = schema instanceof ZodOptional && schema.unwrap() instanceof ZodArray;
+  const isList = valueSchema(OPTION_SCHEMAS[name]) instanceof ZodArray;
   return isList && typeof value === "string" ? checkedNumbers(flagOf(name), value) : value;
 }
 

@@ -1,6 +1,6 @@
 import type { ArgumentsCamelCase, Argv } from "yargs";
 import { flagOf } from "../../decoding/drafters/drafter.ts";
-import { EVALUATED_DRAFTERS, PLAIN } from "../../decoding/drafters/index.ts";
+import { EVALUATED_DRAFTERS, optionSchemasOf, PLAIN } from "../../decoding/drafters/index.ts";
 import { drafterOptions } from "./decoding-options.ts";
 import { executionOptions } from "./execution-options.ts";
 
@@ -18,7 +18,7 @@ export function evaluationOptions(yargs: Argv<object>) {
     demandOption: true,
     describe: "Artifact, run folder or checkpoint",
   });
-  const ofDrafters = Object.assign({}, ...EVALUATED_DRAFTERS.map(({ options }) => options.shape));
+  const ofDrafters = optionSchemasOf(EVALUATED_DRAFTERS);
   const kinds = EVALUATED_DRAFTERS.map(({ kind, what }) => `${kind}: ${what}`).join("; ");
   return drafterOptions(executionOptions(positional), ofDrafters)
     .option("decode", {

@@ -1,16 +1,17 @@
+import path from "node:path";
 import type { Argv } from "yargs";
 import type { Schedule, ScheduleSettings } from "../../artifact/schedule.ts";
 import { flagOf } from "../../decoding/drafters/drafter.ts";
-import type { DecodeKind } from "../../decoding/drafters/index.ts";
-import { OPTION_SCHEMAS } from "../../decoding/drafters/index.ts";
+import { type DecodeKind, OPTION_SCHEMAS } from "../../decoding/drafters/index.ts";
+import { drawsTokens, type SamplerOptions } from "../../decoding/sampler.ts";
+import { nullOn } from "../../errors.ts";
 import type { Terminal } from "../terminal.ts";
 import type { ExecutionArguments } from "./execution-options.ts";
 
 /** What a schedule may fill in, and what keeps it from doing so. */
-export interface ScheduledArguments extends ExecutionArguments {
+export interface ScheduledArguments extends ExecutionArguments, Partial<Pick<SamplerOptions, "temperature" | "topK">> {
   schedule: boolean | undefined;
   decode?: DecodeKind | undefined;
-  temperature?: number | undefined;
 }
 
 /** Adds `--no-schedule`. */
@@ -35,8 +36,7 @@ export async function withSchedule<T extends ScheduledArguments>(
   const schedule = args.schedule === false ? null : await scheduleHere(target, args, terminal);
   if (!schedule) return { args, taken: null };
   const settings = settingsFor(args, schedule.chosen);
-  const asked = Object.entries(args).filter(([, value]) => value !== undefined);
-  const taken = Object.entries(settings).filter(([name]) => !asked.some(([one]) => one === name));
+  const taken = Object.entries(settings).filter(([name]) => !isAsked(args, name));
   const words = taken.map(([name, value]) => `${flagOf(name)} ${value}`);
   return {
     args: { ...args, ...Object.fromEntries(taken) },
@@ -46,17 +46,25 @@ export async function withSchedule<T extends ScheduledArguments>(
 
 /** The schedule that holds for these arguments on this machine. */
 async function scheduleHere(target: string, args: ScheduledArguments, terminal: Terminal): Promise<Schedule | null> {
-  const { readSchedule, scheduleMismatch } = await import("../../artifact/schedule.ts");
-  const { readManifest } = await import("../../artifact/reader.ts");
   const { findModel } = await import("../../decoding/find-model.ts");
   const { kind, folder } = await findModel(target);
-  const schedule = kind === "artifact" ? await readSchedule(folder) : null;
+  if (kind !== "artifact" || !(await hasSchedule(folder))) return null;
+  const { readSchedule, scheduleMismatch } = await import("../../artifact/schedule.ts");
+  const { readManifest } = await import("../../artifact/reader.ts");
+  const schedule = await readSchedule(folder);
   if (!schedule) return null;
   const { manifestSha256 } = await readManifest(folder);
   const mismatch = scheduleMismatch(schedule, manifestSha256) ?? (await otherExecutor(args));
   if (mismatch === null) return schedule;
   terminal.note(`layerwise: ${mismatch}: left out (layerwise schedule makes one, --no-schedule asks for none)`);
   return null;
+}
+
+/** Asked before what reads one is loaded: most artifacts have none. Throws UserError where the name is no file's. */
+async function hasSchedule(folder: string): Promise<boolean> {
+  const { SCHEDULE_NAME } = await import("../../artifact/manifest.ts");
+  const { sizeOfFile } = await import("../../formats/files.ts");
+  return (await nullOn("FILE_NOT_FOUND", () => sizeOfFile(path.join(folder, SCHEDULE_NAME)))) !== null;
 }
 
 /** Why another executor runs than the one that schedules are made with; null where it does not. */
@@ -75,15 +83,14 @@ function settingsFor(args: ScheduledArguments, chosen: ScheduleSettings): Readon
   const { threads, promptChunk, kvType, residency, memoryLimitBytes, decode } = chosen;
   const placed = args.residency !== undefined || args["memory-limit"] !== undefined || args.resident !== undefined;
   const limit = memoryLimitBytes === null ? {} : { "memory-limit": `${memoryLimitBytes} B` };
-  const drafted = args.decode !== undefined || Object.keys(OPTION_SCHEMAS).some((name) => optionOf(args, name));
-  const draws = (args.temperature ?? 0) > 0;
+  const drafted = args.decode !== undefined || Object.keys(OPTION_SCHEMAS).some((name) => isAsked(args, name));
   return {
     ...{ threads, "prompt-chunk": promptChunk, kv: kvType },
     ...(placed ? {} : { residency, ...limit }),
-    ...(drafted || draws ? {} : { decode: decode.kind, ...decode.options }),
+    ...(drafted || drawsTokens(args) ? {} : { decode: decode.kind, ...decode.options }),
   };
 }
 
-function optionOf(args: object, name: string): boolean {
+function isAsked(args: object, name: string): boolean {
   return name in args && (args as Record<string, unknown>)[name] !== undefined;
 }

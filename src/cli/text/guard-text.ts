@@ -1,12 +1,21 @@
-import type { GuardResult } from "../../artifact/manifest.ts";
+import type { GuardResult, Provenance } from "../../artifact/manifest.ts";
+import type { Plan } from "../../artifact/plan.ts";
 import type { CodecCost } from "../../pipeline/packing.ts";
 import { shortBytes } from "../../size-text.ts";
 import { formatCount, formatDuration, formatNumber } from "./number-text.ts";
 
 /**
+ * What was predicted of what a guard measured, by the shipped plan; null where that is the loss beside the model as
+ * pruned: the plan had not chosen what to prune.
+ */
+export function guardPrediction(plan: Plan, pruned: Provenance["pruning"] | null): number | null {
+  return pruned && !plan.pruning ? null : plan.predictedLoss;
+}
+
+/**
  * The plan beside the best uniform plan (and one that prunes beside the best that does not) on held-out text, and which
- * of them ships; how far what was predicted of that
- * one was from what was measured, where it was predicted (`predictedLoss`, of the shipped plan): one line each.
+ * of them ships; how far what was predicted of that one ({@link guardPrediction}) was from what was measured: one line
+ * each.
  */
 export function guardText(guard: GuardResult, predictedLoss: number | null): string {
   const shipped = guard.ships === "plan" ? guard.plan : guard[guard.ships]?.divergence;

@@ -48,11 +48,13 @@ type Both<Union> = (
   ? All
   : never;
 
-/** Schemas of the options of all drafters, by name. */
-export const OPTION_SCHEMAS: Readonly<Record<string, z.ZodType>> = Object.assign(
-  {},
-  ...ALL_DRAFTERS.map(({ options }) => options.shape),
-);
+/** Schemas of the options of some drafters, by name. */
+export function optionSchemasOf(drafters: typeof ALL_DRAFTERS): Readonly<Record<string, z.ZodType>> {
+  return Object.assign({}, ...drafters.map(({ options }) => options.shape));
+}
+
+/** Those of all drafters. */
+export const OPTION_SCHEMAS = optionSchemasOf(ALL_DRAFTERS);
 
 /** What a decoder is made for. */
 export interface DecoderSettings {

@@ -67,26 +67,30 @@ export class SafetensorsFile {
   }
 
   /**
-   * Elements [from, to) of a tensor in f32, row-major; into `out` (same length) where given. Reads at most 16 MiB at a
-   * time. A UserError for C64 and the sub-byte types.
+   * Elements [from, to) of a tensor in f32, row-major, the whole tensor by default; into `out` (same length) where
+   * given. Reads at most 16 MiB at a time. A UserError for C64 and the sub-byte types.
    */
-  async readF32(name: string, from: number, to: number, out = new Float32Array(to - from)): Promise<Float32Array> {
+  async readF32(name: string, from = 0, to?: number, out?: Float32Array): Promise<Float32Array> {
     const { dtype, begin, end } = this.tensor(name);
     if (!isDecodable(dtype)) {
       throw new UserError("BAD_DTYPE", `${this.label}: tensor ${showName(name)}: values of ${dtype} cannot be read`);
     }
     const elementBytes = DTYPES[dtype].bits / 8;
-    checkPart(name, from, to, (end - begin) / elementBytes);
-    if (out.length !== to - from) throw new RangeError(`output has ${out.length} elements, not ${to - from}`);
+    const stop = to ?? (end - begin) / elementBytes;
+    checkPart(name, from, stop, (end - begin) / elementBytes);
+    const numbers = out ?? new Float32Array(stop - from);
+    if (numbers.length !== stop - from) {
+      throw new RangeError(`output has ${numbers.length} elements, not ${stop - from}`);
+    }
     const step = MAX_READ_BYTES / elementBytes;
-    const buffer = new Uint8Array(Math.min(to - from, step) * elementBytes);
-    for (let at = from; at < to; at += step) {
-      const count = Math.min(step, to - at);
+    const buffer = new Uint8Array(Math.min(stop - from, step) * elementBytes);
+    for (let at = from; at < stop; at += step) {
+      const count = Math.min(step, stop - at);
       const position = this.dataOffset + begin + at * elementBytes;
       const bytes = await this.source.read(position, count * elementBytes, buffer);
-      decodeF32(dtype, bytes, out.subarray(at - from, at - from + count));
+      decodeF32(dtype, bytes, numbers.subarray(at - from, at - from + count));
     }
-    return out;
+    return numbers;
   }
 
   async close(): Promise<void> {

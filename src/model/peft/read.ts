@@ -113,7 +113,7 @@ async function readFactor(
     const found = `${label}: expected shape ${showShape(shape)} by model and ${CONFIG_NAME}, found`;
     throw badAdapter(file.label, `${found} ${showShape(info.shape)}`, OTHER_MODEL);
   }
-  const numbers = await file.readF32(info.name, 0, shape[0] * shape[1]);
+  const numbers = await file.readF32(info.name);
   const bad = countNonFinite(numbers);
   if (bad === 0) return numbers;
   throw badAdapter(file.label, `${label}: expected finite values, found ${bad} NaN or infinite of ${numbers.length}`);

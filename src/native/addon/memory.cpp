@@ -71,7 +71,7 @@ uint64_t pageOffsetOf(Napi::Value value, const Path& path) {
 
 void throwFileError(Napi::Env env, const std::string& path, int error, const std::string& problem) {
   Napi::Error thrown = Napi::Error::New(env, path + ": " + problem);
-  thrown.Value().Set("code", Napi::String::New(env, error == 0 ? "ESHORT" : errorName(error)));
+  thrown.Value().Set("code", Napi::String::New(env, errorName(error)));
   throw thrown;
 }
 

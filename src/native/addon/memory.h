@@ -11,7 +11,7 @@ namespace layerwise {
 std::string filePathOf(Napi::Value value, const Path& path);
 /** A multiple of 4,096. */
 uint64_t pageOffsetOf(Napi::Value value, const Path& path);
-/** Throws an Error "path: problem" with the system's name of the error as its code; ESHORT for 0, a short file. */
+/** Throws an Error "path: problem" with the system's name of the error as its code. */
 [[noreturn]] void throwFileError(Napi::Env env, const std::string& path, int error, const std::string& problem);
 
 /** mapFile and readFile(path, offset, length), alignedBytes(length); isAligned, isKept, isTorn(bytes) of the addon. */

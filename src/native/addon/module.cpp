@@ -49,8 +49,8 @@ Napi::Object fieldsOf(Napi::Env env) {
   Napi::Object out = Napi::Object::New(env);
   addTables<CodecForm, Linear, Norm, Rope, Block, HeadAdapter, Head, LowRank, GivenPass, GivenSpan, GivenCapture,
             GivenHeadRun, GivenPart>(out);
-  addTables<offline::Gemm, offline::Gptq, offline::ScaleSearch, offline::Refine, offline::HessianError,
-            offline::RowComparison, offline::PackCall>(out);
+  addTables<offline::Gemm, offline::Gptq, offline::ScaleSearch, offline::Refine, offline::GroupRemoval,
+            offline::HessianError, offline::RowComparison, offline::PackCall>(out);
   addNames(out, "NativeAttention", kAttentionFields);
   addNames(out, "NativeMlp", kMlpFields);
   return out;

@@ -68,7 +68,7 @@ Napi::Value streamState(const Napi::CallbackInfo& info, const std::shared_ptr<Mo
   if (failure.path.empty()) return out;
   Napi::Object why = Napi::Object::New(env);
   why.Set("file", failure.path);
-  why.Set("code", failure.error == 0 ? "ESHORT" : errorName(failure.error));
+  why.Set("code", errorName(failure.error));
   why.Set("expectedBytes", static_cast<double>(failure.expectedBytes));
   why.Set("foundBytes", static_cast<double>(failure.foundBytes));
   out.Set("failure", why);

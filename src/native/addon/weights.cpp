@@ -45,7 +45,7 @@ void readObject(Reader& reader, Napi::Value value, const Path& path, PackedMatri
   auto block = blockOf(bytes.data, bytes.length);
   if (!block) {
     // Held by address: an ordinary ArrayBuffer could be transferred away, and is aligned by chance only.
-    refuse(Path{"bytes", &path}, "expected memory from alignedBytes() or mapFile()");
+    refuse(Path{"bytes", &path}, "expected memory from alignedBytes(), mapFile() or readFile()");
   }
   reader.shares.push_back(std::move(block));
 }

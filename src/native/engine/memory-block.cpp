@@ -53,8 +53,8 @@ const char* errorName(int error) {
   static const struct {
     int number;
     const char* name;
-  } kNames[] = {{ENOENT, "ENOENT"}, {EACCES, "EACCES"}, {EISDIR, "EISDIR"}, {ENOTDIR, "ENOTDIR"}, {ENOMEM, "ENOMEM"},
-                {EMFILE, "EMFILE"}, {ELOOP, "ELOOP"},   {ENODEV, "ENODEV"}, {EINVAL, "EINVAL"}};
+  } kNames[] = {{0, "ESHORT"},      {ENOENT, "ENOENT"}, {EACCES, "EACCES"}, {EISDIR, "EISDIR"}, {ENOTDIR, "ENOTDIR"},
+                {ENOMEM, "ENOMEM"}, {EMFILE, "EMFILE"}, {ELOOP, "ELOOP"},   {ENODEV, "ENODEV"}, {EINVAL, "EINVAL"}};
   for (const auto& known : kNames) {
     if (known.number == error) return known.name;
   }
@@ -153,7 +153,7 @@ std::shared_ptr<MemoryBlock> MemoryBlock::mapFile(const std::string& path, uint6
 }
 
 bool MemoryBlock::isTorn() const {
-  if (!mapped_) return false;
+  if (path_.empty()) return false;
   if (layerwise::isTorn(data)) return true;
   // A file that ends within a page leaves zeros behind its end, and no signal. One that was renamed over stays mapped.
   struct stat info;

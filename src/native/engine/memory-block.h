@@ -34,10 +34,12 @@ class MemoryBlock {
 
  private:
   MemoryBlock(uint8_t* data, size_t bytes, bool mapped) : data(data), bytes(bytes), mapped_(mapped) {}
+  /** Of mapped pages: a file's, or zeros. */
   const bool mapped_;
   /**
-   * Of a mapped file: its path and what tells it from another of that path. No descriptor is kept: a program may have
-   * more models open than descriptors, and one closed frees its mapping only when its memory is collected.
+   * Of a mapped file, else empty: its path and what tells it from another of that path. No descriptor is kept: a
+   * program may have more models open than descriptors, and one closed frees its mapping only when its memory is
+   * collected.
    */
   std::string path_;
   uint64_t device_ = 0;
@@ -46,7 +48,7 @@ class MemoryBlock {
   uint64_t fileEnd_ = 0;
 };
 
-/** An error number's name, as node:fs gives it. */
+/** An error number's name, as node:fs gives it; of 0, which here says that a file is shorter than asked, ESHORT. */
 const char* errorName(int error);
 
 }  // namespace layerwise

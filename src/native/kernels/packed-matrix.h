@@ -61,9 +61,12 @@ struct PackedMatrix {
 
 /** Bytes of a sparse chunk's mask: a bit for each of 16 rows x 32 columns. */
 constexpr int kMaskBytes = 64;
-/** Bytes of a chunk's levels: 16 rows x 32 columns or, of `sections` sections, their mask and 16 rows x 8 each. */
+/** Levels that a section of a sparse chunk stores, 8 of each row, and their bytes. */
+constexpr int kSectionCodes = 128;
+constexpr int sectionBytes(int bits) { return kSectionCodes / 8 * bits; }
+/** Bytes of a chunk's levels: 16 rows x 32 columns or, where sparse, their mask and so many sections. */
 constexpr int chunkBytes(CodecKind kind, int sections) {
-  return sections == 0 ? 64 * bitsOf(kind) : kMaskBytes + sections * 16 * bitsOf(kind);
+  return sections == 0 ? 64 * bitsOf(kind) : kMaskBytes + sections * sectionBytes(bitsOf(kind));
 }
 /** Bytes of the scales [16] of a group, or of its minima: f16, or int8 under the rows' own. */
 constexpr int scaleBytes(bool twoLevel) { return twoLevel ? 16 : 32; }

@@ -1,5 +1,6 @@
 // Sixteen floats as one 512-bit register: AVX-512 F, BW, VL, DQ. The names and what they mean: simd-scalar.h. The
-// including table defines LAYERWISE_SIMD, so that tables with more instructions have namespaces of their own.
+// including table defines LAYERWISE_SIMD, so that tables with more instructions have namespaces of their own, and
+// LAYERWISE_VBMI2: 1 where its processors have VBMI2.
 #pragma once
 #if defined(__GNUC__) && !defined(__clang__)
 // GCC 12 warns of the undefined registers that its own intrinsics begin with (GCC bug 105593), wherever they are

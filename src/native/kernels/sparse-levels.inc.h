@@ -1,8 +1,8 @@
 // Levels of sparse matrices: a chunk's codes are put in their places, and are then read as those of 8 bits are
 // (docs/artifact-format.md, section 6). Included by device-kernels.inc.h inside the table's namespace.
 
-/** Codes of a section, and those of a chunk: 16 rows x 8 and x 32 columns. */
-static constexpr int kSectionCodes = 128, kChunkCodes = 512;
+/** Codes of a chunk: 16 rows x 32 columns. */
+static constexpr int kChunkCodes = 512;
 
 /**
  * Chunks of a tile whose codes are out of their planes at a time: they are written some chunks before they are read,
@@ -54,7 +54,7 @@ static inline void sectionCodes(const uint8_t* p, uint8_t* out) {
 template <int kBits>
 static inline void streamCodes(const uint8_t* p, int32_t sections, uint8_t* stream) {
   for (int32_t s = 0; s < sections; s++) {
-    sectionCodes<kBits>(p + kMaskBytes + s * 16 * kBits, stream + s * kSectionCodes);
+    sectionCodes<kBits>(p + kMaskBytes + s * sectionBytes(kBits), stream + s * kSectionCodes);
   }
 }
 

@@ -3,6 +3,7 @@
 #include "cpu-features.h"
 #define LAYERWISE_SIMD avx512
 #define LAYERWISE_VNNI 0
+#define LAYERWISE_VBMI2 0
 #include "simd-avx512.h"
 #define LAYERWISE_INTEGER_PRODUCT "integer-product-avx512.inc.h"
 #include "device-kernels.inc.h"

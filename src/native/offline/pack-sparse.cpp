@@ -1,5 +1,4 @@
 // A sparse chunk: the mask, and the codes whose bit is set. The twin of src/codecs/sparse-chunk.ts.
-#include <algorithm>
 #include <cstring>
 
 #include "pack.h"
@@ -8,9 +7,6 @@
 namespace layerwise {
 namespace offline {
 namespace {
-
-/** Codes of a section: 16 rows x 8. */
-constexpr int kSectionCodes = 128;
 
 /**
  * The columns of a row, bit by bit, that are stored: those whose code is not `zero`, and from the first on as many

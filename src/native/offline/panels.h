@@ -60,6 +60,7 @@ class Scratch {
   }
 
   T* data() const { return data_; }
+  T& operator[](int64_t i) const { return data_[i]; }
 
  private:
   struct Free {

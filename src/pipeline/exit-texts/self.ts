@@ -7,8 +7,8 @@ export const selfText: ExitTextSource = {
   shape: () => ({ parts: 1, sequenceTokens: SELF_TEXT_TOKENS }),
 
   async inputs(work) {
-    const { executor } = await work.trunk();
-    return { self: [executor, SELF_PROMPT_TOKENS, SELF_SAMPLING, SELF_TEXT_TOKENS] };
+    const { sha256, executor } = await work.trunk();
+    return { self: [sha256, executor, SELF_PROMPT_TOKENS, SELF_SAMPLING, SELF_TEXT_TOKENS] };
   },
 
   /** Twice as many beginnings as whole texts need, since some end early. */

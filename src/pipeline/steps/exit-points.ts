@@ -23,8 +23,9 @@ export const exitPointsStep: Step<number[]> = {
 
   async inputs(job) {
     await job.get(exitTextStep);
-    const { executor } = await job.once(trunkOf);
-    return { executor, count: exitCount(exitSettingsOf(job.recipe)), seed: job.recipe.seed };
+    // By its hash: an adapter that was added beside the recipe is part of no step's name.
+    const { sha256: trunk, executor } = await job.once(trunkOf);
+    return { trunk, executor, count: exitCount(exitSettingsOf(job.recipe)), seed: job.recipe.seed };
   },
 
   async compute(job) {

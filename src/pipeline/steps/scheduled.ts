@@ -2,6 +2,7 @@ import { z } from "zod";
 import { Sha256 } from "../../artifact/manifest.ts";
 import { openArtifact, readManifest } from "../../artifact/reader.ts";
 import { readSchedule, ScheduleRow, scheduleMachine, writeSchedule } from "../../artifact/schedule.ts";
+import { UserError } from "../../errors.ts";
 import { describeExecutor } from "../../runtime/describe-executor.ts";
 import { EXECUTORS } from "../../runtime/executors.ts";
 import type { Job, Step } from "../job.ts";
@@ -56,9 +57,13 @@ export const scheduledStep: Step<Scheduled> = {
 
   async check(job, { manifestSha256, chosen }) {
     if (chosen === null) return null;
-    const found = await readSchedule(job.artifactFolder);
-    if (found?.manifestSha256 === manifestSha256) return null;
-    return "the artifact has no schedule any more";
+    try {
+      const found = await readSchedule(job.artifactFolder);
+      return found?.manifestSha256 === manifestSha256 ? null : "the artifact has no schedule any more";
+    } catch (error) {
+      if (error instanceof UserError) return "the artifact's schedule is damaged";
+      throw error;
+    }
   },
 };
 

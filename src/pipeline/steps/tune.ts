@@ -1,4 +1,3 @@
-import { promises as fs } from "node:fs";
 import path from "node:path";
 import { z } from "zod";
 import { addAdapter } from "../../artifact/adapter/add.ts";
@@ -7,7 +6,8 @@ import { hashFile } from "../../artifact/content-hash.ts";
 import { trunkSha256 } from "../../artifact/exits/add.ts";
 import { Sha256 } from "../../artifact/manifest.ts";
 import { nullOn } from "../../errors.ts";
-import { makeFolders } from "../../formats/make-folders.ts";
+import { makeFolders, removeFolder } from "../../formats/make-folders.ts";
+import { DepthLoss, depthLosses } from "../depth-losses.ts";
 import type { Job, Step } from "../job.ts";
 import { openTrunk } from "../trunk.ts";
 import { TUNED_DTYPE, tuneSettingsOf } from "../tune-settings.ts";
@@ -20,8 +20,8 @@ const TUNING_FOLDER = "tuning";
 export const Tuned = z.strictObject({
   manifestSha256: Sha256,
   examples: z.strictObject({ train: z.number().int(), heldOut: z.number().int() }),
-  /** Mean held-out loss in nats after so many blocks, at the end of each window; the last is the model's own. */
-  losses: z.array(z.strictObject({ blocks: z.number().int(), before: z.number(), after: z.number() })),
+  /** At the end of each window; the last is the model's own. */
+  losses: z.array(DepthLoss),
 });
 export type Tuned = z.infer<typeof Tuned>;
 
@@ -62,12 +62,11 @@ export const tuneStep: Step<Tuned> = {
     const { manifestSha256 } = await addAdapter(job.artifactFolder, {
       ...{ parts: activeParts(tuned.parts), dtype: TUNED_DTYPE, origin: { tuning: settings }, overBudget, signal },
     });
-    await fs.rm(folder, { recursive: true, force: true });
-    const { windows, before, after } = tuned;
+    await removeFolder(folder);
     return {
       manifestSha256,
       examples: { train: examples.train.length, heldOut: examples.heldOut.length },
-      losses: windows.map(({ to }, i) => ({ blocks: to, before: before[i], after: after[i] })),
+      losses: depthLosses(tuned),
     };
   },
 

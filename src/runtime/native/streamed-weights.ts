@@ -3,8 +3,15 @@ import { UserError } from "../../errors.ts";
 import { fileError } from "../../formats/files.ts";
 import { headMatrixId } from "../../model/decoder-spec.ts";
 import { readOutputVectors } from "../../model/output-vectors.ts";
-import { type FileSpan, type HeadPart, leastStreamBytes, planStream, STREAM_BUFFERS } from "../../model/stream-plan.ts";
-import type { PackedMatrix, PlacedSource, WeightSource } from "../../model/weight-source.ts";
+import {
+  type FileSpan,
+  type HeadPart,
+  leastStreamBytes,
+  planStream,
+  STREAM_BUFFERS,
+  spanOf,
+} from "../../model/stream-plan.ts";
+import type { MatrixPlace, PackedMatrix, PlacedSource, WeightSource } from "../../model/weight-source.ts";
 import type { NativeModel, NativeNorm } from "../../native/addon.ts";
 import { alignedBytes } from "../../native/aligned.ts";
 import { codecForm } from "../../native/codec-form.ts";
@@ -76,14 +83,20 @@ function lyingIn(source: PlacedSource, span: FileSpan, memory: Uint8Array): Weig
     spec: source.spec,
     label: source.label,
     async readMatrix(id): Promise<PackedMatrix> {
-      const { codec, rows, cols, offset, bytes } = source.placeOf(id);
-      const from = offset - span.offset;
-      return { kind: "packed", codec, rows, cols, bytes: memory.subarray(from, from + bytes) };
+      const place = source.placeOf(id);
+      const { codec, rows, cols } = place;
+      return { kind: "packed", codec, rows, cols, bytes: bytesIn(place, span, memory) };
     },
     readRows: (id, from, to) => source.readRows(id, from, to),
     readVector: (id) => source.readVector(id),
     close: async () => {},
   };
+}
+
+/** Bytes of a matrix in memory that the span around it is read to. */
+function bytesIn({ offset, bytes }: MatrixPlace, span: FileSpan, memory: Uint8Array): Uint8Array {
+  const from = offset - span.offset;
+  return memory.subarray(from, from + bytes);
 }
 
 async function finalNorm(source: WeightSource): Promise<{ norm: NativeNorm; bias: Float32Array | null }> {
@@ -95,10 +108,10 @@ async function finalNorm(source: WeightSource): Promise<{ norm: NativeNorm; bias
 /** The head in memory; where it is the embedding too, rows of that come from there. */
 async function heldHead(source: PlacedSource, model: NativeModel): Promise<OpenedOutput> {
   const { spec } = source;
-  const { file, offset, bytes, codec, rows, cols } = source.placeOf(headMatrixId(spec));
-  const before = offset % 4096;
-  const memory = read({ file, offset: offset - before, bytes: before + bytes }).subarray(before, before + bytes);
-  const matrix = { ...codecForm(CODECS[codec]), rows, cols, bytes: memory };
+  const place = source.placeOf(headMatrixId(spec));
+  const { codec, rows, cols } = place;
+  const span = spanOf([place]);
+  const matrix = { ...codecForm(CODECS[codec]), rows, cols, bytes: bytesIn(place, span, read(span)) };
   const { norm, bias } = await finalNorm(source);
   model.setHead(OUTPUT_HEAD, { norm, linear: { matrix, bias } });
   if (spec.tied) model.setEmbedding(matrix);

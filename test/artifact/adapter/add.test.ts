@@ -1,18 +1,17 @@
-import { cpSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { cpSync, readdirSync, rmSync } from "node:fs";
 import path from "node:path";
-import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { type AddedAdapter, addAdapter } from "../../../src/artifact/adapter/add.ts";
 import { addExits, trunkSha256 } from "../../../src/artifact/exits/add.ts";
 import { openArtifact, readManifest } from "../../../src/artifact/reader.ts";
 import { verifyArtifact } from "../../../src/artifact/verify.ts";
-import { Interrupted, UserError } from "../../../src/errors.ts";
+import { Interrupted } from "../../../src/errors.ts";
 import type { LowRankPart } from "../../../src/model/low-rank.ts";
 import { f16ToF32Array, f32ToF16Array } from "../../../src/tensor/half.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
 import { randomParts } from "../../support/adapters.ts";
 import { expectSame } from "../../support/expect-same.ts";
-import { changeAt, changeFile, copyArtifact, leavesOf, lieInManifest } from "../damage.ts";
+import { changeAt, changeFile, copyArtifact, expectLiesFound, expectRefused, lieInManifest } from "../damage.ts";
 import { tinyContents, tinyTable } from "../exits/tiny-exits.ts";
 import { folderHashes, makeArtifact } from "../make-artifact.ts";
 import { tinySpec } from "../tiny-source.ts";
@@ -135,31 +134,15 @@ describe("an artifact whose adapter is not what it says", () => {
   it.each(lies)("is refused: %s", async (_, keys, value, message) => {
     copyArtifact(good, bad);
     lieInManifest(bad, (manifest) => changeAt(manifest, keys, () => value));
-    await expect(openArtifact(bad)).rejects.toThrow(message);
-    expect((await verifyArtifact(bad)).join(" ")).toMatch(message);
+    await expectRefused(bad, message);
   });
 
   it("never leads to anything but a UserError or equal numbers", async () => {
-    const manifest: unknown = JSON.parse(readFileSync(path.join(good, "manifest.json"), "utf8"));
-    const leaves = leavesOf(manifest).filter(([first]) => first === "adapter");
-    const values = fc.oneof(fc.constantFrom(null, 0, -1, 1, 2 ** 31, 1e300, "", "F32", true, [], {}), fc.jsonValue());
-    copyArtifact(good, bad);
-    await fc.assert(
-      fc.asyncProperty(fc.constantFrom(...leaves), values, async (keys, value) => {
-        lieInManifest(bad, () => changeAt(manifest, keys, () => value));
-        const found = await additionsOf(bad).catch((error: unknown) => error);
-        if (found instanceof Error) {
-          expect(found).toBeInstanceOf(UserError);
-          expect(found.message).not.toContain("\n");
-          return;
-        }
-        const before = keys.reduce<unknown>((at, key) => Object(at)[key], manifest);
-        if (JSON.stringify(before) !== JSON.stringify(value)) {
-          expect(keys.join(".")).toMatch(/^adapter\.(origin|parts\.\d+\.factor)/);
-        }
-      }),
-      { numRuns: 60 },
-    );
+    await expectLiesFound({
+      ...{ good, bad, field: "adapter", words: ["F32"] },
+      unseen: /^adapter\.(origin|parts\.\d+\.factor)/,
+      read: additionsOf,
+    });
   });
 
   it("is refused with half an adapter's file, another header, or none", async () => {
@@ -178,8 +161,7 @@ describe("an artifact whose adapter is not what it says", () => {
     for (const [damage, message] of damages) {
       copyArtifact(good, bad);
       damage();
-      await expect(openArtifact(bad)).rejects.toThrow(message);
-      expect((await verifyArtifact(bad)).join(" ")).toMatch(message);
+      await expectRefused(bad, message);
     }
   });
 

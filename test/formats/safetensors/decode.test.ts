@@ -126,6 +126,7 @@ describe("readF32", () => {
     const out = new Float32Array(4).fill(9);
     await file.readF32("x", 1, 3, out.subarray(1, 3));
     expect([...out]).toEqual([9, -1, 3, 9]);
+    expect([...(await file.readF32("x"))]).toEqual([1, -1, 3, 4]);
     for (const [from, to] of [
       [-1, 2],
       [3, 2],

@@ -9,6 +9,7 @@ import { gptqUpdate } from "../../../src/maths/plain/gptq-update.ts";
 import { inverseUpperFactor } from "../../../src/maths/plain/linear-algebra.ts";
 import type { DenseMatrix } from "../../../src/model/weight-source.ts";
 import { Random } from "../../../src/tensor/random.ts";
+import { largestKept } from "../../codecs/largest-kept.ts";
 import { roundToNearest } from "../../quantization/round-to-nearest.ts";
 import { rmsNorm } from "../../references/ops.ts";
 import { dataFile, hasData, needsData, TINYSTORIES_656K } from "../../support/data.ts";
@@ -147,21 +148,12 @@ describe("gptqUpdate where only some levels are kept", () => {
   const [rows, cols] = [6, 70];
   const problem = { kind: "dense", rows, cols, bits: 4, group: 32, scheme: "symmetric" } as const;
 
-  /** Magnitude pruning: the weights, and 0 for all but the largest of each run. */
-  const pruned = (data: Float32Array, { count, of }: Kept) =>
-    data.map((x, i) => {
-      const from = i - ((i % cols) % of);
-      const run = data.subarray(from, Math.min(from + of, (Math.floor(i / cols) + 1) * cols));
-      const larger = run.filter((y, j) => Math.abs(y) > Math.abs(x) || (Math.abs(y) === Math.abs(x) && from + j < i));
-      return larger.length < count ? x : 0;
-    });
-
   it.each(PATTERNS)("prunes by magnitude and rounds plainly where inputs are not correlated: $count of $of", (kept) => {
     // Whole numbers: many magnitudes are the same, of which the first stay.
     const data = normals(rows * cols, 6).map((x) => Math.round(4 * x));
     const { codes, plain, values } = quantize({ ...problem, data }, identity(cols), undefined, kept);
     const groups = Math.ceil(cols / 32);
-    pruned(data, kept).forEach((x, i) => {
+    largestKept(data, cols, kept).forEach((x, i) => {
       const scale = Math.fround(plain.scales[Math.floor(i / cols) * groups + Math.floor((i % cols) / 32)]);
       const level = codes[i] - 8;
       expect(values[i]).toBe(Math.fround(scale * level));
@@ -181,7 +173,7 @@ describe("gptqUpdate where only some levels are kept", () => {
       });
       const matrix = { ...problem, data: normals(rows * cols, 5) };
       const { values } = quantize(matrix, hessianOf(x, cols), undefined, kept);
-      const rounded = roundToNearest({ ...matrix, data: pruned(matrix.data, kept) }, matrix).values;
+      const rounded = roundToNearest({ ...matrix, data: largestKept(matrix.data, cols, kept) }, matrix).values;
       expect(outputError(x, matrix, values)).toBeLessThan(0.7 * outputError(x, matrix, rounded));
       for (let i = 0; i < rows * cols; i++) {
         if ((i % cols) % kept.of > 0) continue;

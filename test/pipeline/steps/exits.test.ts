@@ -1,20 +1,25 @@
 import path from "node:path";
 import { describe, expect, it } from "vitest";
+import { addAdapter } from "../../../src/artifact/adapter/add.ts";
+import { bareSha256 } from "../../../src/artifact/bare.ts";
 import { addExits } from "../../../src/artifact/exits/add.ts";
 import { readManifest } from "../../../src/artifact/reader.ts";
 import { loadTokenizer } from "../../../src/model/tokenizer.ts";
 import { statesFolderOf } from "../../../src/pipeline/exit-states.ts";
+import { EXIT_TEXTS } from "../../../src/pipeline/exit-texts/index.ts";
 import { Job } from "../../../src/pipeline/job.ts";
+import { trunkOf } from "../../../src/pipeline/job-trunk.ts";
 import { parseRecipe } from "../../../src/pipeline/recipe.ts";
 import { openRunFolder } from "../../../src/pipeline/run-folder.ts";
 import { artifactStep } from "../../../src/pipeline/steps/artifact.ts";
-import { exitPointsOf } from "../../../src/pipeline/steps/exit-points.ts";
+import { exitPointsOf, exitPointsStep } from "../../../src/pipeline/steps/exit-points.ts";
 import { exitTextStep } from "../../../src/pipeline/steps/exit-text.ts";
 import { exitsStep } from "../../../src/pipeline/steps/exits.ts";
 import { tinyContents, tinyTable } from "../../artifact/exits/tiny-exits.ts";
 import { makeArtifact } from "../../artifact/make-artifact.ts";
 import { tinySpec } from "../../artifact/tiny-source.ts";
 import { temporaryFolder } from "../../formats/temporary-folder.ts";
+import { randomParts } from "../../support/adapters.ts";
 
 const base = temporaryFolder();
 const spec = tinySpec(false);
@@ -69,4 +74,22 @@ describe("step exits", () => {
     expect(named.inputs).not.toEqual(even.inputs);
     expect(even.inputs).toMatchObject({ points: even.points, executor: "tfjs", backend: "cpu", seed: 0 });
   });
+
+  it("finds points and writes text anew with an adapter that was added beside the recipe", () =>
+    withExits("adapted", "{ after: auto, count: 1, data: self }", async (job) => {
+      // What a later run of the same folder asks: trunks are opened once a job.
+      const asked = async () => {
+        const later = new Job(job.facts);
+        later.give(artifactStep, { manifestSha256: await bareSha256(job.artifactFolder) });
+        later.give(exitTextStep, (await job.get(exitTextStep)).value);
+        const text = await EXIT_TEXTS.self.inputs({ trunk: () => later.once(trunkOf) });
+        return { points: await exitPointsStep.inputs(later), text };
+      };
+      const before = await asked();
+      expect(await asked()).toEqual(before);
+      await addAdapter(job.artifactFolder, { parts: randomParts(spec, {}), dtype: "F16", origin: {} });
+      const after = await asked();
+      expect(after.points).not.toEqual(before.points);
+      expect(after.text).not.toEqual(before.text);
+    }));
 });

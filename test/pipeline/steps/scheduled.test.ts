@@ -1,4 +1,4 @@
-import { existsSync, rmSync } from "node:fs";
+import { existsSync, rmSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import { describe, expect, it } from "vitest";
 import { readManifest } from "../../../src/artifact/reader.ts";
@@ -27,7 +27,7 @@ async function stepsOf(executor: "native" | "tfjs", out: string) {
 
 describe("step scheduled", () => {
   it.skipIf(!HAS_ADDON)(
-    needsAddon("writes what is fastest here beside the artifact, and again where that is gone"),
+    needsAddon("writes what is fastest here beside the artifact, and again where that is gone or damaged"),
     async () => {
       const { schedule, steps } = await stepsOf("native", "native");
       expect(steps).toEqual(["weights", "plan", "artifact", "scheduled"]);
@@ -39,6 +39,9 @@ describe("step scheduled", () => {
       expect((await stepsOf("native", "native")).steps).toEqual([]);
       rmSync(path.join(folder, "schedule.json"));
       expect((await stepsOf("native", "native")).steps).toEqual(["scheduled"]);
+      writeFileSync(path.join(folder, "schedule.json"), "{");
+      expect((await stepsOf("native", "native")).steps).toEqual(["scheduled"]);
+      expect((await readSchedule(folder))?.manifestSha256).toBe(written?.manifestSha256);
     },
   );
 

@@ -41,6 +41,8 @@ export interface StatisticsDescent {
    * advance.
    */
   collect(): Promise<BlockStatistics>;
+  /** What block `at` makes of these states by its original weights; an `advance` by these does not run it again. */
+  outputs(): Promise<readonly DescentState[]>;
   /**
    * Moves the states through block `at`: by the weights of `source`, which has the block as it is now; default the
    * original ones.
@@ -101,8 +103,8 @@ class Descent implements StatisticsDescent {
   private readonly tokens: number;
   /** Executor over the weights given to `advance`. */
   private readonly chosen: ChosenWeights;
-  /** Outputs of block `at` by the original weights, where `collect` has run it. */
-  private outputs: readonly DescentState[] | null = null;
+  /** Outputs of block `at` by the original weights, where it has run and they are kept. */
+  private kept: readonly DescentState[] | null = null;
   private progress = 0;
 
   constructor(
@@ -128,21 +130,24 @@ class Descent implements StatisticsDescent {
     const outputs = await this.run(this.executor, async ({ matrices, data, rows }) =>
       sums.get(matrices[0])?.sum.add(data, rows),
     );
-    if (this.options.keepOutputs ?? true) this.outputs = outputs;
+    if (this.options.keepOutputs ?? true) this.kept = outputs;
     return blockStatistics(
       block,
       [...sums.values()].map(({ matrices, sum }) => ({ matrices, statistics: sum.finish() })),
     );
   }
 
+  async outputs(): Promise<readonly DescentState[]> {
+    this.block();
+    this.kept ??= await this.run(this.executor);
+    return this.kept;
+  }
+
   async advance(source?: WeightSource): Promise<void> {
     const block = this.block();
     const own = source === undefined || source === this.options.source;
-    if (own && this.outputs) this.states = this.outputs;
-    else {
-      this.states = await this.run(own ? this.executor : await this.chosen.executorOf(source));
-    }
-    this.outputs = null;
+    this.states = own ? await this.outputs() : await this.run(await this.chosen.executorOf(source));
+    this.kept = null;
     this.at++;
     this.report(this.at * this.states.length, `block ${block}`);
   }

@@ -1,9 +1,9 @@
 import type { Plan } from "../artifact/plan.ts";
 import { UserError } from "../errors.ts";
-import { matricesOf } from "../model/decoder-spec.ts";
+import { linearsOf } from "../model/decoder-spec.ts";
 import type { MilpSolver } from "./optimal/milp.ts";
 import { createPlanner, type FeasibleRange, type Planner, type PlanRequest } from "./planner.ts";
-import { type BlockForms, formedSpec } from "./problem/block-forms.ts";
+import type { BlockForm, BlockForms } from "./problem/block-forms.ts";
 
 /** Of errors those that say that nothing fits. */
 const TOO_SMALL = ["BUDGET_TOO_SMALL", "LATENCY_TOO_SMALL"];
@@ -29,7 +29,7 @@ export function makePlan(
   const isWhole = cuts.every((cut) => cut === null);
   const wholeLoss = isWhole ? plan.predictedLoss : lossWith(undefined);
   if (!isWhole) return { ...plan, pruning: { cuts, wholeLoss } };
-  const cut = withCheapestCut(request, request.forms);
+  const cut = withCheapestCut(request.forms);
   return { ...plan, pruning: { cuts, wholeLoss, cutLoss: cut && lossWith(cut) } };
 }
 
@@ -49,18 +49,19 @@ function lossOf(request: OnePlan, solver: MilpSolver | undefined): number | null
 }
 
 /** The forms less the whole one where a cut loses least for the weights that it takes; null where there is no cut. */
-function withCheapestCut({ spec }: PlanRequest, forms: BlockForms): BlockForms | null {
-  const weights = (block: number, form: number) => {
-    const picks = forms.map((_, i) => (i === block ? form : 0));
-    return matricesOf(formedSpec(spec, forms, picks)).reduce((sum, { rows, cols }) => sum + rows * cols, 0);
-  };
+function withCheapestCut(forms: BlockForms): BlockForms | null {
   let cheapest = { block: -1, form: 0, price: Number.POSITIVE_INFINITY };
   for (const [block, ofBlock] of forms.entries()) {
-    for (const [form, { cut }] of ofBlock.entries()) {
-      const price = cut ? cut.loss / (weights(block, 0) - weights(block, form)) : Number.POSITIVE_INFINITY;
+    const whole = weightsOf(ofBlock[0]);
+    for (const [form, one] of ofBlock.entries()) {
+      const price = one.cut ? one.cut.loss / (whole - weightsOf(one)) : Number.POSITIVE_INFINITY;
       if (price < cheapest.price) cheapest = { block, form, price };
     }
   }
   const { block, form } = cheapest;
   return block < 0 ? null : forms.map((ofBlock, i) => (i === block ? [ofBlock[form]] : ofBlock));
+}
+
+function weightsOf({ block }: BlockForm): number {
+  return linearsOf(block).reduce((sum, { linear: { rows, cols } }) => sum + rows * cols, 0);
 }

@@ -7,7 +7,7 @@ import { runNumbers } from "../passes/run-rows.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
 import type { InputObserver } from "../runtime/input-capture.ts";
-import { cutSpec, isLeftOut, UNCUT } from "./cut.ts";
+import { cutSpec, UNCUT } from "./cut.ts";
 import type { PrunedBlock, PruningKind } from "./kind.ts";
 import { heldMatrices, prunedSource } from "./pruned-source.ts";
 import { LackSum, lastRoleOf } from "./refit.ts";
@@ -64,19 +64,10 @@ export class BlockPruner {
   async *prune({ block, kind, counts, leftOut }: Stretch, inputs: StretchInputs): AsyncIterable<PrunedBlock> {
     const { source, maths } = this.work;
     const wanted = { block, source, maths, statistics: () => inputs.statistics() };
-    for await (const one of kind ? kind.prune(wanted, counts) : [UNTOUCHED]) {
-      if (leftOut === 0 && !kind?.refits) {
-        yield one;
-        continue;
-      }
-      if (isLeftOut(this.withPruned(block, one).spec.blocks[block])) {
-        yield one;
-        continue;
-      }
-      const given = await inputs.states();
-      const outputs = await this.runWhole(given, [block, block + leftOut + 1]);
-      yield await this.refit(block, one, { given, outputs });
-    }
+    const refits = leftOut > 0 || kind?.refits;
+    const end = block + leftOut + 1;
+    for await (const one of kind ? kind.prune(wanted, counts) : [UNTOUCHED])
+      yield refits ? await this.refit([block, end], one, () => inputs.states()) : one;
   }
 
   /** What a pruned block makes of some states; `inputs` is shown what its matrices are given of the i-th of them. */
@@ -98,40 +89,42 @@ export class BlockPruner {
     await this.executor?.dispose();
   }
 
+  /** The pruned block with its last matrix fitted so that it gives what the whole blocks of a stretch gave. */
+  private async refit(
+    [block, end]: readonly [number, number],
+    pruned: PrunedBlock,
+    states: () => Promise<readonly Rows[]>,
+  ): Promise<PrunedBlock> {
+    const source = this.withPruned(block, pruned);
+    const spec = source.spec.blocks[block];
+    const role = lastRoleOf(spec);
+    if (!role) return pruned;
+    const given = await states();
+    const outputs = await this.runWhole(given, [block, end]);
+    const id = idOf(block, role);
+    const matrix = denseMatrix(await source.readMatrix(id));
+    const sum = new LackSum(this.work.maths, matrix.rows, matrix.cols);
+    const taken: Float32Array[] = [];
+    const found = await this.run(block, pruned, given, (i) => ({ matrices, data }) => {
+      if (matrices.includes(id)) taken[i] = data.slice();
+    });
+    for (const [i, { hidden }] of found.entries()) {
+      const whole = outputs[i].hidden;
+      const lacking = hidden.map((value, at) => (whole[at] - value) / spec.residualFactor);
+      await sum.add(taken[i], lacking, whole);
+    }
+    const fitted = await sum.repaired(matrix, `what ${id} is to make up for`);
+    return fitted ? { ...pruned, repaired: new Map([...pruned.repaired, [role, fitted]]) } : pruned;
+  }
+
   /** What the uncut model's blocks [from, to) make of some states. */
-  async runWhole(states: readonly Rows[], range: readonly [number, number]): Promise<readonly Rows[]> {
+  private async runWhole(states: readonly Rows[], range: readonly [number, number]): Promise<readonly Rows[]> {
     const { last } = this;
     if (last?.states === states && last.range.join() === range.join()) return last.outputs;
     this.executor ??= await this.work.createExecutor(this.work.source);
     const outputs = await this.runOn(this.executor, states, range);
     this.last = { states, range, outputs };
     return outputs;
-  }
-
-  /** The pruned block with its last matrix fitted so that it gives what is wanted of it. */
-  private async refit(
-    block: number,
-    pruned: PrunedBlock,
-    wanted: { readonly given: readonly Rows[]; readonly outputs: readonly Rows[] },
-  ): Promise<PrunedBlock> {
-    const source = this.withPruned(block, pruned);
-    const spec = source.spec.blocks[block];
-    const role = lastRoleOf(spec);
-    if (!role) return pruned;
-    const id = idOf(block, role);
-    const matrix = denseMatrix(await source.readMatrix(id));
-    const sum = new LackSum(this.work.maths, matrix.rows, matrix.cols);
-    const taken: Float32Array[] = [];
-    const found = await this.run(block, pruned, wanted.given, (i) => ({ matrices, data }) => {
-      if (matrices.includes(id)) taken[i] = data.slice();
-    });
-    for (const [i, { hidden }] of found.entries()) {
-      const whole = wanted.outputs[i].hidden;
-      const lacking = hidden.map((value, at) => (whole[at] - value) / spec.residualFactor);
-      await sum.add(taken[i], lacking, whole);
-    }
-    const fitted = await sum.repaired(matrix, `what ${id} is to make up for`);
-    return fitted ? { ...pruned, repaired: new Map([...pruned.repaired, [role, fitted]]) } : pruned;
   }
 
   /** The model with one block pruned. */

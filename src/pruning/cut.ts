@@ -20,7 +20,7 @@ export type BlockCut = z.infer<typeof BlockCut>;
 export const UNCUT: BlockCut = { attention: true, mlp: true, kvHeads: null, channels: null };
 
 /** The spec of a block as cut. Without its attention a block keeps the norm that the MLP shares. */
-function cutBlock(block: BlockSpec, cut: BlockCut): BlockSpec {
+export function cutBlock(block: BlockSpec, cut: BlockCut): BlockSpec {
   const attention = cut.attention && block.attention ? cutAttention(block.attention, cut) : null;
   const mlp = cut.mlp && block.mlp ? cutMlp(block.mlp, cut) : null;
   const none = { pre: null, post: null };

@@ -2,7 +2,7 @@ import { openStatisticsDescent, type StatisticsDescent } from "../calibration/st
 import { throwIfAborted } from "../errors.ts";
 import { blockName } from "../model/matrix-id.ts";
 import { BlockPruner, type PruningWork } from "./block-pruner.ts";
-import { type BlockCut, cutSpec, isLeftOut } from "./cut.ts";
+import { type BlockCut, cutSpec, isLeftOut, UNCUT } from "./cut.ts";
 import type { BlockPruning } from "./kind.ts";
 import { plannedCuts } from "./planned-cuts.ts";
 import type { PrunedBlocks } from "./pruned-blocks.ts";
@@ -39,9 +39,7 @@ export async function pruneModel(options: PruneModelOptions): Promise<PrunedPart
     const next = gone.indexOf(false, block + 1);
     return (next < 0 ? gone.length : next) - block - 1;
   };
-  const losing = prunings.map((one, i) =>
-    one && one.kept < (one.kind.slicesOf(spec.blocks[i])?.slices ?? 0) ? one : null,
-  );
+  const losing = prunings.map((one, i) => (cuts[i] === UNCUT ? null : one));
   const changed = [...gone.keys()].filter((block) => losing[block] || (!gone[block] && leftOutAfter(block) > 0));
   const pruned = prunedSource({ source, spec: planned, cutOf: (block) => cuts[block], repaired: blocks });
   const pruner = new BlockPruner(options);

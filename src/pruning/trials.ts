@@ -2,7 +2,7 @@ import type { StatisticsDescent } from "../calibration/statistics.ts";
 import type { BlockSpec, DecoderSpec } from "../model/decoder-spec.ts";
 import type { BlockPruner, Rows } from "./block-pruner.ts";
 import { canLose, keptCounts } from "./counts.ts";
-import { cutSpec, isLeftOut } from "./cut.ts";
+import { cutBlock, isLeftOut } from "./cut.ts";
 import type { PruningKind } from "./kind.ts";
 import type { OutputDivergence } from "./output-divergence.ts";
 
@@ -50,9 +50,9 @@ export class Trials {
 
   /** Of the block that the descents are at, for each kind; null where it has nothing of it to lose. */
   async ofBlock(): Promise<(BlockSensitivity | null)[]> {
-    const { pruner, tried, divergence } = this.parts;
+    const { tried, divergence } = this.parts;
     const block = tried.at;
-    const expected = await pruner.runWhole(tried.states, [block, block + 1]);
+    const expected = await tried.outputs();
     const found: (BlockSensitivity | null)[] = [];
     for (const one of this.tries) {
       const counts = countsOf(this.spec.blocks[block], one);
@@ -88,8 +88,7 @@ export class Trials {
     const { pruner, repairs, tried } = this.parts;
     const block = tried.at;
     const { earlier } = this;
-    const [left] = cutSpec({ ...this.spec, blocks: [this.spec.blocks[block]] }, [kind.cutOf([])]).blocks;
-    const isGone = isLeftOut(left);
+    const isGone = isLeftOut(cutBlock(this.spec.blocks[block], kind.cutOf([])));
     const place =
       isGone && earlier ? { block: block - 1, ...earlier } : { block, repairs: repairs.states, tried: tried.states };
     const leftOut = block - place.block;

@@ -16,6 +16,11 @@ export interface Moments {
   readonly second: Float32Array;
 }
 
+/** Of so many numbers of which nothing was learned. */
+export function emptyMoments(length: number): Moments {
+  return { first: new Float32Array(length), second: new Float32Array(length) };
+}
+
 /**
  * One step of AdamW (Loshchilov and Hutter 2019) on `values`, in place; TensorFlow.js has no decoupled weight decay,
  * and plain arrays can be saved and taken up again bit for bit. step: from 1.

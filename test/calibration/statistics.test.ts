@@ -223,6 +223,19 @@ describe("a descent for statistics", () => {
     expect(seen.at(-1)).toMatchObject({ stage: "statistics", done: 9, total: 9 });
   });
 
+  it("runs a block once whose outputs are asked for before it moves on", async () => {
+    const seen: Progress[] = [];
+    await withDescent(source, { onProgress: (progress) => seen.push(progress) }, async (descent) => {
+      const outputs = await descent.outputs();
+      expect(await descent.outputs()).toBe(outputs);
+      await descent.advance();
+      expect(descent.states).toBe(outputs);
+      // The block's one pass, and that it has been passed.
+      expect(seen).toHaveLength(2);
+      expect(await descent.outputs()).not.toBe(outputs);
+    });
+  });
+
   it("stops where its signal is aborted, between passes", async () => {
     const aborter = new AbortController();
     const options = { signal: aborter.signal, rowsPerPass: 5, onProgress: () => aborter.abort() };

@@ -50,8 +50,8 @@ export interface CostParts {
   readonly spec: DecoderSpec;
   readonly forms: BlockForms;
   readonly units: FormedUnits;
-  /** Bytes of keys and values, by block and form. */
-  readonly kvBytes: readonly (readonly number[])[];
+  /** Of every block's forms, as a segment's. */
+  readonly outsideBytes: readonly (readonly number[])[];
   /** Exits whose heads hold rows of the output head in its codec: what these take counts with it. */
   readonly exits: ExitShape | null;
   lossOf(matrix: MatrixToPlan, codec: CodecId): number;
@@ -60,7 +60,7 @@ export interface CostParts {
 
 /** Prepares what all budgets share. */
 export function segmentedCosts(parts: CostParts): SegmentedCosts {
-  const { spec, forms, units, kvBytes, exits, lossOf, latency } = parts;
+  const { spec, forms, units, outsideBytes, exits, lossOf, latency } = parts;
   const rowBytes = ({ id }: MatrixToPlan, codec: CodecId) =>
     exits && id === headMatrixId(spec) ? gatheredRowBytes(spec, exits, codec) : 0;
   const itemOf = (unit: Unit): UnitItem => {
@@ -80,7 +80,7 @@ export function segmentedCosts(parts: CostParts): SegmentedCosts {
       return {
         items: left.map(itemOf),
         fixedBytes: shapes[form][segment].vectorBytes,
-        outsideBytes: kvBytes[block][form] - kvBytes[block][0],
+        outsideBytes: outsideBytes[block][form],
         loss: forms[block][form].cut?.loss ?? 0,
       };
     });

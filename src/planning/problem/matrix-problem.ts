@@ -38,7 +38,7 @@ export function openMatrixProblem(
   const { spec, settings, storedDtype, exits, forms, kvChoices, solver } = request;
   const matrices = matricesToPlan(MATRIX_GRAIN, { spec, settings, storedDtype });
   const units = formedUnits(unitsOf(matrices, settings.ties), spec, forms);
-  /** By what keys and values of the forms take: by KV type. */
+  /** By what forms save of keys and values: the same for every KV type where they leave attention as it is. */
   const known = new Map<string, SegmentedCosts>();
   return {
     matrices,
@@ -46,11 +46,14 @@ export function openMatrixProblem(
     narrowest: smallestAllocation(units),
     allocate(bound) {
       const { latency } = settings;
-      const kvBytes = forms.map((ofBlock) => ofBlock.map(({ block }) => bound.kvBytesOf(block)));
-      const key = JSON.stringify(kvBytes);
+      const outsideBytes = forms.map((ofBlock) => {
+        const kvBytes = ofBlock.map(({ block }) => bound.kvBytesOf(block));
+        return kvBytes.map((bytes) => bytes - kvBytes[0]);
+      });
+      const key = JSON.stringify(outsideBytes);
       const costs =
         known.get(key) ??
-        segmentedCosts({ spec, forms, units, kvBytes, exits, lossOf: requiredLosses(request, matrices), latency });
+        segmentedCosts({ spec, forms, units, outsideBytes, exits, lossOf: requiredLosses(request, matrices), latency });
       known.set(key, costs);
       return allocate({ ...costs, solver, ...bound });
     },

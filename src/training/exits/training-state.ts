@@ -1,14 +1,6 @@
 import { z } from "zod";
-import { UserError } from "../../errors.ts";
-import { isFile, parseWith } from "../../formats/files.ts";
-import { JsonError, parseJson } from "../../formats/json.ts";
-import {
-  layoutSafetensors,
-  openSafetensors,
-  type SafetensorsFile,
-  writeSafetensors,
-} from "../../formats/safetensors/index.ts";
-import type { Moments } from "../adam.ts";
+import { emptyMoments, type Moments } from "../adam.ts";
+import { type NamedNumbers, restoreNumbers, saveNumbers } from "../saved-state.ts";
 import type { HeadParameters } from "./head-parameters.ts";
 
 /** How a head does on the held-out tokens. */
@@ -64,10 +56,7 @@ export function newState(heads: readonly HeadParameters[], scores: readonly Head
   return {
     heads: heads.map((parameters, i) => ({
       parameters,
-      moments: learnedOf(parameters).map(({ values }) => ({
-        first: new Float32Array(values.length),
-        second: new Float32Array(values.length),
-      })),
+      moments: learnedOf(parameters).map(({ values }) => emptyMoments(values.length)),
       best: learnedOf(parameters).map(({ values }) => values.slice()),
       before: scores[i],
       bestScore: scores[i],
@@ -80,18 +69,10 @@ export function newState(heads: readonly HeadParameters[], scores: readonly Head
 }
 
 /** Saves a state, whole or not at all; numbers are kept bit for bit. */
-export async function saveState(file: string, key: string, state: TrainingState): Promise<void> {
+export function saveState(file: string, key: string, state: TrainingState): Promise<void> {
   const { step, idle, done, heads } = state;
   const scores = heads.map(({ before, bestScore, bestStep }) => ({ before, bestScore, bestStep }));
-  const tensors = tensorsOf(state);
-  const layout = layoutSafetensors(
-    tensors.map(({ name, values }) => ({ name, dtype: "F32", shape: [values.length] })),
-    { metadata: { progress: JSON.stringify({ key, step, idle, done, heads: scores }) } },
-  );
-  const pieces = tensors.map(({ name, values }) => {
-    return { name, bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength) };
-  });
-  await writeSafetensors(file, layout, pieces);
+  return saveNumbers(file, { key, step, idle, done, heads: scores }, numbersOf(state));
 }
 
 /**
@@ -99,37 +80,18 @@ export async function saveState(file: string, key: string, state: TrainingState)
  * there is none.
  */
 export async function restoreState(file: string, key: string, state: TrainingState): Promise<boolean> {
-  if (!(await isFile(file))) return false;
-  try {
-    const saved = await openSafetensors(file);
-    return await restore(saved, key, state).finally(() => saved.close());
-  } catch (error) {
-    // A damaged state is as good as none: training begins again.
-    if (error instanceof UserError || error instanceof JsonError) return false;
-    throw error;
-  }
-}
-
-async function restore(saved: SafetensorsFile, key: string, state: TrainingState): Promise<boolean> {
-  const found = progressOf(saved);
-  if (found?.key !== key || found.heads.length !== state.heads.length) return false;
-  const read: Float32Array[] = [];
-  for (const { name, values } of tensorsOf(state)) {
-    if (saved.tensor(name).shape[0] !== values.length) return false;
-    read.push(await saved.readF32(name, 0, values.length));
-  }
-  for (const [i, { values }] of tensorsOf(state).entries()) values.set(read[i]);
+  const found = await restoreNumbers(file, {
+    key,
+    schema: Progress,
+    numbersOf: ({ heads }) => (heads.length === state.heads.length ? numbersOf(state) : null),
+  });
+  if (!found) return false;
   for (const [i, head] of state.heads.entries()) Object.assign(head, found.heads[i]);
   Object.assign(state, { step: found.step, idle: found.idle, done: found.done });
   return true;
 }
 
-function progressOf(saved: SafetensorsFile): z.infer<typeof Progress> | null {
-  const text = saved.metadata?.get("progress");
-  return text === undefined ? null : parseWith(Progress, parseJson(text), saved.label);
-}
-
-function tensorsOf({ heads }: TrainingState): { name: string; values: Float32Array }[] {
+function numbersOf({ heads }: TrainingState): NamedNumbers[] {
   return heads.flatMap(({ parameters, moments, best }, head) =>
     learnedOf(parameters).flatMap(({ name, values }, i) => [
       { name: `${head}.${name}`, values },

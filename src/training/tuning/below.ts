@@ -36,7 +36,7 @@ export async function statesBelow(
     own.set(kept);
     return new Float32Array(own.buffer);
   }
-  const options = adapter === null ? {} : { adapter };
+  const options = { adapter: adapter ?? undefined };
   const states = await takeNumbers(executor, await runRows(executor, rowsOf([ids]), options, depth));
   if (file) await writeFileAtomic(file, new Uint8Array(states.buffer, states.byteOffset, states.byteLength));
   return states;

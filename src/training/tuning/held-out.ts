@@ -23,7 +23,7 @@ export async function heldOutLosses(
 ): Promise<number[]> {
   const sums = depths.map(() => 0);
   let targets = 0;
-  const options = { ...(adapter === null ? {} : { adapter }), signal };
+  const options = { adapter: adapter ?? undefined, signal };
   for (const example of examples) {
     throwIfAborted(signal);
     const rows = await startRows(executor, rowsOf([example.ids]));

@@ -1,3 +1,5 @@
+import { cosineRate } from "../adam.ts";
+
 /** How the rate goes on after its rise. */
 export const RATE_SCHEDULES = ["constant", "linear", "cosine"] as const;
 export type RateSchedule = (typeof RATE_SCHEDULES)[number];
@@ -5,7 +7,7 @@ export type RateSchedule = (typeof RATE_SCHEDULES)[number];
 const FALL: Readonly<Record<RateSchedule, (share: number) => number>> = {
   constant: () => 1,
   linear: (share) => 1 - share,
-  cosine: (share) => (1 + Math.cos(Math.PI * share)) / 2,
+  cosine: (share) => cosineRate(1, share, 1),
 };
 
 /** Rate of a step (from 0) of so many: up in a line over `warmup` steps, then as the schedule says, down to 0. */

@@ -1,11 +1,8 @@
 import { z } from "zod";
-import { UserError } from "../../errors.ts";
-import { isFile, parseWith } from "../../formats/files.ts";
-import { JsonError, parseJson } from "../../formats/json.ts";
-import { layoutSafetensors, openSafetensors, writeSafetensors } from "../../formats/safetensors/index.ts";
 import type { LowRankPart } from "../../model/low-rank.ts";
 import { idOf } from "../../model/matrix-id.ts";
-import type { Moments } from "../adam.ts";
+import { emptyMoments, type Moments } from "../adam.ts";
+import { type NamedNumbers, restoreNumbers, saveNumbers } from "../saved-state.ts";
 
 const TurnRecord = z.strictObject({
   window: z.number().int().nonnegative(),
@@ -45,88 +42,58 @@ export interface TuningState extends TuningProgress {
 
 /** The moments of a part, zeros where nothing was learned of it. */
 export function momentsOf({ moments, parts }: TuningState, part: number): PartMoments {
-  const found = moments.get(part) ?? emptyMoments(parts[part]);
+  const found = moments.get(part) ?? startMoments(parts[part]);
   moments.set(part, found);
   return found;
 }
 
-function emptyMoments({ a, b }: LowRankPart): PartMoments {
-  const zeros = ({ length }: Float32Array): Moments => ({
-    first: new Float32Array(length),
-    second: new Float32Array(length),
-  });
-  return { a: zeros(a), b: zeros(b) };
+function startMoments({ a, b }: LowRankPart): PartMoments {
+  return { a: emptyMoments(a.length), b: emptyMoments(b.length) };
 }
 
 /** Saves a state, whole or not at all; numbers are kept bit for bit. */
-export async function saveTuning(file: string, key: string, state: TuningState): Promise<void> {
+export function saveTuning(file: string, key: string, state: TuningState): Promise<void> {
   const { step, past, losses, updates, before } = state;
-  const tensors = tensorsOf(state);
-  const layout = layoutSafetensors(
-    tensors.map(({ name, values }) => ({ name, dtype: "F32" as const, shape: [values.length] })),
-    { metadata: { progress: JSON.stringify({ key, step, past, losses, updates, before }) } },
-  );
-  await writeSafetensors(
-    file,
-    layout,
-    tensors.map(({ name, values }) => ({
-      name,
-      bytes: new Uint8Array(values.buffer, values.byteOffset, values.byteLength),
-    })),
-  );
+  return saveNumbers(file, { key, step, past, losses, updates, before }, numbersOf(state));
 }
 
 /**
- * The state that was saved under the key, put into `parts`; null where there is none (other settings, a damaged file).
+ * The state that was saved under the key, put into `parts`; null, and nothing put there, where there is none (other
+ * settings, a damaged file).
  */
 export async function restoreTuning(
   file: string,
   key: string,
   parts: readonly LowRankPart[],
 ): Promise<TuningState | null> {
-  if (!(await isFile(file))) return null;
-  try {
-    const saved = await openSafetensors(file);
-    try {
-      const text = saved.metadata?.get("progress");
-      if (text === undefined) return null;
-      const { key: found, ...progress } = parseWith(Progress, parseJson(text), file);
-      if (found !== key) return null;
-      const moments = new Map<number, PartMoments>();
+  const moments: TuningState["moments"] = new Map();
+  const found = await restoreNumbers(file, {
+    key,
+    schema: Progress,
+    numbersOf(_, saved) {
       for (const [i, part] of parts.entries()) {
-        if (saved.tensors.has(`${nameOf(part)}.a.first`)) moments.set(i, emptyMoments(part));
+        if (saved.tensors.has(`${nameOf(part)}.a.first`)) moments.set(i, startMoments(part));
       }
-      const state = { ...progress, parts, moments };
-      for (const { name, values } of tensorsOf(state)) values.set(await saved.readF32(name, 0, values.length));
-      return state;
-    } finally {
-      await saved.close();
-    }
-  } catch (error) {
-    // A damaged state is as good as none: tuning begins again.
-    if (error instanceof UserError || error instanceof JsonError) return null;
-    throw error;
-  }
+      return numbersOf({ parts, moments });
+    },
+  });
+  if (!found) return null;
+  const { key: _, ...progress } = found;
+  return { ...progress, parts, moments };
 }
 
 const nameOf = ({ block, role }: LowRankPart) => idOf(block, role);
 
-function tensorsOf({ parts, moments }: TuningState): { name: string; values: Float32Array }[] {
-  return parts.flatMap((part, i) => {
-    const kept = moments.get(i);
-    const numbers = (["a", "b"] as const).flatMap((letter) => {
+function numbersOf({ parts, moments }: Pick<TuningState, "parts" | "moments">): NamedNumbers[] {
+  return parts.flatMap((part, i) =>
+    (["a", "b"] as const).flatMap((letter) => {
       const name = `${nameOf(part)}.${letter}`;
-      const of = kept?.[letter];
-      return [
-        { name, values: part[letter] },
-        ...(of
-          ? [
-              { name: `${name}.first`, values: of.first },
-              { name: `${name}.second`, values: of.second },
-            ]
-          : []),
+      const kept = moments.get(i)?.[letter];
+      const means = kept && [
+        { name: `${name}.first`, values: kept.first },
+        { name: `${name}.second`, values: kept.second },
       ];
-    });
-    return numbers;
-  });
+      return [{ name, values: part[letter] }, ...(means ?? [])];
+    }),
+  );
 }

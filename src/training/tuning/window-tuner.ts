@@ -2,7 +2,7 @@ import { UserError } from "../../errors.ts";
 import type { WeightSource } from "../../model/weight-source.ts";
 import type { AnyExecutor } from "../../runtime/executor.ts";
 import { type BelowOptions, statesBelow } from "./below.ts";
-import { type FrozenBlock, frozenBytes, loadFrozenBlock } from "./block/frozen-block.ts";
+import { type FrozenBlock, loadFrozenBlock } from "./block/frozen-block.ts";
 import type { BlockAdditions } from "./block/low-rank.ts";
 import type { RowBuffers } from "./block/row-buffers.ts";
 import type { Example } from "./examples.ts";
@@ -56,11 +56,6 @@ export class WindowTuner {
       frozen.push(await loadFrozenBlock(options.source, block));
     }
     return new WindowTuner(options, frozen);
-  }
-
-  /** Bytes of the weights that the window's own passes read. */
-  get weightBytes(): number {
-    return this.blocks.blocks.reduce((sum, block) => sum + frozenBytes(block), 0);
   }
 
   /**

@@ -62,8 +62,3 @@ export function packedOperand(matrix: Matrix): PackedOperand {
   const bytes = codec.pack({ kind: "float", rows, cols, values: matrix.data });
   return { codec, rows, cols, bytes: aligned(bytes) };
 }
-
-/** Bytes of the matrices of a block. */
-export function frozenBytes({ linears }: FrozenBlock): number {
-  return [...linears.values()].reduce((sum, { operand }) => sum + operand.bytes.length, 0);
-}

@@ -43,41 +43,45 @@ export function scheduleRows(
   { compute, stream, decodes }: ScheduleCosts,
   { memoryLimitBytes }: SearchOptions,
 ): ScheduleRow[] {
-  const rows: ScheduleRow[] = [];
   // What stays of streamed weights is in memory.
   const streamedLike = compute.some(({ residency }) => residency === "memory") ? "memory" : "mapped";
-  for (const { threads, kvType, residency, tokenMs, chunks } of compute) {
+  return compute.flatMap(({ threads, kvType, residency, tokenMs, chunks }) => {
     const { bytesPerSecond } = streamOf(stream, threads);
-    for (const { rows: promptChunk, ms } of chunks) {
+    return chunks.flatMap(({ rows: promptChunk, ms }) => {
       const memory = artifact.memoryOf(kvType, promptChunk);
-      const add = (
-        place: ScheduleRow["residency"],
-        bytes: number,
-        { memoryBytes, limit }: { memoryBytes: number; limit: number | null },
-      ) => {
-        const readMs = (1000 * bytes) / bytesPerSecond;
-        for (const { decode, lossless, ratio } of decodes[place === "streamed" ? "streamed" : "held"]) {
-          rows.push({
-            ...{ threads, promptChunk, kvType, residency: place, memoryLimitBytes: limit, decode },
-            memoryBytes: Math.max(memoryBytes, memory.openingBytes),
-            promptTokensPerSecond: (1000 * promptChunk) / Math.max(ms, readMs),
-            generateTokensPerSecond: (1000 * ratio) / Math.max(tokenMs, readMs),
-            sameText: lossless && kvType === artifact.plannedKvType,
-          });
-        }
-      };
-      add(residency, 0, { memoryBytes: memory.besideBytes + memory.weightBytes, limit: null });
-      if (residency === streamedLike) {
-        for (const roomBytes of roomsOf(memory, memoryLimitBytes)) {
-          const streamed = artifact.streamedIn(roomBytes);
-          if (!streamed || streamed.tokenBytes === 0) continue;
-          const limit = memory.besideBytes + roomBytes;
-          add("streamed", streamed.tokenBytes, { memoryBytes: memory.besideBytes + streamed.heldBytes, limit });
-        }
-      }
-    }
-  }
-  return rows;
+      const held = { residency, readBytes: 0, memoryBytes: memory.besideBytes + memory.weightBytes, limit: null };
+      const streamed = residency === streamedLike ? streamedPlaces(artifact, memory, memoryLimitBytes) : [];
+      return [held, ...streamed].flatMap((place) => {
+        const readMs = (1000 * place.readBytes) / bytesPerSecond;
+        const ways = decodes[place.residency === "streamed" ? "streamed" : "held"];
+        return ways.map(({ decode, lossless, ratio }) => ({
+          ...{ threads, promptChunk, kvType, residency: place.residency, memoryLimitBytes: place.limit, decode },
+          memoryBytes: Math.max(place.memoryBytes, memory.openingBytes),
+          promptTokensPerSecond: (1000 * promptChunk) / Math.max(ms, readMs),
+          generateTokensPerSecond: (1000 * ratio) / Math.max(tokenMs, readMs),
+          sameText: lossless && kvType === artifact.plannedKvType,
+        }));
+      });
+    });
+  });
+}
+
+/** Where weights may be: what a pass reads of them, what the process takes, and the limit that it is to be given. */
+interface Place {
+  readonly residency: ScheduleRow["residency"];
+  readonly readBytes: number;
+  readonly memoryBytes: number;
+  readonly limit: number | null;
+}
+
+function streamedPlaces(artifact: ScheduledArtifact, memory: RunMemory, limitBytes: number | null): Place[] {
+  return roomsOf(memory, limitBytes).flatMap((roomBytes): Place[] => {
+    const streamed = artifact.streamedIn(roomBytes);
+    if (!streamed || streamed.tokenBytes === 0) return [];
+    const memoryBytes = memory.besideBytes + streamed.heldBytes;
+    const limit = memory.besideBytes + roomBytes;
+    return [{ residency: "streamed", readBytes: streamed.tokenBytes, memoryBytes, limit }];
+  });
 }
 
 function streamOf(stream: readonly StreamCosts[], threads: number): StreamCosts {

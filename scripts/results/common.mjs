@@ -29,9 +29,15 @@ export function stamp() {
   };
 }
 
+/** Where and on what a figure was taken, for people: of a document with a {@link stamp}. */
+export const taken = ({ machine, date, commit }) => `*${machine}; ${date}; commit ${commit}.*`;
+
+/** A line on standard error. */
+export const note = (line) => process.stderr.write(`${line}\n`);
+
 /**
  * Runs a layerwise command with --json; gives its document, seconds, peak resident bytes and what it said beside, which
- * is passed on.
+ * is passed on. Throws where the document says a mistake.
  */
 export async function layerwise(...args) {
   const began = performance.now();
@@ -57,7 +63,9 @@ export async function layerwise(...args) {
   clearInterval(watch);
   const seconds = (performance.now() - began) / 1000;
   if (!text) throw new Error(`layerwise ${args.join(" ")} printed nothing`);
-  return { document: JSON.parse(text), seconds, peakRssBytes, notes };
+  const document = JSON.parse(text);
+  if (document.error) throw new Error(`layerwise ${args.join(" ")}: ${JSON.stringify(document.error)}`);
+  return { document, seconds, peakRssBytes, notes };
 }
 
 /** Writes docs/results/<name>.json. */
@@ -78,6 +86,6 @@ export function progressLine() {
   return ({ stage, done, total, detail }) => {
     if (performance.now() - last < 10_000 && done !== total) return;
     last = performance.now();
-    process.stderr.write(`${stage} ${done}/${total} ${detail ?? ""}\n`);
+    note(`${stage} ${done}/${total} ${detail ?? ""}`);
   };
 }

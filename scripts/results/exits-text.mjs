@@ -1,11 +1,10 @@
 // The section of docs/results.md on early exits and DSSD.
-import { MIB, table } from "./common.mjs";
+import { MIB, table, taken } from "./common.mjs";
 
 const TITLES = { smollm2: "SmolLM2-135M", neox: "neox-tiny", example: "the bundled example" };
 const percent = (share, digits = 1) => (share === null ? "" : `${(100 * share).toFixed(digits)} %`);
 const times = (ratio) => (ratio === null || ratio === undefined ? "" : `${ratio.toFixed(2)}x`);
 const count = (number) => number.toLocaleString("en-US");
-const taken = ({ machine, date, commit }) => `*${machine}; ${date}; commit ${commit}.*`;
 const BOUNDS = { waste: "wrong drafts", heads: "heads", drafts: "drafting blocks", rows: "rows to verify" };
 
 /** A table over all models, a note on each (after) and when it was taken; nothing where the part was not measured. */

@@ -4,7 +4,7 @@
 // when it is done.
 import { spawn } from "node:child_process";
 import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
-import { flag, layerwise, progressLine, save, stamp } from "./common.mjs";
+import { flag, layerwise, note, progressLine, save, stamp } from "./common.mjs";
 import { artifactOf, OUT, promptFile, SUBJECTS, trainedAfresh } from "./exits-subjects.mjs";
 
 const THREADS = 2;
@@ -14,7 +14,6 @@ const DRAFT_LIMIT = 8;
 /** How often a training is killed. */
 const KILLS = 4;
 
-const note = (line) => process.stderr.write(`${line}\n`);
 const dist = (file) => import(`../../dist/${file}.js`);
 
 /** A model with its exits open, and prompts as ids; `use` gets them. */
@@ -77,7 +76,6 @@ async function bench(name, { count, generateTokens }, flags) {
     ...["--prompt-tokens", String(prompts.tokens), "--generate-tokens", String(generateTokens)],
     ...["--executor", "native", "--threads", String(THREADS), "--repeats", "11", ...flags],
   );
-  if (document.error) throw new Error(`${name}: ${document.error.message}`);
   const { rows, comparisons, perfect, costs, exits, blocks } = document.drafters;
   return { prompts: prompts.what, count, generateTokens, rows, comparisons, perfect, costs, exits, blocks };
 }

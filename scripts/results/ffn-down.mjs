@@ -12,7 +12,7 @@ import { denseMatrix } from "../../dist/model/weight-source.js";
 import { errorsUnder, openTheirs, ourValues } from "../../test/peers/ffn-down-errors.mjs";
 import { makeFiles } from "../../test/peers/ffn-down-files.mjs";
 import { findPeers } from "../../test/peers/runners.mjs";
-import { flag, save, smollm2Folder, stamp } from "./common.mjs";
+import { flag, note, save, smollm2Folder, stamp } from "./common.mjs";
 import { dataFile } from "./data.mjs";
 import { collectGrams } from "./ffn-down-grams.mjs";
 import { ffnDownText } from "./ffn-down-text.mjs";
@@ -22,8 +22,6 @@ const FOLDER = "outputs/peers/ffn-down";
 const OURS = { Q3_K: "q3t-g32-s8", IQ4_XS: "q4t-g64", Q4_K: "q4t-g32-s8", Q5_K: "q5t-g32-s8" };
 const QUANTIZER = "gptq";
 const HELD_OUT_CHUNKS = 20;
-
-const note = (line) => process.stderr.write(`${line}\n`);
 
 const measuredAt = stamp();
 /** Names the contents of src/, where nothing in it has changed since the commit. */

@@ -4,13 +4,11 @@
 import { existsSync, readFileSync } from "node:fs";
 import { comparePeers, comparisonText } from "../../test/peers/bench-peers.mjs";
 import { SUBJECTS } from "../../test/peers/subjects.mjs";
-import { flag, layerwise, save, stamp } from "./common.mjs";
+import { flag, layerwise, note, save, stamp } from "./common.mjs";
 
 const THREADS = [1, 2];
 const ROWS = "1,2,3,4,6,8,16";
 const LONG_CONTEXT = 8192;
-
-const note = (line) => process.stderr.write(`${line}\n`);
 
 /** One model by `layerwise bench` on the native executor. */
 async function bench(model, threads, flags) {

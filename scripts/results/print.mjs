@@ -1,7 +1,7 @@
 // npm run results:print: writes docs/results.md from the measured documents in docs/results/. Nothing in it is typed.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { draftersPicture } from "../../dist/bench/drafters/picture.js";
-import { MIB, table } from "./common.mjs";
+import { MIB, table, taken } from "./common.mjs";
 import { dataList } from "./data.mjs";
 import { exitsText } from "./exits-text.mjs";
 import { ffnDownText } from "./ffn-down-text.mjs";
@@ -20,7 +20,6 @@ function withError(value, error, digits) {
   const shown = error < 0.5 * 10 ** -digits ? digits + 2 : digits;
   return `${value.toFixed(shown)} ± ${error.toFixed(shown)}`;
 }
-const taken = ({ machine, date, commit }) => `*${machine}; ${date}; commit ${commit}.*`;
 
 function smollm2(result) {
   const { model, reference, divergence, scoredTokens, protocol } = result.evaluation;

@@ -1,5 +1,5 @@
 // What docs/results.md says of pruning, from docs/results/pruning.json and pruning-repairs.json.
-import { MIB, table } from "./common.mjs";
+import { MIB, table, taken } from "./common.mjs";
 
 const nats = ({ mean, meanError }) => `${mean.toFixed(4)} ± ${meanError.toFixed(4)}`;
 
@@ -42,17 +42,17 @@ function variantsText(variants) {
   return [table([...head, "decode tokens/s at 4 bits", "on AVX2"], rows), ...notes].join("\n\n");
 }
 
-const takenText = ({ windows, calibrationTokens = 16384, machine, date, commit }) =>
-  `${windows} windows, ${calibrationTokens.toLocaleString("en")} calibration tokens. *${machine}; ${date}; commit ${commit}.*`;
+const takenText = ({ windows, calibrationTokens = 16384, ...stamped }) =>
+  `${windows} windows, ${calibrationTokens.toLocaleString("en")} calibration tokens. ${taken(stamped)}`;
 
-function jointText({ budgets, kinds, tokens, ...taken }) {
+function jointText({ budgets, kinds, tokens, ...stamped }) {
   const figures = ({ predictedLoss, divergence }) => `${predictedLoss.toFixed(4)}, ${nats(divergence)}`;
   const rows = budgets.map(({ width, budgetBytes, bits, joint }) => [
     `${width} bits, ${(budgetBytes / MIB).toFixed(1)} MiB`,
     ...[figures(bits), figures(joint), leftOutText(joint), guardText(joint)],
   ]);
   const head = ["total bytes of uniform", "bits alone: predicted, measured", "what ships: predicted, measured"];
-  const how = `May leave out ${kinds.join(", ")}; losses of ${tokens} tokens. ${takenText(taken)}`;
+  const how = `May leave out ${kinds.join(", ")}; losses of ${tokens} tokens. ${takenText(stamped)}`;
   return `${table([...head, "the joint plan leaves out", "guard: joint plan, bits alone; ships"], rows)}\n\n${how}`;
 }
 

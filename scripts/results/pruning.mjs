@@ -3,11 +3,12 @@
 // (16 bits) and with 4 bits, and decode tokens/s beside the unpruned model, on the best table and on AVX2 (`speed`);
 // and plans that choose cuts and codecs together beside plans of bits alone, at the same bytes (`joint`). `--tuned`
 // measures a variant's artifact after tuning. Whatever is done is saved. Alone on the machine.
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import path from "node:path";
+import { existsSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { median } from "../../test/peers/runners.mjs";
 import { flag, layerwise, save, smollm2Folder, stamp } from "./common.mjs";
-import { dataFile } from "./data.mjs";
 import { pruningText } from "./pruning-text.mjs";
+import { recipeFile, shippedTexts } from "./recipe-file.mjs";
+import { windowDivergence } from "./window-divergence.mjs";
 
 const MODEL = flag("model") ?? "smollm2-135m";
 const OUT = `outputs/results/pruning-${MODEL}`;
@@ -39,38 +40,25 @@ const KINDS = flag("kinds")?.split(",") ?? ["neurons", "heads", "attention", "ml
 const PROBES = ["q3t-g32-s8", "q2t-g32-s8"];
 
 const folder = smollm2Folder();
-const text = dataFile("corpora/wikitext-2/wiki.test.raw");
 const result = existsSync(FILE) ? JSON.parse(readFileSync(FILE, "utf8")) : { models: {} };
 const model = { variants: {}, joint: null, ...result.models[MODEL] };
 result.models[MODEL] = model;
 
-/** A recipe as JSON, which is YAML. */
-function recipeFile(name, more) {
-  const source = (file) => ({ path: path.resolve("calibration-data", file), tokens: BOOK_TOKENS });
-  const sources = [source("pride-and-prejudice.txt"), source("origin-of-species.txt")];
-  mkdirSync(OUT, { recursive: true });
-  const file = `${OUT}/${name}.yaml`;
-  writeFileSync(file, JSON.stringify({ name, calibration: { sources }, ...more }));
-  return file;
+function recipeOf(name, more) {
+  const calibration = shippedTexts(["pride-and-prejudice.txt", "origin-of-species.txt"], BOOK_TOKENS);
+  return recipeFile(`${OUT}/${name}.yaml`, { name, calibration, ...more });
 }
 
 async function compress(recipe, budget, out) {
   const { document } = await layerwise("compress", folder, "--recipe", recipe, "--budget", budget, "--out", out);
-  if (document.error) throw new Error(`${recipe}: ${JSON.stringify(document.error)}`);
   return document;
 }
 
 const secondsOf = ({ steps }) =>
   steps.map(({ name, elapsedMs, cached }) => ({ name, seconds: elapsedMs / 1000, cached }));
 
-async function divergence(artifact) {
-  const { document } = await layerwise(
-    ...["eval", artifact, "--text", text, "--reference", folder, "--reference-states", `${OUT}/reference.states`],
-    ...["--noise-floor=false", "--window", "512", "--windows", String(WINDOWS)],
-  );
-  const { divergence: found, model: own } = document.result;
-  return { mean: found.mean, meanError: found.meanError, perplexity: own.perplexity };
-}
+const divergence = (artifact) =>
+  windowDivergence(artifact, folder, { states: `${OUT}/reference.states`, windows: WINDOWS });
 
 const artifactOf = (name) => `${OUT}/artifact-${name}`;
 
@@ -81,7 +69,7 @@ async function variant(name) {
   const prune = VARIANTS[name] ? { prune: VARIANTS[name] } : {};
   const score = { scorer: "kl", options: { tokens: TRIED_TOKENS } };
   const make = async (as) =>
-    compress(recipeFile(name, { ...prune, score, plan: { allocator: "uniform", ...CODECS[as] } }), "8 GiB", out);
+    compress(recipeOf(name, { ...prune, score, plan: { allocator: "uniform", ...CODECS[as] } }), "8 GiB", out);
   const steps = secondsOf(await make("exact"));
   const exact = await divergence(`${out}/artifact`);
   // In the same run folder: what was pruned is taken as it is, and the artifact replaced.
@@ -117,8 +105,7 @@ async function speed() {
     }
     for (const [i, name] of names.entries()) {
       const own = model.variants[name];
-      const median = found[i].sort((a, b) => a - b)[Math.floor(ROUNDS / 2)];
-      own.tokensPerSecond = { ...own.tokensPerSecond, [isa ?? "best"]: median };
+      own.tokensPerSecond = { ...own.tokensPerSecond, [isa ?? "best"]: median(found[i]) };
     }
   }
 }
@@ -127,7 +114,7 @@ async function speed() {
 function plansRecipe(prune) {
   const choosing = prune ? { prune: { kind: KINDS, ratio: "auto" } } : {};
   const options = { unit: "matrix", tokens: TRIED_TOKENS, probeEvery: 4, fitPairs: 0, probes: PROBES };
-  return recipeFile(prune ? "joint" : "bits", {
+  return recipeOf(prune ? "joint" : "bits", {
     ...choosing,
     score: { scorer: "kl", options: { ...options, embeddingProbes: ["q4t-g32-s8"] } },
     plan: { allocator: "optimal", codecs: BLOCK_BITS, embeddingCodecs: ["q6s-g32-s8", "q4t-g32-s8"] },

@@ -5,7 +5,7 @@
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import path from "node:path";
 import YAML from "yaml";
-import { flag, layerwise, MIB, save, smollm2Folder, stamp } from "./common.mjs";
+import { flag, layerwise, MIB, note, save, smollm2Folder, stamp } from "./common.mjs";
 import { dataFile } from "./data.mjs";
 import { divergenceOf, llamaCppFiles } from "./llama-protocol.mjs";
 
@@ -19,7 +19,6 @@ const UNIFORM = ["q3t-g32-s8", "q4t-g32-s8", "q5t-g32-s8", "q6s-g32-s8"];
 /** Assembled from the library alone, no matrix packed anew. */
 const FROM_LIBRARY = { quantizer: "gptq", requantize: false };
 
-const note = (line) => process.stderr.write(`${line}\n`);
 const checkpoint = smollm2Folder();
 const recipe = YAML.parse(readFileSync(RECIPE, "utf8"));
 if (process.argv.includes("--from-library")) recipe.quantize = FROM_LIBRARY;

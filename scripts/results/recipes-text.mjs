@@ -1,8 +1,7 @@
 // The section of docs/results.md on what the shipped recipes take.
-import { MIB, table } from "./common.mjs";
+import { MIB, table, taken } from "./common.mjs";
 
 const minutes = (seconds) => (seconds < 100 ? `${seconds.toFixed(0)} s` : `${(seconds / 60).toFixed(1)} min`);
-const taken = ({ machine, date, commit }) => `*${machine}; ${date}; commit ${commit}.*`;
 
 /** Stages side by side, then the prediction for a larger model. */
 export function recipesText({ smollm2 = {}, shape = {} }) {

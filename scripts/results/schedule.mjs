@@ -1,7 +1,7 @@
 // npm run results:schedule [SMOLLM2_FOLDER] [--artifact=FOLDER,…]: the settings that `layerwise schedule` chooses
 // beside the best of all settings, every one of them run, in turns: the same turn of a prompt and generated tokens.
 // Alone on the machine.
-import { existsSync, mkdirSync, writeFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import path from "node:path";
 import { openArtifact } from "../../dist/artifact/reader.js";
 import { readPrompts } from "../../dist/bench/drafters/prompts.js";
@@ -10,6 +10,7 @@ import { generate } from "../../dist/decoding/generate.js";
 import { runMemory } from "../../dist/decoding/memory-limit.js";
 import { openModel } from "../../dist/decoding/open-model.js";
 import { flag, layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
+import { recipeFile, shippedTexts } from "./recipe-file.mjs";
 
 const OUT = "outputs/results/schedule";
 const ROUNDS = 6;
@@ -19,15 +20,10 @@ const CHUNKS = [64, 128];
 
 async function smollm2Artifact() {
   if (existsSync(`${OUT}/smollm2/artifact/manifest.json`)) return `${OUT}/smollm2/artifact`;
-  const source = { path: path.resolve("calibration-data/pride-and-prejudice.txt"), tokens: 512 };
+  const calibration = shippedTexts(["pride-and-prejudice.txt"], 512);
   const plan = { allocator: "uniform", codecs: ["q4s-g32"], embedding: "8 bits" };
-  mkdirSync(OUT, { recursive: true });
-  const recipe = { name: "u4", calibration: { sources: [source] }, plan, context: 512 };
-  writeFileSync(`${OUT}/smollm2.yaml`, JSON.stringify(recipe));
-  await layerwise(
-    ...["compress", smollm2Folder(), "--recipe", `${OUT}/smollm2.yaml`, "--budget", "4 GiB"],
-    ...["--out", `${OUT}/smollm2`],
-  );
+  const recipe = recipeFile(`${OUT}/smollm2.yaml`, { name: "u4", calibration, plan, context: 512 });
+  await layerwise(...["compress", smollm2Folder(), "--recipe", recipe, "--budget", "4 GiB", "--out", `${OUT}/smollm2`]);
   return `${OUT}/smollm2/artifact`;
 }
 

@@ -1,5 +1,5 @@
 // What docs/results.md says of sparse codecs, from docs/results/sparse.json.
-import { MIB, table } from "./common.mjs";
+import { MIB, table, taken } from "./common.mjs";
 
 /** Weights in the blocks of SmolLM2-135M. */
 const BLOCK_WEIGHTS = 106_168_320;
@@ -16,9 +16,8 @@ export function sparseText({ codecs, kernels }) {
       tokensPerSecond?.best?.toFixed(1) ?? "–",
       tokensPerSecond?.avx2?.toFixed(1) ?? "–",
     ]);
-  const { machine, date, commit } = Object.values(codecs).at(-1);
   const head = ["codec of the blocks", "bits a weight", "MiB", "KL divergence", "decode tokens/s", "on AVX2"];
-  const figures = `${table(head, rows)}\n\n*${machine}; ${date}; commit ${commit}.*`;
+  const figures = `${table(head, rows)}\n\n${taken(Object.values(codecs).at(-1))}`;
   if (!kernels) return figures;
   const what = `Microseconds of one row of activations times ${kernels.rows} x ${kernels.cols} in the cache, one thread, the best of many (\`npm run results:sparse-kernels\`):`;
   return `${figures}\n\n${what}\n\n${kernelsText(kernels)}`;

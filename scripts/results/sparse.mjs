@@ -1,11 +1,12 @@
 // npm run results:sparse [SMOLLM2_FOLDER] [--only=q4s-g32-n16,q3s-g32,…] [--part=divergence|speed]: SmolLM2-135M with
 // all blocks at one codec, sparse and dense ones of about the same bytes, by gptq: KL divergence from the checkpoint,
 // and decode tokens/s, alone on the machine. Every variant is saved when it is done.
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import path from "node:path";
+import { cpSync, existsSync, readFileSync, rmSync } from "node:fs";
+import { median } from "../../test/peers/runners.mjs";
 import { flag, layerwise, save, smollm2Folder, stamp } from "./common.mjs";
-import { dataFile } from "./data.mjs";
+import { recipeFile, shippedTexts } from "./recipe-file.mjs";
 import { sparseText } from "./sparse-text.mjs";
+import { windowDivergence } from "./window-divergence.mjs";
 
 const OUT = "outputs/results/sparse";
 const FILE = "docs/results/sparse.json";
@@ -19,30 +20,22 @@ const CODECS = [
 
 const chosen = flag("only")?.split(",") ?? CODECS;
 const folder = smollm2Folder();
-const text = dataFile("corpora/wikitext-2/wiki.test.raw");
 
-/** A recipe as JSON, which is YAML. */
-function recipeFile(codec) {
-  const source = (file) => ({ path: path.resolve("calibration-data", file), tokens: 8192 });
-  const recipe = {
+function recipeOf(codec) {
+  return recipeFile(`${OUT}/recipe.yaml`, {
     name: "sparse",
-    calibration: { sources: [source("pride-and-prejudice.txt"), source("origin-of-species.txt")] },
+    calibration: shippedTexts(["pride-and-prejudice.txt", "origin-of-species.txt"], 8192),
     plan: { allocator: "uniform", codecs: [codec], embedding: "8 bits" },
     quantize: { quantizer: "gptq" },
-  };
-  mkdirSync(OUT, { recursive: true });
-  const file = `${OUT}/recipe.yaml`;
-  writeFileSync(file, JSON.stringify(recipe));
-  return file;
+  });
 }
 
 /** Makes a variant; all of them share a run folder, whose artifact is kept under the codec's name. */
 async function make(codec) {
   const out = `${OUT}/run`;
   const { document } = await layerwise(
-    ...["compress", folder, "--recipe", recipeFile(codec), "--budget", "1 GiB", "--out", out],
+    ...["compress", folder, "--recipe", recipeOf(codec), "--budget", "1 GiB", "--out", out],
   );
-  if (document.error) throw new Error(`${codec}: ${JSON.stringify(document.error)}`);
   const artifact = `${OUT}/${codec}`;
   rmSync(artifact, { recursive: true, force: true });
   cpSync(`${out}/artifact`, artifact, { recursive: true });
@@ -55,15 +48,6 @@ async function make(codec) {
   };
 }
 
-async function divergence(artifact) {
-  const { document } = await layerwise(
-    ...["eval", artifact, "--text", text, "--reference", folder, "--reference-states", `${OUT}/reference.states`],
-    ...["--noise-floor=false", "--window", "512", "--windows", String(WINDOWS)],
-  );
-  const { divergence: found, model } = document.result;
-  return { mean: found.mean, meanError: found.meanError, perplexity: model.perplexity };
-}
-
 /** Decode tokens/s of an artifact by the fastest table of kernels, or by the one named. */
 async function speedOf(artifact, isa) {
   const { document } = await layerwise(
@@ -74,7 +58,6 @@ async function speedOf(artifact, isa) {
 
 /** Speeds of artifacts, measured in turn so that the machine's moods meet all: the median of the rounds. */
 async function speeds(artifacts) {
-  const median = (numbers) => numbers.sort((a, b) => a - b)[Math.floor(numbers.length / 2)];
   const found = artifacts.map(() => ({ best: [], avx2: [] }));
   for (let round = 0; round < ROUNDS; round++) {
     for (const [i, artifact] of artifacts.entries()) {
@@ -89,7 +72,8 @@ const result = existsSync(FILE) ? JSON.parse(readFileSync(FILE, "utf8")) : { win
 const part = flag("part");
 for (const codec of part === "speed" ? [] : chosen) {
   const { artifact, fileBytes, blockBytes } = await make(codec);
-  result.codecs[codec] = { fileBytes, blockBytes, divergence: await divergence(artifact), ...stamp() };
+  const divergence = await windowDivergence(artifact, folder, { states: `${OUT}/reference.states`, windows: WINDOWS });
+  result.codecs[codec] = { fileBytes, blockBytes, divergence, ...stamp() };
   save("sparse", result);
 }
 const timed =

@@ -2,11 +2,15 @@
 // their weights take, in a control group that counts the page cache too: the same text, and tokens/s beside what the
 // disk's bandwidth allows, measured in turns. Linux, as somebody who may make control groups. Alone on the machine.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import path from "node:path";
-import { flag, layerwise, MIB, save, smollm2Folder, stamp, table } from "./common.mjs";
+import { openArtifact } from "../../dist/artifact/reader.js";
+import { runMemory } from "../../dist/decoding/memory-limit.js";
+import { median } from "../../test/peers/runners.mjs";
+import { flag, layerwise, MIB, note, save, smollm2Folder, stamp, table } from "./common.mjs";
 import { diskBandwidth } from "./disk-bandwidth.mjs";
 import { memoryGroup } from "./memory-group.mjs";
+import { recipeFile, shippedTexts } from "./recipe-file.mjs";
 
 const OUT = "outputs/results/streaming";
 const FILE = "docs/results/streaming.json";
@@ -24,11 +28,10 @@ const SUBJECTS = {
 async function artifactOf(name, { folder, codec }) {
   const out = `${OUT}/${name}`;
   if (existsSync(`${out}/artifact/manifest.json`)) return `${out}/artifact`;
-  const source = { path: path.resolve("calibration-data/pride-and-prejudice.txt"), tokens: 512 };
+  const calibration = shippedTexts(["pride-and-prejudice.txt"], 512);
   const plan = { allocator: "uniform", codecs: [codec], embedding: "8 bits" };
-  mkdirSync(OUT, { recursive: true });
-  writeFileSync(`${out}.yaml`, JSON.stringify({ name, calibration: { sources: [source] }, plan, context: CONTEXT }));
-  await layerwise("compress", folder(), "--recipe", `${out}.yaml`, "--budget", "4 GiB", "--out", out);
+  const recipe = recipeFile(`${out}.yaml`, { name, calibration, plan, context: CONTEXT });
+  await layerwise("compress", folder(), "--recipe", recipe, "--budget", "4 GiB", "--out", out);
   return `${out}/artifact`;
 }
 
@@ -44,12 +47,8 @@ function within(limitBytes, args) {
   }
 }
 
-const median = (numbers) => numbers.toSorted((a, b) => a - b)[Math.floor(numbers.length / 2)];
-
-/** What a process takes beside blocks and output head, as the refusal of a limit that is far too small says. */
+/** What a process takes beside blocks and output head, by the memory sum. */
 async function besideBytes(artifact) {
-  const { runMemory } = await import("../../dist/decoding/memory-limit.js");
-  const { openArtifact } = await import("../../dist/artifact/reader.js");
   const open = await openArtifact(artifact, { mapFile: null });
   try {
     return runMemory(open, { executor: "native", backend: "auto" }, open.memory.kvType).besideBytes;
@@ -85,7 +84,7 @@ async function measure(name, subject) {
     });
     tokens = streamed.ids.length;
     sameIds &&= String(streamed.ids) === String(mapped.ids);
-    process.stderr.write(`${name} ${i + 1}/${ROUNDS}: ${JSON.stringify(rounds.at(-1))}\n`);
+    note(`${name} ${i + 1}/${ROUNDS}: ${JSON.stringify(rounds.at(-1))}`);
   }
   const of = (key) => median(rounds.map((round) => round[key]));
   const figures = Object.fromEntries(Object.keys(rounds[0]).map((key) => [key, of(key)]));

@@ -3,9 +3,10 @@
 // held-out perplexity after equal wall time. SmolLM2 on one book, Qwen2.5-Coder on Python code (mpmath 1.3.0 of PyPI,
 // BSD; fetched by pip). Alone on the machine.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, rmSync } from "node:fs";
 import path from "node:path";
 import { flag, layerwise, save, smollm2Folder, stamp } from "./common.mjs";
+import { recipeFile, shippedTexts } from "./recipe-file.mjs";
 import { tuningText } from "./tuning-text.mjs";
 
 const OUT = "outputs/results/tuning";
@@ -68,26 +69,13 @@ const SEQUENCES = [1024, 256];
 /** An artifact of 4 bits a weight, and 8 for embedding and head: the weights that tuning runs on. */
 async function artifactOf(name) {
   const out = path.join(OUT, name);
-  const recipe = path.join(OUT, "uniform.yaml");
-  const source = { path: path.resolve("calibration-data/pride-and-prejudice.txt"), tokens: 4096 };
+  const calibration = shippedTexts(["pride-and-prejudice.txt"], 4096);
   const plan = { allocator: "uniform", codecs: ["q4s-g32"], embedding: "8 bits" };
-  mkdirSync(OUT, { recursive: true });
-  writeFileSync(recipe, JSON.stringify({ name: "tuning", calibration: { sources: [source] }, plan }));
+  const recipe = recipeFile(path.join(OUT, "uniform.yaml"), { name: "tuning", calibration, plan });
   const { document } = await layerwise(
-    ...[
-      "compress",
-      MODELS[name].checkpoint(),
-      "--recipe",
-      recipe,
-      "--budget",
-      "2 GiB",
-      "--context",
-      "1024",
-      "--out",
-      out,
-    ],
+    ...["compress", MODELS[name].checkpoint(), "--recipe", recipe, "--budget", "2 GiB", "--context", "1024"],
+    ...["--out", out],
   );
-  if (document.error) throw new Error(`${name}: ${JSON.stringify(document.error)}`);
   return { artifact: path.join(out, "artifact"), bytes: document.plan.memory.fileBytes };
 }
 
@@ -96,7 +84,6 @@ async function tune(name, way, args) {
   const out = path.join(OUT, "runs", `${name}-${way.replaceAll(/\W+/g, "-")}`);
   rmSync(out, { recursive: true, force: true });
   const { document } = await layerwise("tune", ...args, ...COMMON, "--out", out);
-  if (document.error) throw new Error(`tune ${args.join(" ")}: ${JSON.stringify(document.error)}`);
   const { took, losses, memory } = document;
   return { msPerStep: took.ms / took.steps, steps: took.steps, losses, memory };
 }

@@ -1,8 +1,7 @@
 // The section of docs/results.md on what exits and output head say together.
-import { table } from "./common.mjs";
+import { table, taken } from "./common.mjs";
 
 const percent = ({ value, error }) => `${(100 * value).toFixed(1)} ± ${(100 * error).toFixed(1)}`;
-const taken = ({ machine, date, commit }) => `*${machine}; ${date}; commit ${commit}.*`;
 
 /** One table a model: who answers, before and after tuning. */
 export function votingText({ subjects }) {

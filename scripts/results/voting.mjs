@@ -4,7 +4,7 @@
 // the ends of the windows that are tuned; weights of a vote are fitted to a part of the text that is neither learned
 // from nor evaluated. Every state is saved when it is done.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
-import { flag, layerwise, save, smollm2Folder, stamp } from "./common.mjs";
+import { flag, layerwise, note, save, smollm2Folder, stamp } from "./common.mjs";
 import { dataFile } from "./data.mjs";
 import { votingText } from "./voting-text.mjs";
 
@@ -20,7 +20,6 @@ const SUBJECTS = {
   qwen: { folder: () => flag("qwen"), blocks: 24, window: 6, steps: 60, text: bookParts },
 };
 
-const note = (line) => process.stderr.write(`${line}\n`);
 /** Tuned where: nowhere, at each window's own end, or after the last block. */
 const STATES = { before: null, "at windows' ends": "window", "after the last block": "last" };
 const states = flag("state")?.split(",") ?? Object.keys(STATES);
@@ -65,7 +64,6 @@ async function tuned(name, folder, { window, steps }, book, exit) {
     ...["tune", folder, "--data", book.train, "--held-out-file", book.look, "--window", String(window)],
     ...["--steps", String(steps), "--exit", exit, "--accumulate", "1", "--sequence", "256", "--out", out],
   );
-  if (document.error) throw new Error(`${name}: ${JSON.stringify(document.error)}`);
   return { adapter: document.adapter, losses: document.losses, seconds };
 }
 
@@ -75,7 +73,6 @@ async function measured(folder, book, how) {
     ...["eval", folder, "--text", book.test, "--window", "512", "--windows", String(WINDOWS), ...how],
     ...["--tasks", TASKS.join(","), "--tasks-folder", tasksFolder, "--limit", String(LIMIT)],
   );
-  if (document.error) throw new Error(JSON.stringify(document.error));
   const { result, zeroShot, decoding } = document;
   const { perplexity, perplexityError } = result.model;
   return { decoding, perplexity, perplexityError, scoredTokens: result.scoredTokens, tasks: zeroShot.tasks };

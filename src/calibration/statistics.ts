@@ -24,7 +24,7 @@ export interface BlockStatistics {
   readonly inputs: readonly { readonly matrices: readonly string[]; readonly statistics: InputStatistics }[];
 }
 
-/** The hidden states of some sequences at the input of the block `at`. */
+/** The hidden states of some sequences at one depth. */
 export interface DescentState extends RowGroup {
   /** [rows, hiddenSize] */
   readonly hidden: Float32Array;

@@ -1,8 +1,7 @@
-import type { BlockStatistics } from "../calibration/statistics.ts";
+import type { BlockStatistics, DescentState } from "../calibration/statistics.ts";
 import type { Maths } from "../maths/maths.ts";
 import { idOf } from "../model/matrix-id.ts";
 import { denseMatrix, type WeightSource } from "../model/weight-source.ts";
-import type { RowGroup } from "../passes/rows.ts";
 import { runNumbers } from "../passes/run-rows.ts";
 import type { WorkOptions } from "../progress.ts";
 import type { AnyExecutor, ExecutorFactory } from "../runtime/executor.ts";
@@ -23,11 +22,6 @@ export interface PruningWork extends WorkOptions {
   readonly maths: Maths;
 }
 
-/** Hidden states of some sequences, [rows, hiddenSize]. */
-export interface Rows extends RowGroup {
-  readonly hidden: Float32Array;
-}
-
 /** A block that loses slices of a kind (null: none), and how many blocks after it are left out whole. */
 interface Stretch {
   readonly block: number;
@@ -39,7 +33,7 @@ interface Stretch {
 
 /** What the block of a stretch is given; asked for where it counts. */
 interface StretchInputs {
-  states(): Promise<readonly Rows[]>;
+  states(): Promise<readonly DescentState[]>;
   /** Of the inputs of the block's matrices on these states. */
   statistics(): Promise<BlockStatistics>;
 }
@@ -51,9 +45,9 @@ export class BlockPruner {
   private executor: AnyExecutor | null = null;
   /** What it has made of some states last: kinds that are tried in turn want the same. */
   private last: {
-    readonly states: readonly Rows[];
+    readonly states: readonly DescentState[];
     readonly range: readonly [number, number];
-    readonly outputs: readonly Rows[];
+    readonly outputs: readonly DescentState[];
   } | null = null;
 
   constructor(work: PruningWork) {
@@ -74,9 +68,9 @@ export class BlockPruner {
   async run(
     block: number,
     pruned: PrunedBlock,
-    states: readonly Rows[],
+    states: readonly DescentState[],
     inputs?: (i: number) => InputObserver,
-  ): Promise<Rows[]> {
+  ): Promise<DescentState[]> {
     const executor = await this.work.createExecutor(this.withPruned(block, pruned));
     try {
       return await this.runOn(executor, states, [block, block + 1], inputs);
@@ -93,7 +87,7 @@ export class BlockPruner {
   private async refit(
     [block, end]: readonly [number, number],
     pruned: PrunedBlock,
-    states: () => Promise<readonly Rows[]>,
+    states: () => Promise<readonly DescentState[]>,
   ): Promise<PrunedBlock> {
     const source = this.withPruned(block, pruned);
     const spec = source.spec.blocks[block];
@@ -118,7 +112,10 @@ export class BlockPruner {
   }
 
   /** What the uncut model's blocks [from, to) make of some states. */
-  private async runWhole(states: readonly Rows[], range: readonly [number, number]): Promise<readonly Rows[]> {
+  private async runWhole(
+    states: readonly DescentState[],
+    range: readonly [number, number],
+  ): Promise<readonly DescentState[]> {
     const { last } = this;
     if (last?.states === states && last.range.join() === range.join()) return last.outputs;
     this.executor ??= await this.work.createExecutor(this.work.source);
@@ -139,12 +136,12 @@ export class BlockPruner {
 
   private async runOn(
     executor: AnyExecutor,
-    states: readonly Rows[],
+    states: readonly DescentState[],
     range: readonly [number, number],
     inputs?: (i: number) => InputObserver,
-  ): Promise<Rows[]> {
+  ): Promise<DescentState[]> {
     const { signal } = this.work;
-    const outputs: Rows[] = [];
+    const outputs: DescentState[] = [];
     for (const [i, rows] of states.entries()) {
       const options = { signal, inputs: inputs?.(i) };
       const hidden = await runNumbers(executor, { data: rows.hidden, spans: rows.spans }, range, options);

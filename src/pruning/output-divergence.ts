@@ -1,9 +1,9 @@
+import type { DescentState } from "../calibration/statistics.ts";
 import { LOGIT_BYTES } from "../evaluation/logit-rows.ts";
 import type { RowGroup } from "../passes/rows.ts";
 import { type MovingRows, moveRows, runRows } from "../passes/run-rows.ts";
 import type { AnyExecutor } from "../runtime/executor.ts";
 import { compareOutputs } from "../scoring/kl/compare.ts";
-import type { Rows } from "./block-pruner.ts";
 
 /** How far the whole model's output on some sequences is from the model's own when its states at a depth are others. */
 export class OutputDivergence {
@@ -27,7 +27,7 @@ export class OutputDivergence {
    * KL(model || model with these states at the depth), mean over all rows in nats, for each of some; all that follows
    * is the uncut model's. They go block by block together, so that each block is read once.
    */
-  async of(depth: number, others: readonly (readonly Rows[])[]): Promise<number[]> {
+  async of(depth: number, others: readonly (readonly DescentState[])[]): Promise<number[]> {
     const { executor, signal } = this;
     const sums = others.map(() => 0);
     let total = 0;

@@ -1,6 +1,6 @@
-import type { StatisticsDescent } from "../calibration/statistics.ts";
+import type { DescentState, StatisticsDescent } from "../calibration/statistics.ts";
 import type { BlockSpec, DecoderSpec } from "../model/decoder-spec.ts";
-import type { BlockPruner, Rows } from "./block-pruner.ts";
+import type { BlockPruner } from "./block-pruner.ts";
 import { canLose, keptCounts } from "./counts.ts";
 import { cutBlock, isLeftOut } from "./cut.ts";
 import type { PruningKind } from "./kind.ts";
@@ -40,7 +40,7 @@ export class Trials {
   private readonly spec: DecoderSpec;
   private readonly tries: readonly PruningTry[];
   /** States before the block before the one that the descents are at. */
-  private earlier: { readonly repairs: readonly Rows[]; readonly tried: readonly Rows[] } | null = null;
+  private earlier: { readonly repairs: readonly DescentState[]; readonly tried: readonly DescentState[] } | null = null;
 
   constructor(parts: TrialParts, spec: DecoderSpec, tries: readonly PruningTry[]) {
     this.parts = parts;
@@ -84,7 +84,7 @@ export class Trials {
   }
 
   /** What comes out of the block with so many of its slices. */
-  private async outputsOf({ kind }: PruningTry, counts: readonly number[]): Promise<(readonly Rows[])[]> {
+  private async outputsOf({ kind }: PruningTry, counts: readonly number[]): Promise<(readonly DescentState[])[]> {
     const { pruner, repairs, tried } = this.parts;
     const block = tried.at;
     const { earlier } = this;
@@ -94,7 +94,7 @@ export class Trials {
     const leftOut = block - place.block;
     const stretch = { block: place.block, kind: leftOut > 0 ? null : kind, counts, leftOut };
     const inputs = { states: async () => place.repairs, statistics: () => repairs.collect() };
-    const outputs: (readonly Rows[])[] = [];
+    const outputs: (readonly DescentState[])[] = [];
     for await (const pruned of pruner.prune(stretch, inputs))
       outputs.push(await pruner.run(place.block, pruned, place.tried));
     return outputs;
@@ -107,7 +107,10 @@ function countsOf(block: BlockSpec, { kind, ratios }: PruningTry): number[] | nu
   return canLose(count) ? ratios.map((ratio) => keptCounts([count], [ratio])[0]) : null;
 }
 
-function errorsOf(found: readonly Rows[], expected: readonly Rows[]): { relative: number; mse: number } {
+function errorsOf(
+  found: readonly DescentState[],
+  expected: readonly DescentState[],
+): { relative: number; mse: number } {
   const sums = { difference: 0, output: 0, numbers: 0 };
   for (const [i, { hidden }] of expected.entries()) {
     const own = found[i].hidden;
